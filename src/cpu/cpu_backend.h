@@ -1,0 +1,16 @@
+/*
+** The CPU backend's own names: cpu_<op> for every operation, and what its files share.
+** Each operation has reference loops (plain, for float and double, sums in double) and, where it
+*matters, a fast
+** float path beside them; dn_reference() forces the loops, so that specs can compare the two.
+*/
+#ifndef CPU_BACKEND_H
+#define CPU_BACKEND_H
+
+#include "../dn_ops.h"
+
+#define DN_OP(name, parameters, arguments) dn_status cpu_##name parameters;
+#include "../dn_ops.def"
+#undef DN_OP
+
+#endif

@@ -1,0 +1,41 @@
+#include "cpu_scratch.h"
+
+#include <pthread.h>
+#include <stddef.h>
+
+#include "../dn_alloc.h"
+#include "../dn_device.h"
+
+typedef struct scratch {
+  void *block;
+  int64_t n_bytes;
+} scratch;
+
+static _Thread_local scratch mine;
+static pthread_key_t at_thread_end;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void release(void *owner) {
+  scratch *held = owner;
+  dn_free(dn_device_cpu(), held->block, held->n_bytes);
+  held->block = NULL;
+  held->n_bytes = 0;
+}
+
+static void make_key(void) { pthread_key_create(&at_thread_end, release); }
+
+dn_status cpu_scratch(int64_t n_bytes, void **block) {
+  if (n_bytes > mine.n_bytes || !mine.block) {
+    pthread_once(&once, make_key);
+    cpu_scratch_release();
+    DN_TRY(dn_alloc(dn_device_cpu(), n_bytes, &mine.block));
+    mine.n_bytes = n_bytes;
+    pthread_setspecific(at_thread_end, &mine);
+  }
+  *block = mine.block;
+  return DN_OK;
+}
+
+void cpu_scratch_release(void) {
+  if (mine.block) release(&mine);
+}

@@ -1,0 +1,90 @@
+#include "dn_alloc.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+
+#include "dn_backend.h"
+#include "dn_device.h"
+
+static atomic_llong refuse_countdown; /* 0: no refusal ordered */
+
+/* One step of the countdown; true for the allocation that was ordered to fail. */
+static bool is_refused(void) {
+  long long left = atomic_load(&refuse_countdown);
+  while (left > 0)
+    if (atomic_compare_exchange_weak(&refuse_countdown, &left, left - 1)) return left == 1;
+  return false;
+}
+
+void dn_alloc_refuse(int64_t nth) { atomic_store(&refuse_countdown, nth > 0 ? nth : 0); }
+
+/* Books n_bytes before they exist, so that two threads cannot pass the limit together. */
+static bool reserve(dn_device *device, int64_t n_bytes) {
+  pthread_mutex_lock(&device->memory_lock);
+  dn_memory *memory = &device->memory;
+  const bool fits = device->limit_bytes == 0 || n_bytes <= device->limit_bytes - memory->live_bytes;
+  if (fits) memory->live_bytes += n_bytes;
+  pthread_mutex_unlock(&device->memory_lock);
+  return fits;
+}
+
+static void cancel(dn_device *device, int64_t n_bytes) {
+  pthread_mutex_lock(&device->memory_lock);
+  device->memory.live_bytes -= n_bytes;
+  pthread_mutex_unlock(&device->memory_lock);
+}
+
+static void confirm(dn_device *device) {
+  pthread_mutex_lock(&device->memory_lock);
+  dn_memory *memory = &device->memory;
+  memory->n_blocks++;
+  memory->n_allocated++;
+  if (memory->live_bytes > memory->peak_bytes) memory->peak_bytes = memory->live_bytes;
+  pthread_mutex_unlock(&device->memory_lock);
+}
+
+dn_status dn_alloc(dn_device *device, int64_t n_bytes, void **block) {
+  *block = NULL;
+  if (n_bytes < 0) return dn_error(DN_EARG, "cannot allocate %" PRId64 " bytes", n_bytes);
+  if (!is_refused() && reserve(device, n_bytes)) {
+    *block = device->backend->memory_new(device, n_bytes);
+    if (*block) {
+      confirm(device);
+      return DN_OK;
+    }
+    cancel(device, n_bytes);
+  }
+  const dn_memory memory = dn_memory_read(device);
+  return dn_error(DN_ENOMEM,
+                  "out of memory on %s: %" PRId64 " bytes asked for, %" PRId64 " in use, %" PRId64
+                  " at the peak",
+                  device->name, n_bytes, memory.live_bytes, memory.peak_bytes);
+}
+
+void dn_free(dn_device *device, void *block, int64_t n_bytes) {
+  if (!block) return;
+  device->backend->memory_free(device, block);
+  pthread_mutex_lock(&device->memory_lock);
+  device->memory.live_bytes -= n_bytes;
+  device->memory.n_blocks--;
+  pthread_mutex_unlock(&device->memory_lock);
+}
+
+dn_memory dn_memory_read(dn_device *device) {
+  pthread_mutex_lock(&device->memory_lock);
+  const dn_memory memory = device->memory;
+  pthread_mutex_unlock(&device->memory_lock);
+  return memory;
+}
+
+void dn_memory_reset_peak(dn_device *device) {
+  pthread_mutex_lock(&device->memory_lock);
+  device->memory.peak_bytes = device->memory.live_bytes;
+  pthread_mutex_unlock(&device->memory_lock);
+}
+
+void dn_alloc_limit(dn_device *device, int64_t n_bytes) {
+  pthread_mutex_lock(&device->memory_lock);
+  device->limit_bytes = n_bytes;
+  pthread_mutex_unlock(&device->memory_lock);
+}

@@ -1,0 +1,35 @@
+#include "dn_status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static _Thread_local char message[1024];
+static _Thread_local int argument_index;
+
+dn_status dn_error(dn_status status, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(message, sizeof message, format, arguments);
+  va_end(arguments);
+  argument_index = 0;
+  return status;
+}
+
+dn_status dn_error_argument(int argument, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(message, sizeof message, format, arguments);
+  va_end(arguments);
+  argument_index = argument;
+  return DN_EARG;
+}
+
+const char *dn_error_message(void) { return message; }
+
+int dn_error_argument_index(void) { return argument_index; }
+
+const char *dn_status_word(dn_status status) {
+  static const char *const words[DN_STATUS_COUNT] = {"ok", "argument", "memory",
+                                                     "io", "format",   "device"};
+  return words[status];
+}

@@ -1,0 +1,249 @@
+#include "dn_tensor.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "dn_alloc.h"
+
+dn_status dn_tensor_new(dn_device *device, dn_dtype dtype, int n_dim, const int64_t *size,
+                        dn_tensor *out) {
+  int64_t n_bytes;
+  DN_TRY(dn_shape_count(n_dim, size, dtype, NULL, &n_bytes));
+  dn_storage *storage;
+  DN_TRY(dn_storage_new(device, n_bytes, &storage));
+  dn_tensor made = {.storage = storage, .dtype = dtype, .n_dim = n_dim};
+  if (n_dim > 0) memcpy(made.size, size, (size_t)n_dim * sizeof *size);
+  dn_shape_strides(n_dim, size, made.stride);
+  *out = made;
+  return DN_OK;
+}
+
+void dn_tensor_free(dn_tensor *tensor) {
+  dn_storage *storage = tensor->storage;
+  tensor->storage = NULL;
+  dn_storage_release(storage);
+}
+
+dn_status dn_tensor_share(const dn_tensor *tensor, dn_tensor *out) {
+  if (!tensor->storage) return dn_error(DN_EARG, "the tensor has been freed");
+  dn_tensor made = *tensor;
+  dn_storage_retain(made.storage);
+  *out = made;
+  return DN_OK;
+}
+
+dn_status dn_tensor_resize(dn_tensor *tensor, int n_dim, const int64_t *size) {
+  if (!tensor->storage) return dn_error(DN_EARG, "the tensor has been freed");
+  int64_t n_bytes;
+  DN_TRY(dn_shape_count(n_dim, size, tensor->dtype, NULL, &n_bytes));
+  const int64_t skipped = tensor->offset * (int64_t)dn_dtype_size(tensor->dtype);
+  if (n_bytes > tensor->storage->n_bytes - skipped) {
+    dn_storage *storage;
+    DN_TRY(dn_storage_new(tensor->storage->device, n_bytes, &storage));
+    dn_storage_release(tensor->storage);
+    tensor->storage = storage;
+    tensor->offset = 0;
+  }
+  tensor->n_dim = n_dim;
+  if (n_dim > 0) memmove(tensor->size, size, (size_t)n_dim * sizeof *size);
+  dn_shape_strides(n_dim, tensor->size, tensor->stride);
+  return DN_OK;
+}
+
+static dn_status check_dim(const dn_tensor *tensor, int dim) {
+  if (dim >= 0 && dim < tensor->n_dim) return DN_OK;
+  char text[DN_SHAPE_TEXT];
+  return dn_error(DN_EARG, "dimension %d of a tensor of %d dimensions (%s)", dim + 1, tensor->n_dim,
+                  dn_tensor_shape_text(tensor, text));
+}
+
+dn_status dn_tensor_narrow(const dn_tensor *tensor, int dim, int64_t start, int64_t length,
+                           dn_tensor *out) {
+  DN_TRY(check_dim(tensor, dim));
+  const int64_t size = tensor->size[dim];
+  if (start < 0 || length < 0 || start > size || length > size - start)
+    return dn_error(DN_EARG,
+                    "%" PRId64 " elements from %" PRId64 " of dimension %d, which has %" PRId64,
+                    length, start + 1, dim + 1, size);
+  dn_tensor made;
+  DN_TRY(dn_tensor_share(tensor, &made));
+  made.size[dim] = length;
+  made.offset += start * made.stride[dim];
+  *out = made;
+  return DN_OK;
+}
+
+dn_status dn_tensor_select(const dn_tensor *tensor, int dim, int64_t index, dn_tensor *out) {
+  DN_TRY(check_dim(tensor, dim));
+  if (index < 0 || index >= tensor->size[dim])
+    return dn_error(DN_EARG, "index %" PRId64 " of dimension %d, which has %" PRId64, index + 1,
+                    dim + 1, tensor->size[dim]);
+  dn_tensor made;
+  DN_TRY(dn_tensor_share(tensor, &made));
+  made.offset += index * made.stride[dim];
+  made.n_dim--;
+  for (int d = dim; d < made.n_dim; d++) {
+    made.size[d] = made.size[d + 1];
+    made.stride[d] = made.stride[d + 1];
+  }
+  *out = made;
+  return DN_OK;
+}
+
+/* Writes size[] with its -1, if any, replaced so that the product is `count`. */
+static dn_status infer_size(int64_t count, int n_dim, const int64_t *size, int64_t *inferred) {
+  if (n_dim < 0 || n_dim > DN_MAX_DIM)
+    return dn_error(DN_EARG, "a tensor has 0 to %d dimensions, not %d", DN_MAX_DIM, n_dim);
+  int unknown = -1;
+  for (int d = 0; d < n_dim; d++) {
+    inferred[d] = size[d];
+    if (size[d] != -1) continue;
+    if (unknown >= 0) return dn_error(DN_EARG, "only one size may be -1");
+    unknown = d;
+    inferred[d] = 1;
+  }
+  int64_t known;
+  DN_TRY(dn_shape_count(n_dim, inferred, DN_BYTE, &known, NULL));
+  if (unknown >= 0 && known > 0 && count % known == 0) {
+    inferred[unknown] = count / known;
+    known = count;
+  }
+  if (known == count) return DN_OK;
+  if (unknown >= 0) inferred[unknown] = -1;
+  char text[DN_SHAPE_TEXT];
+  return dn_error(DN_EARG, "%" PRId64 " elements do not fit sizes %s", count,
+                  dn_shape_text(n_dim, inferred, text));
+}
+
+dn_status dn_tensor_view(const dn_tensor *tensor, int n_dim, const int64_t *size, dn_tensor *out) {
+  int64_t inferred[DN_MAX_DIM];
+  DN_TRY(infer_size(dn_tensor_count(tensor), n_dim, size, inferred));
+  if (!dn_tensor_is_contiguous(tensor))
+    return dn_error(DN_EARG,
+                    "only a contiguous tensor can be viewed under other sizes; call "
+                    ":contiguous() first");
+  dn_tensor made;
+  DN_TRY(dn_tensor_share(tensor, &made));
+  made.n_dim = n_dim;
+  if (n_dim > 0) memcpy(made.size, inferred, (size_t)n_dim * sizeof *inferred);
+  dn_shape_strides(n_dim, made.size, made.stride);
+  *out = made;
+  return DN_OK;
+}
+
+dn_status dn_tensor_transpose(const dn_tensor *tensor, int dim_a, int dim_b, dn_tensor *out) {
+  DN_TRY(check_dim(tensor, dim_a));
+  DN_TRY(check_dim(tensor, dim_b));
+  dn_tensor made;
+  DN_TRY(dn_tensor_share(tensor, &made));
+  made.size[dim_a] = tensor->size[dim_b];
+  made.size[dim_b] = tensor->size[dim_a];
+  made.stride[dim_a] = tensor->stride[dim_b];
+  made.stride[dim_b] = tensor->stride[dim_a];
+  *out = made;
+  return DN_OK;
+}
+
+dn_status dn_tensor_expand(const dn_tensor *tensor, int n_dim, const int64_t *size,
+                           dn_tensor *out) {
+  DN_TRY(dn_shape_count(n_dim, size, tensor->dtype, NULL, NULL));
+  const int added = n_dim - tensor->n_dim;
+  dn_tensor made = *tensor;
+  made.n_dim = n_dim;
+  for (int d = n_dim - 1; d >= 0; d--) {
+    const int from = d - added;
+    const bool repeats = from < 0 || tensor->size[from] == 1;
+    if (added < 0 || (!repeats && tensor->size[from] != size[d])) {
+      char text[DN_SHAPE_TEXT], wanted[DN_SHAPE_TEXT];
+      return dn_error(DN_EARG, "%s does not broadcast to %s", dn_tensor_shape_text(tensor, text),
+                      dn_shape_text(n_dim, size, wanted));
+    }
+    made.size[d] = size[d];
+    made.stride[d] = from < 0 || (repeats && size[d] != 1) ? 0 : tensor->stride[from];
+  }
+  if (added < 0)
+    return dn_error(DN_EARG, "a tensor of %d dimensions does not broadcast to %d", tensor->n_dim,
+                    n_dim);
+  return dn_tensor_share(&made, out);
+}
+
+int64_t dn_tensor_count(const dn_tensor *tensor) {
+  int64_t count = 1;
+  for (int d = 0; d < tensor->n_dim; d++) count *= tensor->size[d];
+  return count;
+}
+
+bool dn_tensor_is_contiguous(const dn_tensor *tensor) {
+  int64_t step = 1;
+  for (int d = tensor->n_dim - 1; d >= 0; d--) {
+    if (tensor->size[d] == 0) return true;
+    if (tensor->size[d] == 1) continue;
+    if (tensor->stride[d] != step) return false;
+    step *= tensor->size[d];
+  }
+  return true;
+}
+
+bool dn_tensor_same_shape(const dn_tensor *a, const dn_tensor *b) {
+  return dn_shape_equal(a->n_dim, a->size, b->n_dim, b->size);
+}
+
+const char *dn_tensor_shape_text(const dn_tensor *tensor, char *text) {
+  return dn_shape_text(tensor->n_dim, tensor->size, text);
+}
+
+void *dn_tensor_data(const dn_tensor *tensor) {
+  return (char *)tensor->storage->data + tensor->offset * (int64_t)dn_dtype_size(tensor->dtype);
+}
+
+/* First and one past the last byte that the view can touch. */
+static void byte_range(const dn_tensor *tensor, int64_t *first, int64_t *end) {
+  int64_t last = tensor->offset;
+  for (int d = 0; d < tensor->n_dim; d++)
+    if (tensor->size[d] > 1) last += (tensor->size[d] - 1) * tensor->stride[d];
+  const int64_t element = (int64_t)dn_dtype_size(tensor->dtype);
+  *first = tensor->offset * element;
+  *end = (last + 1) * element;
+}
+
+/*
+** Two views of one row-major buffer: is there a dimension along which they take disjoint ranges?
+** The buffer's strides are the common ones; an offset is read as a position in that buffer.
+*/
+static bool are_separate_slices(const dn_tensor *a, const dn_tensor *b) {
+  if (a->n_dim != b->n_dim || a->dtype != b->dtype) return false;
+  for (int d = 0; d < a->n_dim; d++) {
+    if (a->stride[d] != b->stride[d] || a->stride[d] <= 0) return false;
+    if (d > 0 && a->stride[d] > a->stride[d - 1]) return false;
+  }
+  int64_t rest_a = a->offset, rest_b = b->offset;
+  for (int d = 0; d < a->n_dim; d++) {
+    const int64_t start_a = rest_a / a->stride[d], start_b = rest_b / b->stride[d];
+    rest_a %= a->stride[d];
+    rest_b %= b->stride[d];
+    /* A slice that runs past its parent's row would make positions ambiguous. */
+    if (d > 0 && (start_a + a->size[d] > a->stride[d - 1] / a->stride[d] ||
+                  start_b + b->size[d] > b->stride[d - 1] / b->stride[d]))
+      return false;
+    if (start_a + a->size[d] <= start_b || start_b + b->size[d] <= start_a) return true;
+  }
+  return false;
+}
+
+bool dn_tensor_overlaps(const dn_tensor *a, const dn_tensor *b) {
+  if (a->storage != b->storage || dn_tensor_count(a) == 0 || dn_tensor_count(b) == 0) return false;
+  int64_t first_a, end_a, first_b, end_b;
+  byte_range(a, &first_a, &end_a);
+  byte_range(b, &first_b, &end_b);
+  if (end_a <= first_b || end_b <= first_a) return false;
+  return !are_separate_slices(a, b);
+}
+
+bool dn_tensor_is_same_view(const dn_tensor *a, const dn_tensor *b) {
+  if (a->storage != b->storage || a->dtype != b->dtype || a->offset != b->offset ||
+      !dn_tensor_same_shape(a, b))
+    return false;
+  for (int d = 0; d < a->n_dim; d++)
+    if (a->size[d] > 1 && a->stride[d] != b->stride[d]) return false;
+  return true;
+}
