@@ -33,7 +33,7 @@ dn_status dn_device_find(const char *name, dn_device **device);
 ** Threads that operations called from this thread may use, from 1. At first the number of
 ** processors (1 when built without OpenMP). Kept per calling thread, so that a loader's worker
 ** that computes does not start a team of its own. Results are the same, bit for bit, for a fixed
-*number.
+** number.
 */
 int dn_threads(void);
 void dn_threads_set(int n_threads);

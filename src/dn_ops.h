@@ -7,21 +7,21 @@
 **   write rule    activations, their gradients and results overwrite; gradients of parameters
 **                 (dweight, dbias, dgamma, dbeta) accumulate, scaled: d += scale * gradient
 **   in place      element-wise operations, relu, dropout, log_softmax and batchnorm_backward (dx
-*may
+**   may
 **                 be dy) take an output that is the very same view as an input; any other overlap
 **                 of an output with another argument is refused
 **   dtypes        all tensors of a call share one dtype, unless a line says otherwise; operations
 **                 from gemm on take float and double
 **   views         element-wise operations and reductions take any strides. N,C,H,W tensors need
-*each
+**   each
 **                 H,W plane contiguous (slices along N and C are fine); parameters, N,C matrices
-*and
+**                 and
 **                 vectors need to be contiguous; gemm needs one unit stride in each matrix
 **   numbers       dimensions count from 0; values inside index tensors (labels, argmax, topk,
 **                 permutations, index_select) are long and count from 1, as Lua reads them
 **   errors        DN_EARG naming the argument, shapes included; DN_ENOMEM where scratch is needed
 ** In shapes: N images, C channels, H W input plane, K output channels, R S kernel, P Q output
-*plane.
+** plane.
 ** "[or NULL]" marks an argument that may be left out.
 */
 #ifndef DN_OPS_H
@@ -97,7 +97,7 @@ typedef struct dn_sgd {
 ** elements (any dtype; a and b broadcast to y's shape)
 **   fill            y = value
 **   copy            y = x; same shape, any two dtypes on one device; real to long or byte truncates
-*and
+**   and
 **                   saturates, NaN becomes 0; to half and bfloat16 rounds to nearest even
 **   unary           y = kind(x)
 **   binary          y = a kind b
@@ -109,9 +109,9 @@ typedef struct dn_sgd {
 ** reductions and selections (any dtype)
 **   reduce          over every dimension in which y has size 1 and x has not; y and x have as many
 **                   dimensions. Sums of float are kept in double. max, min: NaN wins; refused for
-*no elements
+**                   no elements
 **   arg_reduce      largest (or smallest) element along dim, and where; y, indices: x's shape with
-*1
+**   1
 **                   at dim. The first of equals; NaN wins
 **   topk            the k largest (smallest) along the last dimension, best first, the earlier of
 **                   equals first; values, indices: x's shape with k last, 1 <= k <= x's
@@ -124,19 +124,19 @@ typedef struct dn_sgd {
 **
 ** products
 **   gemm                    c = alpha a b + beta c;  a MxK, b KxN, c MxN; transposed views are read
-*as such
+**   as such
 **   linear_forward          y NxK = x NxC weight' + bias;  weight KxC, bias K [or NULL]
 **   linear_backward_data    dx NxC = dy weight
 **   linear_backward_weight  dweight KxC += scale dy' x;  dbias K [or NULL] += scale sum dy
 **   conv2d_forward          y N,K,P,Q = x N,C,H,W * weight K,C/groups,R,S + bias K [or NULL];
-*correlation, as in every framework
+**   correlation, as in every framework
 **   conv2d_backward_data    dx N,C,H,W
 **   conv2d_backward_weight  dweight += , dbias [or NULL] +=
 **
 ** normalization over N,H,W (or N for N,C), per channel C; gamma, beta, dgamma, dbeta [or NULL
-*together]
+** together]
 **   batchnorm_forward       mean, inv_std C out: of the batch, inv_std = 1/sqrt(biased var +
-*epsilon);
+**   epsilon);
 **                           running_mean, running_var C [or NULL together] move by momentum towards
 **                           mean and unbiased variance; at least 2 values a channel
 **   batchnorm_backward      mean, inv_std as the forward pass left them
@@ -147,7 +147,7 @@ typedef struct dn_sgd {
 **   relu_forward            y = max(x, 0); NaN stays
 **   relu_backward           dx = dy where y > 0, else 0; y: the output of the forward pass
 **   dropout_forward         y = x / (1 - p) where dn_dropout_keeps(rng, i), else 0; i counts x's
-*elements row-major; 0 <= p < 1
+**   elements row-major; 0 <= p < 1
 **   dropout_backward        the same mask and scale on dy
 **   max_pool2d_*            indices long, y's shape: position 1..H*W in the input plane
 **   avg_pool2d_*            N,C,H,W to N,C,P,Q
@@ -156,18 +156,18 @@ typedef struct dn_sgd {
 **   concat_backward         dxs[i] = its slice of dy
 **
 ** losses (float and double; loss has one element; target N long, labels 1..C; a label outside is
-*DN_EARG)
+** DN_EARG)
 **   log_softmax_*           along the last dimension of N,C (or a vector C)
 **   nll_forward             loss = sum -w[t] x[n,t], divided by sum w[t] when `average`;
-*class_weight C [or NULL: ones]
+**   class_weight C [or NULL: ones]
 **   nll_backward            dx N,C
 **   mse_*                   sum (x-target)^2, divided by the count when `average`; any shape
 **
 ** parameters
 **   sgd_step                g' = g + weight_decay p;  v = momentum v + (1 - dampening) g'
-*(is_first: v = g');
+**   (is_first: v = g');
 **                           g'' = nesterov ? g' + momentum v : v (momentum 0: g');  p -=
-*learning_rate g''
+**                           learning_rate g''
 **                           velocity may be NULL when momentum is 0
 ** Source: Sutskever et al. 2013, in the form of Torch's optim.sgd.
 */

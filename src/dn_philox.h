@@ -56,7 +56,7 @@ DN_SHARED_INLINE double dn_uniform_double(uint32_t high, uint32_t low) {
 
 /*
 ** Element i of a tensor filled from `rng` reads words 2(i mod 2) and 2(i mod 2)+1 of position i/2:
-*two elements a
+** two elements a
 ** position, 53 bits each, whatever the tensor's dtype, so a float tensor is the rounded double one.
 */
 DN_SHARED_INLINE double dn_uniform_at(dn_rng rng, uint64_t i) {

@@ -33,7 +33,7 @@ dn_status dn_tensor_share(const dn_tensor *tensor, dn_tensor *out);
 
 /*
 ** The tensor becomes row-major with the given sizes, content undefined. Its storage is kept when it
-*has
+** has
 ** room, so a loop that resizes to the same sizes allocates nothing; otherwise it gets a new one and
 ** other views keep the old. Also DN_ENOMEM, with the tensor unchanged.
 */

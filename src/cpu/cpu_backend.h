@@ -1,7 +1,7 @@
 /*
 ** The CPU backend's own names: cpu_<op> for every operation, and what its files share.
 ** Each operation has reference loops (plain, for float and double, sums in double) and, where it
-*matters, a fast
+** matters, a fast
 ** float path beside them; dn_reference() forces the loops, so that specs can compare the two.
 */
 #ifndef CPU_BACKEND_H
