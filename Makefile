@@ -1,20 +1,118 @@
-# Provisional: enough to build and to run one spec while the rooms are being filled.
-CC ?= cc
+# densenet: a C module for Lua 5.4 that trains DenseNets.
+#
+#   make            the module, build/densenet/core.so
+#   make demo       installs what is missing, builds, trains a small DenseNet on Fashion-MNIST
+#   make test       installs what is missing, builds, runs every spec
+#   make lint       formatting, luacheck, warnings as errors with gcc and clang, the layering spec
+#   make asan       the specs under AddressSanitizer and UndefinedBehaviorSanitizer, leaks included
+#   make bench      times training steps
+#   make install    into PREFIX (or LUADIR and LIBDIR)
+#   make env        prints what lets a shell's Lua scripts require "densenet" from this checkout
+#
+# Choices: CC, ARCH (native; empty for the compiler's default), LUA_INCDIR, BLAS_LIBS, NO_OPENMP=1,
+# EXTRA_CFLAGS, B (the build directory). scripts/configure.sh finds the rest and says what it found.
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 ARCH ?= native
-LUA_CFLAGS := $(shell pkg-config --cflags lua5.4)
-WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual -Wwrite-strings -Wvla -Wformat=2 -Werror
-CFLAGS += -std=c11 -D_POSIX_C_SOURCE=200809L -O3 -g -march=$(ARCH) -fPIC -fvisibility=hidden -fopenmp -pthread $(WARN)
-LDLIBS := -lopenblas -lz -lm -lpthread
-SRC := $(wildcard src/*.c src/cpu/*.c src/bind/*.c)
-OBJ := $(SRC:%.c=build/obj/%.o)
-all: build/densenet/core.so
-build/obj/%.o: %.c Makefile
+B ?= build
+LUA ?= lua5.4
+PREFIX ?= /usr/local
+LUADIR ?= $(PREFIX)/share/lua/5.4
+LIBDIR ?= $(PREFIX)/lib/lua/5.4
+
+MODULE := $(B)/densenet/core.so
+SOURCES := $(wildcard src/*.c src/cpu/*.c src/bind/*.c)
+OBJECTS := $(SOURCES:%.c=$(B)/obj/%.o)
+C_FILES := $(wildcard src/*.[ch] src/cpu/*.[ch] src/bind/*.[ch] spec/support/*.[ch])
+LUA_FILES := main.lua lua scripts spec rockspec
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Wstrict-prototypes \
+  -Wmissing-prototypes -Wcast-qual -Wwrite-strings -Wvla -Wformat=2
+# fvisibility: the module exports luaopen_densenet_core and nothing else.
+ALL_CFLAGS = -std=c11 -D_POSIX_C_SOURCE=200809L -O3 -g -fPIC -fvisibility=hidden -pthread \
+  $(ARCH_CFLAGS) $(or $(OPENMP),-Wno-unknown-pragmas) $(WARNINGS) $(EXTRA_CFLAGS) $(CFLAGS) \
+  $(LUA_CFLAGS) $(BLAS_CFLAGS)
+
+all: $(MODULE)
+
+# What the machine has is asked once per build directory, and again when a choice changes.
+CHOICES := CC='$(CC)' ARCH='$(ARCH)' LUA_INCDIR='$(LUA_INCDIR)' BLAS_LIBS='$(BLAS_LIBS)' NO_OPENMP='$(NO_OPENMP)'
+BUILDING := $(filter all install $(MODULE),$(or $(MAKECMDGOALS),all))
+ifneq ($(BUILDING),)
+ifneq ($(shell cat $(B)/choices 2>/dev/null),$(CHOICES))
+$(shell mkdir -p $(B) && printf '%s\n' "$(CHOICES)" > $(B)/choices)
+endif
+include $(B)/config.mk
+endif
+
+$(B)/config.mk: scripts/configure.sh $(B)/choices
+	@$(CHOICES) sh scripts/configure.sh $@
+
+$(B)/choices: ;
+
+$(MODULE): $(OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LUA_CFLAGS) -MMD -c $< -o $@
-build/densenet/core.so: $(OBJ)
+	$(CC) -shared -pthread $(OPENMP) $(EXTRA_CFLAGS) $(LIBFLAG_EXTRA) -o $@ $(OBJECTS) $(BLAS_LIBS) -lz -lm
+
+$(B)/obj/%.o: %.c $(B)/config.mk Makefile
 	@mkdir -p $(@D)
-	$(CC) -shared -fopenmp -o $@ $(OBJ) $(LDLIBS)
--include $(OBJ:.o=.d)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+-include $(OBJECTS:.o=.d)
+
+JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+BUILD = $(MAKE) --no-print-directory -j$(JOBS) all
+BUSTED = "$$(command -v busted)" --ignore-lua
+
+demo:
+	@sh scripts/install_dependencies.sh build data
+	@$(BUILD)
+	$(LUA) main.lua $(DEMO_OPTIONS)
+
+# Small enough for minutes on two cores, real enough to be below 15 % error.
+DEMO_OPTIONS ?= -dataset fashion-mnist -depth 22 -growthRate 12 -batchSize 64 -nEpochs 2 -trainSize 20000 \
+  -lrShape cosine -save build/demo
+
+test:
+	@sh scripts/install_dependencies.sh build data test
+	@$(BUILD)
+	@$(LUA) $(BUSTED) $(SPECS)
+
+lint:
+	@sh scripts/install_dependencies.sh build test lint
+	clang-format --dry-run --Werror $(C_FILES)
+	luacheck -q $(LUA_FILES)
+	@$(BUILD) CC=gcc B=build/lint-gcc EXTRA_CFLAGS=-Werror
+	@$(BUILD) CC=clang B=build/lint-clang EXTRA_CFLAGS=-Werror
+	@$(BUILD)
+	@$(LUA) $(BUSTED) spec/repo/layering_spec.lua
+
+# The interpreter must carry the sanitizers' runtime, so the specs run in a small host of our own.
+SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+asan: B := build/asan
+asan:
+	@sh scripts/install_dependencies.sh build data test
+	@$(BUILD) B=$(B) EXTRA_CFLAGS="$(SANITIZERS) -O1"
+	gcc -g $(SANITIZERS) -Wall -Wextra spec/support/lua_host.c -o $(B)/lua $$(pkg-config --cflags --libs lua5.4) -Wl,-E
+	@DENSENET_BUILD=$(B) ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=spec/support/leaks.supp:print_suppressions=0 \
+	  $(B)/lua $(BUSTED) $(SPECS)
+
+bench: all
+	$(LUA) scripts/bench.lua $(BENCH_OPTIONS)
+
+install: all
+	install -d "$(DESTDIR)$(LUADIR)" "$(DESTDIR)$(LIBDIR)/densenet"
+	cp -R lua/densenet "$(DESTDIR)$(LUADIR)/"
+	install -m 755 $(MODULE) "$(DESTDIR)$(LIBDIR)/densenet/core.so"
+
+env:
+	@echo "export LUA_PATH_5_4='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;';"
+	@echo "export LUA_CPATH_5_4='$(CURDIR)/build/?.so;;';"
+	@echo "export LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;';"
+
 clean:
 	rm -rf build
-.PHONY: all clean
+
+.PHONY: all demo test lint asan bench install env clean

@@ -116,7 +116,7 @@ static dn_status infer_size(int64_t count, int n_dim, const int64_t *size, int64
 }
 
 dn_status dn_tensor_view(const dn_tensor *tensor, int n_dim, const int64_t *size, dn_tensor *out) {
-  int64_t inferred[DN_MAX_DIM];
+  int64_t inferred[DN_MAX_DIM] = {0};
   DN_TRY(infer_size(dn_tensor_count(tensor), n_dim, size, inferred));
   if (!dn_tensor_is_contiguous(tensor))
     return dn_error(DN_EARG,

@@ -1,0 +1,104 @@
+#!/bin/sh
+# Finds what the build needs, says in one line each what it found and what it does without, and
+# writes the answers as make variables to the file named in $1. Called by the Makefile.
+#
+# Read from the environment: CC, ARCH (for -march; empty: the compiler's default), LUA_INCDIR,
+# BLAS_LIBS (for example "-lmkl_rt"), NO_OPENMP=1.
+set -u
+output=$1
+CC=${CC:-cc}
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+{ :; } > "$work/out"
+
+put() { printf '%s := %s\n' "$1" "$2" >> "$work/out"; }
+say() { printf '%-12s %s\n' "$1" "$2"; }
+missing() {
+  printf 'densenet: %s\n' "$@" >&2
+  exit 1
+}
+
+# Does a program with the headers and body in $1 compile and link with the flags that follow?
+try() {
+  printf '%s\n' "$1" > "$work/try.c"
+  shift
+  "$CC" "$work/try.c" -o "$work/try" "$@" > "$work/log" 2>&1
+}
+
+command -v "$CC" > /dev/null 2>&1 ||
+  missing "no C compiler: '$CC' is not there" \
+    "install one (Debian, Ubuntu: apt-get install gcc) or name it: make CC=clang"
+say compiler "$("$CC" --version | head -n 1)"
+
+# Lua 5.4's headers; the library itself is the interpreter that loads the module.
+lua_flags=
+if [ -n "${LUA_INCDIR:-}" ]; then
+  lua_flags=-I$LUA_INCDIR
+else
+  for name in lua5.4 lua-5.4 lua54 lua; do
+    if pkg-config --exists "$name >= 5.4" "$name < 5.5" 2> /dev/null; then
+      lua_flags=$(pkg-config --cflags "$name")
+      break
+    fi
+  done
+fi
+lua_program='#include <lua.h>
+#if LUA_VERSION_NUM != 504
+#error Lua 5.4 is needed
+#endif
+int main(void) { return 0; }'
+try "$lua_program" $lua_flags || { lua_flags=-I/usr/include/lua5.4 && try "$lua_program" $lua_flags; } ||
+  missing "no Lua 5.4 headers (lua.h)" \
+    "install them (Debian, Ubuntu: apt-get install liblua5.4-dev) or say where: make LUA_INCDIR=DIR"
+say Lua "5.4 headers (${lua_flags:-on the compiler's path})"
+put LUA_CFLAGS "$lua_flags"
+
+# A CBLAS: the products of the fast float path.
+blas_program='#include <cblas.h>
+int main(void) {
+  float a[1] = {2}, c[1] = {0};
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, 1, 1, 1, 1, a, 1, a, 1, 0, c, 1);
+  return c[0] == 4 ? 0 : 1;
+}'
+blas_flags=$(pkg-config --cflags openblas 2> /dev/null)
+found=
+for libs in "${BLAS_LIBS:-}" "$(pkg-config --libs openblas 2> /dev/null)" -lopenblas "-lcblas -lblas" -lcblas -lblas; do
+  [ -n "$libs" ] || continue
+  if try "$blas_program" $blas_flags $libs && "$work/try"; then found=$libs && break; fi
+done
+[ -n "$found" ] ||
+  missing "no CBLAS (cblas.h and a library with cblas_sgemm)" \
+    "install one (Debian, Ubuntu: apt-get install libopenblas-dev) or name it: make BLAS_LIBS=-lmkl_rt"
+say CBLAS "$found"
+put BLAS_CFLAGS "$blas_flags"
+put BLAS_LIBS "$found"
+
+try '#include <zlib.h>
+int main(void) { return zlibVersion()[0] == 0; }' -lz ||
+  missing "no zlib (zlib.h)" "install it (Debian, Ubuntu: apt-get install zlib1g-dev)"
+say zlib "found: compressed data files are read as they are"
+
+arch=
+if [ -z "${ARCH:-}" ]; then
+  say vectors "the compiler's default (ARCH is empty); ARCH=native is faster here"
+elif try 'int main(void) { return 0; }' "-march=$ARCH"; then
+  arch=-march=$ARCH
+  say vectors "$arch: the module runs on this kind of processor (ARCH=x86-64-v3 for a wider choice)"
+else
+  say vectors "the compiler's default: it does not know -march=$ARCH"
+fi
+put ARCH_CFLAGS "$arch"
+
+openmp=
+if [ -n "${NO_OPENMP:-}" ]; then
+  say OpenMP "left out on request: one thread computes"
+elif try '#include <omp.h>
+int main(void) { return omp_get_max_threads() < 1; }' -fopenmp; then
+  openmp=-fopenmp
+  say OpenMP "found: operations use every processor"
+else
+  say OpenMP "not found: one thread computes (Debian's clang: apt-get install libomp-dev)"
+fi
+put OPENMP "$openmp"
+
+mkdir -p "$(dirname "$output")" && mv "$work/out" "$output"
