@@ -1,0 +1,178 @@
+-- Who may call whom. The layers of the house stand here once, from the ground up; a file may use
+-- its own layer and those below it. Includes and requires are read from the sources.
+
+local function lines_of(command)
+  local pipe = assert(io.popen(command))
+  local list = {}
+  for line in pipe:lines() do list[#list + 1] = line end
+  pipe:close()
+  return list
+end
+
+local function content(path)
+  local file = assert(io.open(path))
+  local text = file:read("a")
+  file:close()
+  return text
+end
+
+local function sources(pattern)
+  return lines_of("find . -path ./build -prune -o -name '" .. pattern .. "' -print | sed 's|^./||' | LC_ALL=C sort")
+end
+
+-- C: patterns of file names (without directory), one list per layer, lowest first.
+local c_layers = {
+  { "^dn_status%.", "^dn_alloc%.", "^dn_dtype%.", "^dn_shape%.", "^dn_device%.", "^dn_storage%.", "^dn_tensor%.",
+    "^dn_philox%.", "^dn_float16%.", "^dn_rng%." },
+  { "^dn_backend%.h", "^dn_ops%.h", "^dn_ops%.def" },
+  { "^cpu_" },
+  { "^dn_ops" },
+  { "^dn_plan", "^dn_dense_block", "^dn_optim", "^dn_comm", "^dn_file", "^dn_gzip", "^dn_directory", "^dn_image",
+    "^dn%.h" },
+  { "^bind" },
+}
+
+-- The one way down past the table: allocation and devices ask the backend for memory.
+local c_exceptions = {
+  ["dn_alloc.c dn_backend.h"] = true, ["dn_device.c dn_backend.h"] = true,
+}
+
+local function c_layer(name)
+  for layer, patterns in ipairs(c_layers) do
+    for _, pattern in ipairs(patterns) do
+      if name:find(pattern) then return layer end
+    end
+  end
+end
+
+-- Lua: path prefixes under lua/densenet, one list per layer, lowest first.
+local lua_layers = {
+  { "random", "tensor", "constructors", "device" },
+  { "io/" },
+  { "nn/" },
+  { "models/", "optim/", "data/" },
+  { "train/" },
+  { "init" },
+}
+
+local function lua_layer(path)
+  for layer, prefixes in ipairs(lua_layers) do
+    for _, prefix in ipairs(prefixes) do
+      if path:sub(1, #prefix) == prefix then return layer end
+    end
+  end
+end
+
+describe("the layers", function()
+  it("hold for every #include", function()
+    local wrong = {}
+    for _, path in ipairs(sources("*.[ch]")) do
+      local name = path:match("[^/]+$")
+      if path:find("^src/") then
+        local own = c_layer(name)
+        if not own then wrong[#wrong + 1] = path .. ": in no layer" end
+        for included in content(path):gmatch('#include "([^"]+)"') do
+          local other = included:match("[^/]+$")
+          local layer = c_layer(other)
+          if not layer then
+            wrong[#wrong + 1] = ("%s includes %s, which is in no layer"):format(path, other)
+          elseif own and layer > own and not c_exceptions[name .. " " .. other] then
+            wrong[#wrong + 1] = ("%s includes %s, which is above it"):format(path, other)
+          end
+        end
+      end
+    end
+    assert.same({}, wrong)
+  end)
+
+  it("keep Lua's headers in src/bind and CUDA's in cuda/", function()
+    local wrong = {}
+    for _, path in ipairs(sources("*.[ch]")) do
+      local text = content(path)
+      if text:find("#include%s*[<\"]l[ua][ua][lx]?[a-z]*%.h[>\"]") and
+        not (path:find("^src/bind/") or path:find("^spec/support/")) then
+        wrong[#wrong + 1] = path .. " includes Lua's headers"
+      end
+      if text:find("#include%s*[<\"]cu[^/\">]*%.h[>\"]") and path:find("^src/") then
+        wrong[#wrong + 1] = path .. " includes CUDA's headers"
+      end
+      if text:find("cblas.h", 1, true) and path:find("^src/") and not path:find("cpu_blas%.[ch]$") then
+        wrong[#wrong + 1] = path .. " names cblas.h; only cpu_blas does"
+      end
+    end
+    assert.same({}, wrong)
+  end)
+
+  it("keep the backends apart and behind the front door", function()
+    local wrong = {}
+    for _, path in ipairs(sources("*.[ch]")) do
+      local inside = path:find("^src/cpu/")
+      for included in content(path):gmatch('#include "([^"]+)"') do
+        if included:find("cpu_") and path:find("^src/") and not inside and not path:find("^src/bind/") then
+          wrong[#wrong + 1] = ("%s includes %s; only the backend itself may"):format(path, included)
+        end
+      end
+    end
+    assert.same({}, wrong)
+  end)
+
+  it("hold for every require", function()
+    local wrong = {}
+    for _, path in ipairs(sources("*.lua")) do
+      local inner = path:match("^lua/densenet/(.+)%.lua$")
+      if inner then
+        local own = lua_layer(inner)
+        if not own then wrong[#wrong + 1] = path .. ": in no layer" end
+        for name in content(path):gmatch('require%s*%(?%s*"densenet%.([%w_.]+)"') do
+          local layer = name == "core" and 0 or lua_layer(name:gsub("%.", "/") .. "/")
+            or lua_layer((name:gsub("%.", "/")))
+          if not layer then
+            wrong[#wrong + 1] = ("%s requires %s, which is in no layer"):format(path, name)
+          elseif own and layer > own then
+            wrong[#wrong + 1] = ("%s requires %s, which is above it"):format(path, name)
+          end
+        end
+        if own and own < #lua_layers and content(path):find('require%s*%(?%s*"densenet"') then
+          wrong[#wrong + 1] = path .. " requires the whole of densenet"
+        end
+      end
+    end
+    assert.same({}, wrong)
+  end)
+
+  it("leave the trainer without knowledge of any data set", function()
+    local wrong = {}
+    for _, path in ipairs(sources("*.lua")) do
+      if path:find("^lua/densenet/train/trainer") or path:find("^lua/densenet/nn/") then
+        local text = content(path)
+        if text:find("mnist", 1, true) or text:find("cifar", 1, true) or text:find("densenet%.data") then
+          wrong[#wrong + 1] = path
+        end
+      end
+    end
+    assert.same({}, wrong)
+  end)
+end)
+
+describe("every source", function()
+  it("is one idea of at most 800 lines", function()
+    local wrong = {}
+    for _, pattern in ipairs { "*.c", "*.h", "*.lua", "*.cu" } do
+      for _, path in ipairs(sources(pattern)) do
+        local _, n_lines = content(path):gsub("\n", "\n")
+        if n_lines > 800 then wrong[#wrong + 1] = ("%s: %d lines"):format(path, n_lines) end
+      end
+    end
+    assert.same({}, wrong)
+  end)
+
+  it("is named for what it holds", function()
+    local wrong = {}
+    for _, path in ipairs(lines_of("git ls-files 2>/dev/null || find src lua scripts spec -type f")) do
+      if path:find("utils?%.") or path:find("misc%.") or path:find("helpers?%.") or path:find("common%.") then
+        wrong[#wrong + 1] = path
+      end
+    end
+    assert.same({}, wrong)
+  end)
+end)
