@@ -26,6 +26,8 @@ void bind_register_ops(lua_State *L);
 void bind_register_file(lua_State *L);
 void bind_register_image(lua_State *L);
 void bind_register_worker(lua_State *L);
+void bind_register_signal(lua_State *L);
+void bind_register_clock(lua_State *L);
 
 /* ---- Failures ---- */
 
