@@ -1,0 +1,152 @@
+/*
+** core.image_*: transforms of single host images and the one pass that fills a training batch.
+** All write into their first argument and return nothing; misuse raises.
+*/
+#include "../dn_image.h"
+#include "bind.h"
+
+/* core.image_flip(out, image) */
+static int image_flip(lua_State *L) {
+  dn_tensor *out = bind_check_tensor(L, 1), *in = bind_check_tensor(L, 2);
+  BIND_TRY(L, dn_image_flip(out, in));
+  return 0;
+}
+
+/* core.image_crop(out, image, top, left): offsets in pixels from 0, outside is filled with 0 */
+static int image_crop(lua_State *L) {
+  dn_tensor *out = bind_check_tensor(L, 1), *in = bind_check_tensor(L, 2);
+  const lua_Integer top = luaL_checkinteger(L, 3), left = luaL_checkinteger(L, 4);
+  BIND_TRY(L, dn_image_crop(out, in, top, left));
+  return 0;
+}
+
+/* core.image_resize(out, image, "bilinear" | "bicubic"): to out's size */
+static int image_resize(lua_State *L) {
+  static const char *const filters[] = {"bilinear", "bicubic", NULL};
+  dn_tensor *out = bind_check_tensor(L, 1), *in = bind_check_tensor(L, 2);
+  const dn_image_filter filter = (dn_image_filter)luaL_checkoption(L, 3, NULL, filters);
+  BIND_TRY(L, dn_image_resize(out, in, filter));
+  return 0;
+}
+
+/* core.image_rotate(out, image, radians) */
+static int image_rotate(lua_State *L) {
+  dn_tensor *out = bind_check_tensor(L, 1), *in = bind_check_tensor(L, 2);
+  const lua_Number angle = luaL_checknumber(L, 3);
+  BIND_TRY(L, dn_image_rotate(out, in, angle));
+  return 0;
+}
+
+/* [-> userdata that owns the array] The numbers of the list at `arg`; *n_numbers: how many. */
+static double *check_numbers(lua_State *L, int arg, int *n_numbers) {
+  luaL_checktype(L, arg, LUA_TTABLE);
+  const lua_Unsigned length = lua_rawlen(L, arg);
+  luaL_argcheck(L, length <= 1 << 16, arg, "too many numbers");
+  double *numbers = lua_newuserdatauv(L, (size_t)length * sizeof *numbers, 0);
+  for (lua_Unsigned i = 0; i < length; i++) {
+    lua_rawgeti(L, arg, (lua_Integer)i + 1);
+    int is_number;
+    numbers[i] = lua_tonumberx(L, -1, &is_number);
+    luaL_argcheck(L, is_number, arg, "must be a list of numbers");
+    lua_pop(L, 1);
+  }
+  *n_numbers = (int)length;
+  return numbers;
+}
+
+static void check_same_count(lua_State *L, int arg, int n_mean, int n_deviation) {
+  luaL_argcheck(L, n_mean == n_deviation, arg,
+                "as many standard deviations as means are needed, one a channel");
+}
+
+/* core.image_normalize(out, image, {mean, ...}, {deviation, ...}) */
+static int image_normalize(lua_State *L) {
+  dn_tensor *out = bind_check_tensor(L, 1), *in = bind_check_tensor(L, 2);
+  int n_mean, n_deviation;
+  const double *mean = check_numbers(L, 3, &n_mean);
+  const double *deviation = check_numbers(L, 4, &n_deviation);
+  check_same_count(L, 4, n_mean, n_deviation);
+  BIND_TRY(L, dn_image_normalize(out, in, n_mean, mean, deviation));
+  return 0;
+}
+
+/* Element i (from 1) of the list at `arg`; 0 or false where there is no list. */
+static lua_Integer offset_at(lua_State *L, int arg, lua_Integer i) {
+  if (lua_isnoneornil(L, arg)) return 0;
+  lua_rawgeti(L, arg, i);
+  int is_integer;
+  const lua_Integer offset = lua_tointegerx(L, -1, &is_integer);
+  luaL_argcheck(L, is_integer, arg, "must be a list of integers, one an image");
+  lua_pop(L, 1);
+  return offset;
+}
+
+static bool flag_at(lua_State *L, int arg, lua_Integer i) {
+  if (lua_isnoneornil(L, arg)) return false;
+  lua_rawgeti(L, arg, i);
+  luaL_argcheck(L, lua_isboolean(L, -1), arg, "must be a list of booleans, one an image");
+  const bool flag = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return flag;
+}
+
+static void check_optional_list(lua_State *L, int arg) {
+  if (!lua_isnoneornil(L, arg)) luaL_checktype(L, arg, LUA_TTABLE);
+}
+
+/*
+** core.image_augment_batch(out, images, order, first, {mean, ...}, {deviation, ...}
+**                          [, flips, tops, lefts])
+** Image i of out N,C,h,w (float or double) is made from image order[first + i - 1] of images
+** M,C,H,W (byte): normalised, mirrored where flips[i], then cropped from (tops[i], lefts[i]).
+*/
+static int image_augment_batch(lua_State *L) {
+  enum { OUT = 1, IMAGES, ORDER, FIRST, MEAN, DEVIATION, FLIPS, TOPS, LEFTS };
+  dn_tensor *out = bind_check_tensor(L, OUT), *images = bind_check_tensor(L, IMAGES);
+  const dn_tensor *order = bind_check_tensor(L, ORDER);
+  const lua_Integer first = luaL_checkinteger(L, FIRST);
+  check_optional_list(L, FLIPS);
+  check_optional_list(L, TOPS);
+  check_optional_list(L, LEFTS);
+  lua_settop(L, LEFTS);
+  int n_mean, n_deviation;
+  const double *mean = check_numbers(L, MEAN, &n_mean);
+  const double *deviation = check_numbers(L, DEVIATION, &n_deviation);
+  check_same_count(L, DEVIATION, n_mean, n_deviation);
+  luaL_argcheck(L, out->n_dim == 4, OUT, "a batch of images is N,C,H,W");
+  luaL_argcheck(L, !dn_tensor_overlaps(out, images), OUT,
+                "shares memory with the images it is made from");
+  luaL_argcheck(
+      L, order->dtype == DN_LONG && order->n_dim == 1 && order->storage->device == dn_device_cpu(),
+      ORDER, "must be a vector of long on cpu");
+  luaL_argcheck(L, first >= 1 && first - 1 <= order->size[0] - out->size[0], FIRST,
+                "the order has fewer images left than the batch takes");
+
+  const int64_t *order_data = dn_tensor_data(order);
+  for (int64_t i = 0; i < out->size[0]; i++) {
+    const dn_image_augmentation how = {
+        .flip = flag_at(L, FLIPS, i + 1),
+        .top = offset_at(L, TOPS, i + 1),
+        .left = offset_at(L, LEFTS, i + 1),
+    };
+    const int64_t from = order_data[(first - 1 + i) * order->stride[0]] - 1;
+    if (dn_image_augment(out, i, images, from, how, n_mean, mean, deviation) == DN_OK) continue;
+    /* Where the argument that C counts stands in this function's list. */
+    static const int argument[] = {OUT, OUT, OUT, IMAGES, ORDER, TOPS, MEAN, DEVIATION};
+    return luaL_argerror(L, argument[dn_error_argument_index()], dn_error_message());
+  }
+  return 0;
+}
+
+void bind_register_image(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"image_flip", image_flip},
+      {"image_crop", image_crop},
+      {"image_resize", image_resize},
+      {"image_rotate", image_rotate},
+      {"image_normalize", image_normalize},
+      {"image_augment_batch", image_augment_batch},
+      {NULL, NULL},
+  };
+  luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,64 @@
+/*
+** Images on their way to a batch: host tensors C,H,W of any number of channels, resampled and
+** shifted one image at a time.
+**
+** An image may be a view as long as neighbours in a row are neighbours in memory. `out` exists
+** already and its shape says what is wanted; it may not overlap `in` unless a line says so.
+** Rows are counted downwards and columns to the right, from 0; (top, left) is the place in `in`
+** of out's first pixel and may lie outside: what is not covered by `in` becomes 0.
+** All return DN_EARG for a wrong shape, dtype or device.
+*/
+#ifndef DN_IMAGE_H
+#define DN_IMAGE_H
+
+#include "dn_tensor.h"
+
+typedef enum dn_image_filter {
+  DN_IMAGE_BILINEAR, /* triangle, reaches 1 pixel */
+  DN_IMAGE_BICUBIC,  /* Catmull-Rom (a = -0.5), reaches 2 pixels */
+  DN_IMAGE_FILTER_COUNT
+} dn_image_filter;
+
+/* Mirrors left and right. byte, float or double, the same in both. */
+dn_status dn_image_flip(dn_tensor *out, const dn_tensor *in);
+
+/* out C,h,w = in from (top, left), zeros outside. byte, float or double, the same in both. */
+dn_status dn_image_crop(dn_tensor *out, const dn_tensor *in, int64_t top, int64_t left);
+
+/*
+** Resamples the whole of `in` to out's size; out float or double, in also byte. The filter widens
+** by the factor of the shrinkage, so that every pixel of `in` counts (no aliasing), and is cut off
+** and renormalised at the border: PIL's resize. No pixel is rounded or clipped, so bicubic may
+** overshoot. Also DN_ENOMEM.
+*/
+dn_status dn_image_resize(dn_tensor *out, const dn_tensor *in, dn_image_filter filter);
+
+/*
+** Turns the picture counter-clockwise by `angle` radians about the middle of `in`; bilinear, zeros
+** outside. out and in have one shape; out float or double, in also byte.
+*/
+dn_status dn_image_rotate(dn_tensor *out, const dn_tensor *in, double angle);
+
+/*
+** out = (in - mean[c]) / deviation[c], computed in out's dtype: float or double; in is byte or of
+** out's dtype. mean and deviation have n_channels numbers, as many as the image. out may be in.
+*/
+dn_status dn_image_normalize(dn_tensor *out, const dn_tensor *in, int n_channels,
+                             const double *mean, const double *deviation);
+
+/* What happens to one image of a training batch. */
+typedef struct dn_image_augmentation {
+  bool flip;         /* first */
+  int64_t top, left; /* then a crop, as in dn_image_crop */
+} dn_image_augmentation;
+
+/*
+** Image `to` of the batch out N,C,h,w = normalize, flip and crop, in this order, of image `from`
+** of images M,C,H,W byte, in one pass and with the same bits as the three one after the other.
+** Images count from 0. Zeros come after normalisation: the border has the mean colour.
+*/
+dn_status dn_image_augment(dn_tensor *out, int64_t to, const dn_tensor *images, int64_t from,
+                           dn_image_augmentation how, int n_channels, const double *mean,
+                           const double *deviation);
+
+#endif
