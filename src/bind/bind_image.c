@@ -129,8 +129,10 @@ static int image_augment_batch(lua_State *L) {
         .top = offset_at(L, TOPS, i + 1),
         .left = offset_at(L, LEFTS, i + 1),
     };
-    const int64_t from = order_data[(first - 1 + i) * order->stride[0]] - 1;
-    if (dn_image_augment(out, i, images, from, how, n_mean, mean, deviation) == DN_OK) continue;
+    const int64_t image = order_data[(first - 1 + i) * order->stride[0]];
+    luaL_argcheck(L, image >= 1, ORDER, "images count from 1");
+    if (dn_image_augment(out, i, images, image - 1, how, n_mean, mean, deviation) == DN_OK)
+      continue;
     /* Where the argument that C counts stands in this function's list. */
     static const int argument[] = {OUT, OUT, OUT, IMAGES, ORDER, TOPS, MEAN, DEVIATION};
     return luaL_argerror(L, argument[dn_error_argument_index()], dn_error_message());
