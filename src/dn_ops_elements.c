@@ -1,0 +1,100 @@
+/*
+** Front door of the element-wise operations: any dtype, any strides, a and b broadcast to y. A
+** tensor without elements is a success that does nothing, so the backends never see one.
+*/
+#include "dn_ops_check.h"
+
+#include <math.h>
+
+/* What a kind is called, and whether it needs a dtype with fractions. */
+typedef struct kind_rule {
+  const char *name;
+  bool is_real_only;
+} kind_rule;
+
+static const kind_rule unary_rules[DN_UNARY_COUNT] = {
+    [DN_UNARY_NEG] = {"neg", false},   [DN_UNARY_ABS] = {"abs", false},
+    [DN_UNARY_SIGN] = {"sign", false}, [DN_UNARY_SQUARE] = {"square", false},
+    [DN_UNARY_SQRT] = {"sqrt", true},  [DN_UNARY_EXP] = {"exp", true},
+    [DN_UNARY_LOG] = {"log", true},    [DN_UNARY_FLOOR] = {"floor", true},
+};
+
+static dn_status check_kind(int number, unsigned kind, unsigned count) {
+  if (kind < count) return DN_OK;
+  return dn_error_argument(number, "kind is %u; expected one of %u", kind, count);
+}
+
+static bool is_empty(const dn_tensor *y) { return dn_tensor_count(y) == 0; }
+
+dn_status dn_fill(dn_tensor *y, double value) {
+  DN_TRY(DN_CHECK(DN_CLASS_ANY, {1, "y", y, NULL, DN_OUT}));
+  if (is_empty(y)) return DN_OK;
+  return dn_backend_of(y)->fill(y, value);
+}
+
+dn_status dn_copy(dn_tensor *y, const dn_tensor *x) {
+  DN_TRY(DN_CHECK(DN_CLASS_ANY, {2, "x", x, "*", DN_IN_PLACE | DN_ANY_DTYPE},
+                  {1, "y", y, "*", DN_OUT | DN_ANY_DTYPE}));
+  if (is_empty(y)) return DN_OK;
+  return dn_backend_of(y)->copy(y, x);
+}
+
+dn_status dn_unary(dn_tensor *y, const dn_tensor *x, dn_unary_kind kind) {
+  DN_TRY(check_kind(3, kind, DN_UNARY_COUNT));
+  DN_TRY(DN_CHECK(DN_CLASS_ANY, {2, "x", x, "*", DN_IN_PLACE}, {1, "y", y, "*", DN_OUT}));
+  if (unary_rules[kind].is_real_only && !dn_dtype_is_real(x->dtype))
+    return dn_error_argument(2, "x is %s; expected a real dtype for '%s'", dn_dtype_name(x->dtype),
+                             unary_rules[kind].name);
+  if (is_empty(y)) return DN_OK;
+  return dn_backend_of(y)->unary(y, x, kind);
+}
+
+/* y, a, b of any one dtype, y of that one or (comparisons) byte. */
+static dn_status check_pair(const dn_tensor *y, unsigned y_dtype, const dn_tensor *a,
+                            const dn_tensor *b) {
+  const dn_arg a_row = {2, "a", a, NULL, DN_IN_PLACE}, b_row = {3, "b", b, NULL, DN_IN_PLACE};
+  DN_TRY(DN_CHECK(DN_CLASS_ANY, a_row, b_row, {1, "y", y, NULL, DN_OUT | y_dtype}));
+  DN_TRY(dn_check_broadcast(&a_row, y));
+  return dn_check_broadcast(&b_row, y);
+}
+
+/* The same with a number in place of b. */
+static dn_status check_scalar(const dn_tensor *y, unsigned y_dtype, const dn_tensor *a) {
+  const dn_arg a_row = {2, "a", a, NULL, DN_IN_PLACE};
+  DN_TRY(DN_CHECK(DN_CLASS_ANY, a_row, {1, "y", y, NULL, DN_OUT | y_dtype}));
+  return dn_check_broadcast(&a_row, y);
+}
+
+dn_status dn_binary(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, dn_binary_kind kind) {
+  DN_TRY(check_kind(4, kind, DN_BINARY_COUNT));
+  DN_TRY(check_pair(y, 0, a, b));
+  if (is_empty(y)) return DN_OK;
+  return dn_backend_of(y)->binary(y, a, b, kind);
+}
+
+dn_status dn_binary_scalar(dn_tensor *y, const dn_tensor *a, double b, dn_binary_kind kind) {
+  DN_TRY(check_kind(4, kind, DN_BINARY_COUNT));
+  DN_TRY(check_scalar(y, 0, a));
+  if (is_empty(y)) return DN_OK;
+  return dn_backend_of(y)->binary_scalar(y, a, b, kind);
+}
+
+dn_status dn_add_scaled(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, double scale) {
+  DN_TRY(check_pair(y, 0, a, b));
+  if (is_empty(y)) return DN_OK;
+  return dn_backend_of(y)->add_scaled(y, a, b, scale);
+}
+
+dn_status dn_compare(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, dn_compare_kind kind) {
+  DN_TRY(check_kind(4, kind, DN_COMPARE_COUNT));
+  DN_TRY(check_pair(y, DN_IS_BYTE, a, b));
+  if (is_empty(y)) return DN_OK;
+  return dn_backend_of(y)->compare(y, a, b, kind);
+}
+
+dn_status dn_compare_scalar(dn_tensor *y, const dn_tensor *a, double b, dn_compare_kind kind) {
+  DN_TRY(check_kind(4, kind, DN_COMPARE_COUNT));
+  DN_TRY(check_scalar(y, DN_IS_BYTE, a));
+  if (is_empty(y)) return DN_OK;
+  return dn_backend_of(y)->compare_scalar(y, a, b, kind);
+}
