@@ -1,0 +1,173 @@
+/*
+** The module densenet.core: opens the tables of the other files and holds what belongs to the
+** process rather than to a tensor: memory figures, threads, devices, the generator, test hooks.
+*/
+#include "bind.h"
+
+#include <limits.h>
+
+#include "../cpu/cpu_scratch.h"
+
+int bind_raise(lua_State *L, dn_status status) {
+  const int argument = status == DN_EARG ? dn_error_argument_index() : 0;
+  /* Copied first: raising may run finalizers, and those may fail and overwrite the sentence. */
+  const char *message = lua_pushstring(L, dn_error_message());
+  if (argument > 0) return luaL_argerror(L, argument, message);
+  return luaL_error(L, "%s", message);
+}
+
+int bind_fail(lua_State *L, dn_status status) {
+  luaL_pushfail(L);
+  lua_pushstring(L, dn_error_message());
+  lua_pushstring(L, dn_status_word(status));
+  return 3;
+}
+
+void bind_note_allocation(lua_State *L, int64_t n_bytes) {
+  /* Also false inside a finalizer, where the collector may not be called. */
+  if (lua_gc(L, LUA_GCISRUNNING) != 1) return;
+  /* Never 0, which would mean a whole basic step; far below INT_MAX, because it becomes a debt. */
+  const int64_t n_kilobytes = n_bytes / 1024 + 1;
+  const int most = INT_MAX / 1024;
+  lua_gc(L, LUA_GCSTEP, n_kilobytes < most ? (int)n_kilobytes : most);
+}
+
+dn_device *bind_check_device(lua_State *L, int arg) {
+  dn_device *device;
+  const dn_status status = dn_device_find(luaL_checkstring(L, arg), &device);
+  if (status != DN_OK) luaL_argerror(L, arg, lua_pushstring(L, dn_error_message()));
+  return device;
+}
+
+bool bind_check_boolean(lua_State *L, int arg) {
+  if (lua_isnoneornil(L, arg)) return false;
+  luaL_checktype(L, arg, LUA_TBOOLEAN);
+  return lua_toboolean(L, arg);
+}
+
+dn_rng bind_check_rng(lua_State *L, int arg) {
+  const dn_rng rng = {.seed = (uint64_t)luaL_checkinteger(L, arg),
+                      .stream = (uint64_t)luaL_checkinteger(L, arg + 1),
+                      .position = (uint64_t)luaL_checkinteger(L, arg + 2)};
+  return rng;
+}
+
+/* device_find(name) -> true | nil, message, code */
+static int device_find(lua_State *L) {
+  dn_device *device;
+  const dn_status status = dn_device_find(luaL_checkstring(L, 1), &device);
+  if (status != DN_OK) return bind_fail(L, status);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+static void set_integer(lua_State *L, const char *name, int64_t value) {
+  lua_pushinteger(L, value);
+  lua_setfield(L, -2, name);
+}
+
+/* memory(device) -> {live=, peak=} in bytes, {blocks=, allocations=} in numbers */
+static int memory(lua_State *L) {
+  const dn_memory figures = dn_memory_read(bind_check_device(L, 1));
+  lua_createtable(L, 0, 4);
+  set_integer(L, "live", figures.live_bytes);
+  set_integer(L, "peak", figures.peak_bytes);
+  set_integer(L, "blocks", figures.n_blocks);
+  set_integer(L, "allocations", figures.n_allocated);
+  return 1;
+}
+
+/* memory_reset_peak(device) */
+static int memory_reset_peak(lua_State *L) {
+  dn_memory_reset_peak(bind_check_device(L, 1));
+  return 0;
+}
+
+/* alloc_refuse(n): the n-th allocation from now fails; 0 takes the order back */
+static int alloc_refuse(lua_State *L) {
+  const lua_Integer nth = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, nth >= 0, 1, "0 or more expected");
+  dn_alloc_refuse(nth);
+  return 0;
+}
+
+/* alloc_limit(device, bytes): 0 means none */
+static int alloc_limit(lua_State *L) {
+  dn_device *device = bind_check_device(L, 1);
+  const lua_Integer n_bytes = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, n_bytes >= 0, 2, "0 or more expected");
+  dn_alloc_limit(device, n_bytes);
+  return 0;
+}
+
+/* threads([n]) -> what the calling thread of the system may use, after setting it when given */
+static int threads(lua_State *L) {
+  if (!lua_isnoneornil(L, 1)) {
+    const lua_Integer n_threads = luaL_checkinteger(L, 1);
+    luaL_argcheck(L, n_threads >= 1 && n_threads <= 1024, 1, "1 to 1024 expected");
+    dn_threads_set((int)n_threads);
+  }
+  lua_pushinteger(L, dn_threads());
+  return 1;
+}
+
+/* reference([on]) -> whether operations run their reference loops */
+static int reference(lua_State *L) {
+  if (!lua_isnoneornil(L, 1)) dn_reference_set(bind_check_boolean(L, 1));
+  lua_pushboolean(L, dn_reference());
+  return 1;
+}
+
+/* scratch_release(): gives back the calling thread's scratch memory */
+static int scratch_release(lua_State *L) {
+  (void)L;
+  cpu_scratch_release();
+  return 0;
+}
+
+/* philox(seed, stream, position) -> four 32-bit words */
+static int philox(lua_State *L) {
+  const dn_philox_words words = dn_philox(bind_check_rng(L, 1), 0);
+  for (int i = 0; i < 4; i++) lua_pushinteger(L, words.word[i]);
+  return 4;
+}
+
+/* operations() -> the names of dn_ops.def, in its order */
+static int operations(lua_State *L) {
+  lua_createtable(L, DN_OP_COUNT, 0);
+  for (int op = 0; op < DN_OP_COUNT; op++) {
+    lua_pushstring(L, dn_op_name((dn_op)op));
+    lua_rawseti(L, -2, op + 1);
+  }
+  return 1;
+}
+
+__attribute__((visibility("default"))) int luaopen_densenet_core(lua_State *L);
+
+int luaopen_densenet_core(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"device_find", device_find},
+      {"memory", memory},
+      {"memory_reset_peak", memory_reset_peak},
+      {"alloc_refuse", alloc_refuse},
+      {"alloc_limit", alloc_limit},
+      {"threads", threads},
+      {"reference", reference},
+      {"scratch_release", scratch_release},
+      {"philox", philox},
+      {"operations", operations},
+      {NULL, NULL},
+  };
+  luaL_checkversion(L);
+  luaL_newlib(L, functions);
+  lua_pushliteral(L, DN_VERSION);
+  lua_setfield(L, -2, "version");
+  bind_register_tensor(L);
+  bind_register_ops(L);
+  bind_register_file(L);
+  bind_register_image(L);
+  bind_register_worker(L);
+  bind_register_signal(L);
+  bind_register_clock(L);
+  return 1;
+}

@@ -1,0 +1,320 @@
+/*
+** A tensor in Lua is a userdata that holds the C value itself: one counted reference to a storage
+** and a geometry. Views are userdata of their own; free, __gc and __close are one function, which
+** may run any number of times. A freed tensor prints, says that it is freed, and refuses the rest.
+*/
+#include "bind_tensor.h"
+
+#include <string.h>
+
+/* ---- The userdata ---- */
+
+dn_tensor *bind_check_tensor(lua_State *L, int arg) {
+  dn_tensor *tensor = luaL_checkudata(L, arg, BIND_TENSOR);
+  if (!tensor->storage) luaL_argerror(L, arg, "the tensor has been freed");
+  return tensor;
+}
+
+dn_tensor *bind_optional_tensor(lua_State *L, int arg) {
+  return lua_isnoneornil(L, arg) ? NULL : bind_check_tensor(L, arg);
+}
+
+dn_tensor *bind_test_tensor(lua_State *L, int index) {
+  return luaL_testudata(L, index, BIND_TENSOR);
+}
+
+dn_tensor *bind_push_tensor(lua_State *L) {
+  dn_tensor *tensor = lua_newuserdatauv(L, sizeof *tensor, 0);
+  memset(tensor, 0, sizeof *tensor);
+  luaL_setmetatable(L, BIND_TENSOR);
+  return tensor;
+}
+
+dn_tensor *bind_push_new_tensor(lua_State *L, dn_device *device, dn_dtype dtype, int n_dim,
+                                const int64_t *size) {
+  dn_tensor *tensor = bind_push_tensor(L);
+  BIND_TRY(L, dn_tensor_new(device, dtype, n_dim, size, tensor));
+  bind_note_allocation(L, tensor->storage->n_bytes);
+  return tensor;
+}
+
+/* ---- Arguments ---- */
+
+dn_dtype bind_check_dtype(lua_State *L, int arg) {
+  const char *name = luaL_checkstring(L, arg);
+  for (int dtype = 0; dtype < DN_DTYPE_COUNT; dtype++)
+    if (strcmp(name, dn_dtype_name((dn_dtype)dtype)) == 0) return (dn_dtype)dtype;
+  luaL_argerror(
+      L, arg,
+      lua_pushfstring(L, "unknown type '%s'; float, double, half, bfloat16, long or byte", name));
+  return DN_FLOAT;
+}
+
+int bind_check_dim(lua_State *L, int arg) {
+  const lua_Integer dim = luaL_checkinteger(L, arg);
+  if (dim < 1 || dim > DN_MAX_DIM)
+    luaL_argerror(L, arg,
+                  lua_pushfstring(L, "dimension %I; dimensions count from 1 to %d",
+                                  (LUAI_UACINT)dim, DN_MAX_DIM));
+  return (int)(dim - 1);
+}
+
+/* A position counted from 1, as C counts it. */
+static int64_t check_position(lua_State *L, int arg) {
+  const lua_Integer position = luaL_checkinteger(L, arg);
+  luaL_argcheck(L, position >= 1, arg, "positions count from 1");
+  return position - 1;
+}
+
+/* The integers of the table at `arg`. */
+static int check_size_table(lua_State *L, int arg, int64_t *size) {
+  const lua_Unsigned n = lua_rawlen(L, arg);
+  if (n > DN_MAX_DIM)
+    luaL_argerror(L, arg,
+                  lua_pushfstring(L, "%I sizes; a tensor has at most %d dimensions", (LUAI_UACINT)n,
+                                  DN_MAX_DIM));
+  for (int d = 0; d < (int)n; d++) {
+    int is_integer = 0;
+    lua_rawgeti(L, arg, d + 1);
+    size[d] = lua_tointegerx(L, -1, &is_integer);
+    if (!is_integer)
+      luaL_argerror(L, arg,
+                    lua_pushfstring(L, "size %d is %s, an integer expected", d + 1,
+                                    luaL_tolstring(L, -1, NULL)));
+    lua_pop(L, 1);
+  }
+  return (int)n;
+}
+
+int bind_check_sizes(lua_State *L, int arg, int64_t *size) {
+  if (lua_istable(L, arg)) return check_size_table(L, arg, size);
+  const int n_dim = lua_gettop(L) - arg + 1;
+  if (n_dim > DN_MAX_DIM)
+    luaL_argerror(L, arg + DN_MAX_DIM,
+                  lua_pushfstring(L, "a tensor has at most %d dimensions", DN_MAX_DIM));
+  for (int d = 0; d < n_dim; d++) size[d] = luaL_checkinteger(L, arg + d);
+  return n_dim < 0 ? 0 : n_dim;
+}
+
+/* ---- Questions ---- */
+
+/* One entry of n_dim integers, or all of them as a table: [-> integer | table] */
+static int push_geometry(lua_State *L, const dn_tensor *tensor, const int64_t *values) {
+  if (lua_isnoneornil(L, 2)) {
+    lua_createtable(L, tensor->n_dim, 0);
+    for (int d = 0; d < tensor->n_dim; d++) {
+      lua_pushinteger(L, values[d]);
+      lua_rawseti(L, -2, d + 1);
+    }
+    return 1;
+  }
+  const int dim = bind_check_dim(L, 2);
+  if (dim >= tensor->n_dim) {
+    char text[DN_SHAPE_TEXT];
+    return luaL_argerror(
+        L, 2,
+        lua_pushfstring(L, "dimension %d of a tensor of %d dimensions (%s)", dim + 1, tensor->n_dim,
+                        dn_tensor_shape_text(tensor, text)));
+  }
+  lua_pushinteger(L, values[dim]);
+  return 1;
+}
+
+/* t:size() -> table; t:size(d) -> integer */
+static int size(lua_State *L) {
+  const dn_tensor *tensor = bind_check_tensor(L, 1);
+  return push_geometry(L, tensor, tensor->size);
+}
+
+/* t:stride() -> table; t:stride(d) -> integer, in elements */
+static int stride(lua_State *L) {
+  const dn_tensor *tensor = bind_check_tensor(L, 1);
+  return push_geometry(L, tensor, tensor->stride);
+}
+
+static int dim(lua_State *L) {
+  lua_pushinteger(L, bind_check_tensor(L, 1)->n_dim);
+  return 1;
+}
+
+static int n_element(lua_State *L) {
+  lua_pushinteger(L, dn_tensor_count(bind_check_tensor(L, 1)));
+  return 1;
+}
+
+static int dtype(lua_State *L) {
+  lua_pushstring(L, dn_dtype_name(bind_check_tensor(L, 1)->dtype));
+  return 1;
+}
+
+static int device(lua_State *L) {
+  lua_pushstring(L, bind_check_tensor(L, 1)->storage->device->name);
+  return 1;
+}
+
+static int is_contiguous(lua_State *L) {
+  lua_pushboolean(L, dn_tensor_is_contiguous(bind_check_tensor(L, 1)));
+  return 1;
+}
+
+/* t:storageOffset() -> position of the first element in the storage, from 1 */
+static int storage_offset(lua_State *L) {
+  lua_pushinteger(L, bind_check_tensor(L, 1)->offset + 1);
+  return 1;
+}
+
+/* t:isSameView(u) -> true when both read the same elements of one storage in the same order */
+static int is_same_view(lua_State *L) {
+  lua_pushboolean(L, dn_tensor_is_same_view(bind_check_tensor(L, 1), bind_check_tensor(L, 2)));
+  return 1;
+}
+
+static int is_freed(lua_State *L) {
+  const dn_tensor *tensor = luaL_checkudata(L, 1, BIND_TENSOR);
+  lua_pushboolean(L, tensor->storage == NULL);
+  return 1;
+}
+
+/* "float tensor of size 2x3", "freed float tensor of size 2x3", "float scalar" */
+static int to_string(lua_State *L) {
+  const dn_tensor *tensor = luaL_checkudata(L, 1, BIND_TENSOR);
+  const char *state = tensor->storage ? "" : "freed ", *name = dn_dtype_name(tensor->dtype);
+  char text[DN_SHAPE_TEXT];
+  if (tensor->n_dim == 0)
+    lua_pushfstring(L, "%s%s scalar", state, name);
+  else
+    lua_pushfstring(L, "%s%s tensor of size %s", state, name, dn_tensor_shape_text(tensor, text));
+  return 1;
+}
+
+/* ---- Views: each returns a new userdata on the same storage ---- */
+
+static int finish_view(lua_State *L, dn_status status) {
+  return status == DN_OK ? 1 : bind_raise(L, status);
+}
+
+/* t:narrow(d, first, length) */
+static int narrow(lua_State *L) {
+  const dn_tensor *tensor = bind_check_tensor(L, 1);
+  const int along = bind_check_dim(L, 2);
+  const int64_t first = check_position(L, 3), length = luaL_checkinteger(L, 4);
+  return finish_view(L, dn_tensor_narrow(tensor, along, first, length, bind_push_tensor(L)));
+}
+
+/* t:select(d, i): dimension d disappears */
+static int select_index(lua_State *L) {
+  const dn_tensor *tensor = bind_check_tensor(L, 1);
+  const int along = bind_check_dim(L, 2);
+  const int64_t index = check_position(L, 3);
+  return finish_view(L, dn_tensor_select(tensor, along, index, bind_push_tensor(L)));
+}
+
+/* t:view(sizes...) or t:view{sizes}: one size may be -1; t is contiguous */
+static int view(lua_State *L) {
+  const dn_tensor *tensor = bind_check_tensor(L, 1);
+  int64_t sizes[DN_MAX_DIM];
+  const int n_dim = bind_check_sizes(L, 2, sizes);
+  return finish_view(L, dn_tensor_view(tensor, n_dim, sizes, bind_push_tensor(L)));
+}
+
+/* t:transpose(a, b) */
+static int transpose(lua_State *L) {
+  const dn_tensor *tensor = bind_check_tensor(L, 1);
+  const int dim_a = bind_check_dim(L, 2), dim_b = bind_check_dim(L, 3);
+  return finish_view(L, dn_tensor_transpose(tensor, dim_a, dim_b, bind_push_tensor(L)));
+}
+
+/* t:t(): the transpose of a matrix */
+static int matrix_transpose(lua_State *L) {
+  const dn_tensor *tensor = bind_check_tensor(L, 1);
+  if (tensor->n_dim != 2)
+    return luaL_argerror(L, 1,
+                         lua_pushfstring(L, "a matrix expected, got %d dimensions", tensor->n_dim));
+  return finish_view(L, dn_tensor_transpose(tensor, 0, 1, bind_push_tensor(L)));
+}
+
+/* t:expand(sizes...) or t:expand{sizes} */
+static int expand(lua_State *L) {
+  const dn_tensor *tensor = bind_check_tensor(L, 1);
+  int64_t sizes[DN_MAX_DIM];
+  const int n_dim = bind_check_sizes(L, 2, sizes);
+  return finish_view(L, dn_tensor_expand(tensor, n_dim, sizes, bind_push_tensor(L)));
+}
+
+/* ---- Changes in place ---- */
+
+/* t:resize(sizes...) or t:resize{sizes} -> t, row-major, content undefined */
+static int resize(lua_State *L) {
+  dn_tensor *tensor = bind_check_tensor(L, 1);
+  int64_t sizes[DN_MAX_DIM];
+  const int n_dim = bind_check_sizes(L, 2, sizes);
+  const dn_storage *before = tensor->storage;
+  BIND_TRY(L, dn_tensor_resize(tensor, n_dim, sizes));
+  lua_settop(L, 1);
+  if (tensor->storage != before) bind_note_allocation(L, tensor->storage->n_bytes);
+  return 1;
+}
+
+static int release(lua_State *L) {
+  dn_tensor_free(luaL_checkudata(L, 1, BIND_TENSOR));
+  return 0;
+}
+
+/* tensor_new(device, dtype, {sizes}) -> tensor, content undefined */
+static int tensor_new(lua_State *L) {
+  dn_device *on = bind_check_device(L, 1);
+  const dn_dtype type = bind_check_dtype(L, 2);
+  luaL_checktype(L, 3, LUA_TTABLE);
+  int64_t sizes[DN_MAX_DIM];
+  const int n_dim = bind_check_sizes(L, 3, sizes);
+  bind_push_new_tensor(L, on, type, n_dim, sizes);
+  return 1;
+}
+
+/* is_tensor(value) -> boolean; a freed tensor is one */
+static int is_tensor(lua_State *L) {
+  lua_pushboolean(L, bind_test_tensor(L, 1) != NULL);
+  return 1;
+}
+
+void bind_register_tensor(lua_State *L) {
+  static const luaL_Reg methods[] = {
+      {"size", size},
+      {"stride", stride},
+      {"dim", dim},
+      {"nElement", n_element},
+      {"dtype", dtype},
+      {"device", device},
+      {"isContiguous", is_contiguous},
+      {"storageOffset", storage_offset},
+      {"isSameView", is_same_view},
+      {"isFreed", is_freed},
+      {"narrow", narrow},
+      {"select", select_index},
+      {"view", view},
+      {"transpose", transpose},
+      {"t", matrix_transpose},
+      {"expand", expand},
+      {"resize", resize},
+      {"free", release},
+      {"totable", bind_tensor_to_table},
+      {"item", bind_tensor_item},
+      {"at", bind_tensor_at},
+      {"put", bind_tensor_put},
+      {NULL, NULL},
+  };
+  static const luaL_Reg metamethods[] = {
+      {"__gc", release}, {"__close", release}, {"__tostring", to_string}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"tensor_new", tensor_new},
+      {"tensor_from", bind_tensor_from},
+      {"is_tensor", is_tensor},
+      {NULL, NULL},
+  };
+  luaL_setfuncs(L, functions, 0);
+  luaL_newmetatable(L, BIND_TENSOR); /* core, metatable */
+  luaL_setfuncs(L, metamethods, 0);
+  luaL_newlib(L, methods); /* core, metatable, methods */
+  lua_setfield(L, -2, "__index");
+  lua_setfield(L, -2, "tensor_metatable"); /* where tensor.lua adds the rest */
+}
