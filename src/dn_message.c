@@ -20,10 +20,14 @@ void dn_message_free(dn_message *message) {
   dn_free(dn_device_cpu(), message, sizeof *message);
 }
 
+void dn_message_truncate(dn_message *message, int64_t n_bytes, int64_t n_tensors) {
+  for (int64_t i = n_tensors; i < message->n_tensors; i++) dn_tensor_free(&message->tensors[i]);
+  message->n_tensors = n_tensors;
+  message->n_bytes = n_bytes;
+}
+
 void dn_message_clear(dn_message *message) {
-  for (int64_t i = 0; i < message->n_tensors; i++) dn_tensor_free(&message->tensors[i]);
-  message->n_tensors = 0;
-  message->n_bytes = 0;
+  dn_message_truncate(message, 0, 0);
   message->id = 0;
   message->failed = false;
 }

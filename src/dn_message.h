@@ -28,6 +28,9 @@ void dn_message_free(dn_message *message);
 /* Empties it: tensors are released, room is kept, id and failed are reset. */
 void dn_message_clear(dn_message *message);
 
+/* Takes back what was appended after it had n_bytes and n_tensors. */
+void dn_message_truncate(dn_message *message, int64_t n_bytes, int64_t n_tensors);
+
 /* Appends bytes; DN_ENOMEM leaves the message as it was. */
 dn_status dn_message_write(dn_message *message, const void *bytes, int64_t n_bytes);
 

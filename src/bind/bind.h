@@ -29,6 +29,9 @@ void bind_register_worker(lua_State *L);
 void bind_register_signal(lua_State *L);
 void bind_register_clock(lua_State *L);
 
+/* [-> core] Opens the module; a worker thread opens it in its own state. */
+__attribute__((visibility("default"))) int luaopen_densenet_core(lua_State *L);
+
 /* ---- Failures ---- */
 
 /*

@@ -142,8 +142,6 @@ static int operations(lua_State *L) {
   return 1;
 }
 
-__attribute__((visibility("default"))) int luaopen_densenet_core(lua_State *L);
-
 int luaopen_densenet_core(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"device_find", device_find},
