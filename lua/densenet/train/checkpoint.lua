@@ -1,0 +1,250 @@
+--- Checkpoints: a directory from which a run goes on exactly, whenever it was killed.
+--
+--   model_<epoch>.safetensors        network after an epoch; its metadata says how to use it
+--   optimState_<epoch>.safetensors   what the optimizer carries over
+--   …_<epoch>_<iteration>…           the same, within an epoch
+--   model_best.safetensors           copy of the model file with the best score
+--   latest.json                      names the files to go on from, and the run's state
+--
+-- Every file is written under another name, flushed and renamed (core.file_write), so each is whole
+-- or absent. The order makes the directory as a whole so: new model, new optimizer, then
+-- latest.json, which alone decides what counts; then the copy of the best; then what is no longer
+-- needed goes. A run killed before latest.json leaves files that nothing names, and the next save
+-- removes them. One killed between latest.json and the copy leaves an old model_best; then the best
+-- epoch is the one that latest.json points to, and `repair` makes the copy.
+local core = require "densenet.core"
+local json = require "densenet.io.json"
+local safetensors = require "densenet.io.safetensors"
+
+local checkpoint = {}
+
+local format_version = 1
+local metadata_key = "densenet" -- of a model file: the run's state as JSON
+
+local function join(directory, name) return directory .. "/" .. name end
+
+local function base_name(state)
+  return state.finished and tostring(state.epoch) or ("%d_%d"):format(state.epoch, state.iteration)
+end
+
+local function model_name(suffix) return ("model_%s.safetensors"):format(suffix) end
+local function optimizer_name(suffix) return ("optimState_%s.safetensors"):format(suffix) end
+local best_name, latest_name = model_name("best"), "latest.json"
+
+-- ---- Reading ----
+
+local function check_state(state, path)
+  local function wrong(what) return nil, ("%s is not a checkpoint of this program: %s"):format(path, what), "format" end
+  if type(state) ~= "table" then return wrong("no state") end
+  if state.version ~= format_version then
+    return wrong(("expected version %d, got %s"):format(format_version, tostring(state.version)))
+  end
+  for _, field in ipairs { "epoch", "iteration" } do
+    if math.type(state[field]) ~= "integer" then return wrong(field .. " is missing") end
+  end
+  for _, field in ipairs { "options", "network", "random" } do
+    if type(state[field]) ~= "table" then return wrong(field .. " is missing") end
+  end
+  return state
+end
+
+--- What a model file says of itself: the state of the run that saved it.
+-- @return state; or nil when the file is of another program, or nil, message, code
+function checkpoint.stateOf(metadata, path)
+  local text = metadata and metadata[metadata_key]
+  if not text then return nil end
+  local state, message, code = json.decode(text)
+  if state == nil then return nil, path .. ": " .. message, code end
+  return check_state(state, path)
+end
+
+local function read_json(path)
+  local text, message, code = core.file_read(path)
+  if not text then return nil, message, code end
+  local value
+  value, message, code = json.decode(text)
+  if value == nil then return nil, path .. ": " .. message, code end
+  return value
+end
+
+local function read_latest(directory)
+  local path = join(directory, latest_name)
+  if not core.file_exists(path) then
+    return nil, ("nothing to resume in '%s': it has no %s"):format(directory, latest_name), "io"
+  end
+  local latest, message, code = read_json(path)
+  if not latest then return nil, message, code end
+  if type(latest) ~= "table" or type(latest.model) ~= "string" or type(latest.optimState) ~= "string"
+    or type(latest.kept) ~= "table" or type(latest.settings) ~= "table" then
+    return nil, path .. " is not a checkpoint of this program", "format"
+  end
+  local state
+  state, message, code = check_state(latest.state, path)
+  if not state then return nil, message, code end
+  return latest
+end
+
+-- The checkpoint that a model file of a directory belongs to.
+local function latest_from_model(directory, name)
+  local suffix = name:match("^model_(%d+)%.safetensors$") or name:match("^model_(%d+_%d+)%.safetensors$")
+  if not suffix then
+    return nil, ("cannot resume from %s: expected a directory or its model_<epoch>.safetensors"):format(
+      join(directory, name)), "format"
+  end
+  local path = join(directory, name)
+  local _, metadata, code = safetensors.load(path)
+  if not _ then return nil, metadata, code end
+  local state, message
+  state, message, code = checkpoint.stateOf(metadata, path)
+  if not state then return nil, message or (path .. " does not hold the state of a run"), code or "format" end
+  local latest = read_latest(directory) -- only for what does not decide the result
+  local kept = {}
+  for _, epoch in ipairs(latest and latest.kept or {}) do
+    if epoch <= state.epoch then kept[#kept + 1] = epoch end
+  end
+  return { model = name, optimState = optimizer_name(suffix), state = state, kept = kept,
+    settings = latest and latest.settings or {} }
+end
+
+--- Finds what to go on from.
+-- @param path a checkpoint directory, its latest.json, or one of its model files
+-- @return { directory=, state=, settings=, kept=, model=, optimizer= }, the last two being tables
+-- name → tensor; or nil, message, code
+function checkpoint.load(path)
+  path = #path > 1 and path:gsub("/+$", "") or path
+  local directory, name = path, latest_name
+  if path:find("%.json$") or path:find("%.safetensors$") then
+    directory, name = path:match("^(.*)/([^/]*)$")
+    if not directory then directory, name = ".", path end
+  end
+  local read = name == latest_name and read_latest or latest_from_model
+  local latest, message, code = read(directory, name)
+  if not latest then return nil, message, code end
+  local model, metadata, optimizer
+  model, metadata, code = safetensors.load(join(directory, latest.model))
+  if not model then return nil, metadata, code end
+  optimizer, message, code = safetensors.load(join(directory, latest.optimState))
+  if not optimizer then return nil, message, code end
+  if metadata[metadata_key] ~= json.encode(latest.state) then
+    return nil, ("%s and %s in '%s' are of different checkpoints"):format(name, latest.model, directory), "format"
+  end
+  return { directory = directory, state = latest.state, settings = latest.settings, kept = latest.kept,
+    model = model, optimizer = optimizer }
+end
+
+-- ---- Writing ----
+
+local Store = {}
+Store.__index = Store
+
+--- Opens a directory for saving, making it where it is missing.
+-- @param options { directory=, keep= epochs to keep, kept= epochs kept so far }
+-- @return store; or nil, message, code when nothing can be written there
+function checkpoint.Store(options)
+  local directory = #options.directory > 1 and options.directory:gsub("/+$", "") or options.directory
+  local self = setmetatable({ directory = directory, keep = options.keep, kept = options.kept or {} }, Store)
+  local probe = join(directory, "probe.tmp")
+  local made, message, code = core.directory_make(directory)
+  if made then made, message, code = core.file_write(probe, "", {}) end
+  if made then made, message, code = core.file_remove(probe) end
+  if not made then return nil, ("cannot save in '%s': %s"):format(directory, message), code end
+  return self
+end
+
+--- The path of a file in the directory.
+function Store:path(name) return join(self.directory, name) end
+
+--- The name of the model file that latest.json points to, or nil.
+function Store:latest()
+  local latest = read_json(self:path(latest_name))
+  return type(latest) == "table" and latest.model or nil
+end
+
+--- The path of the best model.
+function Store:bestPath() return self:path(best_name) end
+
+local function copy(from, to)
+  local content, message, code = core.file_read(from)
+  if not content then return nil, message, code end
+  return core.file_write(to, content, {})
+end
+
+-- Epochs whose files stay, once `state` is saved.
+local function epochs_to_keep(self, state)
+  local epochs = {}
+  for _, epoch in ipairs(self.kept) do
+    if epoch < state.epoch then epochs[#epochs + 1] = epoch end
+  end
+  if state.finished then epochs[#epochs + 1] = state.epoch end
+  return json.array(table.move(epochs, math.max(1, #epochs - self.keep + 1), #epochs, 1, {}))
+end
+
+-- What is ours and no longer named goes. A file that cannot be removed is no reason to stop.
+local function clean(self, state)
+  local stays = { [best_name] = true, [latest_name] = true }
+  local function stay(suffix) stays[model_name(suffix)], stays[optimizer_name(suffix)] = true, true end
+  stay(base_name(state))
+  for _, epoch in ipairs(self.kept) do stay(tostring(epoch)) end
+  for _, name in ipairs(core.directory_list(self.directory) or {}) do
+    local whole = name:gsub("%.tmp$", "")
+    local suffix = whole:match("^model_(.+)%.safetensors$") or whole:match("^optimState_(.+)%.safetensors$")
+    local ours = whole == latest_name or suffix and (suffix == "best" or suffix:find("^%d+_?%d*$"))
+    if ours and not stays[name] then core.file_remove(self:path(name)) end
+  end
+end
+
+--- Saves.
+-- @param snapshot
+--   state      { version, epoch=, iteration=, finished=, best=, … }: what a run needs to go on, the
+--              same for runs with the same result; also goes into the model file
+--   settings   what may differ between such runs
+--   model, optimizer   tables name → tensor
+-- @param spare true: files that the new latest.json does not name stay for now
+-- @return true, or nil, message, code
+function Store:save(snapshot, spare)
+  local state = snapshot.state
+  state.version = format_version
+  local suffix, text = base_name(state), json.encode(state)
+  local kept = epochs_to_keep(self, state)
+  local latest = { state = state, settings = snapshot.settings, kept = kept,
+    model = model_name(suffix), optimState = optimizer_name(suffix) }
+  local done, message, code = safetensors.save(self:path(latest.model), snapshot.model,
+    { format = "pt", [metadata_key] = text })
+  if done then done, message, code = safetensors.save(self:path(latest.optimState), snapshot.optimizer, {}) end
+  if done then done, message, code = core.file_write(self:path(latest_name), json.encode(latest, "  ") .. "\n", {}) end
+  if done and state.finished and state.best and state.best.epoch == state.epoch then
+    done, message, code = copy(self:path(latest.model), self:bestPath())
+  end
+  if not done then return nil, message, code end
+  self.kept = kept
+  if not spare then clean(self, state) end
+  return true
+end
+
+--- Forgets an earlier run whose first checkpoint has the name that this run's will have: its
+-- latest.json must not be found beside this run's model.
+function Store:startAfresh(state)
+  if self:latest() ~= model_name(base_name(state)) then return true end
+  return core.file_remove(self:path(latest_name))
+end
+
+local function holds_best(path, best)
+  if not core.file_exists(path) then return false end
+  local tensors, metadata = safetensors.load(path)
+  local state = tensors and checkpoint.stateOf(metadata, path)
+  return state and state.finished and state.best and json.encode(state.best) == json.encode(best) or false
+end
+
+--- Makes model_best what `state` says it is, after a kill or a change of directory.
+-- @param from the directory resumed from
+-- @return true; false when no file holds the best model any more; or nil, message, code
+function Store:repair(state, from)
+  local best = state.best
+  if not best or holds_best(self:bestPath(), best) then return true end
+  for _, name in ipairs { best_name, model_name(tostring(best.epoch)) } do
+    if holds_best(join(from, name), best) then return copy(join(from, name), self:bestPath()) end
+  end
+  return false
+end
+
+return checkpoint

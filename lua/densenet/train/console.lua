@@ -1,0 +1,123 @@
+--- The lines a training run prints, in the form Torch users know, with the time that is left.
+--
+-- A line stands for the batches since the line before: Time and Data are seconds a batch (Data is
+-- the part spent waiting for the loader), Err is the loss, and top1 and top5 are error rates in
+-- percent. A line comes every 50 batches or 10 seconds, for the first batch and for the last, so
+-- that a terminal shows life and a file stays short.
+local meters = require "densenet.train.meters"
+
+local Console = {}
+Console.__index = Console
+
+local batches_a_line, seconds_a_line = 50, 10
+
+--- "45s", "3m20s", "2h05m", "3d04h".
+function Console.duration(seconds)
+  local s = math.floor(seconds + 0.5)
+  if s < 60 then return ("%ds"):format(s) end
+  if s < 3600 then return ("%dm%02ds"):format(s // 60, s % 60) end
+  if s < 86400 then return ("%dh%02dm"):format(s // 3600, s % 3600 // 60) end
+  return ("%dd%02dh"):format(s // 86400, s % 86400 // 3600)
+end
+
+--- @param options
+--   write    function(line); print when left out
+--   nEpochs  epochs of the run
+--   nTest    batches of an epoch's evaluations, for the time left
+function Console.new(options)
+  return setmetatable({
+    write = options.write or function(line)
+      print(line)
+      io.stdout:flush()
+    end,
+    nEpochs = options.nEpochs, nTest = options.nTest or 0,
+    secondsTest = nil, -- of an epoch's evaluations, once there was one
+    testing = 0.0, -- of this epoch's, so far
+  }, Console)
+end
+
+function Console:print(format, ...) self.write(select("#", ...) > 0 and format:format(...) or format) end
+
+--- Before an epoch's batches.
+-- @param first, count the first batch to come, and how many the epoch has
+function Console:startTraining(epoch, first, count)
+  if first == 1 then
+    self:print("=> Training epoch # %d (top1, top5: errors in %%)", epoch)
+  else
+    self:print("=> Training epoch # %d, from batch %d of %d (top1, top5: errors in %%)", epoch, first, count)
+  end
+  self:startLine()
+  self.total = meters.MeanMeter()
+  if self.testing > 0 then self.secondsTest, self.testing = self.testing, 0.0 end
+end
+
+function Console:startLine()
+  self.line = {
+    time = meters.MeanMeter(), data = meters.MeanMeter(), errors = meters.ErrorMeter(), since = meters.Stopwatch(),
+  }
+end
+
+-- Is a line due after batch n of count?
+local function is_due(line, n, count)
+  return n == count or line.time.count >= batches_a_line or line.since:seconds() >= seconds_a_line
+end
+
+local function add(line, seen)
+  line.time:add(seen.time)
+  line.data:add(seen.data)
+  line.errors:add(seen.score)
+end
+
+-- Seconds until the epoch's batches are done and until the run is. Before the first evaluation
+-- has been timed, a batch of it counts as a third of a training batch: a forward pass of three.
+local function time_left(self, epoch, n, count)
+  local batch = self.total:mean()
+  local test = self.secondsTest or self.nTest * batch / 3
+  local this_epoch = (count - n) * batch
+  return this_epoch, this_epoch + test + (self.nEpochs - epoch) * (count * batch + test)
+end
+
+--- After a training batch.
+-- @param epoch, n, count batch n of count
+-- @param seen { time=, data=, score=, learningRate= }: seconds, and what meters.score gave
+function Console:trained(epoch, n, count, seen)
+  local line = self.line
+  self.total:add(seen.time)
+  add(line, seen)
+  if self.total.count > 1 and not is_due(line, n, count) then return end
+  local mean = line.errors:result()
+  local left, run_left = time_left(self, epoch, n, count)
+  self:print(" | Epoch: [%d][%d/%d]  Time %.3f  Data %.3f  Err %.4f  top1 %7.3f  top5 %7.3f  lr %.4f  left %s (run %s)",
+    epoch, n, count, line.time:mean(), line.data:mean(), mean.loss, mean.top1, mean.top5, seen.learningRate,
+    Console.duration(left), Console.duration(run_left))
+  self:startLine()
+end
+
+--- Before an evaluation.
+function Console:startTesting()
+  self:startLine()
+  self.stopwatch = meters.Stopwatch()
+end
+
+--- After a batch of an evaluation.
+-- @param name "Test" or "Validation"
+-- @param seen { time=, data=, score= }
+-- @param overall the error meter of the evaluation so far
+function Console:tested(name, epoch, n, count, seen, overall)
+  local line = self.line
+  add(line, seen)
+  if not is_due(line, n, count) then return end
+  local mean, all = line.errors:result(), overall:result()
+  self:print(" | %s: [%d][%d/%d]  Time %.3f  Data %.3f  top1 %7.3f (%7.3f)  top5 %7.3f (%7.3f)",
+    name, epoch, n, count, line.time:mean(), line.data:mean(), mean.top1, all.top1, mean.top5, all.top5)
+  self:startLine()
+end
+
+--- After an evaluation.
+function Console:finished(name, epoch, result)
+  self.testing = self.testing + self.stopwatch:seconds()
+  self:print(" * Finished %s # %d     top1: %7.3f  top5: %7.3f  (errors in %%, of %d images)",
+    name == "Test" and "epoch" or "validation of epoch", epoch, result.top1, result.top5, result.count)
+end
+
+return Console

@@ -1,0 +1,83 @@
+--- The table of a training run: tab-separated values, a header and one row per epoch.
+--
+-- A row is written by replacing the whole file, after dropping rows of the same or later epochs.
+-- So a run that was killed between its row and its checkpoint, and trains the epoch again, leaves
+-- one row for it; and a run never loses a row, because the row is on the disk before the
+-- checkpoint that says the epoch is done.
+local core = require "densenet.core"
+
+local Log = {}
+Log.__index = Log
+
+local function header(columns) return "epoch\t" .. table.concat(columns, "\t") end
+
+-- The rows in `text` as { epoch, line }; nil when the text is no log with this header.
+local function rows_of(text, columns)
+  local lines = {}
+  for line in text:gmatch("[^\n]+") do lines[#lines + 1] = line end
+  if lines[1] and lines[1] ~= header(columns) then return nil end
+  local rows = {}
+  for i = 2, #lines do
+    local epoch = math.tointeger(tonumber(lines[i]:match("^(%d+)\t")))
+    if not epoch then return nil end
+    rows[#rows + 1] = { epoch = epoch, line = lines[i] }
+  end
+  return rows
+end
+
+local function write(self)
+  local lines = { header(self.columns) }
+  for _, row in ipairs(self.rows) do lines[#lines + 1] = row.line end
+  return core.file_write(self.path, table.concat(lines, "\n") .. "\n", {})
+end
+
+local function drop_from(self, epoch)
+  local kept = {}
+  for _, row in ipairs(self.rows) do
+    if row.epoch < epoch then kept[#kept + 1] = row end
+  end
+  self.rows = kept
+end
+
+--- Opens the log and writes it, so that a place that cannot be written is known at once.
+-- @param path file; a file that is not such a log is refused, not overwritten
+-- @param columns names after "epoch"
+-- @param nextEpoch rows of this and later epochs are dropped (1: a new run)
+-- @return log, or nil, message, code
+function Log.open(path, columns, nextEpoch)
+  local self = setmetatable({ path = path, columns = columns, rows = {} }, Log)
+  if core.file_exists(path) then
+    local text, message, code = core.file_read(path)
+    if not text then return nil, message, code end
+    local rows = rows_of(text, columns)
+    if not rows then
+      return nil, ("%s exists and is not a log of this program: expected the header '%s'"):format(path,
+        (header(columns):gsub("\t", " "))), "format"
+    end
+    self.rows = rows
+    drop_from(self, nextEpoch)
+  end
+  local written, message, code = write(self)
+  if not written then return nil, message, code end
+  return self
+end
+
+-- %.10g, not %.17g: for reading; the checkpoint is what a run continues from. NaN: not measured.
+local function cell(value)
+  if value == nil or value ~= value then return "nan" end
+  if math.type(value) == "integer" then return tostring(value) end
+  return (("%.10g"):format(value))
+end
+
+--- Adds the row of an epoch.
+-- @param values numbers by column
+-- @return true, or nil, message, code
+function Log:add(epoch, values)
+  drop_from(self, epoch)
+  local cells = { tostring(epoch) }
+  for i, column in ipairs(self.columns) do cells[i + 1] = cell(values[column]) end
+  self.rows[#self.rows + 1] = { epoch = epoch, line = table.concat(cells, "\t") }
+  return write(self)
+end
+
+return Log

@@ -1,0 +1,51 @@
+--- How a script ends. The outside world refusing (no such file, no room, a lost checkpoint) is one
+-- sentence on stderr and exit status 1; a bad command line is its sentence, the usage and status 2;
+-- an interrupt is 128 + the signal's number; a bug keeps its traceback. Library code returns
+-- `nil, message, code`; a script wraps such a call in program.check and reads on as if it could
+-- not fail.
+local program = {}
+
+local Stop = {}
+Stop.__index = Stop
+Stop.__tostring = function(stop) return stop.message or ("exit status %d"):format(stop.status) end
+
+--- Ends the program with `status`, after `message` when there is one.
+function program.stop(status, message)
+  error(setmetatable({ status = status, message = message }, Stop), 0)
+end
+
+--- Passes a call's results through; ends the program when they are `nil, message`.
+function program.check(value, message, ...)
+  if not value and message then program.stop(1, tostring(message)) end
+  return value, message, ...
+end
+
+--- Ends the program because of what stands on its command line.
+function program.refuse(message)
+  error(setmetatable({ status = 2, message = message, isUsage = true }, Stop), 0)
+end
+
+-- Running out of memory is the outside world too, though Lua learns of it as an error.
+local function explain(err)
+  if getmetatable(err) == Stop then return err end
+  local text = tostring(err)
+  if text:find("out of memory", 1, true) or text == "not enough memory" then
+    return setmetatable({ status = 1, message = text }, Stop)
+  end
+  return { message = debug.traceback(text, 2) }
+end
+
+--- Runs `main` and returns the exit status, having reported on stderr.
+-- @param name the script's name, for messages: "main.lua"
+-- @param usage shown after a refusal: one or a few lines
+-- @param main a function; what it returns is the status, nothing being 0
+function program.run(name, usage, main)
+  local done, result = xpcall(main, explain)
+  if done then return result or 0 end
+  io.stdout:flush()
+  if result.message then io.stderr:write(name, ": ", result.message, "\n") end
+  if result.isUsage then io.stderr:write(usage, "\n") end
+  return result.status or 1
+end
+
+return program
