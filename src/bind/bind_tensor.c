@@ -241,6 +241,19 @@ static int expand(lua_State *L) {
   return finish_view(L, dn_tensor_expand(tensor, n_dim, sizes, bind_push_tensor(L)));
 }
 
+/* t[key]: a method, or for an integer what t:select(1, key) gives, a number where t is a vector */
+static int index_tensor(lua_State *L) {
+  lua_settop(L, 2);
+  if (!lua_isinteger(L, 2)) {
+    lua_rawget(L, lua_upvalueindex(1)); /* methods */
+    return 1;
+  }
+  const dn_tensor *tensor = bind_check_tensor(L, 1);
+  if (tensor->n_dim == 1) return bind_tensor_at(L);
+  const int64_t index = check_position(L, 2);
+  return finish_view(L, dn_tensor_select(tensor, 0, index, bind_push_tensor(L)));
+}
+
 /* ---- Changes in place ---- */
 
 /* t:resize(sizes...) or t:resize{sizes} -> t, row-major, content undefined */
@@ -309,12 +322,16 @@ void bind_register_tensor(lua_State *L) {
       {"tensor_new", tensor_new},
       {"tensor_from", bind_tensor_from},
       {"is_tensor", is_tensor},
+      {"tensor_describe", to_string},
       {NULL, NULL},
   };
   luaL_setfuncs(L, functions, 0);
   luaL_newmetatable(L, BIND_TENSOR); /* core, metatable */
   luaL_setfuncs(L, metamethods, 0);
   luaL_newlib(L, methods); /* core, metatable, methods */
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -4, "tensor_methods"); /* these two are where tensor.lua adds the rest */
+  lua_pushcclosure(L, index_tensor, 1);  /* core, metatable, index */
   lua_setfield(L, -2, "__index");
-  lua_setfield(L, -2, "tensor_metatable"); /* where tensor.lua adds the rest */
+  lua_setfield(L, -2, "tensor_metatable");
 }
