@@ -1,0 +1,188 @@
+/*
+** Comparisons, of tensors and with a number: 0 or 1 in a byte. NaN is unequal to everything.
+*/
+#include <math.h>
+
+#include "cpu_backend.h"
+#include "cpu_chunk.h"
+#include "cpu_element.h"
+#include "cpu_rows.h"
+
+typedef struct task {
+  dn_compare_kind kind;
+  dn_dtype dtype, computing; /* of a and b */
+  bool b_is_number;
+  double number;
+  int64_t whole_number;
+  cpu_chunk numbers; /* b, repeated */
+} task;
+
+/* n numbers without gaps against n others; one loop a kind. */
+#define COMPARE(kind, n, type, left, right, y)      \
+  do {                                              \
+    const type *a = left, *b = right;               \
+    switch (kind) {                                 \
+      case DN_COMPARE_EQ:                           \
+        CPU_VECTOR_LOOP(i, n, y[i] = a[i] == b[i]); \
+        break;                                      \
+      case DN_COMPARE_NE:                           \
+        CPU_VECTOR_LOOP(i, n, y[i] = a[i] != b[i]); \
+        break;                                      \
+      case DN_COMPARE_LT:                           \
+        CPU_VECTOR_LOOP(i, n, y[i] = a[i] < b[i]);  \
+        break;                                      \
+      case DN_COMPARE_LE:                           \
+        CPU_VECTOR_LOOP(i, n, y[i] = a[i] <= b[i]); \
+        break;                                      \
+      case DN_COMPARE_GT:                           \
+        CPU_VECTOR_LOOP(i, n, y[i] = a[i] > b[i]);  \
+        break;                                      \
+      default:                                      \
+        CPU_VECTOR_LOOP(i, n, y[i] = a[i] >= b[i]); \
+        break;                                      \
+    }                                               \
+  } while (0)
+
+static void compare_chunk(const task *job, int64_t n, uint8_t *y, const void *left,
+                          const void *right) {
+  switch (job->computing) {
+    case DN_FLOAT:
+      COMPARE(job->kind, n, float, left, right, y);
+      return;
+    case DN_DOUBLE:
+      COMPARE(job->kind, n, double, left, right, y);
+      return;
+    default:
+      COMPARE(job->kind, n, int64_t, left, right, y);
+      return;
+  }
+}
+
+static const void *numbers(const task *job, const cpu_row *row, int k, int64_t done, int64_t n,
+                           cpu_chunk *chunk) {
+  const int64_t step = row->stride[k] * (int64_t)dn_dtype_size(job->dtype);
+  return cpu_chunk_read(job->computing, job->dtype, row->data[k] + done * step, row->stride[k], n,
+                        chunk);
+}
+
+static void compare_row(const cpu_row *row, void *context) {
+  const task *job = context;
+  for (int64_t done = 0; done < row->length; done += CPU_CHUNK) {
+    const int64_t n = row->length - done < CPU_CHUNK ? row->length - done : CPU_CHUNK;
+    cpu_chunk a_chunk, b_chunk;
+    uint8_t results[CPU_CHUNK];
+    const void *a = numbers(job, row, 1, done, n, &a_chunk);
+    const void *b = job->b_is_number ? &job->numbers : numbers(job, row, 2, done, n, &b_chunk);
+    uint8_t *y = (uint8_t *)row->data[0] + done * row->stride[0];
+    const bool is_plain = row->stride[0] == 1;
+    compare_chunk(job, n, is_plain ? y : results, a, b);
+    if (is_plain) continue;
+    for (int64_t i = 0; i < n; i++) y[i * row->stride[0]] = results[i];
+  }
+}
+
+static bool compare_one(dn_compare_kind kind, double a, double b) {
+  switch (kind) {
+    case DN_COMPARE_EQ:
+      return a == b;
+    case DN_COMPARE_NE:
+      return a != b;
+    case DN_COMPARE_LT:
+      return a < b;
+    case DN_COMPARE_LE:
+      return a <= b;
+    case DN_COMPARE_GT:
+      return a > b;
+    default:
+      return a >= b;
+  }
+}
+
+static bool compare_one_long(dn_compare_kind kind, int64_t a, int64_t b) {
+  switch (kind) {
+    case DN_COMPARE_EQ:
+      return a == b;
+    case DN_COMPARE_NE:
+      return a != b;
+    case DN_COMPARE_LT:
+      return a < b;
+    case DN_COMPARE_LE:
+      return a <= b;
+    case DN_COMPARE_GT:
+      return a > b;
+    default:
+      return a >= b;
+  }
+}
+
+static void compare_plainly(const task *job, dn_tensor *y, const dn_tensor *a, const dn_tensor *b) {
+  uint8_t *results = dn_tensor_data(y);
+  const int64_t count = dn_tensor_count(y);
+  for (int64_t i = 0; i < count; i++) {
+    const int64_t left = cpu_offset(a, y, i), right = b ? cpu_offset(b, y, i) : 0;
+    bool result;
+    if (dn_dtype_is_real(job->dtype))
+      result = compare_one(job->kind, cpu_load(dn_tensor_data(a), job->dtype, left),
+                           b ? cpu_load(dn_tensor_data(b), job->dtype, right) : job->number);
+    else
+      result = compare_one_long(
+          job->kind, cpu_load_long(dn_tensor_data(a), job->dtype, left),
+          b ? cpu_load_long(dn_tensor_data(b), job->dtype, right) : job->whole_number);
+    results[cpu_offset(y, y, i)] = result;
+  }
+}
+
+static void run(task *job, dn_tensor *y, const dn_tensor *a, const dn_tensor *b) {
+  if (dn_reference()) {
+    compare_plainly(job, y, a, b);
+    return;
+  }
+  cpu_rows rows;
+  cpu_rows_of_tensors(&rows, CPU_ROWS_ANY_ORDER, b ? 3 : 2, (const dn_tensor *const[]){y, a, b});
+  cpu_rows_run(&rows, compare_row, job);
+}
+
+/* Every int64 is INT64_MIN or more, and none is less. */
+static void compare_always(task *job, bool result) {
+  job->kind = result ? DN_COMPARE_GE : DN_COMPARE_LT;
+  job->whole_number = INT64_MIN;
+}
+
+/*
+** Integers against a real number, exactly: the number moves to the whole one next to it on the side
+** where the answer stays the same, or beyond the range, where the answer is the same for all.
+*/
+static void set_whole_number(task *job, double number) {
+  const dn_compare_kind kind = job->kind;
+  const bool rounds_up = kind == DN_COMPARE_LT || kind == DN_COMPARE_GE;
+  const double whole = rounds_up ? ceil(number) : floor(number);
+  const bool is_equality = kind == DN_COMPARE_EQ || kind == DN_COMPARE_NE;
+  if (isnan(number) || (is_equality && whole != number))
+    compare_always(job, kind == DN_COMPARE_NE);
+  else if (whole >= 9223372036854775808.0)
+    compare_always(job, kind == DN_COMPARE_NE || kind == DN_COMPARE_LT || kind == DN_COMPARE_LE);
+  else if (whole < -9223372036854775808.0)
+    compare_always(job, kind == DN_COMPARE_NE || kind == DN_COMPARE_GT || kind == DN_COMPARE_GE);
+  else
+    job->whole_number = (int64_t)whole;
+}
+
+dn_status cpu_compare(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, dn_compare_kind kind) {
+  task job = {.kind = kind, .dtype = a->dtype, .computing = cpu_computing_dtype(a->dtype)};
+  run(&job, y, a, b);
+  return DN_OK;
+}
+
+dn_status cpu_compare_scalar(dn_tensor *y, const dn_tensor *a, double b, dn_compare_kind kind) {
+  task job = {.kind = kind,
+              .dtype = a->dtype,
+              .computing = cpu_computing_dtype(a->dtype),
+              .b_is_number = true};
+  if (dn_dtype_is_real(a->dtype))
+    job.number = cpu_rounded(a->dtype, b);
+  else
+    set_whole_number(&job, b);
+  cpu_chunk_repeat(job.computing, &job.numbers, job.number, job.whole_number);
+  run(&job, y, a, NULL);
+  return DN_OK;
+}
