@@ -14,16 +14,19 @@ dn_status dn_shape_count(int n_dim, const int64_t *size, dn_dtype dtype, int64_t
       return dn_error(DN_EARG, "size %d is %" PRId64 "; a size is 0 or more", d + 1, size[d]);
     if (size[d] == 0) is_empty = true;
   }
-  int64_t count = is_empty ? 0 : 1;
+  /* A 0 counts as 1 here: strides are products of the other sizes and must not overflow either. */
+  int64_t count = 1;
   const int64_t most = INT64_MAX / (int64_t)dn_dtype_size(dtype);
-  for (int d = 0; d < n_dim && !is_empty; d++) {
-    if (count > most / size[d]) {
+  for (int d = 0; d < n_dim; d++) {
+    const int64_t factor = size[d] > 0 ? size[d] : 1;
+    if (count > most / factor) {
       char text[DN_SHAPE_TEXT];
       return dn_error(DN_EARG, "%s of %s has more bytes than a number can count",
                       dn_shape_text(n_dim, size, text), dn_dtype_name(dtype));
     }
-    count *= size[d];
+    count *= factor;
   }
+  if (is_empty) count = 0;
   if (n_element) *n_element = count;
   if (n_bytes) *n_bytes = count * (int64_t)dn_dtype_size(dtype);
   return DN_OK;

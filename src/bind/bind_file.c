@@ -17,8 +17,8 @@
 #include "../dn_gzip.h"
 #include "bind.h"
 
-/* 16 GiB: nobody's data set, but some zip bomb's. */
-#define GUNZIP_LIMIT (INT64_C(16) << 30)
+/* 4 GiB: no data set's file, but some zip bomb's. */
+#define GUNZIP_LIMIT (INT64_C(4) << 30)
 
 #define DIRECTORY "densenet.directory"
 

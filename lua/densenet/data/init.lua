@@ -1,0 +1,79 @@
+--- Data sets by name: data.open("fashion-mnist", {split = "train"}).
+--
+-- A data set answers size(), get(i) → {input = byte tensor C,H,W, target = label from 1} and
+-- describe(), and has the fields of densenet.data.image_set.
+local cifar = require("densenet.data.cifar")
+local mnist = require("densenet.data.mnist")
+
+local data = {}
+
+local OPENERS = {
+  ["fashion-mnist"] = function(options) return mnist.open(mnist.FASHION, options) end,
+  ["mnist"] = function(options) return mnist.open(mnist.DIGITS, options) end,
+  ["cifar10"] = function(options) return cifar.open(cifar.TEN, options) end,
+  ["cifar100"] = function(options) return cifar.open(cifar.HUNDRED, options) end,
+}
+
+local OPTIONS = { split = true, directory = true, size = true, offset = true, mean = true, std = true }
+
+--- The names that data.open knows, sorted.
+function data.names()
+  local names = {}
+  for name in pairs(OPENERS) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+local function isCount(value, least)
+  return math.type(value) == "integer" and value >= least
+end
+
+-- What is wrong with the arguments, or nil.
+local function complaint(name, options)
+  if not OPENERS[name] then
+    return ("unknown data set %s; expected one of: %s"):format(tostring(name), table.concat(data.names(), ", "))
+  end
+  for key in pairs(options) do
+    if not OPTIONS[key] then return ("unknown option %s of a data set"):format(tostring(key)) end
+  end
+  if options.split ~= "train" and options.split ~= "test" then
+    return ("split: expected train or test, came %s"):format(tostring(options.split))
+  end
+  if options.size ~= nil and not isCount(options.size, 1) then
+    return ("size: expected a whole number from 1, came %s"):format(tostring(options.size))
+  end
+  if options.offset ~= nil and not isCount(options.offset, 0) then
+    return ("offset: expected a whole number from 0, came %s"):format(tostring(options.offset))
+  end
+end
+
+--- Opens a data set, or the first images of it.
+-- @param name one of data.names()
+-- @param options table (optional):
+--   split      "train" (the default) or "test"
+--   directory  where the files are; by default what FASHION_MNIST_DIR (MNIST_DIR, CIFAR10_DIR,
+--              CIFAR100_DIR) says, else where Debian's package puts them
+--   size       how many images: the FIRST `size` after `offset`, in the order of the files;
+--              all by default
+--   offset     how many to pass over, 0 by default
+--   mean, std  tables by channel, 0–255, for sets whose figures are computed (the MNISTs): spares
+--              the test split reading the training images for them
+-- @return an ImageSet; or nil, message (file, expected, came), code: "argument", "io" or "format"
+function data.open(name, options)
+  local chosen = { split = "train" }
+  for key, value in pairs(options or {}) do chosen[key] = value end
+  local wrong = complaint(name, chosen)
+  if wrong then return nil, wrong, "argument" end
+  local set, message, code = OPENERS[name](chosen)
+  if not set then return nil, message, code end
+  if not chosen.size and not chosen.offset then return set end
+  local offset = chosen.offset or 0
+  local size = chosen.size or set:size() - offset
+  if offset >= set:size() or size > set:size() - offset then
+    return nil, ("%s %s: expected at most %d images, came %d after the first %d"):format(
+      name, chosen.split, set:size(), math.max(size, 0), offset), "argument"
+  end
+  return set:subset(offset, size)
+end
+
+return data
