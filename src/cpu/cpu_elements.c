@@ -370,7 +370,7 @@ static void run(const family *types, int kind, double number, dn_tensor *y, cons
   const operation op = {kind, y->dtype == DN_DOUBLE ? number : (double)(float)number,
                         cpu_long_from_double(number)};
   if (dn_reference()) {
-    run_plainly(family, &op, y, a, b);
+    run_plainly(types, &op, y, a, b);
     return;
   }
   task job = {.op = op,
