@@ -1,0 +1,139 @@
+--- Making tensors: dn.zeros{2, 3}, dn.tensor{{1, 2}, {3, 4}}, dn.randn(2, 3, "double") and the rest.
+--
+-- Sizes are given as a table or one by one. The type is the last argument, a word, or the field
+-- `dtype` of the table; the device is the field `device`, a name or what dn.device returned. Types:
+-- "float" (what is meant when none is given, until setDefaultType), "double", "half", "bfloat16",
+-- "long", "byte". Wrong sizes, unknown types and devices raise; so does a tensor for which there is
+-- no memory, and the error says how many bytes that would take.
+
+local core = require "densenet.core"
+local device = require "densenet.device"
+local random = require "densenet.random"
+
+local constructors = {}
+
+local default_type = "float"
+
+--- The type of tensors made without saying which; "float" at first.
+function constructors.getDefaultType() return default_type end
+
+--- From now on tensors made without saying which type are of this one.
+function constructors.setDefaultType(dtype)
+  core.tensor_new("cpu", dtype, {}):free() -- raises for a word that is no type
+  default_type = dtype
+end
+
+--- A tensor whose elements are not set yet.
+function constructors.empty(...)
+  local sizes, dtype = ...
+  if type(sizes) ~= "table" then
+    sizes = { ... }
+    for i = 1, select("#", ...) do
+      if sizes[i] == nil then error(("size %d is nil, an integer expected"):format(i), 2) end
+    end
+    dtype = type(sizes[#sizes]) == "string" and table.remove(sizes) or nil
+  end
+  return core.tensor_new(device.nameOf(sizes.device), dtype or sizes.dtype or default_type, sizes)
+end
+
+local empty = constructors.empty
+
+--- A tensor of zeros.
+function constructors.zeros(...)
+  local tensor = empty(...)
+  core.fill(tensor, 0)
+  return tensor
+end
+
+--- A tensor of ones.
+function constructors.ones(...)
+  local tensor = empty(...)
+  core.fill(tensor, 1)
+  return tensor
+end
+
+--- A tensor filled with one number: dn.full(0.5, {2, 3}).
+function constructors.full(value, ...)
+  local tensor = empty(...)
+  core.fill(tensor, value)
+  return tensor
+end
+
+--- The tensor with the elements of a rectangular nested table, or of a list; a number gives a
+-- scalar (no dimensions). Numbers become long or byte by truncation, as t:long() does.
+-- @param values nested table of numbers, at most 8 deep
+-- @param dtype of the result, by default the default type
+-- @param on a device or its name, by default the CPU
+function constructors.tensor(values, dtype, on)
+  return core.tensor_from(device.nameOf(on), dtype or default_type, values)
+end
+
+--- Numbers uniform in [0, 1), from the default generator; float, double, half or bfloat16.
+function constructors.rand(...) return empty(...):uniform(0, 1) end
+
+--- Normal numbers of mean 0 and deviation 1, from the default generator.
+function constructors.randn(...) return empty(...):normal(0, 1) end
+
+--- 1..n shuffled by the default generator: a long vector.
+function constructors.randperm(n)
+  local tensor = core.tensor_new("cpu", "long", { n })
+  core.random_permutation(tensor, random.reserve(n))
+  return tensor
+end
+
+--- The vector first, first + step, ... up to and including `last`, as Torch's range. A last element
+-- that is missed by rounding alone is there.
+-- @param step not 0; by default 1
+-- @param dtype by default the default type; may stand in place of step
+function constructors.arange(first, last, step, dtype)
+  if type(step) == "string" then
+    step, dtype = nil, step
+  end
+  step = step or 1
+  for i, value in ipairs { first, last, step } do
+    if type(value) ~= "number" then
+      error(("bad argument #%d to 'arange' (a number expected, got %s)"):format(i, type(value)), 2)
+    end
+  end
+  local n_steps = (last - first) / step * (1 + 1e-12)
+  if n_steps ~= n_steps or n_steps < 0 or n_steps >= 2 ^ 53 then
+    error(("no range from %s to %s in steps of %s"):format(first, last, step), 2)
+  end
+  local values = {}
+  for i = 0, math.floor(n_steps) do values[i + 1] = first + i * step end
+  return constructors.tensor(values, dtype)
+end
+
+--- The tensors of a list one after the other along a dimension; elsewhere they have equal sizes.
+-- @param list of tensors of one type and device
+-- @param dim from 1; by default 1
+function constructors.cat(list, dim)
+  dim = dim or 1
+  local first = type(list) == "table" and list[1]
+  if not core.is_tensor(first) then error("bad argument #1 to 'cat' (a list of tensors expected)", 2) end
+  local sizes = first:size()
+  if not sizes[dim] then
+    error(("bad argument #2 to 'cat' (dimension %s of a %s)"):format(dim, core.tensor_describe(first)), 2)
+  end
+  sizes[dim] = 0
+  for i, tensor in ipairs(list) do
+    local fits = core.is_tensor(tensor) and tensor:dtype() == first:dtype() and tensor:dim() == first:dim()
+    for d = 1, fits and #sizes or 0 do fits = fits and (d == dim or tensor:size(d) == sizes[d]) end
+    if not fits then
+      local came = core.is_tensor(tensor) and core.tensor_describe(tensor) or type(tensor)
+      error(("bad argument #1 to 'cat' (entry %d, a %s, does not continue the first, a %s, along dimension %d)")
+        :format(i, came, core.tensor_describe(first), dim), 2)
+    end
+    sizes[dim] = sizes[dim] + tensor:size(dim)
+  end
+  local result = core.tensor_new(first:device(), first:dtype(), sizes)
+  local start = 1
+  for _, tensor in ipairs(list) do
+    local length = tensor:size(dim)
+    core.copy(result:narrow(dim, start, length), tensor)
+    start = start + length
+  end
+  return result
+end
+
+return constructors

@@ -1,0 +1,66 @@
+--- densenet: tensors, DenseNets and their training in plain Lua 5.4.
+--
+-- `local dn = require "densenet"` gives the table documented in constructors.lua (making tensors)
+-- and below; tensors have the methods of tensor.lua. No global is set. The larger parts are loaded
+-- when they are first asked for:
+--
+--     dn.nn       modules and criterions          dn.models       networks
+--     dn.optim    SGD and its schedules           dn.data         data sets, transforms, loader
+--     dn.train    options, trainer, checkpoints   dn.safetensors  dn.json
+--
+-- This file is also read by Lua 5.1 to 5.3 and LuaJIT, which is how they can say what is missing:
+-- no syntax of 5.4 in it.
+
+if _VERSION ~= "Lua 5.4" then
+  local running = _VERSION
+  if type(jit) == "table" then running = running .. " (" .. tostring(jit.version) .. ")" end -- luacheck: ignore jit
+  local script = type(arg) == "table" and arg[0] or "script.lua"
+  error("densenet needs Lua 5.4, and this is " .. running .. ". Run it as: lua5.4 " .. script, 0)
+end
+
+local core = require "densenet.core"
+local constructors = require "densenet.constructors"
+local device = require "densenet.device"
+local random = require "densenet.random"
+require "densenet.tensor"
+
+local dn = { version = core.version }
+for name, constructor in pairs(constructors) do dn[name] = constructor end
+
+--- True when `value` is a tensor, a freed one included.
+function dn.isTensor(value) return core.is_tensor(value) end
+
+--- Starts the default generator again: what is random afterwards depends on `seed` (an integer) only.
+function dn.manualSeed(seed) random.seed(seed) end
+
+--- The device called `name` ("cpu"): a table with its name, good wherever a device is asked for.
+-- @return device, or nil, message, code where there is no such device
+function dn.device(name) return device.find(name) end
+
+--- Memory of a device (itself or its name; "cpu" when left out): `live` and `peak` in bytes,
+-- `blocks` behind the live ones, `allocations` ever made. Counts what tensors and operations ask
+-- for, to the byte; not Lua's own memory.
+function dn.memory(on) return core.memory(device.nameOf(on)) end
+
+--- Threads that operations called from here may use, after setting the number when `n` is given.
+function dn.threads(n) return core.threads(n) end
+
+local parts = {
+  nn = "densenet.nn",
+  optim = "densenet.optim",
+  models = "densenet.models",
+  data = "densenet.data",
+  train = "densenet.train",
+  safetensors = "densenet.io.safetensors",
+  json = "densenet.io.json",
+}
+
+return setmetatable(dn, {
+  __index = function(_, name)
+    local part = parts[name]
+    if not part then return nil end
+    local loaded = require(part)
+    dn[name] = loaded
+    return loaded
+  end,
+})
