@@ -139,7 +139,7 @@ static void run(task *job, dn_tensor *y, const dn_tensor *a, const dn_tensor *b)
   }
   cpu_rows rows;
   cpu_rows_of_tensors(&rows, CPU_ROWS_ANY_ORDER, b ? 3 : 2, (const dn_tensor *const[]){y, a, b});
-  cpu_rows_run(&rows, compare_row, job);
+  cpu_rows_run(&rows, 1, compare_row, job);
 }
 
 /* Every int64 is INT64_MIN or more, and none is less. */

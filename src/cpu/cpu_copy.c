@@ -2,12 +2,13 @@
 ** fill and copy. Between two dtypes a copy goes through one computing type, which is the source's
 ** or the target's own wherever there is one, so that most conversions are a single pass.
 */
+#include "cpu_copy.h"
+
 #include <string.h>
 
 #include "cpu_backend.h"
 #include "cpu_chunk.h"
 #include "cpu_element.h"
-#include "cpu_rows.h"
 
 /* ---- one element repeated, or moved as it is: only its size matters ---- */
 
@@ -65,6 +66,11 @@ static int size_class(dn_dtype dtype) {
   return size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3;
 }
 
+cpu_row_work *cpu_copy_row(dn_dtype dtype) {
+  static cpu_row_work *const moves[] = {move_1, move_2, move_4, move_8};
+  return moves[size_class(dtype)];
+}
+
 /* ---- conversions ---- */
 
 typedef struct conversion {
@@ -108,7 +114,7 @@ dn_status cpu_fill(dn_tensor *y, double value) {
   cpu_store(&element, y->dtype, 0, value);
   cpu_rows rows;
   cpu_rows_of_tensors(&rows, CPU_ROWS_ANY_ORDER, 1, (const dn_tensor *const[]){y});
-  cpu_rows_run(&rows, repeats[size_class(y->dtype)], &element);
+  cpu_rows_run(&rows, 1, repeats[size_class(y->dtype)], &element);
   return DN_OK;
 }
 
@@ -127,7 +133,6 @@ static void copy_plainly(dn_tensor *y, const dn_tensor *x) {
 }
 
 dn_status cpu_copy(dn_tensor *y, const dn_tensor *x) {
-  static cpu_row_work *const moves[] = {move_1, move_2, move_4, move_8};
   if (dn_tensor_is_same_view(y, x)) return DN_OK;
   if (dn_reference()) {
     copy_plainly(y, x);
@@ -136,10 +141,10 @@ dn_status cpu_copy(dn_tensor *y, const dn_tensor *x) {
   cpu_rows rows;
   cpu_rows_of_tensors(&rows, CPU_ROWS_ANY_ORDER, 2, (const dn_tensor *const[]){y, x});
   if (y->dtype == x->dtype) {
-    cpu_rows_run(&rows, moves[size_class(y->dtype)], NULL);
+    cpu_rows_run(&rows, 1, cpu_copy_row(y->dtype), NULL);
   } else {
     conversion kind = {y->dtype, x->dtype, middle(y->dtype, x->dtype)};
-    cpu_rows_run(&rows, convert, &kind);
+    cpu_rows_run(&rows, 1, convert, &kind);
   }
   return DN_OK;
 }

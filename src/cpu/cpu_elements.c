@@ -383,7 +383,7 @@ static void run(const family *types, int kind, double number, dn_tensor *y, cons
   if (job.b_is_number) cpu_chunk_repeat(job.computing, &job.number, op.number, op.whole_number);
   cpu_rows rows;
   cpu_rows_of_tensors(&rows, CPU_ROWS_ANY_ORDER, b ? 3 : 2, (const dn_tensor *const[]){y, a, b});
-  cpu_rows_run(&rows, run_row, &job);
+  cpu_rows_run(&rows, 1, run_row, &job);
 }
 
 /* ---- division of integers by zero ---- */
@@ -405,7 +405,7 @@ static bool has_zero(const dn_tensor *b) {
   zero_search search = {.dtype = b->dtype};
   cpu_rows rows;
   cpu_rows_of_tensors(&rows, CPU_ROWS_ANY_ORDER, 1, (const dn_tensor *const[]){b});
-  cpu_rows_run(&rows, search_row, &search);
+  cpu_rows_run(&rows, 1, search_row, &search);
   return atomic_load(&search.is_found);
 }
 

@@ -124,8 +124,8 @@ void cpu_rows_walk(const cpu_rows *rows, char *const *data, int64_t begin, int64
   }
 }
 
-void cpu_rows_run(const cpu_rows *rows, cpu_row_work *work, void *context) {
-  const int n_threads = cpu_team(rows->n_elements);
+void cpu_rows_run(const cpu_rows *rows, int steps, cpu_row_work *work, void *context) {
+  const int n_threads = cpu_team(rows->n_elements * steps);
   if (n_threads == 1) {
     cpu_rows_walk(rows, rows->data, 0, rows->n_elements, work, context);
     return;

@@ -49,8 +49,11 @@ void cpu_rows_append(cpu_rows *rows, int64_t size, const int64_t *stride);
 /* After the last append: orders and merges the dimensions and counts the elements. */
 void cpu_rows_finish(cpu_rows *rows, cpu_rows_order order);
 
-/* All rows, on as many threads as the number of elements is worth. `work` may run concurrently. */
-void cpu_rows_run(const cpu_rows *rows, cpu_row_work *work, void *context);
+/*
+** All rows, on as many threads as the work is worth, where an element costs about `steps` additions.
+** `work` may run concurrently.
+*/
+void cpu_rows_run(const cpu_rows *rows, int steps, cpu_row_work *work, void *context);
 
 /* Elements [begin, end) of the walk on the calling thread; `data` stands in for rows->data. */
 void cpu_rows_walk(const cpu_rows *rows, char *const *data, int64_t begin, int64_t end,

@@ -1,0 +1,121 @@
+/*
+** Random fills. Element i, in row-major order whatever the strides, is a function of rng and i
+** alone (dn_philox.h), so threads and devices fill in any order and agree. Numbers are made in
+** double and then rounded to the tensor's dtype.
+*/
+#include <math.h>
+
+#include "cpu_backend.h"
+#include "cpu_chunk.h"
+#include "cpu_element.h"
+#include "cpu_rows.h"
+
+enum { UNIFORM_STEPS = 16, NORMAL_STEPS = 64 }; /* cost of an element, in additions */
+
+typedef struct task {
+  dn_dtype dtype;
+  dn_rng rng;
+  double low, range, most; /* uniform; most: the largest number of the dtype below high */
+  double mean, deviation;  /* normal */
+  void (*make)(const struct task *job, uint64_t first, int64_t n, double *numbers);
+} task;
+
+/* The two uniform numbers of a position, both in [0, 1). */
+static inline void uniform_pair(dn_rng rng, uint64_t position, double pair[2]) {
+  const dn_philox_words words = dn_philox(rng, position);
+  pair[0] = dn_uniform_double(words.word[0], words.word[1]);
+  pair[1] = dn_uniform_double(words.word[2], words.word[3]);
+}
+
+/* Box-Muller; 1 - u lies in (0, 1], so the logarithm is finite. */
+static inline void normal_pair(dn_rng rng, uint64_t position, double pair[2]) {
+  double uniform[2];
+  uniform_pair(rng, position, uniform);
+  const double radius = sqrt(-2 * log(1 - uniform[0]));
+  const double angle = 6.283185307179586476925 * uniform[1];
+  pair[0] = radius * cos(angle);
+  pair[1] = radius * sin(angle);
+}
+
+static void make_uniform(const task *job, uint64_t first, int64_t n, double *numbers) {
+  double pair[2] = {0, 0};
+  for (int64_t i = 0; i < n; i++) {
+    const uint64_t element = first + (uint64_t)i;
+    if (i == 0 || element % 2 == 0) uniform_pair(job->rng, element / 2, pair);
+    const double number = job->low + job->range * pair[element % 2];
+    numbers[i] = number < job->most ? number : job->most;
+  }
+}
+
+static void make_normal(const task *job, uint64_t first, int64_t n, double *numbers) {
+  double pair[2] = {0, 0};
+  for (int64_t i = 0; i < n; i++) {
+    const uint64_t element = first + (uint64_t)i;
+    if (i == 0 || element % 2 == 0) normal_pair(job->rng, element / 2, pair);
+    numbers[i] = job->mean + job->deviation * pair[element % 2];
+  }
+}
+
+static void fill_row(const cpu_row *row, void *context) {
+  const task *job = context;
+  const int64_t step = row->stride[0] * (int64_t)dn_dtype_size(job->dtype);
+  for (int64_t done = 0; done < row->length; done += CPU_CHUNK) {
+    const int64_t n = row->length - done < CPU_CHUNK ? row->length - done : CPU_CHUNK;
+    double numbers[CPU_CHUNK];
+    job->make(job, (uint64_t)(row->first + done), n, numbers);
+    cpu_chunk_store(job->dtype, row->data[0] + done * step, row->stride[0], DN_DOUBLE, numbers, n);
+  }
+}
+
+static void fill(dn_tensor *y, int steps, task *job) {
+  cpu_rows rows;
+  cpu_rows_of_tensors(&rows, CPU_ROWS_ROW_MAJOR, 1, (const dn_tensor *const[]){y});
+  cpu_rows_run(&rows, steps, fill_row, job);
+}
+
+/*
+** The largest number of the dtype that is below `high`: what uniform numbers are held at, because
+** rounding may lift one to `high` itself. Where there is none from `low` on, `low`.
+*/
+static double largest_below(dn_dtype dtype, double low, double high) {
+  const double rounded = cpu_rounded(dtype, high);
+  if (isinf(rounded)) return rounded;
+  double most = rounded;
+  for (double gap = rounded - nextafter(rounded, -INFINITY); most >= high; gap *= 2)
+    most = cpu_rounded(dtype, rounded - gap);
+  return most > low ? most : low;
+}
+
+dn_status cpu_random_uniform(dn_tensor *y, double low, double high, dn_rng rng) {
+  task job = {.dtype = y->dtype,
+              .rng = rng,
+              .low = low,
+              .range = high - low,
+              .most = largest_below(y->dtype, low, high),
+              .make = make_uniform};
+  fill(y, UNIFORM_STEPS, &job);
+  return DN_OK;
+}
+
+dn_status cpu_random_normal(dn_tensor *y, double mean, double deviation, dn_rng rng) {
+  task job = {
+      .dtype = y->dtype, .rng = rng, .mean = mean, .deviation = deviation, .make = make_normal};
+  fill(y, NORMAL_STEPS, &job);
+  return DN_OK;
+}
+
+dn_status cpu_random_permutation(dn_tensor *y, dn_rng rng) {
+  int64_t *numbers = dn_tensor_data(y);
+  const int64_t n = y->size[0];
+  for (int64_t i = 0; i < n; i++) numbers[i] = i + 1;
+  /* Fisher-Yates from the end; a number below 1 times i + 1 never rounds up to i + 1. */
+  for (int64_t i = n - 1; i > 0; i--) {
+    const dn_philox_words words = dn_philox(rng, (uint64_t)i);
+    const double uniform = dn_uniform_double(words.word[0], words.word[1]);
+    const int64_t other = (int64_t)(uniform * (double)(i + 1));
+    const int64_t kept = numbers[i];
+    numbers[i] = numbers[other];
+    numbers[other] = kept;
+  }
+  return DN_OK;
+}
