@@ -109,7 +109,7 @@ static dn_status unpack(unpacking *u) {
 static dn_status check_magic(const dn_file *file) {
   unsigned char magic[2] = {0};
   if (file->n_bytes == 0) return dn_error(DN_EFORMAT, DN_PATH_FORMAT ": is empty", file->path);
-  if (file->n_bytes >= 2) DN_TRY(dn_file_read(file, 0, 2, magic));
+  DN_TRY(dn_file_read(file, 0, smaller(2, file->n_bytes), magic));
   if (magic[0] != 0x1f || magic[1] != 0x8b)
     return dn_error(DN_EFORMAT,
                     DN_PATH_FORMAT ": not a gzip file (it starts with %02x %02x, not 1f 8b)",

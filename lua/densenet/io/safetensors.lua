@@ -250,7 +250,7 @@ local function checkArguments(tensors, metadata)
       error(("safetensors.save: a tensor's name is a UTF-8 string other than %s, not %s"):format(
         METADATA, type(name) == "string" and quote(name) or tostring(name)), 3)
     end
-    if type(tensor) ~= "userdata" or not TYPE_OF[tensor:dtype()] then
+    if not core.is_tensor(tensor) then
       error(("safetensors.save: %s is not a tensor but a %s"):format(quote(name), type(tensor)), 3)
     end
   end

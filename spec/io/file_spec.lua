@@ -1,0 +1,327 @@
+-- Files: what is read is what is there, and what is written is whole or was never written.
+local core = require "densenet.core"
+local temporary = require "spec.support.temporary"
+
+local function bytes_of(text)
+  local list = { text:byte(1, -1) }
+  return core.tensor_from("cpu", "byte", list)
+end
+
+local function text_of(tensor)
+  return string.char(table.unpack(tensor:totable()))
+end
+
+-- The three values of a failure of the outside world, the message holding every given part.
+local function assert_fails(code, parts, result, message, came)
+  assert.is_nil(result)
+  assert.equal(code, came)
+  for _, part in ipairs(parts) do
+    assert.is_truthy(message:find(part, 1, true), ("%q is missing in: %s"):format(part, message))
+  end
+end
+
+describe("files", function()
+  local directory, path
+
+  before_each(function()
+    directory = temporary.directory()
+    path = directory .. "/file"
+  end)
+
+  after_each(function() temporary.remove(directory) end)
+
+  local function read(name)
+    local file = assert(io.open(name, "rb"))
+    local content = file:read("a")
+    file:close()
+    return content
+  end
+
+  describe("reading", function()
+    it("gives the whole or a part", function()
+      temporary.write(path, "0123456789")
+      assert.equal("0123456789", core.file_read(path))
+      assert.equal("3456789", core.file_read(path, 3))
+      assert.equal("345", core.file_read(path, 3, 3))
+      assert.equal("", core.file_read(path, 10, 0))
+      assert.equal("", core.file_read(path, 99))
+      assert.equal(10, core.file_size(path))
+    end)
+
+    it("of an empty file gives an empty string", function()
+      temporary.write(path, "")
+      assert.equal("", core.file_read(path))
+      assert.equal(0, core.file_size(path))
+    end)
+
+    it("beyond the end says how long the file is and what was asked for", function()
+      temporary.write(path, "0123456789")
+      assert_fails("format", { path, "10 bytes", "5 bytes from byte 6" }, core.file_read(path, 6, 5))
+      assert_fails("format", { path }, core.file_read(path, 0, math.maxinteger))
+      assert_fails("format", { path }, core.file_read(path, math.maxinteger, math.maxinteger))
+    end)
+
+    it("of what is no file says why", function()
+      assert_fails("io", { path, "No such file" }, core.file_read(path))
+      assert_fails("io", { path, "No such file" }, core.file_size(path))
+      assert_fails("io", { directory, "a directory" }, core.file_read(directory))
+      assert_fails("io", { "/dev/null", "device" }, core.file_read("/dev/null"))
+    end)
+
+    it("does not wait for a pipe", function()
+      assert(os.execute("mkfifo " .. path))
+      assert_fails("io", { path, "pipe" }, core.file_read(path))
+    end)
+
+    it("raises for wrong arguments", function()
+      assert.error_matches(function() core.file_read("a\0b") end, "bad argument #1.*zero byte")
+      assert.error_matches(function() core.file_read(path, -1) end, "bad argument #2")
+      assert.error_matches(function() core.file_read(path, 0, -1) end, "bad argument #3")
+      assert.error_matches(function() core.file_read() end, "bad argument #1")
+    end)
+
+    it("fills a tensor", function()
+      temporary.write(path, "xx" .. string.pack("<fff", 1, -2, 0.5))
+      local tensor = core.tensor_new("cpu", "float", { 3 })
+      assert.is_true(core.file_read_into(path, 2, tensor))
+      assert.same({ 1, -2, 0.5 }, tensor:totable())
+      local part = tensor:narrow(1, 2, 1)
+      assert.is_true(core.file_read_into(path, 2, part))
+      assert.same({ 1, 1, 0.5 }, tensor:totable())
+    end)
+
+    it("leaves a tensor that the file cannot fill", function()
+      temporary.write(path, "12345")
+      local tensor = bytes_of("abcdef")
+      assert_fails("format", { path, "5 bytes" }, core.file_read_into(path, 0, tensor))
+      assert.equal("abcdef", text_of(tensor))
+      assert_fails("io", { "No such file" }, core.file_read_into(path .. "x", 0, tensor))
+    end)
+
+    it("takes contiguous tensors only", function()
+      temporary.write(path, ("x"):rep(100))
+      local matrix = core.tensor_new("cpu", "byte", { 4, 4 })
+      assert.error_matches(function() core.file_read_into(path, 0, matrix:narrow(2, 1, 2)) end, "contiguous")
+      assert.error_matches(function() core.file_read_into(path, -1, matrix) end, "bad argument #2")
+    end)
+  end)
+
+  describe("writing", function()
+    it("puts the tensors behind the header, row-major and little-endian", function()
+      local long = core.tensor_from("cpu", "long", { 1, -2 })
+      local double = core.tensor_from("cpu", "double", 0.1)
+      assert.is_true(core.file_write(path, "head", { long, double }))
+      assert.equal("head" .. string.pack("<i8i8d", 1, -2, 0.1), read(path))
+    end)
+
+    it("takes views of any strides", function()
+      local matrix = core.tensor_from("cpu", "byte", { { 1, 2, 3 }, { 4, 5, 6 } })
+      local row = core.tensor_from("cpu", "byte", { { 7, 8, 9 } })
+      assert.is_true(core.file_write(path, "", {
+        matrix:t(), matrix:narrow(2, 2, 2), matrix:select(2, 1), row:expand(2, 3), matrix:narrow(1, 1, 0),
+      }))
+      assert.equal("\1\4\2\5\3\6" .. "\2\3\5\6" .. "\1\4" .. "\7\8\9\7\8\9", read(path))
+    end)
+
+    it("gathers more than a buffer of a view", function()
+      local rows, columns = 300, 211
+      local matrix = core.tensor_new("cpu", "long", { rows, columns })
+      for i = 1, rows do
+        for j = 1, columns do matrix:put(i * 1000 + j, i, j) end
+      end
+      assert.is_true(core.file_write(path, "", { matrix:t() }))
+      local back = core.tensor_new("cpu", "long", { columns, rows })
+      assert.is_true(core.file_read_into(path, 0, back))
+      assert.same(matrix:t():totable(), back:totable())
+    end)
+
+    it("replaces what stood there and leaves nothing beside it", function()
+      temporary.write(path, "a longer old content")
+      temporary.write(path .. ".tmp", "left by a process that was killed")
+      assert.is_true(core.file_write(path, "new", {}))
+      assert.equal("new", read(path))
+      assert.same({ "file" }, core.directory_list(directory))
+    end)
+
+    it("says where it cannot write", function()
+      assert_fails("io", { "/nowhere/file", "No such file" }, core.file_write(directory .. "/nowhere/file", "x", {}))
+      assert(core.directory_make(path .. "/inside"))
+      assert_fails("io", { path }, core.file_write(path, "x", {}))
+      assert.same({ "file" }, core.directory_list(directory))
+      local long_name = directory .. "/" .. ("n"):rep(5000)
+      assert_fails("io", { "too long" }, core.file_write(long_name, "x", {}))
+    end)
+
+    it("raises for what is no tensor, and for a freed one", function()
+      assert.error_matches(function() core.file_write(path, "x", { 1 }) end, "bad argument #3.*tensor expected at 1")
+      local freed = bytes_of("x")
+      freed:free()
+      assert.error_matches(function() core.file_write(path, "x", { freed }) end, "freed")
+      assert.is_false(core.file_exists(path))
+    end)
+
+    -- Another process writes 64 KiB where the system lets it write only some.
+    local function write_with_limit(prelude)
+      local script = temporary.write(directory .. "/script.lua", ([[
+        package.path, package.cpath = %q, %q
+        local core = require "densenet.core"
+        print(core.file_write(%q, ("new"):rep(1 << 16), { core.tensor_new("cpu", "byte", { 1 << 16 }) }))
+      ]]):format(package.path, package.cpath, path))
+      local pipe = assert(io.popen(("sh -c '%s ulimit -f 40; exec %s %s' 2>&1"):format(
+        prelude, temporary.interpreter(), script)))
+      local output = pipe:read("a")
+      pipe:close()
+      assert(os.remove(script))
+      return output
+    end
+
+    it("that fails half-way leaves the old file whole and nothing else", function()
+      temporary.write(path, "old")
+      local output = write_with_limit('trap "" XFSZ;')
+      assert.is_truthy(output:find("nil.*cannot write " .. path .. ": File too large.*io"), output)
+      assert.equal("old", read(path))
+      assert.same({ "file" }, core.directory_list(directory))
+    end)
+
+    it("that is killed half-way leaves the old file whole", function()
+      temporary.write(path, "old")
+      local output = write_with_limit("")
+      assert.is_nil(output:find("true", 1, true), output)
+      assert.equal("old", read(path))
+      assert.same({ "file", "file.tmp" }, core.directory_list(directory))
+      assert.is_true(core.file_write(path, "new", {}))
+      assert.same({ "file" }, core.directory_list(directory))
+    end)
+  end)
+
+  describe("removing and renaming", function()
+    it("work, or say why not", function()
+      temporary.write(path, "x")
+      assert.is_true(core.file_exists(path))
+      assert.is_true(core.file_rename(path, path .. "2"))
+      assert.is_false(core.file_exists(path))
+      assert.is_true(core.file_remove(path .. "2"))
+      assert_fails("io", { path, "No such file" }, core.file_remove(path))
+      assert_fails("io", { path, path .. "2", "No such file" }, core.file_rename(path, path .. "2"))
+    end)
+
+    it("replace a file", function()
+      temporary.write(path, "new")
+      temporary.write(path .. "2", "old")
+      assert.is_true(core.file_rename(path, path .. "2"))
+      assert.equal("new", read(path .. "2"))
+    end)
+  end)
+
+  describe("directories", function()
+    it("are made with their parents, and once is enough", function()
+      local deep = directory .. "/a/b//c/"
+      assert.is_true(core.directory_make(deep))
+      assert.is_true(core.directory_make(deep))
+      assert.same({ "b" }, core.directory_list(directory .. "/a"))
+      assert.same({}, core.directory_list(deep))
+      assert.is_true(core.file_exists(deep))
+    end)
+
+    it("are listed by the bytes of their names", function()
+      for _, name in ipairs({ "b", "B", "a10", "a9", ".hidden", "\xc3\xa9" }) do
+        temporary.write(directory .. "/" .. name, "")
+      end
+      assert.same({ ".hidden", "B", "a10", "a9", "b", "\xc3\xa9" }, core.directory_list(directory))
+    end)
+
+    it("say what stands in their way", function()
+      temporary.write(path, "x")
+      assert_fails("io", { path, "Not a directory" }, core.directory_make(path))
+      assert_fails("io", { path .. "/sub", "Not a directory" }, core.directory_make(path .. "/sub"))
+      assert_fails("io", { "No such file" }, core.directory_make(""))
+      assert_fails("io", { path, "Not a directory" }, core.directory_list(path))
+      assert_fails("io", { path .. "2", "No such file" }, core.directory_list(path .. "2"))
+    end)
+  end)
+
+  describe("gzip", function()
+    local content
+
+    before_each(function()
+      local parts = {}
+      for i = 1, 5000 do parts[i] = tostring(i * i % 9973) end
+      content = table.concat(parts, " ")
+    end)
+
+    -- `text` packed by gzip.
+    local function pack(text)
+      temporary.write(path, text)
+      assert(os.execute("gzip -nf " .. path))
+      return read(path .. ".gz")
+    end
+
+    local function unpack(packed, limit)
+      return core.file_gunzip(temporary.write(path, packed), limit)
+    end
+
+    local function assert_unpacks(expected, packed)
+      local tensor = assert(unpack(packed))
+      assert.equal("byte", tensor:dtype())
+      assert.same({ #expected }, tensor:size())
+      assert.is_true(core.file_write(path, "", { tensor }))
+      assert.equal(expected, read(path))
+    end
+
+    it("is unpacked", function()
+      assert_unpacks(content, pack(content))
+      assert_unpacks("", pack(""))
+      assert_unpacks("x", pack("x"))
+    end)
+
+    it("may have several members, whose sizes the last one does not tell", function()
+      assert_unpacks(content .. "and" .. content, pack(content) .. pack("and") .. pack(content))
+    end)
+
+    it("cut short anywhere is refused", function()
+      local packed = pack(content)
+      for length = 2, #packed - 1, 97 do
+        assert_fails("format", { path, "cut short" }, unpack(packed:sub(1, length)))
+      end
+      assert_fails("format", { path, "cut short" }, unpack(packed:sub(1, -2)))
+      assert_fails("format", { path, "empty" }, unpack(""))
+      assert_fails("format", { path, "not a gzip file", "1f 00" }, unpack("\x1f"))
+    end)
+
+    it("with any damaged byte behind its header is refused", function()
+      local packed = pack(content)
+      for position = 11, #packed, 131 do
+        local flipped = string.char(packed:byte(position) ~ 0x10)
+        assert_fails("format", { path }, unpack(packed:sub(1, position - 1) .. flipped .. packed:sub(position + 1)))
+      end
+      assert_fails("format", { "incorrect length check" }, unpack(packed:sub(1, -2) .. "\x7f"))
+      assert_fails("format", { "incorrect data check" }, unpack(packed:sub(1, -9) .. "\0\0\0\0" .. packed:sub(-4)))
+    end)
+
+    it("followed by something else is refused", function()
+      assert_fails("format", { path, "9 bytes of something else" }, unpack(pack(content) .. "more text"))
+    end)
+
+    it("is not unpacked beyond the limit", function()
+      local packed = pack(content)
+      assert.is_truthy(unpack(packed, #content))
+      assert_fails("format", { path, ("more than the %d bytes"):format(#content - 1) }, unpack(packed, #content - 1))
+      assert_fails("format", { path, "more than the 0 bytes" }, unpack(packed, 0))
+    end)
+
+    it("is recognised by its content", function()
+      assert_fails("format", { path, "not a gzip file", "70 6c" }, unpack("plain text, and enough of it"))
+      assert_fails("io", { "No such file" }, core.file_gunzip(path .. "x"))
+    end)
+
+    it("that finds no memory raises and holds none", function()
+      local packed = pack(content)
+      local before = core.memory("cpu").blocks
+      core.alloc_limit("cpu", core.memory("cpu").live + 1000)
+      assert.error_matches(function() unpack(packed) end, "out of memory")
+      core.alloc_limit("cpu", 0)
+      collectgarbage()
+      assert.equal(before, core.memory("cpu").blocks)
+    end)
+  end)
+end)

@@ -1,0 +1,37 @@
+--- Directories that a test may fill and that are gone afterwards.
+local core = require "densenet.core"
+
+local temporary = {}
+
+--- A new, empty directory.
+function temporary.directory()
+  local path = os.tmpname()
+  assert(os.remove(path))
+  assert(core.directory_make(path))
+  return path
+end
+
+--- The file or directory goes away, with all that is in it.
+function temporary.remove(path)
+  if core.file_remove(path) then return end
+  for _, name in ipairs(assert(core.directory_list(path))) do temporary.remove(path .. "/" .. name) end
+  assert(core.file_remove(path))
+end
+
+--- Writes a file, in whatever state the test wants it.
+function temporary.write(path, content)
+  os.remove(path) -- a file that is cut and written again is flushed at once by some file systems
+  local file = assert(io.open(path, "wb"))
+  assert(file:write(content))
+  assert(file:close())
+  return path
+end
+
+--- The interpreter that runs this, for tests that start another one.
+function temporary.interpreter()
+  local first = 0
+  while arg and arg[first - 1] do first = first - 1 end
+  return arg and arg[first] or "lua5.4"
+end
+
+return temporary
