@@ -65,6 +65,13 @@ DN_SHARED_INLINE double dn_uniform_at(dn_rng rng, uint64_t i) {
                : dn_uniform_double(words.word[0], words.word[1]);
 }
 
+/* p * 2^32 rounded up, for 0 <= p < 1: what dn_dropout_keeps compares with. */
+DN_SHARED_INLINE uint32_t dn_dropout_threshold(double p) {
+  const double scaled = p * 4294967296.0;
+  const uint32_t below = (uint32_t)scaled;
+  return (double)below < scaled && below < UINT32_MAX ? below + 1 : below;
+}
+
 /*
 ** Dropout keeps element i when its word (i mod 4 of position i/4) is at least p * 2^32.
 ** Needs ceil(n/4) positions for n elements.
