@@ -4,7 +4,7 @@
 --   optimState_<epoch>.safetensors   what the optimizer carries over
 --   …_<epoch>_<iteration>…           the same, within an epoch
 --   model_best.safetensors           copy of the model file with the best score
---   latest.json                      names the files to go on from, and the run's state
+--   latest.json                      the run's state, and the names of the files to go on from
 --
 -- Every file is written under another name, flushed and renamed (core.file_write), so each is whole
 -- or absent. The order makes the directory as a whole so: new model, new optimizer, then
@@ -67,6 +67,9 @@ local function read_json(path)
   return value
 end
 
+-- What latest.json holds beside the state.
+local own_fields = { "model", "optimState", "kept", "settings" }
+
 local function read_latest(directory)
   local path = join(directory, latest_name)
   if not core.file_exists(path) then
@@ -74,14 +77,19 @@ local function read_latest(directory)
   end
   local latest, message, code = read_json(path)
   if not latest then return nil, message, code end
-  if type(latest) ~= "table" or type(latest.model) ~= "string" or type(latest.optimState) ~= "string"
-    or type(latest.kept) ~= "table" or type(latest.settings) ~= "table" then
-    return nil, path .. " is not a checkpoint of this program", "format"
-  end
   local state
-  state, message, code = check_state(latest.state, path)
+  state, message, code = check_state(latest, path)
   if not state then return nil, message, code end
-  return latest
+  local own = {}
+  for _, field in ipairs(own_fields) do
+    own[field], state[field] = state[field], nil
+  end
+  if type(own.model) ~= "string" or type(own.optimState) ~= "string" or type(own.kept) ~= "table"
+    or type(own.settings) ~= "table" then
+    return nil, path .. " is not a checkpoint of this program: it names no files", "format"
+  end
+  own.state = state
+  return own
 end
 
 -- The checkpoint that a model file of a directory belongs to.
@@ -206,8 +214,9 @@ function Store:save(snapshot, spare)
   state.version = format_version
   local suffix, text = base_name(state), json.encode(state)
   local kept = epochs_to_keep(self, state)
-  local latest = { state = state, settings = snapshot.settings, kept = kept,
+  local latest = { settings = snapshot.settings, kept = kept,
     model = model_name(suffix), optimState = optimizer_name(suffix) }
+  for name, value in pairs(state) do latest[name] = value end
   local done, message, code = safetensors.save(self:path(latest.model), snapshot.model,
     { format = "pt", [metadata_key] = text })
   if done then done, message, code = safetensors.save(self:path(latest.optimState), snapshot.optimizer, {}) end
@@ -235,16 +244,25 @@ local function holds_best(path, best)
   return state and state.finished and state.best and json.encode(state.best) == json.encode(best) or false
 end
 
---- Makes model_best what `state` says it is, after a kill or a change of directory.
--- @param from the directory resumed from
--- @return true; false when no file holds the best model any more; or nil, message, code
-function Store:repair(state, from)
+-- Makes model_best what `state` says it is.
+local function repair_best(self, state, from)
   local best = state.best
   if not best or holds_best(self:bestPath(), best) then return true end
   for _, name in ipairs { best_name, model_name(tostring(best.epoch)) } do
     if holds_best(join(from, name), best) then return copy(join(from, name), self:bestPath()) end
   end
   return false
+end
+
+--- Finishes what a kill left undone: copies the best model, also from another directory that is
+-- resumed from, and removes what latest.json does not name.
+-- @param state of the checkpoint resumed
+-- @param from the directory resumed from
+-- @return true; false when no file holds the best model any more; or nil, message, code
+function Store:repair(state, from)
+  local has_best, message, code = repair_best(self, state, from)
+  if self:latest() == model_name(base_name(state)) then clean(self, state) end
+  return has_best, message, code
 end
 
 return checkpoint

@@ -20,17 +20,20 @@ function Console.duration(seconds)
   return ("%dd%02dh"):format(s // 86400, s % 86400 // 3600)
 end
 
---- @param options
---   write    function(line); print when left out
---   nEpochs  epochs of the run
---   nTest    batches of an epoch's evaluations, for the time left
-function Console.new(options)
+--- @param nEpochs epochs of the run
+-- @param loaders by name; those but "train" are for evaluations, whose time counts as time left
+-- @param write (optional) function(line); print when left out
+function Console.new(nEpochs, loaders, write)
+  local nTest = 0
+  for name, loader in pairs(loaders) do
+    if name ~= "train" then nTest = nTest + loader:size() end
+  end
   return setmetatable({
-    write = options.write or function(line)
+    write = write or function(line)
       print(line)
       io.stdout:flush()
     end,
-    nEpochs = options.nEpochs, nTest = options.nTest or 0,
+    nEpochs = nEpochs, nTest = nTest,
     secondsTest = nil, -- of an epoch's evaluations, once there was one
     testing = 0.0, -- of this epoch's, so far
   }, Console)

@@ -52,10 +52,10 @@ return {
       available = {}, because = cpu_only, help = "how cuDNN chooses algorithms" },
   },
   { title = "Training",
-    { name = "nEpochs", type = "integer", default = 0, min = 0, resume = "free",
+    { name = "nEpochs", type = "integer", default = 0, min = 0, max = 1000000, resume = "free",
       help = "epochs in all; 0: 164 for cifar10 and cifar100, 100 for mnist and fashion-mnist. "
         .. "May grow when resuming" },
-    { name = "epochNumber", type = "integer", default = 1, min = 1, resume = "same",
+    { name = "epochNumber", type = "integer", default = 1, min = 1, max = 1000000, resume = "same",
       help = "number of the first epoch" },
     { name = "batchSize", type = "integer", default = 64, min = 1, max = 1000000, resume = "same",
       help = "images in a mini-batch" },

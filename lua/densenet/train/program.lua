@@ -14,15 +14,19 @@ function program.stop(status, message)
   error(setmetatable({ status = status, message = message }, Stop), 0)
 end
 
---- Passes a call's results through; ends the program when they are `nil, message`.
-function program.check(value, message, ...)
-  if not value and message then program.stop(1, tostring(message)) end
-  return value, message, ...
-end
-
 --- Ends the program because of what stands on its command line.
 function program.refuse(message)
   error(setmetatable({ status = 2, message = message, isUsage = true }, Stop), 0)
+end
+
+--- Passes a call's results through; ends the program when they are `nil, message, code, status`:
+-- with that status, or with 2 for the code "usage", or with 1.
+function program.check(value, message, code, status, ...)
+  if not value and message then
+    if code == "usage" then program.refuse(message) end
+    program.stop(status or 1, tostring(message))
+  end
+  return value, message, code, status, ...
 end
 
 -- Running out of memory is the outside world too, though Lua learns of it as an error.

@@ -1,0 +1,16 @@
+--- The training run, piece by piece; main.lua is their table of contents.
+-- @module densenet.train
+
+return {
+  checkpoint = require "densenet.train.checkpoint",
+  Console = require "densenet.train.console",
+  Log = require "densenet.train.log",
+  meters = require "densenet.train.meters",
+  network = require "densenet.train.network",
+  options = require "densenet.train.options",
+  origin = require "densenet.train.origin",
+  program = require "densenet.train.program",
+  Run = require "densenet.train.run",
+  sources = require "densenet.train.sources",
+  Trainer = require "densenet.train.trainer",
+}

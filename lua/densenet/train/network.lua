@@ -1,0 +1,57 @@
+--- The network of a run: built from the options, or as the file it starts from describes it, and
+-- filled with that file's weights.
+local models = require "densenet.models"
+local options = require "densenet.train.options"
+
+local network = {}
+
+-- A network as the options ask for it, for images of a data set.
+local function config_of(values, images, n_classes)
+  return {
+    blocks = options.blocks(values), growthRate = values.growthRate, bottleneck = values.bottleneck,
+    reduction = values.reduction, dropRate = values.dropRate, stem = "cifar",
+    inputChannels = images.channels, nClasses = n_classes, precision = values.precision,
+  }
+end
+
+local function fits(config, images)
+  if config.inputChannels ~= images.channels then
+    return nil, ("the network takes images of %d channels, those of %s have %d"):format(config.inputChannels,
+      images.name, images.channels), "argument"
+  end
+  if config.nClasses < images.nClasses then
+    return nil, ("the network tells %d classes apart, %s has %d; -retrain FILE -resetClassifier true -nClasses %d "
+      .. "gives a network a new last layer"):format(config.nClasses, images.name, images.nClasses,
+      images.nClasses), "argument"
+  end
+  return true
+end
+
+--- Builds it.
+-- @param values options
+-- @param origin from origin.find
+-- @param images an opened data set: name, channels, nClasses
+-- @return model, in training mode, with its complete configuration in model.config; or nil,
+-- message, code when weights or images do not fit
+function network.build(values, origin, images)
+  local wanted = values.nClasses > 0 and values.nClasses or images.nClasses
+  local is_reset = values.resetClassifier and not origin.resumed
+  local config = origin.network
+  if not config then
+    local classifier = is_reset and origin.model["classifier.weight"]
+    config = config_of(values, images, classifier and classifier:size(1) or wanted)
+  end
+  local model = models.fromConfig(config)
+  if origin.model then
+    local done, message = pcall(model.loadStateDict, model, origin.model)
+    if not done then
+      return nil, ("%s: %s"):format(values.resume or values.retrain, tostring(message)), "format"
+    end
+  end
+  if is_reset then models.resetClassifier(model, wanted) end
+  local fine, message, code = fits(model.config, images)
+  if not fine then return nil, message, code end
+  return model
+end
+
+return network

@@ -1,0 +1,235 @@
+--- A training run from its first epoch to its last: trains, tests, logs, saves, and stops where it
+-- can be gone on from.
+--
+-- What decides the result is in the state that each checkpoint holds: where the trainer stands, the
+-- best score, the generator, and the facts that never change in a run (options, network, classes,
+-- mean and std). Runs with the same facts and the same number of compute threads pass through the
+-- same states, killed and resumed or not.
+local core = require "densenet.core"
+local checkpoint = require "densenet.train.checkpoint"
+local Log = require "densenet.train.log"
+local options = require "densenet.train.options"
+local random = require "densenet.random"
+local sources = require "densenet.train.sources"
+
+local Run = {}
+Run.__index = Run
+
+--- Columns of the log after "epoch": losses, error rates in percent, seconds.
+Run.columns = {
+  "lr", "train_loss", "train_top1", "train_top5", "val_loss", "val_top1", "val_top5",
+  "test_loss", "test_top1", "test_top5", "best_top1", "train_seconds", "test_seconds",
+}
+
+-- What a file of the run says about itself beside its state, so that it can be used alone.
+local function facts_of(model, set, values)
+  return {
+    options = options.select(values, "same"), network = model.config, precision = values.precision,
+    dataset = set.name, classes = set.classes, mean = set.mean, std = set.std,
+    inputSize = { set.channels, set.height, set.width },
+  }
+end
+
+--- @param parts
+--   options   as options.parse and origin.find left them
+--   origin    what origin.find found
+--   trainer
+--   sets, loaders   { train=, test=, validation= or nil } each
+--   interrupted  (optional) function() → count, signal; core.interrupted when left out
+function Run.new(parts)
+  local self = setmetatable({
+    options = parts.options, origin = parts.origin, trainer = parts.trainer, console = parts.trainer.console,
+    sets = parts.sets, loaders = parts.loaders, best = nil,
+    facts = facts_of(parts.trainer.model, parts.sets.test, parts.options),
+    interrupted = parts.interrupted or core.interrupted,
+    seconds = 0.0, -- spent training in the epoch under way, also by earlier processes
+  }, Run)
+  self.trainer.epoch = self.options.epochNumber
+  self.trainer.onBatch = function(n, count) return self:afterBatch(n, count) end
+  self.trainer.interrupted = function() return self.interrupted() > 0 end
+  if self.origin.resumed then self:goOn(self.origin.resumed) end
+  return self
+end
+
+-- Stands where the checkpoint was taken.
+function Run:goOn(saved)
+  local state = saved.state
+  if state.finished then
+    self.trainer:goTo { epoch = state.epoch + 1, iteration = 0 }
+  else
+    self.trainer:goTo(state)
+    self.seconds = saved.settings.seconds or 0.0
+  end
+  self.best = state.best
+  random.setState(state.random)
+end
+
+function Run:snapshot(finished)
+  local state = self.trainer:position()
+  if finished then state.errors = nil end
+  state.finished, state.best, state.random = finished, self.best, random.state()
+  for name, value in pairs(self.facts) do state[name] = value end
+  local settings = options.select(self.options, "free")
+  settings.seconds = self.seconds
+  return { state = state, settings = settings,
+    model = self.trainer.model:stateDict(), optimizer = self.trainer.optimizer:state() }
+end
+
+--- Opens the places the run writes to, so that one that cannot be written is known before training,
+-- and saves the start, so that the run can be resumed from its first second.
+-- @return true, or nil, message, code
+function Run:open()
+  core.interrupt_install()
+  local opt, resumed = self.options, self.origin.resumed
+  local stays = resumed and resumed.directory == opt.save:gsub("(.)/+$", "%1")
+  local store, message, code = checkpoint.Store { directory = opt.save, keep = opt.keep, kept = stays and resumed.kept }
+  if not store then return nil, message, code end
+  self.store = store
+  self.log, message, code = Log.open(opt.log or store:path("log.tsv"), Run.columns, self.trainer.epoch)
+  if not self.log then return nil, message, code end
+  if resumed then
+    local repaired
+    repaired, message, code = store:repair(resumed.state, resumed.directory)
+    if repaired == nil then return nil, message, code end
+    if not repaired then
+      self.console:print("The best model, of epoch %d, is gone: the best is looked for from here on.", self.best.epoch)
+      self.best = nil
+    end
+    if stays then return true end
+    return store:save({ state = resumed.state, settings = self:snapshot(false).settings,
+      model = resumed.model, optimizer = resumed.optimizer }, true)
+  end
+  local start, earlier = self:snapshot(false), store:latest()
+  if earlier then
+    self.console:print("%s holds an earlier run (%s): this run takes its place.", opt.save, earlier)
+    local done
+    done, message, code = store:startAfresh(start.state)
+    if not done then return nil, message, code end
+  end
+  return store:save(start, true)
+end
+
+function Run:stop()
+  local _, signal = self.interrupted()
+  local position = self.trainer:position()
+  return nil, ("interrupted; saved after batch %d of epoch %d; to go on: main.lua -resume %s"):format(
+    position.iteration, position.epoch, self.options.save), "interrupted", 128 + (signal or 2)
+end
+
+-- Saves where it is due, and stops where it is asked for.
+function Run:afterBatch(n, count)
+  local every = self.options.saveEvery
+  local is_asked = self.interrupted() > 0
+  if is_asked or every > 0 and n % every == 0 and n < count then
+    local saved, message, code = self.store:save(self:snapshot(false))
+    if not saved then return nil, message, code end
+  end
+  if is_asked then return self:stop() end
+  return true
+end
+
+--- Trains an epoch, or the rest of it.
+-- @return the scores, as Trainer:train; or nil, message, code ("interrupted": and the exit status)
+function Run:train(epoch)
+  local scores, seconds, code, status = self.trainer:train(epoch, self.loaders.train)
+  if not scores then
+    if code == "diverged" then
+      seconds = ("%s; the last checkpoint is kept: %s"):format(seconds, self.store:path(self.store:latest()))
+    end
+    return nil, seconds, code, status
+  end
+  self.seconds = self.seconds + seconds
+  return scores
+end
+
+--- Tests after an epoch, on the validation images too where there are some.
+-- @return { test=, validation= or nil, seconds= }; or nil, message, code, exit status
+function Run:test(epoch)
+  local scores = { seconds = 0.0 }
+  for _, part in ipairs { { "validation", "Validation" }, { "test", "Test" } } do
+    local loader = self.loaders[part[1]]
+    if loader then
+      local result, seconds, code = self.trainer:test(part[2], epoch, loader)
+      if not result and code == "interrupted" and self.store then
+        local saved, message, save_code = self.store:save(self:snapshot(false))
+        if not saved then return nil, message, save_code end
+        return self:stop()
+      end
+      if not result then return nil, seconds, code end
+      scores[part[1]], scores.seconds = result, scores.seconds + seconds
+    end
+  end
+  return scores
+end
+
+local function fill(row, name, result)
+  if not result then return end
+  row[name .. "_loss"], row[name .. "_top1"], row[name .. "_top5"] = result.loss, result.top1, result.top5
+end
+
+--- Ends an epoch: is it the best, a row in the log, a checkpoint. The row comes first: a run killed
+-- between the two trains the epoch again and replaces it.
+-- @param trained, tested what train and test returned
+-- @return true, or nil, message, code
+function Run:finish(epoch, trained, tested)
+  local chosen = tested.validation or tested.test
+  if not self.best or chosen.top1 < self.best.top1 then
+    self.best = { epoch = epoch, top1 = chosen.top1, top5 = chosen.top5,
+      by = tested.validation and "validation" or "test" }
+    self.console:print(" * Best model so far: top1 %.3f  top5 %.3f", chosen.top1, chosen.top5)
+  end
+  local row = { lr = self.trainer.optimizer.learningRate, best_top1 = self.best.top1,
+    train_seconds = self.seconds, test_seconds = tested.seconds }
+  fill(row, "train", trained)
+  fill(row, "val", tested.validation)
+  fill(row, "test", tested.test)
+  local done, message, code = self.log:add(epoch, row)
+  self.seconds = 0.0
+  if done then done, message, code = self.store:save(self:snapshot(true)) end
+  if not done then return nil, message, code end
+  return true
+end
+
+--- What the run came to, in a line.
+function Run:report()
+  local best = self.best
+  if not best then return self.console:print("No epoch was trained.") end
+  self.console:print(" * Best: %s error top1 %.3f %%, top5 %.3f %% after epoch %d, in %s", best.by, best.top1,
+    best.top5, best.epoch, self.store:bestPath())
+end
+
+--- Tests the network that the run starts from, and nothing else.
+-- @return as test
+function Run:testOnly()
+  core.interrupt_install()
+  local about = self.origin.about
+  return self:test(about and about.epoch or self.options.epochNumber)
+end
+
+local function network_line(trainer)
+  local model, config = trainer.model, trainer.model.config
+  local n = model:parameterCount()
+  return ("DenseNet%s: blocks of %s layers, growth rate %d, %d classes, %d parameters (%.1f MB)"):format(
+    config.bottleneck and "-BC" or "", table.concat(config.blocks, ", "), config.growthRate, config.nClasses, n,
+    n * (config.precision == "double" and 8 or 4) / 1e6)
+end
+
+--- Prints the lines a run begins with: images, network, machine, and where it saves.
+function Run:announce()
+  local opt, resumed = self.options, self.origin.resumed
+  for _, line in ipairs(sources.describe(self.sets)) do self.console:print("%s", line) end
+  self.console:print("%-11s%s", "network:", network_line(self.trainer))
+  self.console:print("%-11s%s in %s precision, %d compute threads, %d loader threads", "device:", opt.device,
+    opt.precision, opt.nCores, opt.nThreads)
+  if opt.testOnly then return end
+  self.console:print("%-11s%s", "saves in:", opt.save)
+  if not resumed then return end
+  local state = resumed.state
+  self.console:print("%-11s%s, %s epoch %d", "resumes:", resumed.directory,
+    state.finished and "after" or ("after batch %d of"):format(state.iteration), state.epoch)
+  if self.trainer.epoch > opt.nEpochs then
+    self.console:print("All of its %d epochs are trained; a larger -nEpochs trains on.", opt.nEpochs)
+  end
+end
+
+return Run

@@ -1,0 +1,117 @@
+--- Trains a model for an epoch and tests it. The trainer is handed everything: a model, a
+-- criterion, an optimizer, a schedule, loaders; it knows no data set and no file.
+--
+-- Where a training run stands is kept here, in plain numbers, so that a checkpoint taken between
+-- any two batches can be gone on from: epoch, iteration (batches of that epoch done), and the score
+-- of those batches.
+local meters = require "densenet.train.meters"
+
+local Trainer = {}
+Trainer.__index = Trainer
+
+--- @param parts
+--   model, criterion, optimizer   as in densenet.nn and densenet.optim
+--   schedule   learningRate(epoch, iteration, count): for the iteration-th (from 1) of count batches
+--   console    what prints (densenet.train.console)
+--   epoch      number of the first epoch, 1 when left out
+--   onBatch    (optional) function(n, count) after each training batch, when it may be saved;
+--              returning nil, message, code stops the training
+--   interrupted  (optional) function() → true to stop an evaluation
+function Trainer.new(parts)
+  return setmetatable({
+    model = parts.model, criterion = parts.criterion, optimizer = parts.optimizer, schedule = parts.schedule,
+    console = parts.console, onBatch = parts.onBatch, interrupted = parts.interrupted,
+    epoch = parts.epoch or 1, iteration = 0, errors = meters.ErrorMeter(),
+  }, Trainer)
+end
+
+--- Goes to the start of an epoch, unless the trainer stands within it.
+function Trainer:enter(epoch)
+  if self.epoch == epoch then return end
+  self.epoch, self.iteration = epoch, 0
+  self.errors:reset()
+end
+
+--- Where training stands, as a plain table; goTo returns there.
+function Trainer:position()
+  return { epoch = self.epoch, iteration = self.iteration, errors = self.errors:state() }
+end
+
+function Trainer:goTo(position)
+  self.epoch, self.iteration = position.epoch, position.iteration
+  self.errors = meters.ErrorMeter(position.errors)
+end
+
+local function is_finite(x) return x == x and x ~= math.huge and x ~= -math.huge end
+
+-- One step of SGD on a batch; returns the loss of before the step.
+local function step(self, batch)
+  local output = self.model:forward(batch.input)
+  local loss = self.criterion:forward(output, batch.target)
+  if not is_finite(loss) then return loss end
+  self.model:zeroGradParameters()
+  self.model:backward(batch.input, self.criterion:backward(output, batch.target))
+  self.optimizer:step()
+  return loss
+end
+
+--- Trains until the end of the epoch, from where the trainer stands in it.
+-- @param epoch number of the epoch
+-- @param loader size() → batches in an epoch; run(epoch, first) iterates over n, batch from batch
+-- first on; a batch has input and target
+-- @return { loss=, top1=, top5=, count= } over the whole epoch, errors in percent, and the seconds
+-- spent; or nil, message, code: "diverged" for a loss that is no number, or what onBatch returned
+function Trainer:train(epoch, loader)
+  self:enter(epoch)
+  self.model:training()
+  local count, whole = loader:size(), meters.Stopwatch()
+  local first = self.iteration + 1
+  self.console:startTraining(epoch, first, count)
+  if first > count then return self.errors:result(), 0.0 end
+  local since = meters.Stopwatch()
+  for n, batch in loader:run(epoch, first) do
+    local waited = since:seconds()
+    self.optimizer.learningRate = self.schedule:learningRate(epoch, n, count)
+    local loss = step(self, batch)
+    if not is_finite(loss) then
+      return nil, ("the loss is %s in epoch %d, iteration %d of %d: training diverged; a smaller -LR may help"):format(
+        loss, epoch, n, count), "diverged"
+    end
+    local score = meters.score(self.model.output, batch.target, loss)
+    self.errors:add(score)
+    self.iteration = n
+    self.console:trained(epoch, n, count,
+      { time = since:lap(), data = waited, score = score, learningRate = self.optimizer.learningRate })
+    if self.onBatch then
+      local goes_on, message, code = self.onBatch(n, count)
+      if not goes_on then return nil, message, code end
+    end
+  end
+  return self.errors:result(), whole:seconds()
+end
+
+--- Tests the model as it is: evaluation mode, batch by batch, in the loader's order.
+-- @param name "Test" or "Validation", for the console
+-- @param epoch number shown
+-- @param loader as for train
+-- @return { loss=, top1=, top5=, count= } and seconds; or nil, message, "interrupted"
+function Trainer:test(name, epoch, loader)
+  self.model:evaluate()
+  local count, whole = loader:size(), meters.Stopwatch()
+  local errors = meters.ErrorMeter()
+  self.console:startTesting()
+  local since = meters.Stopwatch()
+  for n, batch in loader:run(epoch) do
+    local waited = since:seconds()
+    local output = self.model:forward(batch.input)
+    local score = meters.score(output, batch.target, self.criterion:forward(output, batch.target))
+    errors:add(score)
+    self.console:tested(name, epoch, n, count, { time = since:lap(), data = waited, score = score }, errors)
+    if self.interrupted and self.interrupted() then return nil, "interrupted", "interrupted" end
+  end
+  local result = errors:result()
+  self.console:finished(name, epoch, result)
+  return result, whole:seconds()
+end
+
+return Trainer

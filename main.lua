@@ -1,0 +1,52 @@
+-- Trains and tests DenseNets: lua main.lua -dataset fashion-mnist -depth 40 -growthRate 12
+-- (lua main.lua --help lists the options). Each step below is a file of lua/densenet/train.
+if _VERSION ~= "Lua 5.4" then
+  io.stderr:write("main.lua: needs Lua 5.4, and this is ", _VERSION, ". Run it as: lua5.4 ", arg[0], " ...\n")
+  os.exit(1)
+end
+
+-- This checkout comes first, wherever the script is called from.
+local here = arg[0]:match("^(.*)/[^/]*$") or "."
+local build = os.getenv("DENSENET_BUILD") or here .. "/build"
+package.path = here .. "/lua/?.lua;" .. here .. "/lua/?/init.lua;" .. package.path
+package.cpath = build .. "/?.so;" .. package.cpath
+
+local dn = require "densenet"
+local train, optim = dn.train, dn.optim
+local check = train.program.check
+
+local function main()
+  local opt, given = train.options.parse(arg)
+  if not opt then train.program.refuse(given) end
+  if opt.help then return print(train.options.help()) end
+
+  -- What to start from, images, network
+  local origin = check(train.origin.find(opt, given))
+  opt.nCores = dn.threads(opt.nCores)
+  dn.manualSeed(opt.manualSeed)
+  local sets, loaders = check(train.sources.open(opt, origin.about))
+  local model = check(train.network.build(opt, origin, sets.test))
+
+  -- The trainer
+  local optimizer = optim.SGD(model, { learningRate = opt.LR, momentum = opt.momentum, dampening = 0,
+    nesterov = opt.momentum > 0, weightDecay = opt.weightDecay })
+  if origin.optimizer then optimizer:loadState(origin.optimizer) end
+  local schedule = optim.schedule[opt.lrShape] { learningRate = opt.LR, nEpochs = opt.nEpochs }
+  local console = train.Console.new(opt.nEpochs, loaders)
+  local trainer = train.Trainer.new { model = model, criterion = dn.nn.CrossEntropyCriterion(),
+    optimizer = optimizer, schedule = schedule, console = console }
+
+  -- The run
+  local run = train.Run.new { options = opt, origin = origin, trainer = trainer, loaders = loaders, sets = sets }
+  run:announce()
+  if opt.testOnly then return check(run:testOnly()) and 0 end
+  check(run:open())
+  for epoch = trainer.epoch, opt.nEpochs do
+    local trained = check(run:train(epoch))
+    local tested = check(run:test(epoch))
+    check(run:finish(epoch, trained, tested))
+  end
+  run:report()
+end
+
+os.exit(train.program.run("main.lua", train.options.usage, main), true)
