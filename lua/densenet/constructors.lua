@@ -90,7 +90,8 @@ function constructors.arange(first, last, step, dtype)
     step, dtype = nil, step
   end
   step = step or 1
-  for i, value in ipairs { first, last, step } do
+  for i = 1, 3 do
+    local value = select(i, first, last, step)
     if type(value) ~= "number" then
       error(("bad argument #%d to 'arange' (a number expected, got %s)"):format(i, type(value)), 2)
     end

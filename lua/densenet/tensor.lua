@@ -204,17 +204,17 @@ end
 
 -- A new tensor a kind b, where one of the two is a tensor.
 local function operate(a, b, kind, sign)
-  for _, operand in ipairs { a, b } do
-    if type(operand) ~= "number" and not is_tensor(operand) then
-      error(("cannot use '%s' on a tensor and a %s"):format(sign, type(operand)), 3)
-    end
+  local other = a
+  if is_tensor(a) then other = b end
+  if type(other) ~= "number" and not is_tensor(other) then
+    error(("cannot use '%s' on a tensor and a %s"):format(sign, type(other)), 3)
   end
   if type(b) == "number" then return combine(newLike(a), a, b, kind) end
   if type(a) == "number" then a = newLike(b, {}):fill(a) end
   local reason = mismatch(a, b)
   local sizes = not reason and broadcastSizes(a, b)
   if not sizes then
-    reason = reason or ("sizes %s and %s do not broadcast"):format(
+    reason = reason or ("a tensor of size %s and one of size %s, which do not broadcast"):format(
       table.concat(a:size(), "x"), table.concat(b:size(), "x"))
     error(("cannot use '%s' on %s"):format(sign, reason), 3)
   end
@@ -359,13 +359,10 @@ end
 
 -- ---- Matrix products ----
 
-local function checkMatrices(a, b, first, name)
-  for i, m in ipairs { a, b } do
-    if not is_tensor(m) or m:dim() ~= 2 then
-      local came = is_tensor(m) and core.tensor_describe(m) or type(m)
-      error(("bad argument #%d to '%s' (a matrix expected, got %s)"):format(first + i - 1, name, came), 3)
-    end
-  end
+local function checkMatrix(m, argument, name)
+  if is_tensor(m) and m:dim() == 2 then return end
+  local came = is_tensor(m) and core.tensor_describe(m) or type(m)
+  error(("bad argument #%d to '%s' (a matrix expected, got %s)"):format(argument, name, came), 3)
 end
 
 --- a:mm(b): a new matrix, a times b. c:mm(a, b): the same into c. float and double; a transposed
@@ -373,11 +370,13 @@ end
 function methods:mm(a, b)
   local into = self
   if b == nil then
-    checkMatrices(self, a, 0, "mm")
+    checkMatrix(self, 0, "mm")
+    checkMatrix(a, 1, "mm")
     a, b = self, a
     into = newLike(a, { a:size(1), b:size(2) })
   else
-    checkMatrices(a, b, 1, "mm")
+    checkMatrix(a, 1, "mm")
+    checkMatrix(b, 2, "mm")
   end
   core.gemm(into, a, b, 1, 0)
   return into
@@ -390,7 +389,8 @@ function methods:addmm(...)
   local a, b = arguments[n - 1], arguments[n]
   local alpha = n > 2 and arguments[n - 2] or 1
   local beta = n > 3 and arguments[n - 3] or 1
-  checkMatrices(a, b, math.max(n - 1, 1), "addmm")
+  checkMatrix(a, math.max(n - 1, 1), "addmm")
+  checkMatrix(b, n, "addmm")
   core.gemm(self, a, b, alpha, beta)
   return self
 end

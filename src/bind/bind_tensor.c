@@ -326,12 +326,16 @@ void bind_register_tensor(lua_State *L) {
       {NULL, NULL},
   };
   luaL_setfuncs(L, functions, 0);
-  luaL_newmetatable(L, BIND_TENSOR); /* core, metatable */
-  luaL_setfuncs(L, metamethods, 0);
-  luaL_newlib(L, methods); /* core, metatable, methods */
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -4, "tensor_methods"); /* these two are where tensor.lua adds the rest */
-  lua_pushcclosure(L, index_tensor, 1);  /* core, metatable, index */
-  lua_setfield(L, -2, "__index");
+  if (luaL_newmetatable(L, BIND_TENSOR)) { /* core, metatable */
+    luaL_setfuncs(L, metamethods, 0);
+    luaL_newlib(L, methods); /* core, metatable, methods */
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, "methods");
+    lua_pushcclosure(L, index_tensor, 1); /* core, metatable, index */
+    lua_setfield(L, -2, "__index");
+  }
+  /* tensor.lua adds to these two; a core opened once more finds what was added. */
+  lua_getfield(L, -1, "methods");
+  lua_setfield(L, -3, "tensor_methods");
   lua_setfield(L, -2, "tensor_metatable");
 }

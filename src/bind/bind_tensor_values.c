@@ -205,7 +205,7 @@ static void read_nested(lua_State *L, reading *at, int d) {
   }
   const int64_t n = (int64_t)lua_rawlen(L, -1);
   if (n != at->shape[d])
-    luaL_error(L, "ragged: %s has %I elements where the first table beside it has %I",
+    luaL_error(L, "ragged: %s has %I element(s) where the first table beside it has %I",
                push_place(L, d, at->index), (LUAI_UACINT)n, (LUAI_UACINT)at->shape[d]);
   luaL_checkstack(L, 4, "nested tables");
   for (int64_t i = 1; i <= n; i++) {
