@@ -11,6 +11,7 @@
 #ifndef DN_IMAGE_H
 #define DN_IMAGE_H
 
+#include "dn_philox.h"
 #include "dn_tensor.h"
 
 typedef enum dn_image_filter {
@@ -51,6 +52,23 @@ typedef struct dn_image_augmentation {
   bool flip;         /* first */
   int64_t top, left; /* then a crop, as in dn_image_crop */
 } dn_image_augmentation;
+
+/* How a training batch is varied; see HorizontalFlip and RandomCrop in lua/densenet/data. */
+typedef struct dn_image_recipe {
+  bool flips;
+  double flip_probability;
+  bool crops;
+  int64_t padding; /* zeros on each side before the crop */
+} dn_image_recipe;
+
+/*
+** What the recipe does to one image of in_size (height, width) of which out_size is kept, drawn
+** as random.lua's generators draw: a uniform number for the flip, then integers for the column and
+** the row of the crop, each from the next position of rng. Returns DN_EARG when the crop is larger
+** than the padded image, or when the sizes differ and nothing is cropped.
+*/
+dn_status dn_image_draw(dn_image_recipe recipe, dn_rng rng, const int64_t in_size[2],
+                        const int64_t out_size[2], dn_image_augmentation *drawn);
 
 /*
 ** Image `to` of the batch out N,C,h,w = normalize, flip and crop, in this order, of image `from`

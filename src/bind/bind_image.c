@@ -3,6 +3,7 @@
 ** All write into their first argument and return nothing; misuse raises.
 */
 #include "../dn_image.h"
+#include "../dn_image_moments.h"
 #include "bind.h"
 
 /* core.image_flip(out, image) */
@@ -70,50 +71,40 @@ static int image_normalize(lua_State *L) {
   return 0;
 }
 
-/* Element i (from 1) of the list at `arg`; 0 or false where there is no list. */
-static lua_Integer offset_at(lua_State *L, int arg, lua_Integer i) {
-  if (lua_isnoneornil(L, arg)) return 0;
-  lua_rawgeti(L, arg, i);
-  int is_integer;
-  const lua_Integer offset = lua_tointegerx(L, -1, &is_integer);
-  luaL_argcheck(L, is_integer, arg, "must be a list of integers, one an image");
-  lua_pop(L, 1);
-  return offset;
-}
-
-static bool flag_at(lua_State *L, int arg, lua_Integer i) {
-  if (lua_isnoneornil(L, arg)) return false;
-  lua_rawgeti(L, arg, i);
-  luaL_argcheck(L, lua_isboolean(L, -1), arg, "must be a list of booleans, one an image");
-  const bool flag = lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return flag;
-}
-
-static void check_optional_list(lua_State *L, int arg) {
-  if (!lua_isnoneornil(L, arg)) luaL_checktype(L, arg, LUA_TTABLE);
+/* A probability at FLIP, pixels of padding at PADDING; nil: no flips, no crops. */
+static dn_image_recipe check_recipe(lua_State *L, int flip, int padding) {
+  const dn_image_recipe recipe = {
+      .flips = !lua_isnoneornil(L, flip),
+      .flip_probability = luaL_optnumber(L, flip, 0),
+      .crops = !lua_isnoneornil(L, padding),
+      .padding = luaL_optinteger(L, padding, 0),
+  };
+  luaL_argcheck(L, recipe.padding >= 0 && recipe.padding <= 1 << 24, padding,
+                "padding must be 0 to 2^24 pixels");
+  return recipe;
 }
 
 /*
-** core.image_augment_batch(out, images, order, first, {mean, ...}, {deviation, ...}
-**                          [, flips, tops, lefts])
-** Image i of out N,C,h,w (float or double) is made from image order[first + i - 1] of images
-** M,C,H,W (byte): normalised, mirrored where flips[i], then cropped from (tops[i], lefts[i]).
+** core.image_augment_batch(out, images, order, first, {mean, ...}, {deviation, ...}, seed, stream
+**                          [, flip, padding])
+** Image i of out N,C,h,w (float or double) is made from image k = order[first + i - 1] of images
+** M,C,H,W (byte): normalised; mirrored with probability `flip`; cropped from a random place after
+** `padding` zeros were added on each side. Its random numbers are those of (seed, stream + k).
 */
 static int image_augment_batch(lua_State *L) {
-  enum { OUT = 1, IMAGES, ORDER, FIRST, MEAN, DEVIATION, FLIPS, TOPS, LEFTS };
+  enum { OUT = 1, IMAGES, ORDER, FIRST, MEAN, DEVIATION, SEED, STREAM, FLIP, PADDING };
   dn_tensor *out = bind_check_tensor(L, OUT), *images = bind_check_tensor(L, IMAGES);
   const dn_tensor *order = bind_check_tensor(L, ORDER);
   const lua_Integer first = luaL_checkinteger(L, FIRST);
-  check_optional_list(L, FLIPS);
-  check_optional_list(L, TOPS);
-  check_optional_list(L, LEFTS);
-  lua_settop(L, LEFTS);
+  const uint64_t seed = (uint64_t)luaL_checkinteger(L, SEED);
+  const uint64_t stream = (uint64_t)luaL_checkinteger(L, STREAM);
+  const dn_image_recipe recipe = check_recipe(L, FLIP, PADDING);
   int n_mean, n_deviation;
   const double *mean = check_numbers(L, MEAN, &n_mean);
   const double *deviation = check_numbers(L, DEVIATION, &n_deviation);
   check_same_count(L, DEVIATION, n_mean, n_deviation);
   luaL_argcheck(L, out->n_dim == 4, OUT, "a batch of images is N,C,H,W");
+  luaL_argcheck(L, images->n_dim == 4, IMAGES, "images are M,C,H,W");
   luaL_argcheck(L, !dn_tensor_overlaps(out, images), OUT,
                 "shares memory with the images it is made from");
   luaL_argcheck(
@@ -124,20 +115,36 @@ static int image_augment_batch(lua_State *L) {
 
   const int64_t *order_data = dn_tensor_data(order);
   for (int64_t i = 0; i < out->size[0]; i++) {
-    const dn_image_augmentation how = {
-        .flip = flag_at(L, FLIPS, i + 1),
-        .top = offset_at(L, TOPS, i + 1),
-        .left = offset_at(L, LEFTS, i + 1),
-    };
-    const int64_t image = order_data[(first - 1 + i) * order->stride[0]];
-    luaL_argcheck(L, image >= 1, ORDER, "images count from 1");
-    if (dn_image_augment(out, i, images, image - 1, how, n_mean, mean, deviation) == DN_OK)
-      continue;
+    const int64_t k = order_data[(first - 1 + i) * order->stride[0]];
+    luaL_argcheck(L, k >= 1, ORDER, "images count from 1");
+    const dn_rng rng = {.seed = seed, .stream = stream + (uint64_t)k};
+    dn_image_augmentation how;
+    dn_status status = dn_image_draw(recipe, rng, images->size + 2, out->size + 2, &how);
+    if (status != DN_OK) return bind_raise(L, status);
+    status = dn_image_augment(out, i, images, k - 1, how, n_mean, mean, deviation);
+    if (status == DN_OK) continue;
     /* Where the argument that C counts stands in this function's list. */
-    static const int argument[] = {OUT, OUT, OUT, IMAGES, ORDER, TOPS, MEAN, DEVIATION};
+    static const int argument[] = {OUT, OUT, OUT, IMAGES, ORDER, PADDING, MEAN, DEVIATION};
     return luaL_argerror(L, argument[dn_error_argument_index()], dn_error_message());
   }
   return 0;
+}
+
+/* core.image_moments(images) -> {sum}, {sum of squares}: whole numbers, one a channel */
+static int image_moments(lua_State *L) {
+  const dn_tensor *images = bind_check_tensor(L, 1);
+  const int64_t n_channels = images->n_dim > 1 ? images->size[1] : 0;
+  luaL_argcheck(L, n_channels <= 1 << 16, 1, "too many channels");
+  int64_t *sums = lua_newuserdatauv(L, 2 * (size_t)n_channels * sizeof *sums, 0);
+  BIND_TRY(L, dn_image_moments(images, sums, sums + n_channels));
+  for (int moment = 0; moment < 2; moment++) {
+    lua_createtable(L, (int)n_channels, 0);
+    for (int64_t c = 0; c < n_channels; c++) {
+      lua_pushinteger(L, sums[moment * n_channels + c]);
+      lua_rawseti(L, -2, c + 1);
+    }
+  }
+  return 2;
 }
 
 void bind_register_image(lua_State *L) {
@@ -148,6 +155,7 @@ void bind_register_image(lua_State *L) {
       {"image_rotate", image_rotate},
       {"image_normalize", image_normalize},
       {"image_augment_batch", image_augment_batch},
+      {"image_moments", image_moments},
       {NULL, NULL},
   };
   luaL_setfuncs(L, functions, 0);

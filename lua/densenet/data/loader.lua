@@ -1,0 +1,249 @@
+--- Gives the batches of a data set, made by worker threads while the model computes.
+--
+--    local loader = Loader { set = set, batchSize = 64, nThreads = 2, seed = 1, shuffle = true,
+--      transform = preprocess(set, "train") }
+--    for n, sample in loader:run(epoch) do ... sample.input, sample.target, sample.size ... end
+--    loader:close()
+--
+-- The order of an epoch is random.generator(seed, epoch)'s, and every image is augmented from a
+-- stream of its own, so batches are the same, byte for byte, for any number of threads, and a run
+-- that starts in the middle of an epoch gives exactly the batches that are left of it.
+-- A batch is good until the next one is asked for: its tensors are then filled anew, so that nothing
+-- is allocated in the long run. Whoever keeps one clones it.
+
+local core = require "densenet.core"
+require "densenet.tensor"
+local random = require "densenet.random"
+local transforms = require "densenet.data.transforms"
+local worker = require "densenet.data.worker"
+
+local Loader = {}
+Loader.__index = Loader
+Loader.__name = "densenet.data.Loader"
+
+local WORKER = 'return require("densenet.data.worker")(...)'
+local BATCHES_AHEAD = 2 -- for each thread: one being made, one waiting
+
+local KNOWN = {
+  set = true, batchSize = true, nThreads = true, seed = true, shuffle = true, transform = true,
+  precision = true, prefetch = true, worker = true,
+}
+
+local function is_count(value, least)
+  return math.type(value) == "integer" and value >= least
+end
+
+local function complaint_about_set(set)
+  if type(set) ~= "table" or not set.size then return "set must be a data set: a table with size()" end
+  if not set.images then
+    return not set.get and "the data set has neither images and labels nor get(i)" or nil
+  end
+  if set.images:dim() ~= 4 then
+    return ("set.images must be N,C,H,W, not %s"):format(table.concat(set.images:size(), "x"))
+  end
+  local labels = set.labels
+  if not labels or labels:dtype() ~= "long" or labels:dim() ~= 1 or labels:size(1) ~= set.images:size(1) then
+    return ("set.labels must be a long vector with a label for each of the %d images"):format(set.images:size(1))
+  end
+end
+
+-- What is wrong with the options, or nil.
+local function complaint_about(options)
+  for key in pairs(options) do
+    if not KNOWN[key] then return ("knows no option %s"):format(tostring(key)) end
+  end
+  local about_set = complaint_about_set(options.set)
+  if about_set then return about_set end
+  for name, least in pairs { batchSize = 1, nThreads = 0, prefetch = 1 } do
+    local value = options[name]
+    if (value ~= nil or name == "batchSize") and not is_count(value, least) then
+      return ("%s must be a whole number from %d on, not %s"):format(name, least, tostring(value))
+    end
+  end
+  if options.seed ~= nil and math.type(options.seed) ~= "integer" then return "seed must be a whole number" end
+  if options.shuffle ~= nil and type(options.shuffle) ~= "boolean" then return "shuffle must be true or false" end
+  local precision = options.precision or "float"
+  if precision ~= "float" and precision ~= "double" then
+    return ("precision must be float or double, not %s"):format(tostring(precision))
+  end
+  if (options.nThreads or 0) > 0 and not options.set.images and not options.worker then
+    return "threads cannot share a data set that has only get(i); say worker = {module =, argument =}"
+      .. " so that each makes its own, or nThreads = 0"
+  end
+end
+
+--- Makes a loader.
+-- @param options
+--   set        data set: size(), and images (N,C,H,W, best bytes) and labels (N long) or get(i) →
+--              {input = tensor C,H,W, target = label}
+--   batchSize  images in a batch; the last one of an epoch has what is left
+--   nThreads   worker threads; 0, the default, makes each batch when it is asked for
+--   seed       of the order and the augmentation; default 1
+--   shuffle    true: another order every epoch; default: the set's order
+--   transform  a transform or any function(image, rng) of a float image; with threads it must be one
+--              that can be described (densenet.data.transforms; FromModule for your own)
+--   precision  "float" (default) or "double": of the batches, and of the images while transformed
+--   prefetch   batches made ahead of the one in use, by threads; default 2 for each thread
+--   worker     {module =, argument =}: for a set with only get(i) in threads, each of which uses
+--              require(module)(argument)
+local function new(_, options)
+  local complaint = complaint_about(options)
+  if complaint then error("Loader: " .. complaint, 2) end
+  local self = setmetatable({
+    set = options.set,
+    batchSize = options.batchSize,
+    nThreads = options.nThreads or 0,
+    seed = options.seed or 1,
+    shuffle = options.shuffle or false,
+    dtype = options.precision or "float",
+    transform = options.transform,
+    worker = options.worker,
+  }, Loader)
+  self.prefetch = options.prefetch or BATCHES_AHEAD * self.nThreads
+  self.spare = {} -- buffers {input, target} that nobody uses
+  if self.nThreads > 0 and self.transform then
+    local is_described, description = pcall(transforms.describe, self.transform)
+    if not is_described then error("Loader: " .. description, 2) end
+    self.description = description
+  end
+  return self
+end
+
+--- Batches in an epoch.
+function Loader:size()
+  return (self.set:size() + self.batchSize - 1) // self.batchSize
+end
+
+-- The image that comes n-th in an epoch, as a long vector.
+local function order_of(self, epoch)
+  if not self.shuffle and self.order then return self.order end
+  local n = self.set:size()
+  if self.shuffle then
+    self.order = self.order or core.tensor_new("cpu", "long", { n })
+    core.random_permutation(self.order, random.generator(self.seed, epoch):reserve(n))
+  else
+    local list = {}
+    for i = 1, n do list[i] = i end
+    self.order = core.tensor_from("cpu", "long", list)
+  end
+  return self.order
+end
+
+local function source_of(self)
+  if self.set.images then return { images = self.set.images, labels = self.set.labels } end
+  if self.nThreads == 0 then return { set = self.set } end
+  return { module = self.worker.module, argument = self.worker.argument }
+end
+
+-- first, count: the images of batch n.
+local function share_of(self, n)
+  local first = (n - 1) * self.batchSize + 1
+  return first, math.min(self.batchSize, self.set:size() - first + 1)
+end
+
+local function place(n, epoch, message)
+  return ("batch %d of epoch %d: %s"):format(n, epoch, message)
+end
+
+local function sample_of(buffers)
+  return { input = buffers[1], target = buffers[2], size = buffers[2]:size(1) }
+end
+
+-- take(n) → the buffers of batch n, made on the spot.
+local function on_the_spot(self, epoch, order)
+  self.job = self.job or worker { source = source_of(self), transform = self.transform, dtype = self.dtype }
+  return function(n)
+    local buffers = table.remove(self.spare) or {}
+    local first, count = share_of(self, n)
+    local ok, input, target = pcall(self.job, order, first, count, self.seed, epoch, buffers[1], buffers[2])
+    if not ok then error(place(n, epoch, input), 0) end
+    return { input, target }
+  end
+end
+
+-- Buffers of batches that nobody waits for any more; their errors are nobody's either.
+local function drain(self)
+  while self.pool:pending() > 0 do
+    local id, ok, input, target = self.pool:receive()
+    if id == nil then error("a worker could not start: " .. input, 0) end
+    if ok then table.insert(self.spare, { input, target }) end
+  end
+end
+
+-- take(n) → the buffers of batch n, made by threads that are kept `prefetch` batches ahead.
+local function by_threads(self, epoch, order, first_batch)
+  self.pool = self.pool or core.worker_pool(self.nThreads, WORKER, {
+    source = source_of(self), transform = self.description, dtype = self.dtype,
+  })
+  local pool, ready = self.pool, {}
+  local submitted, last = first_batch - 1, self:size()
+
+  local function submit()
+    submitted = submitted + 1
+    local buffers = table.remove(self.spare) or {}
+    local first, count = share_of(self, submitted)
+    pool:submit(submitted, order, first, count, self.seed, epoch, buffers[1], buffers[2])
+  end
+
+  return function(n)
+    while submitted < last and submitted < n + self.prefetch do submit() end
+    while not ready[n] do
+      local id, ok, input, target = pool:receive()
+      if id == nil then
+        self:close()
+        error("a worker could not start: " .. input, 0)
+      end
+      if not ok then error(place(id, epoch, input), 0) end
+      ready[id] = { input, target }
+    end
+    local buffers = ready[n]
+    ready[n] = nil
+    return buffers
+  end
+end
+
+--- Iterates over the batches of an epoch: for n, sample in loader:run(epoch) do.
+-- sample.input is N,C,h,w of the loader's precision (N,10,C,h,w after TenCrop), sample.target N
+-- long, sample.size N. The loop may be left at any time. A loader makes one run at a time: a new one
+-- ends the one before.
+-- @param epoch a whole number from 0, default 1: names the order and the augmentation
+-- @param firstBatch where to start, default 1
+-- Raises what a data set or transform raised, at once, with the sample's number and the traceback.
+function Loader:run(epoch, firstBatch)
+  epoch, firstBatch = epoch or 1, firstBatch or 1
+  if math.type(epoch) ~= "integer" or epoch < 0 or epoch >= 1 << 31 then
+    error(("Loader: epoch must be a whole number from 0 on, not %s"):format(tostring(epoch)), 2)
+  end
+  if math.type(firstBatch) ~= "integer" or firstBatch < 1 then
+    error(("Loader: the first batch must be a whole number from 1 on, not %s"):format(tostring(firstBatch)), 2)
+  end
+  if self.closed then error("Loader: it is closed", 2) end
+  -- Drained before the order is written anew: batches of a run that was left may still read it.
+  if self.pool then drain(self) end
+  self.current = {}
+  local run, n = self.current, firstBatch - 1
+  local order = order_of(self, epoch)
+  local take = (self.nThreads > 0 and by_threads or on_the_spot)(self, epoch, order, firstBatch)
+  local last = self:size()
+  local given -- buffers of the batch that the caller has
+  return function()
+    if self.current ~= run then error("Loader: this run was ended by a later one", 2) end
+    if given then table.insert(self.spare, given) end
+    given = nil
+    if n >= last then return nil end
+    n = n + 1
+    given = take(n)
+    return n, sample_of(given)
+  end
+end
+
+--- Ends the threads, after the batches they are making, and drops the buffers. Once is enough; also
+-- done by the garbage collector and at the end of a scope (local loader <close>).
+function Loader:close()
+  if self.pool then self.pool:close() end
+  self.pool, self.job, self.order, self.spare, self.current = nil, nil, nil, {}, nil
+  self.closed = true
+end
+Loader.__close = Loader.close
+
+return setmetatable(Loader, { __call = new })

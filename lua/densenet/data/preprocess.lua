@@ -1,0 +1,91 @@
+--- The usual transform of a data set: what its images go through in training and in testing.
+--
+-- As in the Torch code, images are normalised first and padded with zeros afterwards, so the padding
+-- has the mean colour.
+--
+--    family      training                                                   testing
+--    cifar       ColorNormalize, HorizontalFlip(0.5), RandomCrop(size, 4)   ColorNormalize
+--    mnist       ColorNormalize, RandomCrop(size, 4)                        ColorNormalize
+--    plain       ColorNormalize                                             ColorNormalize
+--    imagenet    RandomSizedCrop(224), ColorJitter 0.4, Lighting(0.1),      Scale(256), ColorNormalize,
+--                ColorNormalize, HorizontalFlip(0.5)                        CenterCrop or TenCrop(224)
+
+local transforms = require "densenet.data.transforms"
+
+local FAMILY = {
+  ["fashion-mnist"] = "cifar",
+  cifar10 = "cifar",
+  cifar100 = "cifar",
+  mnist = "mnist", -- a mirrored digit is none
+  svhn = "plain",
+  imagenet = "imagenet",
+}
+
+local PADDING = 4
+local IMAGENET_CROP, IMAGENET_SCALE = 224, 256
+local JITTER, LIGHTING = 0.4, 0.1
+local RANGE = 255 -- of the values; the lighting's axes are told for values from 0 to 1
+local LIGHTING_EIGENVALUES = { 0.2175 * RANGE, 0.0188 * RANGE, 0.0045 * RANGE }
+
+-- Steps of training and of testing, by family.
+local training, testing = {}, {}
+
+function training.plain(normalize) return { normalize } end
+
+function training.mnist(normalize, info)
+  return { normalize, transforms.RandomCrop(info.height, PADDING) }
+end
+
+function training.cifar(normalize, info)
+  return { normalize, transforms.HorizontalFlip(0.5), transforms.RandomCrop(info.height, PADDING) }
+end
+
+function training.imagenet(normalize)
+  return {
+    transforms.RandomSizedCrop(IMAGENET_CROP),
+    transforms.ColorJitter { brightness = JITTER, contrast = JITTER, saturation = JITTER },
+    transforms.Lighting(LIGHTING, LIGHTING_EIGENVALUES),
+    normalize,
+    transforms.HorizontalFlip(0.5),
+  }
+end
+
+function testing.plain(normalize) return { normalize } end
+testing.mnist, testing.cifar = testing.plain, testing.plain
+
+function testing.imagenet(normalize, _, options)
+  local crop = options.tenCrop and transforms.TenCrop or transforms.CenterCrop
+  return { transforms.Scale(IMAGENET_SCALE), normalize, crop(IMAGENET_CROP) }
+end
+
+--- The transform for a data set.
+-- @param info a data set or a table with mean and std (a list each, on the scale of the images'
+-- values, 0 to 255), height and width, and name or family: the recipes of fashion-mnist, mnist,
+-- cifar10, cifar100, svhn and imagenet are known by name; `family`, one of the table above, comes
+-- first
+-- @param split "train" for the training recipe; "val" or "test" for the other
+-- @param options (optional) {tenCrop = true}: ten crops a test image, imagenet only
+-- @return a transform for float or double images C,H,W
+local function preprocess(info, split, options)
+  options = options or {}
+  local family = info.family or FAMILY[info.name]
+  if not training[family] then
+    error(("no recipe for data set %s: give it a family (cifar, mnist, plain, imagenet)"):format(
+      tostring(info.family or info.name)), 2)
+  end
+  if split ~= "train" and split ~= "val" and split ~= "test" then
+    error(("split must be train, val or test, not %s"):format(tostring(split)), 2)
+  end
+  if options.tenCrop and family ~= "imagenet" then
+    error("ten crops are for imagenet's large images: these are used whole", 2)
+  end
+  local cuts_squares = split == "train" and (family == "cifar" or family == "mnist")
+  if cuts_squares and info.height ~= info.width then
+    error(("random crops are square, the images are %sx%s"):format(info.height, info.width), 2)
+  end
+  local normalize = transforms.ColorNormalize { mean = info.mean, std = info.std }
+  local recipe = split == "train" and training or testing
+  return transforms.Compose(recipe[family](normalize, info, options))
+end
+
+return preprocess

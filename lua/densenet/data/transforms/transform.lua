@@ -1,0 +1,158 @@
+--- A transform makes an image from an image: `transform(image, rng)`.
+--
+-- An image is a float or double tensor C,H,W of any range (the data sets give 0 to 255). The result
+-- is a new tensor, or the image itself where there is nothing to do; the image is never written.
+-- `rng` is an object of random.generator and by default the default generator; whoever wants the
+-- same augmentation again gives one with the same seed and stream.
+--
+-- A transform remembers its arguments, so that it can be described by plain values and built again
+-- in a worker thread.
+
+local core = require "densenet.core"
+local random = require "densenet.random"
+
+local transform = {}
+
+local classes = {}
+
+local function is_transform(value)
+  local class = getmetatable(value)
+  return type(class) == "table" and classes[class.name] == class
+end
+
+local function check_image(name, image)
+  if type(image) ~= "userdata" then
+    error(("%s: an image is a tensor C,H,W, not a %s"):format(name, type(image)), 3)
+  end
+  local dtype = image:dtype()
+  if image:dim() ~= 3 or (dtype ~= "float" and dtype ~= "double") then
+    error(("%s: an image is a float or double tensor C,H,W, not %s %s"):format(
+      name, dtype, table.concat(image:size(), "x")), 3)
+  end
+end
+
+--- Defines a kind of transform.
+-- @param name as it stands in densenet.data.transforms
+-- @param prepare `prepare(self, ...)`: checks the constructor's arguments and keeps them in self
+-- @param apply `apply(self, image, rng)`
+-- @return a table that makes transforms when called and to which methods can be added
+function transform.define(name, prepare, apply)
+  local class = { name = name }
+  class.__index = class
+  class.__name = name
+  class.__call = function(self, image, rng)
+    check_image(name, image)
+    return apply(self, image, rng or random.default)
+  end
+  class.__tostring = function(self)
+    local words = {}
+    for i = 1, self.arguments.n do
+      local value = self.arguments[i]
+      words[i] = type(value) == "table" and not is_transform(value) and "{...}" or tostring(value)
+    end
+    return ("%s(%s)"):format(name, table.concat(words, ", "))
+  end
+  classes[name] = class
+  return setmetatable(class, {
+    __call = function(_, ...)
+      local self = setmetatable({ arguments = table.pack(...) }, class)
+      prepare(self, ...)
+      return self
+    end,
+  })
+end
+
+--- Is the value a transform of the kind `class`, or of any kind?
+function transform.is(value, class)
+  if class then return getmetatable(value) == class end
+  return is_transform(value)
+end
+
+-- The checks below are called by `prepare`, so the mistake is three levels further out: in the call
+-- of the constructor.
+local function refuse(name, ...)
+  error(name .. ": " .. string.format(...), 5)
+end
+
+--- Raises "RandomCrop: size must be ..." at the caller of the constructor unless the condition holds.
+function transform.check(condition, name, ...)
+  if not condition then refuse(name, ...) end
+end
+
+--- A whole number from `least` on.
+function transform.check_integer(name, what, value, least)
+  if math.type(value) ~= "integer" or value < least then
+    refuse(name, "%s must be a whole number from %d on, not %s", what, least, tostring(value))
+  end
+end
+
+--- A number in low..high, both included.
+function transform.check_number(name, what, value, low, high)
+  if type(value) ~= "number" or not (value >= low and value <= high) then
+    refuse(name, "%s must be a number from %g to %g, not %s", what, low, high, tostring(value))
+  end
+end
+
+--- A list of n numbers (of any length when n is nil).
+function transform.check_numbers(name, what, list, n)
+  if type(list) ~= "table" or #list == 0 or n and #list ~= n then
+    refuse(name, "%s must be a list of %s", what, n and n .. " numbers" or "numbers, one a channel")
+  end
+  for _, value in ipairs(list) do
+    if type(value) ~= "number" then
+      refuse(name, "%s must be numbers, not a %s", what, type(value))
+    end
+  end
+end
+
+--- A new image with the element type of `like`, content undefined.
+function transform.new_image(like, channels, height, width)
+  return core.tensor_new("cpu", like:dtype(), { channels, height, width })
+end
+
+-- Functions cannot be described; everything else in an argument can.
+local function describe_value(value, place)
+  if is_transform(value) then return transform.describe(value) end
+  if type(value) == "table" then
+    local copy = {}
+    for key, item in pairs(value) do copy[key] = describe_value(item, place) end
+    return copy
+  end
+  if type(value) == "function" then
+    error(place .. " has a Lua function in it, which cannot be described; put it into a module"
+      .. " and use FromModule(module, argument)", 0)
+  end
+  return value
+end
+
+--- Plain values (numbers, strings, tables) from which transform.build makes the same transform.
+function transform.describe(value)
+  if not is_transform(value) then
+    error(("a %s cannot be described; put the function into a module and use"
+      .. " FromModule(module, argument)"):format(type(value)), 0)
+  end
+  local description = { transform = value.name, n = value.arguments.n }
+  for i = 1, value.arguments.n do
+    description[i] = describe_value(value.arguments[i], value.name)
+  end
+  return description
+end
+
+local function build_value(value)
+  if type(value) ~= "table" then return value end
+  if value.transform then return transform.build(value) end
+  local copy = {}
+  for key, item in pairs(value) do copy[key] = build_value(item) end
+  return copy
+end
+
+--- The transform that a description tells.
+function transform.build(description)
+  local class = type(description) == "table" and classes[description.transform]
+  if not class then error("this describes no known transform", 2) end
+  local arguments = {}
+  for i = 1, description.n do arguments[i] = build_value(description[i]) end
+  return class(table.unpack(arguments, 1, description.n))
+end
+
+return transform

@@ -1,0 +1,136 @@
+--- What makes batches: one of these runs in every worker thread of a loader, or in the main one.
+--
+-- A batch is a function of (order, first, seed, epoch) alone: image i of an epoch draws from
+-- random.generator(seed, epoch * 2^32 + i), whoever makes it and whenever.
+
+local core = require "densenet.core"
+require "densenet.tensor"
+local random = require "densenet.random"
+local batch_augment = require "densenet.data.batch_augment"
+local transforms = require "densenet.data.transforms"
+
+local STREAMS_OF_AN_EPOCH = 32 -- bits: images of an epoch have a stream each
+
+-- A buffer, new or used before, with these sizes; one that is large enough keeps its memory.
+local function reuse(buffer, dtype, sizes)
+  if buffer then return buffer:resize(sizes) end
+  return core.tensor_new("cpu", dtype, sizes)
+end
+
+local function is_tensor(value) return type(value) == "userdata" and value.dtype ~= nil end
+
+-- A data set of the user's, made in this thread.
+local function open_set(module, argument)
+  local make = require(module)
+  local set = type(make) == "function" and make(argument) or make
+  if type(set) ~= "table" or not set.get then
+    error(("module %s made no data set: a table with get(self, i)"):format(module), 0)
+  end
+  return set
+end
+
+-- function(i) → image, label, from whatever the loader was given.
+local function reader(source)
+  if source.images then
+    local images, labels = source.images, source.labels
+    return function(i) return images:select(1, i), labels:at(i) end
+  end
+  local set = source.set or open_set(source.module, source.argument)
+  return function(i)
+    local sample = set:get(i)
+    if type(sample) ~= "table" or not is_tensor(sample.input) then
+      error("the data set gave no sample: a table with input = a tensor and target = a label", 0)
+    end
+    if math.type(sample.target) ~= "integer" then
+      error(("the data set gave %s as target, not a whole number"):format(tostring(sample.target)), 0)
+    end
+    return sample.input, sample.target
+  end
+end
+
+-- fill(input, target, order, first, count, seed, stream) → input, target; image by image.
+local function one_by_one(source, transform, dtype, progress)
+  local read = reader(source)
+  local function make_image(i, seed, stream)
+    local image, label = read(i)
+    if image:dtype() ~= dtype then
+      local bytes = image
+      image = core.tensor_new("cpu", dtype, bytes:size())
+      core.copy(image, bytes)
+    end
+    if transform then image = transform(image, random.generator(seed, stream + i)) end
+    if not is_tensor(image) then
+      error(("the transform gave a %s, not an image"):format(type(image)), 0)
+    end
+    return image, label
+  end
+
+  return function(input, target, order, first, count, seed, stream)
+    target = reuse(target, "long", { count })
+    local wanted -- sizes of the first image: all of a batch are alike
+    for n = 1, count do
+      local i = order:at(first + n - 1)
+      progress.sample = i
+      local image, label = make_image(i, seed, stream)
+      local sizes = table.concat(image:size(), "x")
+      if not wanted then
+        wanted = sizes
+        input = reuse(input, dtype, { count, table.unpack(image:size()) })
+      elseif sizes ~= wanted then
+        error(("the image has size %s, others of the batch have %s; a transform that cuts or scales"
+          .. " to one size is missing"):format(sizes, wanted), 0)
+      end
+      core.copy(input:select(1, n), image)
+      target:put(label, n)
+    end
+    return input, target
+  end
+end
+
+-- The same for byte images and a chain that is done in one pass; nothing for others.
+local function all_at_once(source, transform, dtype)
+  local images = source.images
+  if not images or images:dtype() ~= "byte" then return nil end
+  local augment, height, width = batch_augment(transform, images)
+  if not augment then return nil end
+  local channels = images:size(2)
+  return function(input, target, order, first, count, seed, stream)
+    input = reuse(input, dtype, { count, channels, height, width })
+    target = reuse(target, "long", { count })
+    augment(input, order, first, seed, stream)
+    core.index_select(target, source.labels, order:narrow(1, first, count))
+    return input, target
+  end
+end
+
+--- Makes the function that makes batches.
+-- @param argument
+--   source     {images =, labels =} shared tensors; or {module =, argument =}, a user's data set;
+--              or {set =} in the main thread
+--   transform  a transform's description, or the transform itself in the main thread; nil for none
+--   dtype      "float" or "double", of the batch
+-- @return job(order, first, count, seed, epoch, input, target) → input, target: images
+-- order[first .. first + count - 1] as count,C,h,w and their labels as a long vector, in the
+-- buffers given, if any. Raises with the sample's number and a traceback
+local function worker(argument)
+  local transform, source = argument.transform, argument.source
+  if type(transform) == "table" and transform.transform then transform = transforms.build(transform) end
+  local progress = {}
+  local fill = all_at_once(source, transform, argument.dtype)
+    or one_by_one(source, transform, argument.dtype, progress)
+
+  local function place(message)
+    local sample = progress.sample and ("sample %d: "):format(progress.sample) or ""
+    return debug.traceback(sample .. tostring(message), 2)
+  end
+
+  return function(order, first, count, seed, epoch, input, target)
+    progress.sample = nil
+    local stream = epoch << STREAMS_OF_AN_EPOCH
+    local ok, filled, labels = xpcall(fill, place, input, target, order, first, count, seed, stream)
+    if not ok then error(filled, 0) end
+    return filled, labels
+  end
+end
+
+return worker
