@@ -17,13 +17,6 @@ describe("safetensors", function()
 
   after_each(function() temporary.remove(directory) end)
 
-  local function read(name)
-    local file = assert(io.open(name, "rb"))
-    local content = file:read("a")
-    file:close()
-    return content
-  end
-
   -- A file with this header (text or value) and data.
   local function make(header, data)
     local text = type(header) == "string" and header or json.encode(header)
@@ -72,7 +65,7 @@ describe("safetensors", function()
       make({ x = entry("F32", { 1 }, 0, 4) }, "\1\2\xc3\x7f")
       local loaded = assert(safetensors.load(path))
       assert.is_true(safetensors.save(path, loaded))
-      assert.equal("\1\2\xc3\x7f", read(path):sub(-4))
+      assert.equal("\1\2\xc3\x7f", temporary.read(path):sub(-4))
     end)
 
     it("takes views", function()
@@ -100,9 +93,9 @@ describe("safetensors", function()
         return made
       end
       assert.is_true(safetensors.save(path, tensors({ "byte", "half", "float", "long" }), { a = "1", b = "2" }))
-      local first = read(path)
+      local first = temporary.read(path)
       assert.is_true(safetensors.save(path, tensors({ "long", "float", "half", "byte" }), { b = "2", a = "1" }))
-      assert.equal(first, read(path))
+      assert.equal(first, temporary.read(path))
       local length = string.unpack("<I8", first)
       assert.equal(0, length % 8)
       local header = json.decode(first:sub(9, 8 + length))
@@ -299,7 +292,7 @@ describe("safetensors", function()
       count = core.tensor_from("cpu", "long", 9), empty = core.tensor_new("cpu", "half", { 0, 4 }),
       pixels = core.tensor_from("cpu", "byte", { 1, 2, 3 }),
     }, { format = "pt" }))
-    local right = read(path)
+    local right = temporary.read(path)
     local n_loaded, n_refused = 0, 0
     for _ = 1, 3000 do
       temporary.write(path, mutate(right))

@@ -27,6 +27,14 @@ function temporary.write(path, content)
   return path
 end
 
+--- All bytes of a file.
+function temporary.read(path)
+  local file = assert(io.open(path, "rb"))
+  local content = assert(file:read("a"))
+  file:close()
+  return content
+end
+
 --- The interpreter that runs this, for tests that start another one.
 function temporary.interpreter()
   local first = 0

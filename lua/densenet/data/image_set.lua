@@ -80,33 +80,16 @@ function ImageSet.labelsFromBytes(bytes, nClasses, path)
   return labels
 end
 
---- Mean and standard deviation (of the population) of each channel, exact but for one rounding:
--- sums of bytes and of their squares are whole numbers, and doubles hold those up to 2^53.
--- @param images byte N,C,H,W with at least one image
+--- Mean and standard deviation (of the population) of each channel, from exact sums.
+-- @param images byte N,C,H,W with at least one pixel
 -- @return two tables of C numbers
 function ImageSet.statistics(images)
-  local n, channels, height, width = table.unpack(images:size())
-  local chunk = 128 -- images at a time: what is computed on stays in the processor's cache
-  local values = core.tensor_new("cpu", "double", { 0 })
-  local part = core.tensor_new("cpu", "double", { 1, channels, 1, 1 })
-  local sum = core.tensor_new("cpu", "double", { 1, channels, 1, 1 })
-  local squares = core.tensor_new("cpu", "double", { 1, channels, 1, 1 })
-  core.fill(sum, 0)
-  core.fill(squares, 0)
-  for first = 1, n, chunk do
-    local length = math.min(chunk, n - first + 1)
-    values:resize(length, channels, height, width)
-    core.copy(values, images:narrow(1, first, length))
-    core.reduce(part, values, "sum", 0)
-    core.binary(sum, sum, part, "add")
-    core.unary(values, values, "square")
-    core.reduce(part, values, "sum", 0)
-    core.binary(squares, squares, part, "add")
-  end
-  local mean, std, count = {}, {}, n * height * width
-  for c = 1, channels do
-    mean[c] = sum:at(1, c, 1, 1) / count
-    std[c] = math.sqrt(math.max(0, squares:at(1, c, 1, 1) / count - mean[c] ^ 2))
+  local sums, squares = core.image_moments(images)
+  local count = images:nElement() // images:size(2)
+  local mean, std = {}, {}
+  for c, sum in ipairs(sums) do
+    mean[c] = sum / count
+    std[c] = math.sqrt(math.max(0, squares[c] / count - mean[c] ^ 2)) -- rounding may pass below 0
   end
   return mean, std
 end

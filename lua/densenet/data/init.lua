@@ -1,7 +1,8 @@
 --- Data sets by name: data.open("fashion-mnist", {split = "train"}).
 --
 -- A data set answers size(), get(i) → {input = byte tensor C,H,W, target = label from 1} and
--- describe(), and has the fields of densenet.data.image_set.
+-- describe(), and has the fields of densenet.data.image_set. What turns one into batches is here
+-- too, read when first asked for: data.transforms, data.preprocess, data.Loader.
 local cifar = require("densenet.data.cifar")
 local mnist = require("densenet.data.mnist")
 
@@ -76,4 +77,16 @@ function data.open(name, options)
   return set:subset(offset, size)
 end
 
-return data
+local PARTS = {
+  transforms = "densenet.data.transforms",
+  preprocess = "densenet.data.preprocess",
+  Loader = "densenet.data.loader",
+}
+
+return setmetatable(data, {
+  __index = function(_, name)
+    local part = PARTS[name] and require(PARTS[name])
+    data[name] = part
+    return part
+  end,
+})

@@ -1,0 +1,133 @@
+-- CIFAR-10 and CIFAR-100: records of small files made here, and the sizes of the real ones.
+local cifar = require "densenet.data.cifar"
+local data = require "densenet.data"
+local temporary = require "spec.support.temporary"
+
+local IMAGE_BYTES = 3 * 32 * 32
+
+local TEN = {
+  name = "ten", remedy = "unpack it", subdirectory = "ten-bin",
+  files = { train = { "batch_1.bin", "batch_2.bin" }, test = { "test.bin" } },
+  imagesPerFile = { train = 3, test = 2 },
+  labelBytes = 1, mean = { 1, 2, 3 }, std = { 4, 5, 6 }, classes = { "a", "b", "c", "d" },
+}
+
+local HUNDRED = {
+  name = "hundred", remedy = "unpack it", subdirectory = "hundred-bin",
+  files = { train = { "train.bin" }, test = { "test.bin" } },
+  imagesPerFile = { train = 3, test = 2 },
+  labelBytes = 2, mean = { 1, 2, 3 }, std = { 4, 5, 6 }, classes = { "a", "b", "c", "d" },
+}
+
+describe("cifar", function()
+  local directory
+
+  before_each(function() directory = temporary.directory() end)
+  after_each(function() temporary.remove(directory) end)
+
+  -- One record: label bytes, then planes whose pixels say which image and plane they are.
+  local function record(labels, image)
+    local planes = {}
+    for c = 1, 3 do planes[c] = string.char(image * 10 + c):rep(32 * 32 - 1) .. string.char(200 + c) end
+    return string.char(table.unpack(labels)) .. table.concat(planes)
+  end
+
+  local function write(name, list, first)
+    local parts = {}
+    for i, labels in ipairs(list) do parts[i] = record(labels, first + i - 1) end
+    return temporary.write(directory .. "/" .. name, table.concat(parts))
+  end
+
+  local function write_ten()
+    write("batch_1.bin", { { 0 }, { 3 }, { 1 } }, 1)
+    write("batch_2.bin", { { 2 }, { 2 }, { 0 } }, 4)
+    return write("test.bin", { { 1 }, { 3 } }, 1)
+  end
+
+  local function assert_refused(code, parts, set, message, came)
+    assert.is_nil(set)
+    assert.equal(code, came)
+    for _, part in ipairs(parts) do
+      assert.is_truthy(message:find(part, 1, true), ("%q is missing in: %s"):format(part, message))
+    end
+  end
+
+  it("joins the files of a split, in order", function()
+    write_ten()
+    local set = assert(cifar.open(TEN, { split = "train", directory = directory }))
+    assert.same({ 6, 3, 32, 32 }, set.images:size())
+    assert.same({ 1, 4, 2, 3, 3, 1 }, set.labels:totable())
+    for i = 1, 6 do
+      local image = set:get(i).input
+      assert.same({ 3, 32, 32 }, image:size())
+      for c = 1, 3 do
+        assert.equal(i * 10 + c, image:at(c, 1, 1))
+        assert.equal(i * 10 + c, image:at(c, 32, 31))
+        assert.equal(200 + c, image:at(c, 32, 32))
+      end
+    end
+    assert.same({ 1, 2, 3 }, set.mean)
+    assert.same({ 4, 5, 6 }, set.std)
+    assert.same({ 4, 3, 32, 32 }, { set.nClasses, set.channels, set.height, set.width })
+    assert.equal("ten train: 6 images of 3x32x32 in 4 classes, from " .. directory, set:describe())
+    assert.equal(2, assert(cifar.open(TEN, { split = "test", directory = directory })):size())
+  end)
+
+  it("takes the fine label where there are two", function()
+    write("train.bin", { { 19, 0 }, { 7, 3 }, { 1, 2 } }, 1)
+    local set = assert(cifar.open(HUNDRED, { split = "train", directory = directory }))
+    assert.same({ 1, 4, 3 }, set.labels:totable())
+    assert.equal(21, set.images:at(2, 1, 1, 1))
+  end)
+
+  it("is found in its usual subdirectory", function()
+    assert(require("densenet.core").directory_make(directory .. "/ten-bin"))
+    write("ten-bin/test.bin", { { 1 }, { 3 } }, 1)
+    assert.same({ 2, 4 }, assert(cifar.open(TEN, { split = "test", directory = directory })).labels:totable())
+  end)
+
+  it("names a missing file in both places", function()
+    write_ten()
+    assert(os.remove(directory .. "/batch_2.bin"))
+    assert_refused("io", { directory .. "/batch_2.bin", directory .. "/ten-bin/batch_2.bin", "unpack it" },
+      cifar.open(TEN, { split = "train", directory = directory }))
+    assert_refused("argument", { "no directory given" }, cifar.open(TEN, { split = "train" }))
+  end)
+
+  it("refuses a file of another length, an empty one and another set's included", function()
+    local path = write_ten()
+    local content = temporary.read(path)
+    for _, case in ipairs({ "", content:sub(1, -2), content .. "x", content .. content:sub(1, 1 + IMAGE_BYTES) }) do
+      temporary.write(path, case)
+      assert_refused("format", { path, "expected 6146 bytes (2 images of 3073)", "came " .. #case },
+        cifar.open(TEN, { split = "test", directory = directory }))
+    end
+    write("test.bin", { { 1, 1 }, { 3, 3 } }, 1)
+    assert_refused("format", { "came 6148" }, cifar.open(TEN, { split = "test", directory = directory }))
+  end)
+
+  it("refuses labels that are no class, naming file and image", function()
+    write_ten()
+    local path = write("batch_2.bin", { { 2 }, { 4 }, { 0 } }, 4)
+    assert_refused("format", { path, "label of image 2: expected 0 to 3, came 4" },
+      cifar.open(TEN, { split = "train", directory = directory }))
+  end)
+
+  it("has the real sets' sizes, classes and figures", function()
+    assert.equal(10, #cifar.TEN.classes)
+    assert.equal(100, #cifar.HUNDRED.classes)
+    assert.same({ "apple", "worm" }, { cifar.HUNDRED.classes[1], cifar.HUNDRED.classes[100] })
+    local sorted = table.move(cifar.HUNDRED.classes, 1, 100, 1, {})
+    table.sort(sorted)
+    assert.same(sorted, cifar.HUNDRED.classes)
+    local path = temporary.write(directory .. "/test_batch.bin", "x")
+    assert_refused("format", { path, "expected 30730000 bytes", "came 1" },
+      data.open("cifar10", { split = "test", directory = directory }))
+    path = temporary.write(directory .. "/train.bin", "x")
+    assert_refused("format", { path, "expected 153700000 bytes", "came 1" },
+      data.open("cifar100", { directory = directory }))
+    path = temporary.write(directory .. "/test.bin", "x")
+    assert_refused("format", { path, "expected 30740000 bytes", "came 1" },
+      data.open("cifar100", { split = "test", directory = directory }))
+  end)
+end)
