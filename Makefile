@@ -96,7 +96,7 @@ asan:
 	@sh scripts/install_dependencies.sh build data test
 	@$(BUILD) B=$(B) EXTRA_CFLAGS="$(SANITIZERS) -O1"
 	gcc -g $(SANITIZERS) -Wall -Wextra spec/support/lua_host.c -o $(B)/lua $$(pkg-config --cflags --libs lua5.4) -Wl,-E
-	@DENSENET_BUILD=$(B) ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=spec/support/leaks.supp:print_suppressions=0 \
+	@DENSENET_BUILD=$(B) ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 LSAN_OPTIONS=suppressions=spec/support/leaks.supp:print_suppressions=0 \
 	  $(B)/lua $(BUSTED) $(SPECS)
 
 bench: all
