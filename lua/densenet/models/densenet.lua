@@ -1,0 +1,148 @@
+--- DenseNet and DenseNet-BC of plain modules.
+--
+-- A dense layer joins its input with k new channels made from it, so that every layer of a block
+-- reads the outputs of all before it; between blocks a transition halves the planes. The stages are
+-- named as in torchvision, so its weights load by name:
+--
+--    features   conv0 (norm0 relu0 pool0), denseblock1, transition1, denseblock2, ..., norm5
+--    relu5, pool5, classifier
+--
+-- Source: Huang et al. 2017 (arXiv:1608.06993).
+-- @module densenet.models.densenet
+
+local core = require "densenet.core"
+local nn = require "densenet.nn"
+local complete = require "densenet.models.options"
+
+local densenet = {}
+
+local BOTTLENECK = 4 -- channels between the 1x1 and the 3x3 convolution, in growth rates
+
+-- Rectification in place of a batch norm's output, which nothing else reads: the norm's gradient
+-- needs its input only.
+local function normAndRelu(stage, nChannels, norm, relu)
+  return stage:add(nn.SpatialBatchNormalization(nChannels), norm):add(nn.ReLU(true), relu)
+end
+
+local function convolution(stage, nIn, nOut, kernel, name, config)
+  local padding = (kernel - 1) // 2
+  stage:add(nn.SpatialConvolution(nIn, nOut, kernel, kernel, 1, 1, padding, padding):noBias(), name)
+  if config.dropRate > 0 then
+    stage:add(nn.Dropout(config.dropRate), "drop" .. name:sub(5))
+  end
+  return stage
+end
+
+-- nChannels to nChannels + growthRate, the input first.
+local function denseLayer(nChannels, config)
+  local k, new = config.growthRate, nn.Sequential()
+  if config.bottleneck then
+    normAndRelu(new, nChannels, "norm1", "relu1")
+    convolution(new, nChannels, BOTTLENECK * k, 1, "conv1", config)
+    normAndRelu(new, BOTTLENECK * k, "norm2", "relu2")
+    convolution(new, BOTTLENECK * k, k, 3, "conv2", config)
+  else
+    normAndRelu(new, nChannels, "norm1", "relu1")
+    convolution(new, nChannels, k, 3, "conv1", config)
+  end
+  return nn.Concat(2):add(nn.Identity(), "identity"):add(new, "")
+end
+
+local function denseBlock(nChannels, nLayers, config)
+  local block = nn.Sequential()
+  for i = 1, nLayers do
+    block:add(denseLayer(nChannels + (i - 1) * config.growthRate, config), "denselayer" .. i)
+  end
+  return block
+end
+
+local function transition(nIn, nOut, config)
+  local stage = normAndRelu(nn.Sequential(), nIn, "norm", "relu")
+  return convolution(stage, nIn, nOut, 1, "conv", config):add(nn.SpatialAveragePooling(2, 2, 2, 2), "pool")
+end
+
+local function addStem(features, config)
+  local n = config.initChannels
+  if config.stem == "cifar" then
+    return features:add(nn.SpatialConvolution(config.inputChannels, n, 3, 3, 1, 1, 1, 1):noBias(), "conv0")
+  end
+  features:add(nn.SpatialConvolution(config.inputChannels, n, 7, 7, 2, 2, 3, 3):noBias(), "conv0")
+  return normAndRelu(features, n, "norm0", "relu0"):add(nn.SpatialMaxPooling(3, 3, 2, 2, 1, 1), "pool0")
+end
+
+-- The paper's initial weights; Linear keeps Torch's, its bias apart.
+local function initialize(model)
+  for _, conv in ipairs(model:findModules("nn.SpatialConvolution")) do
+    conv.weight:normal(0, math.sqrt(2 / (conv.kW * conv.kH * conv.nOutputPlane)))
+  end
+  for _, norm in ipairs(model:findModules("nn.SpatialBatchNormalization")) do
+    core.fill(norm.weight, 1)
+    core.fill(norm.bias, 0)
+  end
+  for _, linear in ipairs(model:findModules("nn.Linear")) do
+    core.fill(linear.bias, 0)
+  end
+end
+
+--- A DenseNet for images N,inputChannels,H,W of any size its poolings leave something of; its
+-- output is N,nClasses scores, for CrossEntropyCriterion.
+-- @tparam table options
+--
+--    depth          as published: cifar 40, 100, ... (three equal blocks); imagenet 121, 161, 169, 201, 232, 264
+--    blocks         instead of depth: layers in each block, {6, 12, 24, 16}
+--    growthRate     k, channels that a layer adds: 12 (cifar), 32 or, for 161 and 232, 48 (imagenet)
+--    initChannels   of the first convolution: 2k with bottleneck, else 16
+--    bottleneck     true: 1x1 convolution to 4k channels before each 3x3
+--    reduction      0.5: share of the channels that a transition keeps
+--    dropRate       0: dropout after each convolution but the first
+--    stem           "cifar": 3x3; "imagenet": 7x7 with stride 2, batch norm, 3x3 max pooling with stride 2
+--    inputChannels  3
+--    nClasses       10 (cifar), 1000 (imagenet)
+--    optMemory      0, plain modules
+--    precision      "single" or "double"
+--
+-- @return the model, in training mode; model.config holds the complete options
+-- @raise a sentence that names the option, what is expected and what came
+function densenet.new(options)
+  local config = complete(options)
+  local features, nChannels = nn.Sequential(), config.initChannels
+  addStem(features, config)
+  for i, nLayers in ipairs(config.blocks) do
+    features:add(denseBlock(nChannels, nLayers, config), "denseblock" .. i)
+    nChannels = nChannels + nLayers * config.growthRate
+    if i < #config.blocks then
+      local nKept = math.max(1, math.floor(nChannels * config.reduction))
+      features:add(transition(nChannels, nKept, config), "transition" .. i)
+      nChannels = nKept
+    end
+  end
+  features:add(nn.SpatialBatchNormalization(nChannels), "norm5")
+  local model = nn.Sequential()
+    :add(features, "features")
+    :add(nn.ReLU(true), "relu5")
+    :add(nn.GlobalAveragePooling(), "pool5")
+    :add(nn.Linear(nChannels, config.nClasses), "classifier")
+  initialize(model)
+  model.config = config
+  return model:type(config.precision == "double" and "double" or "float")
+end
+
+--- Gives a model a new classifier, for another set of classes; the rest keeps its weights.
+-- Optimizers and getParameters' vectors of before do not know of it: make new ones.
+-- @param model from densenet.new
+-- @tparam integer nClasses
+-- @return the model
+function densenet.resetClassifier(model, nClasses)
+  if math.type(nClasses) ~= "integer" or nClasses < 1 then
+    error(("bad argument #2 to 'resetClassifier' (a number of classes expected, got %s)"):format(tostring(nClasses)), 2)
+  end
+  local old = model:get("classifier")
+  local new = nn.Linear(old.nInputs, nClasses)
+  core.fill(new.bias, 0)
+  model:replace("classifier", new:type(model:type()))
+  new.train = old.train
+  model.config.nClasses = nClasses
+  return model
+end
+
+return densenet

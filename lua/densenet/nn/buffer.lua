@@ -1,0 +1,95 @@
+--- Tensors that stay from step to step.
+-- A module writes its results into tensors it keeps in its fields; a buffer is created where the
+-- field is empty or of another dtype or device, and is otherwise resized in place, which allocates
+-- nothing while its storage has room. So only the first step allocates, and a smaller last batch
+-- followed by a full one does not.
+-- @module densenet.nn.buffer
+
+local core = require "densenet.core"
+
+local buffer = {}
+
+--- The tensor in owner[field], with the given dtype, device and sizes; content undefined.
+function buffer.get(owner, field, device, dtype, ...)
+  local kept = owner[field]
+  if kept and kept:dtype() == dtype and kept:device() == device then
+    return kept:resize(...)
+  end
+  kept = core.tensor_new(device, dtype, type(...) == "table" and ... or { ... })
+  owner[field] = kept
+  return kept
+end
+
+--- The tensor in owner[field], of `like`'s dtype and device, with the given sizes.
+function buffer.shaped(owner, field, like, ...)
+  return buffer.get(owner, field, like:device(), like:dtype(), ...)
+end
+
+--- Have two tensors the same sizes?
+function buffer.sameSize(a, b)
+  if a:dim() ~= b:dim() then
+    return false
+  end
+  for d = 1, a:dim() do
+    if a:size(d) ~= b:size(d) then
+      return false
+    end
+  end
+  return true
+end
+
+--- The tensor in owner[field], of `like`'s dtype, device and sizes, row-major.
+function buffer.like(owner, field, like)
+  local kept = owner[field]
+  if kept and kept:dtype() == like:dtype() and kept:device() == like:device()
+    and buffer.sameSize(kept, like) and kept:isContiguous() then
+    return kept
+  end
+  return buffer.shaped(owner, field, like, like:size())
+end
+
+--- `x` where it is row-major, else its copy in owner[field].
+function buffer.contiguous(owner, field, x)
+  if x:isContiguous() then
+    return x
+  end
+  local copy = buffer.like(owner, field, x)
+  core.copy(copy, x)
+  return copy
+end
+
+--- `x` (N,C,H,W) where every H,W plane is contiguous, else its copy in owner[field]. Slices along N
+-- and C pass as they are.
+function buffer.planes(owner, field, x)
+  if x:dim() == 4 and (x:stride(4) == 1 or x:size(4) == 1) and (x:stride(3) == x:size(4) or x:size(3) == 1) then
+    return x
+  end
+  return buffer.contiguous(owner, field, x)
+end
+
+--- A text such as "64x3x32x32" of a tensor's sizes.
+function buffer.sizeText(x)
+  return x:dim() == 0 and "scalar" or table.concat(x:size(), "x")
+end
+
+--- Replaces every tensor reachable from a table (through tables, each once) by change(tensor). A
+-- tensor found in two places is changed once, so what was shared stays shared.
+-- @tparam table root
+-- @tparam function change tensor → tensor
+function buffer.replace(root, change)
+  local changed, seen = {}, { [root] = true }
+  local function visit(node)
+    for key, value in pairs(node) do
+      if core.is_tensor(value) then
+        changed[value] = changed[value] or change(value)
+        node[key] = changed[value]
+      elseif type(value) == "table" and not seen[value] then
+        seen[value] = true
+        visit(value)
+      end
+    end
+  end
+  visit(root)
+end
+
+return buffer

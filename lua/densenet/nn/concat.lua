@@ -1,0 +1,93 @@
+--- Several modules on one input, their outputs joined along a dimension.
+--
+-- Forward copies each output once, into its slice. Backward hands each child its slice of gradOutput,
+-- a view, and sums what comes back: with nn.Identity beside one other child, as in a dense layer,
+-- that is one pass.
+-- @classmod densenet.nn.Concat
+
+local core = require "densenet.core"
+local buffer = require "densenet.nn.buffer"
+local class = require "densenet.nn.class"
+local Container = require "densenet.nn.container"
+
+local Concat, parent = class("nn.Concat", Container)
+
+--- @tparam integer dimension counted from 1, the batch included: 2 joins channels
+function Concat:__init(dimension)
+  parent.__init(self)
+  if math.type(dimension) ~= "integer" then
+    error(("bad argument #1 to 'nn.Concat' (dimension expected, got %s)"):format(tostring(dimension)), 3)
+  end
+  self.dimension = dimension
+  self.outputs = {}
+end
+
+function Concat:updateOutput(input)
+  local outputs, total = self.outputs, 0
+  for i = 1, #self.modules do
+    outputs[i] = self:callChild(i, "updateOutput", input)
+    total = total + outputs[i]:size(self.dimension)
+  end
+  for i = #self.modules + 1, #outputs do
+    outputs[i] = nil
+  end
+  local sizes = outputs[1]:size()
+  sizes[self.dimension] = total
+  local output = buffer.shaped(self, "output", outputs[1], sizes)
+  core.concat_forward(output, outputs, self.dimension)
+  return output
+end
+
+-- visit(i, the child's slice of gradOutput) for each child; returns the sum of what it gives.
+local function sumOverSlices(self, input, gradOutput, visit)
+  local sum, first = nil, 1
+  for i = 1, #self.modules do
+    local length = self.outputs[i]:size(self.dimension)
+    local gradient = visit(i, gradOutput:narrow(self.dimension, first, length))
+    first = first + length
+    if gradient and not sum then
+      sum = gradient
+    elseif gradient then
+      local total = buffer.like(self.scratch, "sum", input)
+      core.binary(total, sum, gradient, "add")
+      sum = total
+    end
+  end
+  self.gradInput = sum
+  return sum
+end
+
+function Concat:updateGradInput(input, gradOutput)
+  return sumOverSlices(self, input, gradOutput, function(i, slice)
+    return self:callChild(i, "updateGradInput", input, slice)
+  end)
+end
+
+function Concat:backward(input, gradOutput, scale)
+  return sumOverSlices(self, input, gradOutput, function(i, slice)
+    return self:callChild(i, "backward", input, slice, scale or 1)
+  end)
+end
+
+function Concat:accGradParameters(input, gradOutput, scale)
+  local first = 1
+  for i = 1, #self.modules do
+    local length = self.outputs[i]:size(self.dimension)
+    self:callChild(i, "accGradParameters", input, gradOutput:narrow(self.dimension, first, length), scale)
+    first = first + length
+  end
+end
+
+function Concat:clearState()
+  self.outputs = {}
+  return parent.clearState(self)
+end
+
+function Concat:__tostring__()
+  local lines = self:childLines("    |`-> ")
+  table.insert(lines, 1, "  input")
+  lines[#lines + 1] = "     ... -> output"
+  return ("%s(%d) {\n%s\n}"):format(self.__typename, self.dimension, table.concat(lines, "\n"))
+end
+
+return Concat

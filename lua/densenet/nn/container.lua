@@ -1,0 +1,170 @@
+--- The parent of modules made of modules: a list of children, some with names, and errors that say
+-- where in the tree they happened.
+-- @classmod densenet.nn.Container
+
+local class = require "densenet.nn.class"
+local Module = require "densenet.nn.module"
+
+local Container, parent = class("nn.Container", Module)
+
+local TRACEBACK = "\nstack traceback:\n"
+
+function Container:__init()
+  parent.__init(self)
+  self.modules = {}
+  self.names = {} -- beside modules: a string, or false
+end
+
+local function checkChild(container, module, name, method)
+  if not (type(module) == "table" and module.__typename and module.updateOutput) then
+    error(("bad argument #1 to '%s' (module expected, got %s)"):format(method, type(module)), 3)
+  end
+  for _, other in ipairs(container.names) do
+    if name and name ~= "" and name == other then
+      error(("%s has a child called '%s' already"):format(container.__typename, name), 3)
+    end
+  end
+end
+
+--- Appends a module.
+-- @param module the child
+-- @tparam[opt] string name for stateDict; "" leaves the child out of names (see nn.state_dict)
+-- @return the container
+function Container:add(module, name)
+  checkChild(self, module, name, "add")
+  self.modules[#self.modules + 1] = module
+  self.names[#self.modules] = name or false
+  return self
+end
+
+--- Puts a module before position i.
+function Container:insert(module, i, name)
+  checkChild(self, module, name, "insert")
+  table.insert(self.modules, i, module)
+  table.insert(self.names, i, name or false)
+  return self
+end
+
+-- A position counted from 1, from -1 backwards, or a name.
+local function positionOf(container, which)
+  if math.type(which) == "integer" then
+    return which < 0 and #container.modules + 1 + which or which
+  end
+  for i, name in ipairs(container.names) do
+    if name and name == which then
+      return i
+    end
+  end
+end
+
+--- The child at a position (-1 is the last) or with a name; nil where there is none.
+function Container:get(which)
+  return self.modules[positionOf(self, which)]
+end
+
+--- Takes a child out (by default the last) and returns it.
+function Container:remove(which)
+  local i = positionOf(self, which or -1)
+  if not self.modules[i] then
+    error(("%s has no child %s"):format(self.__typename, tostring(which)), 2)
+  end
+  table.remove(self.names, i)
+  return table.remove(self.modules, i)
+end
+
+--- Another module in a child's place, under its name.
+function Container:replace(which, module)
+  local i = positionOf(self, which)
+  if not self.modules[i] then
+    error(("%s has no child %s"):format(self.__typename, tostring(which)), 2)
+  end
+  checkChild(self, module, nil, "replace")
+  self.modules[i] = module
+  return self
+end
+
+function Container:size()
+  return #self.modules
+end
+
+--- The child's name in stateDict: its own, or its position counted from 0.
+function Container:childName(i)
+  return self.names[i] or tostring(i - 1)
+end
+
+local function withTraceback(failure)
+  if type(failure) ~= "string" or failure:find(TRACEBACK, 1, true) then
+    return failure
+  end
+  return debug.traceback(failure, 2)
+end
+
+-- The type and sizes of a module on one line, for messages.
+local function nameOf(module)
+  return module.modules and module.__typename or tostring(module)
+end
+
+--- Calls a method of child i. An error is raised again with the child's place before its message;
+-- the traceback of the first error follows the message. Error values that are not strings pass
+-- unchanged.
+function Container:callChild(i, method, ...)
+  local child = self.modules[i]
+  local ok, result = xpcall(child[method], withTraceback, child, ...)
+  if ok then
+    return result
+  end
+  if type(result) == "string" then
+    local name = self.names[i]
+    result = ("in module %d%s of %s (%s): %s"):format(i, name and name ~= "" and (" '%s'"):format(name) or "",
+      self.__typename, nameOf(child), result)
+  end
+  error(result, 0)
+end
+
+function Container:parameters()
+  local weights, gradients = {}, {}
+  for _, module in ipairs(self.modules) do
+    local w, g = module:parameters()
+    for i = 1, w and #w or 0 do
+      weights[#weights + 1], gradients[#gradients + 1] = w[i], g[i]
+    end
+  end
+  return weights, gradients
+end
+
+function Container:zeroGradParameters()
+  for _, module in ipairs(self.modules) do
+    module:zeroGradParameters()
+  end
+end
+
+function Container:updateParameters(learningRate)
+  for _, module in ipairs(self.modules) do
+    module:updateParameters(learningRate)
+  end
+end
+
+function Container:clearState()
+  parent.clearState(self)
+  for _, module in ipairs(self.modules) do
+    module:clearState()
+  end
+  return self
+end
+
+-- Lines for __tostring__: each child after its label, its further lines indented.
+function Container:childLines(indent)
+  local lines = {}
+  for i, module in ipairs(self.modules) do
+    local name = self.names[i]
+    local label = name and name ~= "" and name or tostring(i)
+    lines[#lines + 1] = ("%s(%s): %s"):format(indent, label, (tostring(module):gsub("\n", "\n  ")))
+  end
+  return lines
+end
+
+function Container:__tostring__()
+  return ("%s {\n%s\n}"):format(self.__typename, table.concat(self:childLines("  "), "\n"))
+end
+
+return Container

@@ -1,0 +1,99 @@
+--- The parent of criterions: a loss of an input and a target, and its gradient.
+--
+--    forward(input, target) → loss, a number;   also in self.output
+--    backward(input, target) → gradInput        after a forward on the same two
+--
+-- Buffers follow the input's dtype and device.
+-- @classmod densenet.nn.Criterion
+
+local core = require "densenet.core"
+local buffer = require "densenet.nn.buffer"
+local class = require "densenet.nn.class"
+require "densenet.tensor"
+
+local Criterion = class("nn.Criterion")
+
+function Criterion:__init()
+  self.output = 0
+  self.scratch = {}
+end
+
+function Criterion:forward(input, target)
+  return self:updateOutput(input, target)
+end
+
+function Criterion:backward(input, target)
+  return self:updateGradInput(input, target)
+end
+
+--- The kept one-element tensor that a loss of `input` goes into.
+function Criterion:lossFor(input)
+  return buffer.shaped(self.scratch, "loss", input, 1)
+end
+
+--- Gives up buffers.
+function Criterion:clearState()
+  self.scratch = {}
+  self.gradInput = nil
+  return self
+end
+
+--- Converts what the criterion holds (class weights) to "float" or "double".
+function Criterion:type(dtype)
+  self:clearState()
+  buffer.replace(self, function(held) return held:type(dtype) end)
+  return self
+end
+
+function Criterion:float()
+  return self:type("float")
+end
+
+function Criterion:double()
+  return self:type("double")
+end
+
+--- Moves what the criterion holds to a device, or converts it when given a dtype.
+function Criterion:to(target)
+  self:clearState()
+  buffer.replace(self, function(held) return held:to(target) end)
+  return self
+end
+
+--- Labels as a long vector on the input's device: as they are, or copied into a kept one.
+-- @param owner table that keeps the copy
+-- @param input what they label
+-- @param target tensor of any dtype with one label a row, a list of numbers, or a number
+function Criterion.labels(owner, input, target)
+  if type(target) == "number" then
+    local kept = buffer.get(owner, "labels", input:device(), "long", 1)
+    core.fill(kept, target)
+    return kept
+  elseif type(target) == "table" then
+    return core.tensor_from(input:device(), "long", target)
+  elseif not core.is_tensor(target) then
+    error(("target must be a tensor of labels, a list or a number, got a %s"):format(type(target)), 0)
+  elseif target:dtype() == "long" and target:dim() == 1 and target:isContiguous() then
+    return target
+  end
+  local kept = buffer.get(owner, "labels", input:device(), "long", target:nElement())
+  core.copy(target:dim() == 1 and kept or kept:view(target:size()), target)
+  return kept
+end
+
+--- A vector as a matrix of one row.
+function Criterion.rows(owner, field, x)
+  local whole = buffer.contiguous(owner, field, x)
+  return x:dim() == 1 and whole:view(1, x:size(1)) or whole
+end
+
+function Criterion:__tostring__()
+  return self.__typename
+end
+
+--- criterion(input, target) is criterion:forward(input, target).
+function Criterion:__call__(input, target)
+  return self:forward(input, target)
+end
+
+return Criterion

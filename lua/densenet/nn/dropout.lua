@@ -1,0 +1,52 @@
+--- Sets a random share p of the elements to zero in training and scales the others by 1/(1−p).
+-- Evaluation passes the input on. No mask is stored: it is a function of the generator's position,
+-- which a forward reserves and its backward uses again.
+-- @classmod densenet.nn.Dropout
+
+local core = require "densenet.core"
+local random = require "densenet.random"
+local buffer = require "densenet.nn.buffer"
+local class = require "densenet.nn.class"
+local Module = require "densenet.nn.module"
+
+local Dropout, parent = class("nn.Dropout", Module)
+
+local ELEMENTS_PER_POSITION = 4
+
+--- @tparam[opt=0.5] number p share of zeros, 0 <= p < 1
+function Dropout:__init(p)
+  parent.__init(self)
+  p = p or 0.5
+  if type(p) ~= "number" or not (p >= 0 and p < 1) then
+    error(("bad argument #1 to 'nn.Dropout' (0 <= p < 1 expected, got %s)"):format(tostring(p)), 3)
+  end
+  self.p = p
+end
+
+function Dropout:updateOutput(input)
+  if not self.train or self.p == 0 then
+    self.output = input
+    return input
+  end
+  self.output = buffer.like(self.scratch, "output", input)
+  local nPositions = (input:nElement() + ELEMENTS_PER_POSITION - 1) // ELEMENTS_PER_POSITION
+  self.seed, self.stream, self.position = random.reserve(nPositions)
+  core.dropout_forward(self.output, input, self.p, self.seed, self.stream, self.position)
+  return self.output
+end
+
+function Dropout:updateGradInput(_, gradOutput)
+  if not self.train or self.p == 0 then
+    self.gradInput = gradOutput
+    return gradOutput
+  end
+  self.gradInput = buffer.like(self.scratch, "gradInput", gradOutput)
+  core.dropout_backward(self.gradInput, gradOutput, self.p, self.seed, self.stream, self.position)
+  return self.gradInput
+end
+
+function Dropout:__tostring__()
+  return ("nn.Dropout(%g)"):format(self.p)
+end
+
+return Dropout

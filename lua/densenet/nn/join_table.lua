@@ -1,0 +1,59 @@
+--- A table of tensors joined along a dimension.
+-- The gradient is a table of slices of gradOutput: views, not copies.
+-- @classmod densenet.nn.JoinTable
+
+local core = require "densenet.core"
+local buffer = require "densenet.nn.buffer"
+local class = require "densenet.nn.class"
+local Module = require "densenet.nn.module"
+
+local JoinTable, parent = class("nn.JoinTable", Module)
+
+--- @tparam integer dimension counted from 1
+-- @tparam[opt] integer nInputDims dimensions of one sample: inputs with one more are batches, and
+-- `dimension` counts within a sample
+function JoinTable:__init(dimension, nInputDims)
+  parent.__init(self)
+  if math.type(dimension) ~= "integer" then
+    error(("bad argument #1 to 'nn.JoinTable' (dimension expected, got %s)"):format(tostring(dimension)), 3)
+  end
+  self.dimension = dimension
+  self.nInputDims = nInputDims
+  self.gradInput = {}
+end
+
+local function dimensionFor(self, input)
+  local isBatch = self.nInputDims and input[1]:dim() == self.nInputDims + 1
+  return self.dimension + (isBatch and 1 or 0)
+end
+
+function JoinTable:updateOutput(input)
+  local dimension = dimensionFor(self, input)
+  local sizes, total = input[1]:size(), 0
+  for _, part in ipairs(input) do
+    total = total + part:size(dimension)
+  end
+  sizes[dimension] = total
+  local output = buffer.shaped(self, "output", input[1], sizes)
+  core.concat_forward(output, input, dimension)
+  return output
+end
+
+function JoinTable:updateGradInput(input, gradOutput)
+  local dimension, first = dimensionFor(self, input), 1
+  self.gradInput = {}
+  for i, part in ipairs(input) do
+    local length = part:size(dimension)
+    self.gradInput[i] = gradOutput:narrow(dimension, first, length)
+    first = first + length
+  end
+  return self.gradInput
+end
+
+function JoinTable:clearState()
+  parent.clearState(self)
+  self.gradInput = {}
+  return self
+end
+
+return JoinTable

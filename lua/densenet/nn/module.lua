@@ -1,0 +1,243 @@
+--- The parent of every module, and the contract that a module of one's own keeps.
+--
+-- A module turns an input into an output and a gradient of its output into one of its input:
+--
+--    updateOutput(input) → output                 writes self.output
+--    updateGradInput(input, gradOutput) → gradInput   writes self.gradInput
+--    accGradParameters(input, gradOutput, scale)  gradWeight += scale * gradient, and so on
+--
+-- `forward` calls the first, `backward` the other two; a module that gets both at once cheaper
+-- overrides `backward`. `backward` follows a `forward` on the same input. Outputs and gradients are
+-- the module's own tensors, overwritten by the next call.
+--
+-- Fields: output, gradInput, train; weight, bias and gradWeight, gradBias where it has parameters.
+-- The field that holds a parameter gives the parameter its name in stateDict; a module whose
+-- parameters stand in other fields overrides `parameters` to list them.
+-- Setting `gradInput` to nil on a network's first module says that nobody reads it; modules with a
+-- costly one (SpatialConvolution, Linear) then skip it.
+-- @classmod densenet.nn.Module
+
+local core = require "densenet.core"
+local constructors = require "densenet.constructors"
+local deviceOf = require "densenet.device"
+local class = require "densenet.nn.class"
+local buffer = require "densenet.nn.buffer"
+local stateDict = require "densenet.nn.state_dict"
+local parameterVector = require "densenet.nn.parameter_vector"
+require "densenet.tensor"
+
+local Module = class("nn.Module")
+
+--- Pairs of fields: a parameter and its gradient.
+Module.parameterFields = { { "weight", "gradWeight" }, { "bias", "gradBias" } }
+
+--- Fields with state that is saved but not trained, such as running statistics.
+Module.stateFields = {}
+
+local REAL = { float = true, double = true }
+
+function Module:__init()
+  local default = constructors.getDefaultType()
+  self._type = REAL[default] and default or "float"
+  self._device = "cpu"
+  self.train = true
+  self.scratch = {}
+  self.output = self:newTensor(0)
+  self.gradInput = self:newTensor(0)
+end
+
+--- A tensor of the module's dtype and device, content undefined.
+function Module:newTensor(...)
+  return core.tensor_new(self._device, self._type, { ... })
+end
+
+--- Output for an input.
+function Module:forward(input)
+  return self:updateOutput(input)
+end
+
+--- Gradient of the input, with gradients of parameters accumulated times scale (default 1).
+function Module:backward(input, gradOutput, scale)
+  local gradInput = self:updateGradInput(input, gradOutput)
+  self:accGradParameters(input, gradOutput, scale or 1)
+  return gradInput
+end
+
+function Module:updateOutput()
+  error(self.__typename .. " has no updateOutput", 2)
+end
+
+function Module:updateGradInput()
+  error(self.__typename .. " has no updateGradInput", 2)
+end
+
+--- Nothing, for a module without parameters.
+function Module.accGradParameters() end
+
+--- Lists of parameters and of their gradients, in one order; nothing for a module without.
+function Module:parameters()
+  local weights, gradients
+  for _, pair in ipairs(self.parameterFields) do
+    local weight = self[pair[1]]
+    if weight then
+      weights, gradients = weights or {}, gradients or {}
+      weights[#weights + 1], gradients[#gradients + 1] = weight, self[pair[2]]
+    end
+  end
+  return weights, gradients
+end
+
+--- How many numbers are trained; shared parameters count once.
+function Module:parameterCount()
+  local count, seen = 0, {}
+  for _, weight in ipairs(self:parameters() or {}) do
+    if not seen[weight] then
+      seen[weight] = true
+      count = count + weight:nElement()
+    end
+  end
+  return count
+end
+
+--- All parameters as one vector, all gradients as another. The module's own tensors become views of
+-- them, so changing one changes the other. Call it once, after any change of type; call it again
+-- after another change.
+-- @treturn tensor parameters
+-- @treturn tensor gradients
+function Module:getParameters()
+  return parameterVector(self)
+end
+
+function Module:zeroGradParameters()
+  local _, gradients = self:parameters()
+  for _, gradient in ipairs(gradients or {}) do
+    core.fill(gradient, 0)
+  end
+end
+
+--- weight -= learningRate * gradWeight, for every parameter.
+function Module:updateParameters(learningRate)
+  local weights, gradients = self:parameters()
+  for i, weight in ipairs(weights or {}) do
+    core.add_scaled(weight, weight, gradients[i], -learningRate)
+  end
+end
+
+--- Makes the named fields the other module's very tensors: `self:share(other, "weight", "gradWeight")`.
+function Module:share(other, ...)
+  for _, field in ipairs { ... } do
+    self[field] = other[field]
+  end
+  return self
+end
+
+--- Calls action(module) for this module and every one inside it.
+function Module:apply(action)
+  action(self)
+  for _, module in ipairs(self.modules or {}) do
+    module:apply(action)
+  end
+  return self
+end
+
+--- The modules of a class inside this one, itself included.
+-- @tparam string typename "nn.Linear"
+-- @treturn table the modules, in order
+-- @treturn table the container of each; false for this module itself
+function Module:findModules(typename)
+  local found, containers = {}, {}
+  local function visit(module, container)
+    if module.__typename == typename then
+      found[#found + 1], containers[#containers + 1] = module, container
+    end
+    for _, child in ipairs(module.modules or {}) do
+      visit(child, module)
+    end
+  end
+  visit(self, false)
+  return found, containers
+end
+
+--- Training mode: batch statistics, dropout.
+function Module:training()
+  return self:apply(function(module) module.train = true end)
+end
+
+--- Evaluation mode: running statistics, no dropout.
+function Module:evaluate()
+  return self:apply(function(module) module.train = false end)
+end
+
+--- Gives up everything that the next forward makes anew.
+function Module:clearState()
+  self.output = self:newTensor(0)
+  self.gradInput = self.gradInput and self:newTensor(0)
+  self.scratch = {}
+  return self
+end
+
+local function convert(module, change)
+  module:clearState()
+  buffer.replace(module, function(held)
+    return REAL[held:dtype()] and change(held) or held
+  end)
+  return module
+end
+
+--- Without an argument: "float" or "double". With one: parameters and state are converted, buffers
+-- given up. Optimizers follow; vectors from getParameters do not.
+function Module:type(dtype)
+  if not dtype then
+    return self._type
+  end
+  if not REAL[dtype] then
+    error(("bad argument #1 to 'type' (a module is float or double, not %s)"):format(tostring(dtype)), 2)
+  end
+  self:apply(function(module) module._type = dtype end)
+  return convert(self, function(held) return held:type(dtype) end)
+end
+
+function Module:float()
+  return self:type("float")
+end
+
+function Module:double()
+  return self:type("double")
+end
+
+--- Moves parameters and state to a device ("cpu"), or converts them when given a dtype.
+function Module:to(target)
+  if REAL[target] then
+    return self:type(target)
+  end
+  local device = deviceOf.nameOf(target)
+  convert(self, function(held) return held:to(device) end)
+  return self:apply(function(module) module._device = device end):clearState()
+end
+
+--- The module's state by name: its own tensors, not copies. See densenet.nn.state_dict.
+function Module:stateDict()
+  return stateDict.state(self)
+end
+
+--- The gradients of its parameters, under the parameters' names.
+function Module:gradDict()
+  return stateDict.gradients(self)
+end
+
+--- Copies a state into the module; every missing, superfluous or misshapen entry is named in one error.
+function Module:loadStateDict(state)
+  stateDict.load(self, state)
+  return self
+end
+
+function Module:__tostring__()
+  return self.__typename
+end
+
+--- module(input) is module:forward(input).
+function Module:__call__(input)
+  return self:forward(input)
+end
+
+return Module

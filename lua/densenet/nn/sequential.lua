@@ -1,0 +1,60 @@
+--- Modules one after the other.
+-- @classmod densenet.nn.Sequential
+
+local class = require "densenet.nn.class"
+local Container = require "densenet.nn.container"
+
+local Sequential = class("nn.Sequential", Container)
+
+function Sequential:updateOutput(input)
+  local current = input
+  for i = 1, #self.modules do
+    current = self:callChild(i, "updateOutput", current)
+  end
+  self.output = current
+  return current
+end
+
+-- Walks from the last child to the first: visit(i, the child's input, its gradOutput) gives the
+-- gradOutput of the child before.
+local function walkBack(self, input, gradOutput, visit)
+  local current = gradOutput
+  for i = #self.modules, 1, -1 do
+    current = visit(i, i > 1 and self.modules[i - 1].output or input, current)
+  end
+  return current
+end
+
+function Sequential:updateGradInput(input, gradOutput)
+  self.gradInput = walkBack(self, input, gradOutput, function(i, childInput, childGradOutput)
+    return self:callChild(i, "updateGradInput", childInput, childGradOutput)
+  end)
+  return self.gradInput
+end
+
+function Sequential:accGradParameters(input, gradOutput, scale)
+  walkBack(self, input, gradOutput, function(i, childInput, childGradOutput)
+    self:callChild(i, "accGradParameters", childInput, childGradOutput, scale)
+    return self.modules[i].gradInput
+  end)
+end
+
+function Sequential:backward(input, gradOutput, scale)
+  self.gradInput = walkBack(self, input, gradOutput, function(i, childInput, childGradOutput)
+    return self:callChild(i, "backward", childInput, childGradOutput, scale or 1)
+  end)
+  return self.gradInput
+end
+
+function Sequential:__tostring__()
+  local chain = { "input" }
+  for i = 1, #self.modules do
+    chain[#chain + 1] = ("(%d)"):format(i)
+  end
+  chain[#chain + 1] = "output"
+  local lines = self:childLines("  ")
+  table.insert(lines, 1, "  [" .. table.concat(chain, " -> ") .. "]")
+  return ("%s {\n%s\n}"):format(self.__typename, table.concat(lines, "\n"))
+end
+
+return Sequential

@@ -1,0 +1,105 @@
+--- Batch normalization of N,C,H,W per channel: y = weight · (x − mean)/√(var + eps) + bias.
+-- Training takes mean and variance from the batch and moves the running ones by `momentum` towards
+-- them (the variance unbiased); evaluation takes the running ones.
+-- Source: Ioffe & Szegedy 2015 (arXiv:1502.03167).
+-- @classmod densenet.nn.SpatialBatchNormalization
+
+local core = require "densenet.core"
+local buffer = require "densenet.nn.buffer"
+local class = require "densenet.nn.class"
+local ImageModule = require "densenet.nn.image_module"
+
+local SpatialBatchNormalization, parent = class("nn.SpatialBatchNormalization", ImageModule)
+
+SpatialBatchNormalization.stateFields = { "running_mean", "running_var" }
+
+--- @tparam integer nChannels C
+-- @tparam[opt=1e-5] number eps added to the variance
+-- @tparam[opt=0.1] number momentum weight of the newest batch in the running statistics
+-- @tparam[opt=true] boolean affine with weight and bias
+function SpatialBatchNormalization:__init(nChannels, eps, momentum, affine)
+  parent.__init(self)
+  self.nChannels = nChannels
+  self.eps = eps or 1e-5
+  self.momentum = momentum or 0.1
+  self.affine = affine ~= false
+  self.running_mean = self:newTensor(nChannels)
+  self.running_var = self:newTensor(nChannels)
+  if self.affine then
+    self.weight, self.bias = self:newTensor(nChannels), self:newTensor(nChannels)
+    self.gradWeight, self.gradBias = self:newTensor(nChannels), self:newTensor(nChannels)
+  end
+  self:reset()
+  self:zeroGradParameters()
+end
+
+--- Torch's initial state: weight uniform in 0..1, bias 0, running mean 0, running variance 1.
+function SpatialBatchNormalization:reset()
+  if self.affine then
+    self.weight:uniform(0, 1)
+    core.fill(self.bias, 0)
+  end
+  core.fill(self.running_mean, 0)
+  core.fill(self.running_var, 1)
+  return self
+end
+
+function SpatialBatchNormalization:forwardBatch(input)
+  local output = buffer.like(self.scratch, "output", input)
+  if self.train then
+    local mean = buffer.shaped(self.scratch, "mean", input, self.nChannels)
+    local inverseDeviation = buffer.shaped(self.scratch, "inverseDeviation", input, self.nChannels)
+    core.batchnorm_forward(output, mean, inverseDeviation, self.running_mean, self.running_var, input, self.weight,
+      self.bias, self.momentum, self.eps)
+  else
+    core.batchnorm_inference_forward(output, input, self.running_mean, self.running_var, self.weight, self.bias,
+      self.eps)
+  end
+  return output
+end
+
+-- One call gives both kinds of gradient; which of them count is for the caller to choose.
+local function backwardBatch(self, gradInput, gradWeight, gradBias, input, gradOutput, scale)
+  if self.train then
+    core.batchnorm_backward(gradInput, gradWeight, gradBias, gradOutput, input, self.scratch.mean,
+      self.scratch.inverseDeviation, self.weight, scale)
+  else
+    core.batchnorm_inference_backward(gradInput, gradWeight, gradBias, gradOutput, input, self.running_mean,
+      self.running_var, self.weight, self.eps, scale)
+  end
+  return gradInput
+end
+
+function SpatialBatchNormalization:gradInputBatch(input, gradOutput)
+  local unusedWeight, unusedBias
+  if self.affine then
+    unusedWeight = buffer.shaped(self.scratch, "unusedWeight", input, self.nChannels)
+    unusedBias = buffer.shaped(self.scratch, "unusedBias", input, self.nChannels)
+    core.fill(unusedWeight, 0) -- accumulated into, and never to meet a NaN left in memory
+    core.fill(unusedBias, 0)
+  end
+  return backwardBatch(self, buffer.like(self.scratch, "gradInput", input), unusedWeight, unusedBias, input,
+    gradOutput, 1)
+end
+
+-- gradInput is left alone here, because the module before may have changed it in place since.
+function SpatialBatchNormalization:accumulateBatch(input, gradOutput, scale)
+  if self.affine then
+    backwardBatch(self, buffer.like(self.scratch, "unusedGradInput", input), self.gradWeight, self.gradBias, input,
+      gradOutput, scale)
+  end
+end
+
+function SpatialBatchNormalization:backward(input, gradOutput, scale)
+  local images = self:batch(input, "inputCopy")
+  local gradInput = backwardBatch(self, buffer.like(self.scratch, "gradInput", images), self.gradWeight,
+    self.gradBias, images, self:gradBatch(input, gradOutput), scale or 1)
+  self.gradInput = self.unbatch(input, gradInput)
+  return self.gradInput
+end
+
+function SpatialBatchNormalization:__tostring__()
+  return ("nn.SpatialBatchNormalization(%d)"):format(self.nChannels)
+end
+
+return SpatialBatchNormalization

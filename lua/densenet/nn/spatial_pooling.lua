@@ -1,0 +1,44 @@
+--- The parent of poolings with a window: its geometry.
+-- @classmod densenet.nn.SpatialPooling
+
+local core = require "densenet.core"
+local class = require "densenet.nn.class"
+local ImageModule = require "densenet.nn.image_module"
+
+local SpatialPooling, parent = class("nn.SpatialPooling", ImageModule)
+
+function SpatialPooling:__init(kW, kH, dW, dH, padW, padH)
+  parent.__init(self)
+  self.kW, self.kH = kW, kH
+  self.dW, self.dH = dW, dH
+  self.padW, self.padH = padW or 0, padH or 0
+  self.ceilMode = false
+  self.countPadding = true
+end
+
+--- Rounds the output size up; the last windows may hang over the edge.
+-- @return the module
+function SpatialPooling:ceil()
+  self.ceilMode = true
+  return self
+end
+
+--- Rounds the output size down, the default.
+-- @return the module
+function SpatialPooling:floor()
+  self.ceilMode = false
+  return self
+end
+
+--- Rows and columns of the output.
+function SpatialPooling:outputSize(input)
+  return core.pool2d_output_size(input:size(3), input:size(4), self.kH, self.kW, self.dH, self.dW, self.padH,
+    self.padW, self.ceilMode)
+end
+
+function SpatialPooling:__tostring__()
+  local padding = (self.padW ~= 0 or self.padH ~= 0) and (", %d,%d"):format(self.padW, self.padH) or ""
+  return ("%s(%dx%d, %d,%d%s)"):format(self.__typename, self.kW, self.kH, self.dW, self.dH, padding)
+end
+
+return SpatialPooling

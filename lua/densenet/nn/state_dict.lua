@@ -1,0 +1,173 @@
+--- Names for the tensors of a module tree, as PyTorch gives them.
+--
+-- An entry is called after the way to it: the names of the children, then the field, joined by dots:
+-- `features.denseblock1.denselayer1.norm1.weight`. A child without a name is called by its number,
+-- counted from 0; a child named "" adds nothing, so a container can stand between without showing.
+-- @module densenet.nn.state_dict
+
+local core = require "densenet.core"
+
+local stateDict = {}
+
+-- The field of `module` that holds `wanted` (the first by name, if several do), or nil.
+local function fieldOf(module, wanted)
+  local found
+  for key, value in pairs(module) do
+    if rawequal(value, wanted) and type(key) == "string" and (not found or key < found) then
+      found = key
+    end
+  end
+  return found
+end
+
+-- Parameters in fields are remembered by owner and field, because a conversion puts new tensors
+-- there; a parameter kept elsewhere is remembered itself.
+local function addParameters(entries, module, prefix)
+  local weights, gradients = module:parameters()
+  for i, weight in ipairs(weights or {}) do
+    local field = fieldOf(module, weight)
+    entries[#entries + 1] = {
+      name = prefix .. (field or "parameter" .. i),
+      owner = module, field = field, tensor = weight,
+      gradField = fieldOf(module, gradients[i]), gradient = gradients[i],
+    }
+  end
+end
+
+local function collect(entries, module, prefix)
+  if module.modules then
+    for i, child in ipairs(module.modules) do
+      local name = module:childName(i)
+      collect(entries, child, name == "" and prefix or prefix .. name .. ".")
+    end
+  else
+    addParameters(entries, module, prefix)
+  end
+  for _, field in ipairs(module.stateFields) do
+    if module[field] then
+      entries[#entries + 1] = { name = prefix .. field, owner = module, field = field, isState = true }
+    end
+  end
+  return entries
+end
+
+--- Every named tensor in order: { name=, owner=, field=, gradField=, isState= }.
+-- @param module any module
+-- @treturn table list; stateDict.tensor and stateDict.gradient read an entry
+function stateDict.entries(module)
+  local entries, seen = collect({}, module, ""), {}
+  for _, entry in ipairs(entries) do
+    if seen[entry.name] then
+      error(("two tensors of %s are called '%s'; name the children that hold them"):format(module.__typename,
+        entry.name), 0)
+    end
+    seen[entry.name] = true
+  end
+  return entries
+end
+
+--- The tensor of an entry, as it is now.
+function stateDict.tensor(entry)
+  return entry.field and entry.owner[entry.field] or entry.tensor
+end
+
+--- The gradient of a parameter's entry, as it is now.
+function stateDict.gradient(entry)
+  return entry.gradField and entry.owner[entry.gradField] or entry.gradient
+end
+
+--- Table name → the module's own tensor: parameters and running statistics.
+function stateDict.state(module)
+  local state = {}
+  for _, entry in ipairs(stateDict.entries(module)) do
+    state[entry.name] = stateDict.tensor(entry)
+  end
+  return state
+end
+
+--- Table name → gradient, for the parameters.
+function stateDict.gradients(module)
+  local gradients = {}
+  for _, entry in ipairs(stateDict.entries(module)) do
+    if not entry.isState then
+      gradients[entry.name] = stateDict.gradient(entry)
+    end
+  end
+  return gradients
+end
+
+-- Our name for a name as files carry it: written through a DataParallel wrapper, or before 2018,
+-- when torchvision's dense layers had names with dots in them ("norm.1" for today's "norm1").
+local function translate(name, known)
+  if known[name] then
+    return name
+  end
+  name = name:gsub("^module%.", "")
+  if known[name] then
+    return name
+  end
+  return (name:gsub("(denselayer%d+)%.(%a+)%.([12])%.", "%1.%2%3."))
+end
+
+local function sizeText(tensor)
+  return tensor:dim() == 0 and "scalar" or table.concat(tensor:size(), "x")
+end
+
+local function describe(problems, kind, list)
+  if #list > 0 then
+    table.sort(list)
+    problems[#problems + 1] = ("  %s (%d): %s"):format(kind, #list, table.concat(list, ", "))
+  end
+end
+
+--- Copies a state into a module. Dtypes may differ, sizes may not. A `module.` prefix, names as
+-- torchvision's files had them before 2018, and PyTorch's num_batches_tracked are understood.
+-- Nothing is copied unless everything fits.
+-- @param module any module
+-- @tparam table state name → tensor
+-- @raise one error that lists all missing, superfluous and misshapen entries
+function stateDict.load(module, state)
+  if type(state) ~= "table" then
+    error(("bad argument #1 to 'loadStateDict' (table name → tensor expected, got %s)"):format(type(state)), 3)
+  end
+  local known, given = {}, {}
+  for _, entry in ipairs(stateDict.entries(module)) do
+    known[entry.name] = stateDict.tensor(entry)
+  end
+  local missing, superfluous, misshapen = {}, {}, {}
+  for key, value in pairs(state) do
+    local name = type(key) == "string" and translate(key, known)
+    if not name or not known[name] then
+      if not (name and name:find("num_batches_tracked$")) then
+        superfluous[#superfluous + 1] = tostring(key)
+      end
+    elseif given[name] then
+      superfluous[#superfluous + 1] = key .. " (a second " .. name .. ")"
+    elseif not core.is_tensor(value) then
+      misshapen[#misshapen + 1] = ("%s (a %s, expected a tensor of %s)"):format(key, type(value), sizeText(known[name]))
+      given[name] = true
+    else
+      given[name] = value
+      if sizeText(value) ~= sizeText(known[name]) then
+        misshapen[#misshapen + 1] = ("%s (%s, expected %s)"):format(key, sizeText(value), sizeText(known[name]))
+      end
+    end
+  end
+  for name in pairs(known) do
+    if not given[name] then
+      missing[#missing + 1] = name
+    end
+  end
+  local problems = {}
+  describe(problems, "missing", missing)
+  describe(problems, "superfluous", superfluous)
+  describe(problems, "misshapen", misshapen)
+  if #problems > 0 then
+    error("the state does not fit the model:\n" .. table.concat(problems, "\n"), 3)
+  end
+  for name, value in pairs(given) do
+    core.copy(known[name], value)
+  end
+end
+
+return stateDict
