@@ -52,9 +52,15 @@ $(B)/config.mk: scripts/configure.sh $(B)/choices
 
 $(B)/choices: ;
 
+# nodelete: threads of OpenMP and BLAS and destructors of thread-local memory outlive the Lua state that
+# loaded the module, so its code has to stay when that state closes. (Darwin never unloads such code.)
+ifneq ($(shell uname -s),Darwin)
+KEEP_LOADED := -Wl,-z,nodelete
+endif
+
 $(MODULE): $(OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) -shared -pthread $(OPENMP) $(EXTRA_CFLAGS) $(LIBFLAG_EXTRA) -o $@ $(OBJECTS) $(BLAS_LIBS) -lz -lm
+	$(CC) -shared $(KEEP_LOADED) -pthread $(OPENMP) $(EXTRA_CFLAGS) $(LIBFLAG_EXTRA) -o $@ $(OBJECTS) $(BLAS_LIBS) -lz -lm
 
 $(B)/obj/%.o: %.c $(B)/config.mk Makefile
 	@mkdir -p $(@D)
