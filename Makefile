@@ -53,7 +53,7 @@ $(B)/config.mk: scripts/configure.sh $(B)/choices
 $(B)/choices: ;
 
 # nodelete: threads of OpenMP and BLAS and destructors of thread-local memory outlive the Lua state that
-# loaded the module, so its code has to stay when that state closes. (Darwin never unloads such code.)
+# loaded the module, so its code has to stay when that state closes. The flag is one of ELF linkers.
 ifneq ($(shell uname -s),Darwin)
 KEEP_LOADED := -Wl,-z,nodelete
 endif
