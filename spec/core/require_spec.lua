@@ -3,6 +3,7 @@
 
 local dn = require "densenet"
 local core = require "densenet.core"
+local temporary = require "spec.support.temporary"
 
 -- What a command prints, both streams, and its exit status.
 local function output_of(command)
@@ -16,26 +17,30 @@ local function is_installed(program)
   return select(2, output_of("command -v " .. program)) == 0
 end
 
-local paths = ("LUA_PATH='%s' LUA_CPATH='%s' "):format(package.path, package.cpath)
+-- Runs Lua code in a process of its own, by the interpreter that runs this.
+local function output_of_lua(code)
+  return output_of(("LUA_PATH='%s' LUA_CPATH='%s' '%s' -e '%s'"):format(
+    package.path, package.cpath, temporary.interpreter(), code))
+end
 
 describe("require", function()
   it("sets no global", function()
-    local text, status = output_of(paths .. [[lua5.4 -e '
+    local text, status = output_of_lua([[
       local before = {}
       for name in pairs(_G) do before[name] = true end
       local dn = require "densenet"
       assert(tostring(dn.randn(2, 2):mm(dn.ones(2, 2)):sum(1)))
-      for name in pairs(_G) do if not before[name] then print("global " .. name) end end']])
+      for name in pairs(_G) do if not before[name] then print("global " .. name) end end]])
     assert.equal("", text)
     assert.equal(0, status)
   end)
 
   it("loads the parts only when they are asked for", function()
-    local text, status = output_of(paths .. [[lua5.4 -e '
+    local text, status = output_of_lua([[
       local dn = require "densenet"
       assert(not package.loaded["densenet.io.json"] and not package.loaded["densenet.nn"])
       assert(rawget(dn, "json") == nil and dn.json == require "densenet.io.json" and rawget(dn, "json"))
-      assert(dn.nonesuch == nil)']])
+      assert(dn.nonesuch == nil)]])
     assert.equal("", text)
     assert.equal(0, status)
   end)
