@@ -1,0 +1,65 @@
+-- The update of parameters.
+
+local operation = require "spec.support.operation"
+local input, state, sum, literal = operation.input, operation.state, operation.sum, operation.literal
+
+local cases, misuse = {}, {}
+
+local function case(name, arguments, expected)
+  cases[#cases + 1] = { op = "sgd_step", name = name, arguments = arguments, expected = expected }
+end
+
+local function wrong(argument, says, arguments)
+  misuse[#misuse + 1] = { op = "sgd_step", argument = argument, says = says, arguments = arguments }
+end
+
+-- By PyTorch 1.13 (torch.optim.SGD, learning rate 0.1, momentum 0.9, weight decay 0.01): two steps each.
+local function by_hand(name, dampening, nesterov, steps)
+  for i, step in ipairs(steps) do
+    case(("%s, step %d, by hand"):format(name, i), {
+      state { 3, values = step.p }, state { 3, values = step.v }, literal(step.g),
+      0.1, 0.9, dampening, 0.01, nesterov, i == 1,
+    }, { step.new_p, step.new_v })
+  end
+end
+local p, g1, g2 = { 1, -2, 0.5 }, { 0.5, 1, -1 }, { -1, 0.25, 2 }
+by_hand("Nesterov", 0, true, {
+  { p = p, v = { 9, 9, 9 }, g = g1, new_p = { 0.9031, -2.1862, 0.68905 }, new_v = { 0.51, 0.98, -0.995 } },
+  {
+    p = { 0.9031, -2.1862, 0.68905 }, v = { 0.51, 0.98, -0.995 }, g = g2,
+    new_p = { 1.05007411, -2.30892622, 0.388335805 }, new_v = { -0.531969, 1.110138, 1.1113905 },
+  },
+})
+by_hand("dampening", 0.25, false, {
+  { p = p, v = { 9, 9, 9 }, g = g1, new_p = { 0.949, -2.098, 0.5995 }, new_v = { 0.51, 0.98, -0.995 } },
+  {
+    p = { 0.949, -2.098, 0.5995 }, v = { 0.51, 0.98, -0.995 }, g = g2,
+    new_p = { 0.97738825, -2.2033765, 0.538600375 }, new_v = { -0.2838825, 1.053765, 0.60899625 },
+  },
+})
+case("no momentum, by hand", { state { 2, values = { 1, 2 } }, "nil", literal { 10, -10 }, 0.5, 0, 0, 0.25, false, false },
+  { { -4.125, 6.75 } })
+
+for _, n in ipairs { 1, 31, 32, 33, 100001 } do
+  case("Nesterov, length " .. n, { sum { n }, sum { n }, input { n }, 0.1, 0.9, 0, 1e-4, true, false })
+  case("first, length " .. n, { sum { n }, sum { n }, input { n }, 0.1, 0.9, 0, 1e-4, true, true })
+  case("plain, length " .. n, { sum { n }, "nil", input { n }, 0.1, 0, 0, 0, false, false })
+end
+case("a weight", { sum { 12, 4, 3, 3 }, sum { 12, 4, 3, 3 }, input { 12, 4, 3, 3 }, 0.1, 0.9, 0.1, 1e-4, false, false })
+case("nothing", { sum { 0 }, sum { 0 }, input { 0 }, 0.1, 0.9, 0, 0, false, false })
+
+wrong(2, { "velocity is missing", "momentum 0.9" }, { sum { 3 }, "nil", input { 3 }, 0.1, 0.9, 0, 0, true, false })
+wrong(3, { "gradient is 4", "expected 3, as parameter is" },
+  { sum { 3 }, sum { 3 }, input { 4 }, 0.1, 0.9, 0, 0, true, false })
+wrong(2, { "velocity is 4", "expected 3, as parameter is" },
+  { sum { 3 }, sum { 4 }, input { 3 }, 0.1, 0.9, 0, 0, true, false })
+wrong(3, { "gradient is double", "expected float" },
+  { sum { 3 }, sum { 3 }, input { 3, dtype = "double" }, 0.1, 0.9, 0, 0, true, false })
+wrong(4, { "learning rate is %-?nan", "finite" }, { sum { 3 }, sum { 3 }, input { 3 }, 0 / 0, 0.9, 0, 0, true, false })
+wrong(5, { "momentum is %-1", "0 or more" }, { sum { 3 }, sum { 3 }, input { 3 }, 0.1, -1, 0, 0, true, false })
+wrong(7, { "weight decay is inf", "finite" },
+  { sum { 3 }, sum { 3 }, input { 3 }, 0.1, 0.9, 0, math.huge, true, false })
+wrong(1, { "parameter", "contiguous" },
+  { sum { 3, 2, layout = "gaps" }, sum { 3, 2 }, input { 3, 2 }, 0.1, 0.9, 0, 0, true, false })
+
+return { cases = cases, misuse = misuse }

@@ -1,0 +1,52 @@
+-- Every case of every operation: the path that runs by default, with one thread and with two,
+-- against the reference loops in double; the reference loops themselves in the case's own dtype; and
+-- both against the results written in the case. Every run also checks that nothing beside the
+-- outputs was written (spec/support/operation.lua), and outputs hold NaN before it.
+
+local compare = require "spec.support.compare"
+local operation = require "spec.support.operation"
+
+-- long and byte compute on their own; the other dtypes are judged by what double makes of their inputs.
+local truth_of = { float = "double", double = "double", half = "double", bfloat16 = "double", long = "long", byte = "byte" }
+
+local ways = {
+  { what = "1 thread", threads = 1 },
+  { what = "2 threads", threads = 2 },
+  { what = "reference", threads = 1, reference = true },
+}
+
+local function check(case, dtype)
+  local truth = operation.run(case, { dtype = truth_of[dtype], rounding = dtype, reference = true })
+  for _, way in ipairs(ways) do
+    local results = operation.run(case, { dtype = dtype, threads = way.threads, reference = way.reference })
+    for i, result in ipairs(results) do
+      local what = ("argument %d (%s)"):format(result.number, way.what)
+      local expected = case.expected and case.expected[result.number]
+      local tolerance = compare.tolerance[result.tensor:dtype()]
+      if expected then
+        compare.values(result.tensor, expected, tolerance, what .. ", by hand")
+      elseif not case.expected then
+        compare.near(result.tensor, truth[i].tensor, tolerance, what)
+      end
+    end
+  end
+end
+
+local by_op, order = {}, {}
+for _, case in ipairs(operation.families().cases) do
+  if not by_op[case.op] then
+    by_op[case.op] = {}
+    order[#order + 1] = case.op
+  end
+  table.insert(by_op[case.op], case)
+end
+
+for _, op in ipairs(order) do
+  describe(op, function()
+    for _, case in ipairs(by_op[op]) do
+      for _, dtype in ipairs(case.dtypes or { "float", "double" }) do
+        it(("%s (%s)"):format(case.name, dtype), function() check(case, dtype) end)
+      end
+    end
+  end)
+end
