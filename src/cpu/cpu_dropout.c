@@ -5,7 +5,7 @@
 #include "cpu_backend.h"
 #include "cpu_element.h"
 #include "cpu_parallel.h"
-#include "cpu_planes.h"
+#include "cpu_rows.h"
 
 static void apply_reference(dn_tensor *y, const dn_tensor *x, uint32_t threshold, double scale,
                             dn_rng rng) {
@@ -33,7 +33,33 @@ static void mask_fill(float *mask, int64_t first, int64_t n, uint32_t threshold,
   }
 }
 
-enum { MASK_RUN = 1024 };
+enum {
+  MASK_RUN = 1024,
+  PHILOX_STEPS = 4 /* an element's share of the words costs about four additions */
+};
+
+/* What is drawn, and the factor of what is kept. */
+typedef struct draw {
+  uint32_t threshold;
+  float scale;
+  dn_rng rng;
+} draw;
+
+static void apply_row(const cpu_row *row, void *context) {
+  const draw *const drawn = context;
+  float *const out = (void *)row->data[0];
+  const float *const in = (const void *)row->data[1];
+  const int64_t out_step = row->stride[0], in_step = row->stride[1];
+  float mask[MASK_RUN];
+  for (int64_t begin = 0; begin < row->length; begin += MASK_RUN) {
+    const int64_t left = row->length - begin, run = left < MASK_RUN ? left : MASK_RUN;
+    mask_fill(mask, row->first + begin, run, drawn->threshold, drawn->scale, drawn->rng);
+    const float *const x = in + begin * in_step;
+    float *const y = out + begin * out_step;
+    /* a dropped element is 0 even where the input is not finite */
+    for (int64_t i = 0; i < run; i++) y[i * out_step] = mask[i] > 0 ? x[i * in_step] * mask[i] : 0;
+  }
+}
 
 static dn_status apply(dn_tensor *y, const dn_tensor *x, double probability, dn_rng rng) {
   const uint32_t threshold = dn_dropout_threshold(probability);
@@ -42,31 +68,10 @@ static dn_status apply(dn_tensor *y, const dn_tensor *x, double probability, dn_
     apply_reference(y, x, threshold, scale, rng);
     return DN_OK;
   }
-  const bool joined = dn_tensor_is_contiguous(x) && dn_tensor_is_contiguous(y);
-  const cpu_planes from = cpu_planes_joined(x, joined), to = cpu_planes_joined(y, joined);
-  const float *const x_data = dn_tensor_data(x);
-  float *const y_data = dn_tensor_data(y);
-  const int64_t count = dn_tensor_count(x);
-  const int n_threads = cpu_team(count);
-#pragma omp parallel for schedule(static) num_threads(n_threads)
-  for (int t = 0; t < n_threads; t++) {
-    float mask[MASK_RUN];
-    int64_t i, end;
-    cpu_share(count, n_threads, t, &i, &end);
-    while (i < end) {
-      int64_t x_at, y_at;
-      int64_t run = cpu_planes_run(&from, i, end, &x_at);
-      cpu_planes_run(&to, i, end, &y_at);
-      if (run > MASK_RUN) run = MASK_RUN;
-      mask_fill(mask, i, run, threshold, (float)scale, rng);
-      const float *const in = x_data + x_at;
-      float *const out = y_data + y_at;
-      /* a dropped element is 0 even where the input is not finite */
-#pragma omp simd
-      for (int64_t j = 0; j < run; j++) out[j] = mask[j] > 0 ? in[j] * mask[j] : 0;
-      i += run;
-    }
-  }
+  draw drawn = {threshold, (float)scale, rng};
+  cpu_rows rows;
+  cpu_rows_of_tensors(&rows, CPU_ROWS_ROW_MAJOR, 2, (const dn_tensor *const[]){y, x});
+  cpu_rows_run(&rows, PHILOX_STEPS, apply_row, &drawn);
   return DN_OK;
 }
 

@@ -7,7 +7,6 @@
 #include "cpu_backend.h"
 #include "cpu_element.h"
 #include "cpu_parallel.h"
-#include "cpu_planes.h"
 
 /* `argument`: where the target stands among the operation's arguments. */
 static dn_status check_labels(int argument, const dn_tensor *target, int64_t n_classes) {
@@ -63,22 +62,14 @@ dn_status cpu_nll_backward(dn_tensor *dx, const dn_tensor *target, const dn_tens
   return DN_OK;
 }
 
-/* Place of row-major element i. */
-static int64_t place(const cpu_planes *planes, int64_t i) {
-  int64_t at;
-  cpu_planes_run(planes, i, i + 1, &at);
-  return at;
-}
-
 dn_status cpu_mse_forward(dn_tensor *loss, const dn_tensor *x, const dn_tensor *target,
                           bool average) {
   const int64_t count = dn_tensor_count(x);
-  const cpu_planes x_planes = cpu_planes_of(x), target_planes = cpu_planes_of(target);
   const void *const x_data = dn_tensor_data(x), *const target_data = dn_tensor_data(target);
   double sum = 0;
   for (int64_t i = 0; i < count; i++) {
-    const double off = cpu_load(x_data, x->dtype, place(&x_planes, i)) -
-                       cpu_load(target_data, target->dtype, place(&target_planes, i));
+    const double off = cpu_load(x_data, x->dtype, cpu_offset(x, x, i)) -
+                       cpu_load(target_data, target->dtype, cpu_offset(target, target, i));
     sum += off * off;
   }
   if (average) sum /= (double)count;
@@ -90,16 +81,14 @@ dn_status cpu_mse_backward(dn_tensor *dx, const dn_tensor *x, const dn_tensor *t
                            bool average) {
   const int64_t count = dn_tensor_count(x);
   const double scale = average ? 2 / (double)count : 2;
-  const cpu_planes dx_planes = cpu_planes_of(dx), x_planes = cpu_planes_of(x);
-  const cpu_planes target_planes = cpu_planes_of(target);
   void *const dx_data = dn_tensor_data(dx);
   const void *const x_data = dn_tensor_data(x), *const target_data = dn_tensor_data(target);
   const int n_threads = cpu_team(count);
 #pragma omp parallel for schedule(static) num_threads(n_threads)
   for (int64_t i = 0; i < count; i++) {
-    const double off = cpu_load(x_data, x->dtype, place(&x_planes, i)) -
-                       cpu_load(target_data, target->dtype, place(&target_planes, i));
-    cpu_store(dx_data, dx->dtype, place(&dx_planes, i), scale * off);
+    const double off = cpu_load(x_data, x->dtype, cpu_offset(x, x, i)) -
+                       cpu_load(target_data, target->dtype, cpu_offset(target, target, i));
+    cpu_store(dx_data, dx->dtype, cpu_offset(dx, dx, i), scale * off);
   }
   return DN_OK;
 }

@@ -28,24 +28,4 @@ static inline cpu_planes cpu_planes_of(const dn_tensor *x) {
   return planes;
 }
 
-/* The same for an element-wise operation, where a contiguous tensor can be one long run. */
-static inline cpu_planes cpu_planes_joined(const dn_tensor *x, bool all_contiguous) {
-  if (!all_contiguous) return cpu_planes_of(x);
-  const int64_t count = dn_tensor_count(x);
-  const cpu_planes planes = {1, 1, count, count, count};
-  return planes;
-}
-
-/*
-** Elements counted row-major: *at becomes where element i lies, and the result says how many from
-** there on are contiguous, no further than `end`.
-*/
-static inline int64_t cpu_planes_run(const cpu_planes *planes, int64_t i, int64_t end,
-                                     int64_t *at) {
-  const int64_t plane = i / planes->size, within = i % planes->size;
-  *at = plane / planes->c * planes->stride_n + plane % planes->c * planes->stride_c + within;
-  const int64_t left = planes->size - within;
-  return left < end - i ? left : end - i;
-}
-
 #endif

@@ -5,7 +5,7 @@
 #include "cpu_backend.h"
 #include "cpu_element.h"
 #include "cpu_parallel.h"
-#include "cpu_planes.h"
+#include "cpu_rows.h"
 
 static void forward_reference(dn_tensor *y, const dn_tensor *x) {
   const int64_t count = dn_tensor_count(x);
@@ -32,32 +32,42 @@ static void backward_reference(dn_tensor *dx, const dn_tensor *dy, const dn_tens
   }
 }
 
+static void forward_row(const cpu_row *row, void *unused) {
+  (void)unused;
+  float *const out = (void *)row->data[0];
+  const float *const in = (const void *)row->data[1];
+  if (row->stride[0] == 1 && row->stride[1] == 1) {
+#pragma omp simd
+    for (int64_t i = 0; i < row->length; i++) out[i] = in[i] < 0 ? 0 : in[i];
+    return;
+  }
+  for (int64_t i = 0; i < row->length; i++) {
+    const float value = in[i * row->stride[1]];
+    out[i * row->stride[0]] = value < 0 ? 0 : value;
+  }
+}
+
+static void backward_row(const cpu_row *row, void *unused) {
+  (void)unused;
+  float *const out = (void *)row->data[0];
+  const float *const in = (const void *)row->data[1], *const gate = (const void *)row->data[2];
+  if (row->stride[0] == 1 && row->stride[1] == 1 && row->stride[2] == 1) {
+#pragma omp simd
+    for (int64_t i = 0; i < row->length; i++) out[i] = gate[i] > 0 ? in[i] : 0;
+    return;
+  }
+  for (int64_t i = 0; i < row->length; i++)
+    out[i * row->stride[0]] = gate[i * row->stride[2]] > 0 ? in[i * row->stride[1]] : 0;
+}
+
 dn_status cpu_relu_forward(dn_tensor *y, const dn_tensor *x) {
   if (x->dtype != DN_FLOAT || dn_reference()) {
     forward_reference(y, x);
     return DN_OK;
   }
-  const bool joined = dn_tensor_is_contiguous(x) && dn_tensor_is_contiguous(y);
-  const cpu_planes from = cpu_planes_joined(x, joined), to = cpu_planes_joined(y, joined);
-  const float *const x_data = dn_tensor_data(x);
-  float *const y_data = dn_tensor_data(y);
-  const int64_t count = dn_tensor_count(x);
-  const int n_threads = cpu_team(count);
-#pragma omp parallel for schedule(static) num_threads(n_threads)
-  for (int t = 0; t < n_threads; t++) {
-    int64_t i, end;
-    cpu_share(count, n_threads, t, &i, &end);
-    while (i < end) {
-      int64_t x_at, y_at;
-      const int64_t run = cpu_planes_run(&from, i, end, &x_at);
-      cpu_planes_run(&to, i, end, &y_at);
-      const float *const in = x_data + x_at;
-      float *const out = y_data + y_at;
-#pragma omp simd
-      for (int64_t j = 0; j < run; j++) out[j] = in[j] < 0 ? 0 : in[j];
-      i += run;
-    }
-  }
+  cpu_rows rows;
+  cpu_rows_of_tensors(&rows, CPU_ROWS_ANY_ORDER, 2, (const dn_tensor *const[]){y, x});
+  cpu_rows_run(&rows, 1, forward_row, NULL);
   return DN_OK;
 }
 
@@ -66,29 +76,8 @@ dn_status cpu_relu_backward(dn_tensor *dx, const dn_tensor *dy, const dn_tensor 
     backward_reference(dx, dy, y);
     return DN_OK;
   }
-  const bool joined =
-      dn_tensor_is_contiguous(dx) && dn_tensor_is_contiguous(dy) && dn_tensor_is_contiguous(y);
-  const cpu_planes to = cpu_planes_joined(dx, joined), gradient = cpu_planes_joined(dy, joined);
-  const cpu_planes output = cpu_planes_joined(y, joined);
-  const float *const dy_data = dn_tensor_data(dy), *const y_data = dn_tensor_data(y);
-  float *const dx_data = dn_tensor_data(dx);
-  const int64_t count = dn_tensor_count(y);
-  const int n_threads = cpu_team(count);
-#pragma omp parallel for schedule(static) num_threads(n_threads)
-  for (int t = 0; t < n_threads; t++) {
-    int64_t i, end;
-    cpu_share(count, n_threads, t, &i, &end);
-    while (i < end) {
-      int64_t dx_at, dy_at, y_at;
-      const int64_t run = cpu_planes_run(&to, i, end, &dx_at);
-      cpu_planes_run(&gradient, i, end, &dy_at);
-      cpu_planes_run(&output, i, end, &y_at);
-      const float *const in = dy_data + dy_at, *const gate = y_data + y_at;
-      float *const out = dx_data + dx_at;
-#pragma omp simd
-      for (int64_t j = 0; j < run; j++) out[j] = gate[j] > 0 ? in[j] : 0;
-      i += run;
-    }
-  }
+  cpu_rows rows;
+  cpu_rows_of_tensors(&rows, CPU_ROWS_ANY_ORDER, 3, (const dn_tensor *const[]){dx, dy, y});
+  cpu_rows_run(&rows, 1, backward_row, NULL);
   return DN_OK;
 }
