@@ -28,7 +28,7 @@ local c_layers = {
   { "^cpu_" },
   { "^dn_ops" },
   { "^dn_plan", "^dn_dense_block", "^dn_optim", "^dn_comm", "^dn_file", "^dn_gzip", "^dn_directory", "^dn_image",
-    "^dn%.h" },
+    "^dn_message", "^dn_channel", "^dn%.h" },
   { "^bind" },
 }
 
