@@ -1,13 +1,7 @@
---- Every option of main.lua, as data. options.lua reads, checks and prints them.
+--- Every option of main.lua, as data for CommandLine, with one field more:
 --
--- name, help   as on the command line and in --help
--- type         "integer", "number", "boolean" (true or false, nothing else), "word", "text"
--- default      the value when it is not given; nil means none, and `shown` says what happens then
--- min, max     bounds that are allowed themselves; above, below: bounds that are not
--- choices      the words that mean something
--- available    the values that this version can do, where they are fewer; `because` says why
--- resume       what becomes of it in a resumed run: "same" must be as it was (and is, when not
---              given), "free" is as it was unless given, nil belongs to each command line
+-- resume   what becomes of it in a resumed run: "same" must be as it was (and is, when not given),
+--          "free" is as it was unless given, nil belongs to each command line
 
 local cpu_only = "this version computes on the CPU"
 local plain_modules = "this version builds plain modules"

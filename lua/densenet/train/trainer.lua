@@ -15,7 +15,7 @@ Trainer.__index = Trainer
 --   console    what prints (densenet.train.console)
 --   epoch      number of the first epoch, 1 when left out
 --   onBatch    (optional) function(n, count) after each training batch, when it may be saved;
---              returning nil, message, code stops the training
+--              returning nil, message, code, … stops the training
 --   interrupted  (optional) function() → true to stop an evaluation
 function Trainer.new(parts)
   return setmetatable({
@@ -83,8 +83,8 @@ function Trainer:train(epoch, loader)
     self.console:trained(epoch, n, count,
       { time = since:lap(), data = waited, score = score, learningRate = self.optimizer.learningRate })
     if self.onBatch then
-      local goes_on, message, code = self.onBatch(n, count)
-      if not goes_on then return nil, message, code end
+      local goes_on, message, code, status = self.onBatch(n, count)
+      if not goes_on then return nil, message, code, status end
     end
   end
   return self.errors:result(), whole:seconds()

@@ -1,0 +1,286 @@
+-- A whole run on images made here, as main.lua puts it together, broken off in every way and gone on
+-- from: it has to end with the same bytes.
+local core = require "densenet.core"
+local dn = require "densenet"
+local ImageSet = require "densenet.data.image_set"
+local random = require "densenet.random"
+local temporary = require "spec.support.temporary"
+
+local train = dn.train
+local killed = {}
+
+local function image_set(split, n)
+  local pixels, labels, generator = {}, {}, random.generator(split == "train" and 1 or 2)
+  for i = 1, n do
+    labels[i] = generator:integer(3)
+    pixels[i] = { {} }
+    for y = 1, 5 do
+      pixels[i][1][y] = {}
+      for x = 1, 5 do pixels[i][1][y][x] = math.floor(generator:uniform(0, 60)) + (y == labels[i] and 150 or 0) end
+    end
+  end
+  return ImageSet.new {
+    images = dn.tensor(pixels, "byte"), labels = dn.tensor(labels, "long"), classes = { "one", "two", "three" },
+    name = "mnist", split = split, mean = { 60.5 }, std = { 61.25 }, directory = "here",
+  }
+end
+
+-- 20 images in 3 batches to train on, 4 to choose by, 7 to test on.
+local function open_sets()
+  local set = image_set("train", 24)
+  local sets = { train = set:subset(0, 20), validation = set:subset(20, 4), test = image_set("test", 7) }
+  local loaders = {}
+  for name, part in pairs(sets) do
+    loaders[name] = dn.data.Loader { set = part, batchSize = 8, nThreads = 0, seed = 4, shuffle = name == "train",
+      transform = dn.data.preprocess(part, name == "train" and "train" or "test") }
+  end
+  return sets, loaders
+end
+
+-- Does what main.lua does. Returns the run, or nil, message, code, status.
+local function go(line, interrupted, on_start)
+  local argv = {}
+  for word in line:gmatch("%S+") do argv[#argv + 1] = word end
+  local opt, given = train.options.parse(argv)
+  assert(opt, given)
+  local origin, message, code = train.origin.find(opt, given)
+  if not origin then return nil, message, code end
+  opt.nCores = core.threads(1)
+  dn.manualSeed(opt.manualSeed)
+  local sets, loaders = open_sets()
+  local model = assert(train.network.build(opt, origin, sets.test))
+  local optimizer = dn.optim.SGD(model, { learningRate = opt.LR, momentum = 0.9, nesterov = true })
+  if origin.optimizer then optimizer:loadState(origin.optimizer) end
+  local lines = {}
+  local trainer = train.Trainer.new {
+    model = model, criterion = dn.nn.CrossEntropyCriterion(), optimizer = optimizer,
+    schedule = dn.optim.schedule.cosine { learningRate = opt.LR, nEpochs = opt.nEpochs },
+    console = train.Console.new(opt.nEpochs, loaders, function(text) lines[#lines + 1] = text end),
+  }
+  local run = train.Run.new { options = opt, origin = origin, trainer = trainer, loaders = loaders, sets = sets,
+    interrupted = interrupted or function() return 0 end }
+  run.lines = lines
+  if on_start then on_start(run) end
+  run:announce()
+  local function epochs()
+    local done, status
+    done, message, code = run:open()
+    for epoch = trainer.epoch, done and opt.nEpochs or 0 do
+      local trained, tested
+      trained, message, code, status = run:train(epoch)
+      if not trained then return nil, message, code, status end
+      tested, message, code, status = run:test(epoch)
+      if not tested then return nil, message, code, status end
+      done, message, code = run:finish(epoch, trained, tested)
+      if not done then break end
+    end
+    if not done then return nil, message, code end
+    run:report()
+    return run
+  end
+  local result = table.pack(pcall(epochs))
+  core.interrupt_remove()
+  if not result[1] then error(result[2], 0) end
+  return table.unpack(result, 2, result.n)
+end
+
+local new_run = "-dataset mnist -d1 1 -d2 1 -growthRate 3 -batchSize 8 -nEpochs 2 -dropRate 0.2 -saveEvery 1 -save "
+
+-- The log without its seconds.
+local function log_of(directory)
+  local rows = {}
+  for row in temporary.read(directory .. "/log.tsv"):gmatch("[^\n]+") do
+    rows[#rows + 1] = row:gsub("\t[^\t]*\t[^\t]*$", "")
+  end
+  return rows
+end
+
+describe("a run", function()
+  local directory, expected
+  before_each(function()
+    directory = temporary.directory()
+    if not expected then
+      local path = directory .. "/expected"
+      assert(go(new_run .. path))
+      expected = { model = temporary.read(path .. "/model_2.safetensors"),
+        best = temporary.read(path .. "/model_best.safetensors"),
+        optimizer = temporary.read(path .. "/optimState_2.safetensors"), log = log_of(path),
+        files = table.concat(core.directory_list(path), " ") }
+    end
+  end)
+  after_each(function() temporary.remove(directory) end)
+
+  local function assert_as_expected(path)
+    assert.equal(expected.files, table.concat(core.directory_list(path), " "))
+    assert.is_true(expected.model == temporary.read(path .. "/model_2.safetensors"))
+    assert.is_true(expected.best == temporary.read(path .. "/model_best.safetensors"))
+    assert.is_true(expected.optimizer == temporary.read(path .. "/optimState_2.safetensors"))
+    assert.same(expected.log, log_of(path))
+  end
+
+  it("leaves a log row an epoch and the files that other tools know", function()
+    assert.equal("latest.json log.tsv model_2.safetensors model_best.safetensors optimState_2.safetensors",
+      expected.files)
+    assert.equal(3, #expected.log)
+    assert.is_truthy(expected.log[2]:find("^1\t"))
+    assert.is_truthy(expected.log[3]:find("^2\t"))
+  end)
+
+  it("says in its model files how to use them", function()
+    local path = directory .. "/a"
+    assert(go(new_run .. path))
+    local tensors, metadata = dn.safetensors.load(path .. "/model_best.safetensors")
+    local state = assert(train.checkpoint.stateOf(metadata, path))
+    assert.same({ "one", "two", "three" }, { table.unpack(state.classes) })
+    assert.equal(60.5, state.mean[1])
+    assert.equal(61.25, state.std[1])
+    assert.equal("single", state.precision)
+    assert.equal("mnist", state.dataset)
+    local model = dn.models.fromConfig(state.network)
+    model:loadStateDict(tensors)
+  end)
+
+  it("stopped after any batch or in any test, and gone on, ends with the same bytes", function()
+    local stops = 0
+    for at = 1, 100 do
+      local path = ("%s/%d"):format(directory, at)
+      local asked = 0
+      local run, message, code, status = go(new_run .. path, function()
+        asked = asked + 1
+        if asked >= at then return 1, 15 end
+        return 0
+      end)
+      if run then break end
+      stops = stops + 1
+      assert.equal("interrupted", code)
+      assert.equal(143, status)
+      assert.is_truthy(message:find("-resume " .. path, 1, true))
+      run = assert(go("-resume " .. path))
+      assert.is_truthy(table.concat(run.lines, "\n"):find("resumes: +" .. path:gsub("%-", "%%-")))
+      assert_as_expected(path)
+    end
+    assert.is_true(stops >= 10, stops)
+  end)
+
+  -- Every third operation here; the checkpoint's own spec takes every one.
+  it("killed at a file operation, and gone on, ends with the same bytes", function()
+    local operations, originals, count, last = { "file_write", "file_remove" }, {}, 0, 0
+    for _, name in ipairs(operations) do
+      originals[name] = core[name]
+      core[name] = function(...)
+        count = count + 1
+        if count == last and last % 2 == 0 then error(killed, 0) end
+        local a, b, c = originals[name](...)
+        if count == last then error(killed, 0) end
+        return a, b, c
+      end
+    end
+    finally(function()
+      for name, original in pairs(originals) do core[name] = original end
+    end)
+    repeat
+      last = last + 3
+      count = 0
+      local path = ("%s/%d"):format(directory, last)
+      local done, err = pcall(go, new_run .. path)
+      if not done then
+        assert(err == killed, err)
+        count = -math.huge
+        local can_resume = core.file_exists(path .. "/latest.json")
+        assert(go(can_resume and "-resume " .. path or new_run .. path))
+        assert_as_expected(path)
+      end
+    until done
+    assert.is_true(last > 30, last)
+  end)
+
+  it("goes on with more epochs, in another directory, from a file", function()
+    local path, other = directory .. "/a", directory .. "/b"
+    assert(go(new_run .. path))
+    local run = assert(go(("-resume %s -nEpochs 3 -save %s"):format(path, other)))
+    assert.equal(3, run.trainer.epoch)
+    assert.is_truthy(core.file_exists(other .. "/model_3.safetensors"))
+    assert.is_truthy(core.file_exists(other .. "/model_best.safetensors"))
+    assert.is_true(expected.model == temporary.read(path .. "/model_2.safetensors"))
+    assert(go(("-resume %s/model_2.safetensors -nEpochs 4 -keep 2"):format(path)))
+    assert.is_truthy(core.file_exists(path .. "/model_3.safetensors"))
+    assert.is_truthy(core.file_exists(path .. "/model_4.safetensors"))
+    assert.is_false(core.file_exists(path .. "/model_2.safetensors"))
+  end)
+
+  it("that is complete is not trained again", function()
+    local path = directory .. "/a"
+    assert(go(new_run .. path))
+    local run = assert(go("-resume " .. path))
+    assert.is_truthy(table.concat(run.lines, "\n"):find("All of its 2 epochs are trained", 1, true))
+    assert_as_expected(path)
+  end)
+
+  it("refuses options that the checkpoint contradicts", function()
+    local path = directory .. "/a"
+    assert(go(new_run .. path))
+    local run, message, code = go("-batchSize 4 -manualSeed 3 -resume " .. path)
+    assert.is_nil(run)
+    assert.equal("usage", code)
+    assert.is_truthy(message:find("-batchSize 4 (the checkpoint has 8)", 1, true))
+    assert.is_truthy(message:find("-manualSeed 3 (the checkpoint has 0)", 1, true))
+  end)
+
+  it("stops when the loss is no number and keeps the last checkpoint", function()
+    local path = directory .. "/a"
+    local run, message, code = go(new_run .. path, nil, function(run)
+      local after = run.trainer.onBatch
+      run.trainer.onBatch = function(n, count)
+        local goes_on, why, what = after(n, count)
+        if n == 2 then run.trainer.model:get("classifier").bias:fill(0 / 0) end
+        return goes_on, why, what
+      end
+    end)
+    assert.is_nil(run)
+    assert.equal("diverged", code)
+    assert.is_truthy(message:find("epoch 1, iteration 3 of 3", 1, true), message)
+    assert.is_truthy(message:find(path .. "/model_1_2.safetensors", 1, true), message)
+    assert(go("-resume " .. path))
+    assert_as_expected(path)
+  end)
+
+  it("starts from a file's weights, and gets a new last layer", function()
+    local path = directory .. "/a"
+    assert(go(new_run .. path))
+    local run = assert(go(("-retrain %s/model_best.safetensors -nEpochs 1 -batchSize 8 -save %s/b"):format(path,
+      directory)))
+    assert.same({ 1, 1 }, run.trainer.model.config.blocks)
+    assert.equal(1, run.trainer.epoch)
+    local state = dn.safetensors.load(path .. "/model_best.safetensors")
+    local start
+    run = assert(go(("-retrain %s/model_best.safetensors -resetClassifier true -nClasses 5 -nEpochs 1 -save %s/c")
+      :format(path, directory), nil, function(r)
+        start = { conv = r.trainer.model:stateDict()["features.conv0.weight"]:totable() }
+      end))
+    assert.same(state["features.conv0.weight"]:totable(), start.conv)
+    assert.equal(5, run.trainer.model.config.nClasses)
+    local again = assert(go(("-resume %s/c -nEpochs 2"):format(directory)))
+    assert.equal(5, again.trainer.model.config.nClasses)
+  end)
+
+  it("starts from an optimizer's state", function()
+    local path = directory .. "/a"
+    assert(go(new_run .. path))
+    local velocity
+    assert(go(("-retrain %s/model_2.safetensors -optimState %s/optimState_2.safetensors -nEpochs 1 -save %s/b"):format(
+      path, path, directory), nil, function(run) velocity = run.trainer.optimizer:state() end))
+    assert.is_truthy(velocity["features.conv0.weight"])
+  end)
+
+  it("refuses network options that the weights contradict", function()
+    local path = directory .. "/a"
+    assert(go(new_run .. path))
+    for option, has in pairs { ["-growthRate 12"] = "has 3", ["-depth 40"] = "has blocks of 1, 1 layers",
+      ["-bottleneck false"] = "has true" } do
+      local run, message, code = go(("%s -retrain %s/model_best.safetensors"):format(option, path))
+      assert.is_nil(run)
+      assert.equal("usage", code)
+      assert.is_truthy(message:find(option, 1, true) and message:find(has, 1, true), message)
+    end
+  end)
+end)
