@@ -8,6 +8,8 @@
 --                             planned for it (null: nothing is planned)
 --   rss_mb                    the most memory the process had, as the system counts
 --   allocations               tensor allocations while the timed steps ran
+
+-- Older versions of Lua read this file too, so there is no syntax of 5.4 in it.
 if _VERSION ~= "Lua 5.4" then
   io.stderr:write("bench.lua: needs Lua 5.4, and this is ", _VERSION, ". Run it as: lua5.4 ", arg[0], " ...\n")
   os.exit(1)
@@ -115,8 +117,8 @@ end
 local function median(list)
   local sorted = table.move(list, 1, #list, 1, {})
   table.sort(sorted)
-  local middle = (#sorted + 1) // 2
-  return #sorted % 2 == 1 and sorted[middle] or (sorted[middle] + sorted[middle + 1]) / 2
+  local low, high = math.floor((#sorted + 1) / 2), math.ceil((#sorted + 1) / 2)
+  return (sorted[low] + sorted[high]) / 2
 end
 
 local function round(x, digits) return math.floor(x * 10 ^ digits + 0.5) / 10 ^ digits end

@@ -21,8 +21,8 @@ return {
     { name = "valSize", type = "integer", default = 0, min = 0, resume = "same",
       help = "hold N training images out, always the same, and choose the best model by them; "
         .. "0: choose by the test set" },
-    { name = "nThreads", type = "integer", default = 2, min = 1, max = 256, resume = "free",
-      help = "threads that load data; the result does not depend on it" },
+    { name = "nThreads", type = "integer", default = 2, min = 0, max = 256, resume = "free",
+      help = "threads that load data, 0: the computing one does; the result does not depend on it" },
     { name = "tenCrop", type = "boolean", default = false, available = { false },
       because = "it tests on whole images", help = "test on ten crops of each image" },
     { name = "gen", type = "text", available = {}, shown = "none",

@@ -15,7 +15,8 @@ local sources = require "densenet.train.sources"
 local Run = {}
 Run.__index = Run
 
---- Columns of the log after "epoch": losses, error rates in percent, seconds.
+--- Columns of the log after "epoch": the learning rate of the last batch, losses, error rates in
+-- percent, seconds.
 Run.columns = {
   "lr", "train_loss", "train_top1", "train_top5", "val_loss", "val_top1", "val_top5",
   "test_loss", "test_top1", "test_top5", "best_top1", "train_seconds", "test_seconds",
@@ -178,7 +179,8 @@ function Run:finish(epoch, trained, tested)
       by = tested.validation and "validation" or "test" }
     self.console:print(" * Best model so far: top1 %.3f  top5 %.3f", chosen.top1, chosen.top5)
   end
-  local row = { lr = self.trainer.optimizer.learningRate, best_top1 = self.best.top1,
+  local count = self.loaders.train:size()
+  local row = { lr = self.trainer.schedule:learningRate(epoch, count, count), best_top1 = self.best.top1,
     train_seconds = self.seconds, test_seconds = tested.seconds }
   fill(row, "train", trained)
   fill(row, "val", tested.validation)

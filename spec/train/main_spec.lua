@@ -1,0 +1,233 @@
+-- main.lua and scripts/bench.lua as their users meet them: processes with an exit status, stdout and
+-- stderr.
+local core = require "densenet.core"
+local json = require "densenet.io.json"
+local temporary = require "spec.support.temporary"
+
+local tiny = "-dataset fashion-mnist -depth 10 -growthRate 4 -trainSize 256 -testSize 100 -batchSize 32 "
+  .. "-nThreads 1 -nCores 1 "
+
+local root = io.popen("pwd"):read("l")
+local interpreter = temporary.interpreter()
+if interpreter:find("/") and not interpreter:find("^/") then interpreter = root .. "/" .. interpreter end
+local build = os.getenv("DENSENET_BUILD") or "build"
+if not build:find("^/") then build = root .. "/" .. build end
+
+describe("main.lua", function()
+  local directory
+  before_each(function() directory = temporary.directory() end)
+  after_each(function() temporary.remove(directory) end)
+
+  local function read(name) return temporary.read(directory .. "/" .. name) end
+
+  -- Runs in the background; wait gives the exit status.
+  local function start(line, script)
+    os.execute(("cd '%s'; rm -f status; : >stdout; export DENSENET_BUILD='%s'; "
+      .. "{ '%s' '%s' %s >stdout 2>stderr & echo $! >pid; wait $!; echo $? >status.tmp; mv status.tmp status; } "
+      .. "2>/dev/null &"):format(directory, build, interpreter, root .. "/" .. (script or "main.lua"), line))
+  end
+
+  local function wait()
+    for _ = 1, 3000 do
+      if core.file_exists(directory .. "/status") then return tonumber(read("status")) end
+      os.execute("sleep 0.02")
+    end
+    error("the process does not end: " .. read("stdout") .. read("stderr"))
+  end
+
+  local function run(line, script)
+    start(line, script)
+    return wait(), read("stdout"), read("stderr")
+  end
+
+  local function signal(name) os.execute(("kill -%s $(cat '%s/pid')"):format(name, directory)) end
+
+  -- Waits until stdout holds the text, or the process has ended.
+  local function wait_for(text)
+    for _ = 1, 3000 do
+      if core.file_exists(directory .. "/status") then return false end
+      local file = io.open(directory .. "/stdout")
+      local output = file and file:read("a") or ""
+      if file then file:close() end
+      if output:find(text, 1, true) then return true end
+      os.execute("sleep 0.01")
+    end
+    error("never printed: " .. text)
+  end
+
+  local bad_lines = {
+    "-depth forty", "-depth 41", "-batchSize 0", "-testOnly maybe", "-nEpochs -3", "-dept 40", "-depth", "-nGPU 2",
+    "-device cuda", "-precision half", "-optMemory 4", "-tenCrop true", "-dataset imagenet", "-testOnly true",
+  }
+  it("refuses a bad command line with its reason, the usage, and status 2", function()
+    for _, line in ipairs(bad_lines) do
+      local status, stdout, stderr = run(line)
+      assert.equal(2, status, line)
+      assert.equal("", stdout)
+      assert.is_truthy(stderr:find("^main.lua: ") and stderr:find(line:match("^%S+"), 1, true), stderr)
+      assert.is_truthy(stderr:find("\nusage: ", 1, true))
+      assert.is_nil(stderr:find("traceback", 1, true))
+    end
+  end)
+
+  it("explains its options", function()
+    for _, word in ipairs { "--help", "-help" } do
+      local status, stdout, stderr = run(word)
+      assert.equal(0, status)
+      assert.equal("", stderr)
+      assert.is_truthy(stdout:find("-growthRate N", 1, true))
+    end
+  end)
+
+  it("says what the outside world refuses, with status 1 and no traceback", function()
+    temporary.write(directory .. "/file", "")
+    temporary.write(directory .. "/bad.safetensors", ("\255"):rep(40))
+    core.directory_make(directory .. "/empty")
+    for line, reason in pairs {
+      [tiny .. "-save /proc/nowhere"] = "cannot save in '/proc/nowhere'",
+      [tiny .. "-save file"] = "cannot save in 'file'",
+      [tiny .. "-log missing/log.tsv"] = "missing/log.tsv",
+      ["-resume empty"] = "nothing to resume in 'empty'",
+      ["-resume nothing/here"] = "nothing to resume in 'nothing/here'",
+      ["-retrain nothing.safetensors"] = "nothing.safetensors",
+      ["-retrain bad.safetensors"] = "bad.safetensors",
+      ["-data empty"] = "empty",
+      [tiny .. "-valSize 256"] = "-valSize 256: expected fewer than the 256 training images",
+      ["-trainSize 60001"] = "60000",
+      [tiny .. "-nClasses 9"] = "9 classes",
+    } do
+      local status, _, stderr = run(line)
+      assert.equal(1, status, line)
+      assert.is_truthy(stderr:find("^main.lua: ") and stderr:find(reason, 1, true), line .. "\n" .. stderr)
+      assert.is_nil(stderr:find("traceback", 1, true), stderr)
+    end
+  end)
+
+  it("trains, resumes, and tests one model file alone", function()
+    local status, stdout, stderr = run(tiny .. "-nEpochs 1 -save run -valSize 56")
+    assert.equal("", stderr)
+    assert.equal(0, status)
+    for _, text in ipairs { "train:     fashion-mnist", "validation:", "parameters", "saves in:  run",
+      " | Epoch: [1][1/7]", "left ", " * Finished epoch # 1", "errors in %", "in run/model_best.safetensors" } do
+      assert.is_truthy(stdout:find(text, 1, true), text .. " is missing in:\n" .. stdout)
+    end
+    local top1, top5 = stdout:match("Finished epoch # 1 +top1: +(%S+) +top5: +(%S+)")
+    status, stdout = run("-testOnly true -testSize 100 -retrain run/model_best.safetensors")
+    assert.equal(0, status)
+    assert.same({ top1, top5 }, { stdout:match("Finished epoch # 1 +top1: +(%S+) +top5: +(%S+)") })
+    status, stdout = run("-testOnly true -resume run")
+    assert.equal(0, status)
+    assert.same({ top1, top5 }, { stdout:match("Finished epoch # 1 +top1: +(%S+) +top5: +(%S+)") })
+    status, stdout, stderr = run("-resume run -growthRate 12")
+    assert.equal("", stdout)
+    assert.equal(2, status)
+    assert.is_truthy(stderr:find("-growthRate 12 (the checkpoint has 4)", 1, true))
+    assert.equal("latest.json log.tsv model_1.safetensors model_best.safetensors optimState_1.safetensors",
+      table.concat(core.directory_list(directory .. "/run"), " "))
+  end)
+
+  it("saves and stops on Ctrl-C and on SIGTERM, and goes on", function()
+    for name, expected in pairs { INT = 130, TERM = 143 } do
+      start(tiny .. "-nEpochs 3 -save " .. name)
+      assert.is_true(wait_for(" | Epoch: [1][1/8]"))
+      signal(name)
+      assert.equal(expected, wait())
+      local stderr = read("stderr")
+      assert.is_truthy(stderr:find("^main.lua: interrupted; saved after batch %d of epoch %d; "
+        .. "to go on: main.lua %-resume " .. name .. "\n$"), stderr)
+      local status, stdout = run("-resume " .. name)
+      assert.equal(0, status)
+      assert.is_truthy(stdout:find("resumes:", 1, true))
+    end
+  end)
+
+  it("ends at once on a second signal", function()
+    start(tiny .. "-nEpochs 3 -save run")
+    assert.is_true(wait_for(" | Epoch: [1][1/8]"))
+    os.execute(("pid=$(cat '%s/pid'); kill -INT $pid; kill -TERM $pid"):format(directory))
+    assert.equal(143, wait())
+    assert.equal("", read("stderr"))
+  end)
+
+  it("killed at moments of all kinds and resumed, ends with the same model, byte for byte", function()
+    local line = tiny .. "-nEpochs 2 -saveEvery 2 -dropRate 0.1 -save "
+    assert.equal(0, (run(line .. "whole")))
+    start(line .. "killed")
+    local generator = 12345
+    for _ = 1, 6 do
+      generator = generator * 1103515245 + 12345 & 0x7fffffff
+      wait_for("Training epoch")
+      os.execute(("sleep 0.%03d"):format(generator >> 8 & 255))
+      signal("KILL")
+      local status = wait()
+      if status == 0 then break end
+      assert.equal(137, status)
+      local can_resume = core.file_exists(directory .. "/killed/latest.json")
+      start(can_resume and "-resume killed" or line .. "killed")
+    end
+    assert.equal(0, wait())
+    for _, file in ipairs { "model_2.safetensors", "model_best.safetensors", "optimState_2.safetensors" } do
+      assert.is_true(read("whole/" .. file) == read("killed/" .. file), file)
+    end
+    local function rows(name) return (read(name .. "/log.tsv"):gsub("\t[^\t\n]*\t[^\t\n]*\n", "\n")) end
+    assert.equal(rows("whole"), rows("killed"))
+  end)
+
+  it("says which Lua it needs", function()
+    if not os.execute("command -v lua5.1 >/dev/null 2>&1") then return pending("no lua5.1 here") end
+    for _, script in ipairs { "main.lua", "scripts/bench.lua" } do
+      os.execute(("cd '%s' && lua5.1 '%s/%s' -depth 40 >stdout 2>stderr; echo $? >status"):format(directory, root,
+        script))
+      assert.equal(1, tonumber(read("status")))
+      assert.is_truthy(read("stderr"):find("needs Lua 5.4, and this is Lua 5.1. Run it as: lua5.4 ", 1, true))
+    end
+  end)
+
+  it("is a table of contents", function()
+    local _, n_lines = temporary.read(root .. "/main.lua"):gsub("\n", "\n")
+    assert.is_true(n_lines < 70)
+  end)
+end)
+
+describe("bench.lua", function()
+  local function bench(line)
+    local pipe = io.popen(("'%s' scripts/bench.lua %s 2>&1"):format(interpreter, line))
+    local output = pipe:read("a")
+    local _, _, status = pipe:close()
+    return output, status
+  end
+
+  it("prints one line of JSON last", function()
+    local output, status = bench("-device cpu -depth 10 -growthRate 4 -size 8 -batchSize 4 -optMemory 0 -steps 3 -json")
+    assert.equal(0, status)
+    local result = assert(json.decode(output:match("([^\n]*)\n$")))
+    for _, field in ipairs { "median_s", "min_s", "first_s", "peak_mb", "params" } do
+      assert.is_true(result[field] > 0, field)
+    end
+    assert.equal(json.null, result.planned_mb)
+    assert.is_true(result.min_s <= result.median_s)
+    assert.equal(0, result.allocations)
+    for name, value in pairs { depth = 10, growthRate = 4, batchSize = 4, optMemory = 0, steps = 3, warmup = 2,
+      device = "cpu", size = 8, channels = 3, nClasses = 10, infer = false } do
+      assert.equal(value, result[name], name)
+    end
+  end)
+
+  it("times the forward pass too, and takes any blocks", function()
+    local output, status = bench("-blocks 1,2 -growthRate 4 -size 8 -channels 1 -batchSize 2 -infer -steps 1 -json")
+    assert.equal(0, status)
+    local result = json.decode(output)
+    assert.is_true(result.infer)
+    assert.same({ 1, 2 }, { table.unpack(result.blocks) })
+    assert.is_nil(result.depth)
+  end)
+
+  it("refuses what it does not understand", function()
+    for line, reason in pairs { ["-depth 41"] = "40 and 46", ["-steps 0"] = "at least 1", ["-blocks 2,x"] = "'x'",
+      ["-device cuda"] = "not available", ["-optMemory 3"] = "not available" } do
+      local output, status = bench(line)
+      assert.equal(2, status, line)
+      assert.is_truthy(output:find(reason, 1, true), output)
+    end
+  end)
+end)
