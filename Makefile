@@ -66,6 +66,14 @@ $(B)/obj/%.o: %.c $(B)/config.mk Makefile
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
+# Tiles are compiled per instruction set and chosen when the module loads; fused multiply-add there
+# is wanted, and their users compare results within a tolerance, never bit by bit across sets.
+$(B)/obj/src/cpu/cpu_tiles_%.o: EXTRA_CFLAGS += -ffp-contract=fast $(TILE_CFLAGS_$*)
+ifneq ($(filter x86_64 amd64,$(shell uname -m)),)
+TILE_CFLAGS_avx512 := -mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma
+TILE_CFLAGS_avx2 := -mavx2 -mfma
+endif
+
 -include $(OBJECTS:.o=.d)
 
 JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)

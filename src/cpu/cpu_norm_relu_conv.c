@@ -1,0 +1,27 @@
+/* The dense layer's operation: which way each call goes. */
+#include "cpu_norm_relu_conv.h"
+
+#include "cpu_backend.h"
+#include "cpu_norm_relu_conv_reference.h"
+
+dn_status cpu_norm_relu_conv_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x,
+                                     const dn_tensor *norm, const dn_tensor *weight) {
+  if (y->dtype == DN_FLOAT && !dn_reference())
+    return (weight->size[2] == 1 ? cpu_norm_relu_conv1x1_forward : cpu_norm_relu_conv3x3_forward)(
+        y, stats, x, norm, weight);
+  cpu_norm_relu_conv_forward_reference(y, x, norm, weight);
+  return stats ? cpu_channel_stats(stats, y) : DN_OK;
+}
+
+dn_status cpu_norm_relu_conv_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
+                                      const dn_tensor *dy, const dn_tensor *y,
+                                      const dn_tensor *deferred, const dn_tensor *x,
+                                      const dn_tensor *norm, const dn_tensor *weight,
+                                      bool accumulate, double scale) {
+  if (dx->dtype == DN_FLOAT && !dn_reference())
+    return (weight->size[2] == 1 ? cpu_norm_relu_conv1x1_backward : cpu_norm_relu_conv3x3_backward)(
+        dx, dnorm, dweight, dy, y, deferred, x, norm, weight, accumulate, scale);
+  cpu_norm_relu_conv_backward_reference(dx, dnorm, dweight, dy, y, deferred, x, norm, weight,
+                                        accumulate, scale);
+  return DN_OK;
+}
