@@ -68,10 +68,11 @@ $(B)/obj/%.o: %.c $(B)/config.mk Makefile
 
 # Tiles are compiled per instruction set and chosen when the module loads; fused multiply-add there
 # is wanted, and their users compare results within a tolerance, never bit by bit across sets.
-$(B)/obj/src/cpu/cpu_tiles_%.o: EXTRA_CFLAGS += -ffp-contract=fast $(TILE_CFLAGS_$*)
+TILES := $(B)/obj/src/cpu/cpu_tiles
+$(TILES)_avx512.o $(TILES)_avx2.o $(TILES)_portable.o: EXTRA_CFLAGS += -ffp-contract=fast
 ifneq ($(filter x86_64 amd64,$(shell uname -m)),)
-TILE_CFLAGS_avx512 := -mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma
-TILE_CFLAGS_avx2 := -mavx2 -mfma
+$(TILES)_avx512.o: EXTRA_CFLAGS += -mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma
+$(TILES)_avx2.o: EXTRA_CFLAGS += -mavx2 -mfma
 endif
 
 -include $(OBJECTS:.o=.d)
