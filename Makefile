@@ -32,7 +32,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Wstrict-prot
   -Wmissing-prototypes -Wcast-qual -Wwrite-strings -Wvla -Wformat=2
 # fvisibility: the module exports luaopen_densenet_core and nothing else.
 ALL_CFLAGS = -std=c11 -D_POSIX_C_SOURCE=200809L -O3 -g -fPIC -fvisibility=hidden -pthread \
-  $(ARCH_CFLAGS) $(or $(OPENMP),-Wno-unknown-pragmas) $(WARNINGS) $(EXTRA_CFLAGS) $(CFLAGS) \
+  $(ARCH_CFLAGS) $(TILE_CFLAGS) $(or $(OPENMP),-Wno-unknown-pragmas) $(WARNINGS) $(EXTRA_CFLAGS) $(CFLAGS) \
   $(LUA_CFLAGS) $(BLAS_CFLAGS)
 
 all: $(MODULE)
@@ -69,10 +69,10 @@ $(B)/obj/%.o: %.c $(B)/config.mk Makefile
 # Tiles are compiled per instruction set and chosen when the module loads; fused multiply-add there
 # is wanted, and their users compare results within a tolerance, never bit by bit across sets.
 TILES := $(B)/obj/src/cpu/cpu_tiles
-$(TILES)_avx512.o $(TILES)_avx2.o $(TILES)_portable.o: EXTRA_CFLAGS += -ffp-contract=fast
+$(TILES)_avx512.o $(TILES)_avx2.o $(TILES)_portable.o: TILE_CFLAGS = -ffp-contract=fast
 ifneq ($(filter x86_64 amd64,$(shell uname -m)),)
-$(TILES)_avx512.o: EXTRA_CFLAGS += -mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma
-$(TILES)_avx2.o: EXTRA_CFLAGS += -mavx2 -mfma
+$(TILES)_avx512.o: TILE_CFLAGS += -mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma
+$(TILES)_avx2.o: TILE_CFLAGS += -mavx2 -mfma
 endif
 
 -include $(OBJECTS:.o=.d)
