@@ -155,6 +155,34 @@ typedef struct dn_sgd {
 **   concat_forward          y = the xs one after the other along dim
 **   concat_backward         dxs[i] = its slice of dy
 **
+** dense layers: batch norm, ReLU and a convolution (or a pooling) in one, from statistics that are
+** taken once per channel. Tables are 2-d, a row a vector over channels; rows may lie apart, so that
+** a layer's table can be the first columns of its block's.
+**   stats     2,C  mean, biased variance
+**   norm      4,C  mean, inv_std, scale, shift: x^ = (x - mean) inv_std, z = relu(scale x + shift)
+**   dnorm     2,C  dbeta, dgamma; overwritten
+**   deferred  3,C  offset, slope, mean: what is missing from a gradient dx of raw values x, which
+**                  is right as dx + offset + slope (x - mean). It is the part of the gradient that
+**                  goes through the batch's statistics, the same for a whole channel
+**   channel_stats            stats of x N,C,H,W
+**   norm_table               norm from stats, gamma C and beta C, as batchnorm_forward has it;
+**                            running_mean, running_var C [or NULL together] move by momentum, the
+**                            variance made unbiased by n_values = N*H*W, 2 or more
+**   norm_relu_conv_forward   y N,K,H,W = z * weight, K,C,1,1 or K,C,3,3 (padding 1); stats 2,K [or
+**                            NULL] of y; x and y may be slices of one buffer
+**   norm_relu_conv_backward  y, deferred [or NULL together]: missing terms of dy, added on reading;
+**                            dweight += scale *; with dz, the gradient of scale x + shift: dnorm =
+**                            its sums, dx = (accumulate ? dx : 0) + norm's scale * dz. What goes
+**                            through norm's own statistics is left to deferred_update
+**   norm_relu_pool_forward   y N,C,P,Q = mean of z over windows side by side, P = H / window_h, Q =
+**                            W / window_w; lines and columns that fill no window are left out
+**   norm_relu_pool_backward  dx, dnorm as norm_relu_conv_backward; elements left out have no
+**                            gradient
+**   deferred_update          offset, slope = (accumulate ? theirs : 0) + the terms that dnorm
+**                            leaves, norm being of a batch of n_values a channel; mean = norm's
+**   deferred_apply           dx += offset + slope (x - mean)
+** Chain rule of Ioffe & Szegedy 2015, split in two.
+**
 ** losses (float and double; loss has one element; target N long, labels 1..C; a label outside is
 ** DN_EARG)
 **   log_softmax_*           along the last dimension of N,C (or a vector C)

@@ -79,6 +79,8 @@ static dn_status check_whole_shape(const dn_arg *arg, binding *bound) {
                            text_of(arg, came), text_of(bound->arg, expected), bound->arg->name);
 }
 
+static bool is_digit(char letter) { return letter >= '0' && letter <= '9'; }
+
 static dn_status check_shape(const dn_arg *arg, binding bound[N_BINDINGS]) {
   if (!arg->shape) return DN_OK;
   if (strcmp(arg->shape, "*") == 0) return check_whole_shape(arg, &bound[WHOLE_SHAPE]);
@@ -89,6 +91,11 @@ static dn_status check_shape(const dn_arg *arg, binding bound[N_BINDINGS]) {
                              text_of(arg, came), n_dim, n_dim == 1 ? "" : "s",
                              with_commas(arg->shape, letters));
   for (int d = 0; d < n_dim; d++) {
+    if (is_digit(arg->shape[d])) {
+      if (arg->tensor->size[d] == arg->shape[d] - '0') continue;
+      return dn_error_argument(arg->number, "%s is %s; expected %s", arg->name, text_of(arg, came),
+                               with_commas(arg->shape, letters));
+    }
     binding *first = &bound[arg->shape[d] - 'A'];
     if (!first->arg) *first = (binding){arg, d};
     const int64_t size = first->arg->tensor->size[first->dim];
@@ -107,6 +114,11 @@ static bool has_contiguous_planes(const dn_tensor *tensor) {
          (tensor->size[h] <= 1 || tensor->stride[h] == tensor->size[w]);
 }
 
+static bool has_contiguous_rows(const dn_tensor *tensor) {
+  const int last = tensor->n_dim - 1;
+  return tensor->size[last] <= 1 || tensor->stride[last] == 1;
+}
+
 static dn_status check_layout(const dn_arg *arg) {
   char came[DN_SHAPE_TEXT];
   if ((arg->traits & DN_FILLED) && dn_tensor_count(arg->tensor) == 0)
@@ -123,6 +135,12 @@ static dn_status check_layout(const dn_arg *arg) {
                              "%" PRId64 "x%" PRId64 " plane to be contiguous",
                              arg->name, text_of(arg, came),
                              arg->tensor->size[arg->tensor->n_dim - 2],
+                             arg->tensor->size[arg->tensor->n_dim - 1]);
+  if ((arg->traits & DN_ROWS) && !has_contiguous_rows(arg->tensor))
+    return dn_error_argument(arg->number,
+                             "%s is a view of %s with gaps within its rows; expected each row of "
+                             "%" PRId64 " to be contiguous",
+                             arg->name, text_of(arg, came),
                              arg->tensor->size[arg->tensor->n_dim - 1]);
   return DN_OK;
 }

@@ -5,7 +5,8 @@
 ** rows below must look like. Letters stand for sizes; the first row that uses a letter gives it its
 ** value and every later one must agree, so
 **     {2, "x", x, "NC", 0}, {3, "weight", weight, "KC", 0}, {1, "y", y, "NK", DN_OUT}
-** is the whole shape rule of a matrix product, and a wrong y is y's fault, not x's.
+** is the whole shape rule of a matrix product, and a wrong y is y's fault, not x's. A digit stands
+** for itself: "4C" is a table of four rows.
 */
 #ifndef DN_OPS_CHECK_H
 #define DN_OPS_CHECK_H
@@ -22,7 +23,8 @@ enum {
   DN_FILLED = 1 << 5,     /* has at least one element */
   DN_IS_LONG = 1 << 6,    /* has this dtype instead of the one that the others share */
   DN_IS_BYTE = 1 << 7,
-  DN_ANY_DTYPE = 1 << 8 /* may differ from the others */
+  DN_ANY_DTYPE = 1 << 8, /* may differ from the others */
+  DN_ROWS = 1 << 9       /* each row of the last dimension is contiguous */
 };
 
 /* Which dtype the rows without a dtype of their own may share. */
@@ -36,9 +38,8 @@ typedef struct dn_arg {
   int number; /* from 1, as the operation declares it */
   const char *name;
   const dn_tensor *tensor;
-  const char
-      *shape; /* a capital letter a dimension; "*": any, but the same in every such row; NULL:
-                        not checked here */
+  /* a letter or digit a dimension; "*": any, but the same in every such row; NULL: any */
+  const char *shape;
   unsigned traits;
 } dn_arg;
 

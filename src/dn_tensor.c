@@ -206,27 +206,38 @@ static void byte_range(const dn_tensor *tensor, int64_t *first, int64_t *end) {
   *end = (last + 1) * element;
 }
 
-/*
-** Two views of one row-major buffer: is there a dimension along which they take disjoint ranges?
-** The buffer's strides are the common ones; an offset is read as a position in that buffer.
-*/
-static bool are_separate_slices(const dn_tensor *a, const dn_tensor *b) {
+/* The same strides wherever there is more than one element. */
+static bool are_alike(const dn_tensor *a, const dn_tensor *b) {
   if (a->n_dim != b->n_dim || a->dtype != b->dtype) return false;
-  for (int d = 0; d < a->n_dim; d++) {
-    if (a->stride[d] != b->stride[d] || a->stride[d] <= 0) return false;
-    if (d > 0 && a->stride[d] > a->stride[d - 1]) return false;
-  }
-  int64_t rest_a = a->offset, rest_b = b->offset;
-  for (int d = 0; d < a->n_dim; d++) {
-    const int64_t start_a = rest_a / a->stride[d], start_b = rest_b / b->stride[d];
-    rest_a %= a->stride[d];
-    rest_b %= b->stride[d];
-    /* A slice that runs past its parent's row would make positions ambiguous. */
-    if (d > 0 && (start_a + a->size[d] > a->stride[d - 1] / a->stride[d] ||
-                  start_b + b->size[d] > b->stride[d - 1] / b->stride[d]))
+  for (int d = 0; d < a->n_dim; d++)
+    if ((a->size[d] > 1 || b->size[d] > 1) && (a->stride[d] != b->stride[d] || a->stride[d] <= 0))
       return false;
-    if (start_a + a->size[d] <= start_b || start_b + b->size[d] <= start_a) return true;
-  }
+  return true;
+}
+
+/* Elements that the dimensions from d on span. */
+static int64_t extent(const dn_tensor *tensor, int d) {
+  int64_t last = 0;
+  for (; d < tensor->n_dim; d++)
+    if (tensor->size[d] > 1) last += (tensor->size[d] - 1) * tensor->stride[d];
+  return last + 1;
+}
+
+/*
+** May an element of a lie `distance` behind one of b, counting dimensions from d on, for views that
+** are alike? Along d the two are k steps apart. As long as the inner dimensions span less than a
+** step, only two values of k leave them anything to make up; it is a step and a rest, whatever the
+** place at which the buffer begins in its storage.
+*/
+static bool may_meet(const dn_tensor *a, const dn_tensor *b, int d, int64_t distance) {
+  while (d < a->n_dim && a->size[d] == 1 && b->size[d] == 1) d++;
+  if (d == a->n_dim) return distance == 0;
+  const int64_t step = a->stride[d];
+  if (extent(a, d + 1) > step || extent(b, d + 1) > step) return true;
+  const int64_t below = distance / step - (distance % step < 0);
+  for (int64_t k = below; k <= below + 1; k++)
+    if (k < b->size[d] && -k < a->size[d] && may_meet(a, b, d + 1, distance - k * step))
+      return true;
   return false;
 }
 
@@ -236,7 +247,7 @@ bool dn_tensor_overlaps(const dn_tensor *a, const dn_tensor *b) {
   byte_range(a, &first_a, &end_a);
   byte_range(b, &first_b, &end_b);
   if (end_a <= first_b || end_b <= first_a) return false;
-  return !are_separate_slices(a, b);
+  return !are_alike(a, b) || may_meet(a, b, 0, a->offset - b->offset);
 }
 
 bool dn_tensor_is_same_view(const dn_tensor *a, const dn_tensor *b) {

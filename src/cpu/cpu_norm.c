@@ -61,7 +61,6 @@ static void move(dn_tensor *running, int64_t c, double momentum, double value) {
 dn_status cpu_norm_table(dn_tensor *norm, dn_tensor *running_mean, dn_tensor *running_var,
                          const dn_tensor *stats, const dn_tensor *gamma, const dn_tensor *beta,
                          int64_t n_values, double momentum, double epsilon) {
-  const double unbiased = n_values > 1 ? (double)n_values / (double)(n_values - 1) : 1;
   for (int64_t c = 0; c < norm->size[1]; c++) {
     const double mean = cpu_table_load(stats, STATS_MEAN, c);
     const double var = cpu_table_load(stats, STATS_VAR, c);
@@ -74,7 +73,7 @@ dn_status cpu_norm_table(dn_tensor *norm, dn_tensor *running_mean, dn_tensor *ru
                     cpu_load(dn_tensor_data(beta), beta->dtype, c) - mean * scale);
     if (!running_mean) continue;
     move(running_mean, c, momentum, mean);
-    move(running_var, c, momentum, var * unbiased);
+    move(running_var, c, momentum, var * ((double)n_values / (double)(n_values - 1)));
   }
   return DN_OK;
 }

@@ -1,0 +1,138 @@
+/*
+** Front door of the dense layer's operations, float and double. Tables are rows over channels; a
+** digit in a shape is the number of rows.
+*/
+#include "dn_ops_check.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+enum {
+  TABLE = DN_ROWS,
+  VECTOR = DN_CONTIGUOUS,
+  IMAGES = DN_PLANES,
+  SOURCE = DN_PLANES | DN_FILLED,
+  WEIGHT = DN_CONTIGUOUS | DN_FILLED
+};
+
+static dn_status check_count(int number, const char *name, int64_t value, int64_t least) {
+  if (value >= least) return DN_OK;
+  return dn_error_argument(number, "%s is %" PRId64 "; expected %" PRId64 " or more", name, value,
+                           least);
+}
+
+dn_status dn_channel_stats(dn_tensor *stats, const dn_tensor *x) {
+  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {2, "x", x, "NCHW", SOURCE},
+                  {1, "stats", stats, "2C", DN_OUT | TABLE}));
+  return dn_backend_of(stats)->channel_stats(stats, x);
+}
+
+dn_status dn_norm_table(dn_tensor *norm, dn_tensor *running_mean, dn_tensor *running_var,
+                        const dn_tensor *stats, const dn_tensor *gamma, const dn_tensor *beta,
+                        int64_t n_values, double momentum, double epsilon) {
+  const dn_arg running_mean_row = {2, "running_mean", running_mean, "C",
+                                   DN_OUT | VECTOR | DN_OPTIONAL},
+               running_var_row = {3, "running_var", running_var, "C",
+                                  DN_OUT | VECTOR | DN_OPTIONAL};
+  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {4, "stats", stats, "2C", TABLE},
+                  {5, "gamma", gamma, "C", VECTOR}, {6, "beta", beta, "C", VECTOR},
+                  {1, "norm", norm, "4C", DN_OUT | TABLE}, running_mean_row, running_var_row));
+  DN_TRY(dn_check_together(&running_mean_row, &running_var_row));
+  /* One value has no unbiased variance to move the running one towards. */
+  DN_TRY(check_count(7, "number of values a channel", n_values, running_mean ? 2 : 1));
+  DN_TRY(dn_check_finite(8, "momentum", momentum, 0));
+  DN_TRY(dn_check_finite(9, "epsilon", epsilon, 0));
+  return dn_backend_of(norm)->norm_table(norm, running_mean, running_var, stats, gamma, beta,
+                                         n_values, momentum, epsilon);
+}
+
+/* K,C,1,1 or K,C,3,3. */
+static dn_status check_kernel(int number, const dn_tensor *weight) {
+  const int64_t side = weight->size[2];
+  if (side == weight->size[3] && (side == 1 || side == 3)) return DN_OK;
+  char came[DN_SHAPE_TEXT];
+  return dn_error_argument(number, "weight is %s; expected kernels of 1x1 or 3x3",
+                           dn_tensor_shape_text(weight, came));
+}
+
+dn_status dn_norm_relu_conv_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x,
+                                    const dn_tensor *norm, const dn_tensor *weight) {
+  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {3, "x", x, "NCHW", SOURCE}, {4, "norm", norm, "4C", TABLE},
+                  {5, "weight", weight, "KCRS", WEIGHT}, {1, "y", y, "NKHW", DN_OUT | IMAGES},
+                  {2, "stats", stats, "2K", DN_OUT | TABLE | DN_OPTIONAL}));
+  DN_TRY(check_kernel(5, weight));
+  return dn_backend_of(y)->norm_relu_conv_forward(y, stats, x, norm, weight);
+}
+
+dn_status dn_norm_relu_conv_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
+                                     const dn_tensor *dy, const dn_tensor *y,
+                                     const dn_tensor *deferred, const dn_tensor *x,
+                                     const dn_tensor *norm, const dn_tensor *weight,
+                                     bool accumulate, double scale) {
+  const dn_arg y_row = {5, "y", y, "NKHW", IMAGES | DN_OPTIONAL},
+               deferred_row = {6, "deferred", deferred, "3K", TABLE | DN_OPTIONAL};
+  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {7, "x", x, "NCHW", SOURCE}, {8, "norm", norm, "4C", TABLE},
+                  {9, "weight", weight, "KCRS", WEIGHT}, {4, "dy", dy, "NKHW", IMAGES}, y_row,
+                  deferred_row, {1, "dx", dx, "NCHW", DN_OUT | IMAGES},
+                  {2, "dnorm", dnorm, "2C", DN_OUT | TABLE},
+                  {3, "dweight", dweight, "KCRS", DN_OUT | VECTOR}));
+  DN_TRY(check_kernel(9, weight));
+  DN_TRY(dn_check_together(&y_row, &deferred_row));
+  DN_TRY(dn_check_finite(11, "scale", scale, -INFINITY));
+  return dn_backend_of(dx)->norm_relu_conv_backward(dx, dnorm, dweight, dy, y, deferred, x, norm,
+                                                    weight, accumulate, scale);
+}
+
+/* The windows, numbered from `number` on, fit into the input's planes and give the pooled ones. */
+static dn_status check_windows(const dn_arg *pooled, const dn_arg *input, int64_t window_h,
+                               int64_t window_w, int number) {
+  char came[DN_SHAPE_TEXT], from[DN_SHAPE_TEXT];
+  const int64_t window[2] = {window_h, window_w}, *plane = input->tensor->size + 2;
+  for (int d = 0; d < 2; d++)
+    if (window[d] < 1 || window[d] > plane[d])
+      return dn_error_argument(number + d,
+                               "window %s is %" PRId64 "; expected 1 to %" PRId64 ", as %s is %s",
+                               d ? "width" : "height", window[d], plane[d], input->name,
+                               dn_tensor_shape_text(input->tensor, from));
+  const int64_t height = plane[0] / window_h, width = plane[1] / window_w;
+  if (pooled->tensor->size[2] == height && pooled->tensor->size[3] == width) return DN_OK;
+  return dn_error_argument(
+      pooled->number, "%s is %s; expected planes of %" PRId64 "x%" PRId64 ", which %s %s gives",
+      pooled->name, dn_tensor_shape_text(pooled->tensor, came), height, width, input->name,
+      dn_tensor_shape_text(input->tensor, from));
+}
+
+dn_status dn_norm_relu_pool_forward(dn_tensor *y, const dn_tensor *x, const dn_tensor *norm,
+                                    int64_t window_h, int64_t window_w) {
+  const dn_arg input = {2, "x", x, "NCHW", SOURCE}, pooled = {1, "y", y, "NCPQ", DN_OUT | IMAGES};
+  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, input, {3, "norm", norm, "4C", TABLE}, pooled));
+  DN_TRY(check_windows(&pooled, &input, window_h, window_w, 4));
+  return dn_backend_of(y)->norm_relu_pool_forward(y, x, norm, window_h, window_w);
+}
+
+dn_status dn_norm_relu_pool_backward(dn_tensor *dx, dn_tensor *dnorm, const dn_tensor *dy,
+                                     const dn_tensor *x, const dn_tensor *norm, int64_t window_h,
+                                     int64_t window_w, bool accumulate) {
+  const dn_arg input = {4, "x", x, "NCHW", SOURCE}, pooled = {3, "dy", dy, "NCPQ", IMAGES};
+  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, input, {5, "norm", norm, "4C", TABLE}, pooled,
+                  {1, "dx", dx, "NCHW", DN_OUT | IMAGES},
+                  {2, "dnorm", dnorm, "2C", DN_OUT | TABLE}));
+  DN_TRY(check_windows(&pooled, &input, window_h, window_w, 6));
+  return dn_backend_of(dx)->norm_relu_pool_backward(dx, dnorm, dy, x, norm, window_h, window_w,
+                                                    accumulate);
+}
+
+dn_status dn_deferred_update(dn_tensor *deferred, const dn_tensor *dnorm, const dn_tensor *norm,
+                             int64_t n_values, bool accumulate) {
+  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {3, "norm", norm, "4C", TABLE},
+                  {2, "dnorm", dnorm, "2C", TABLE},
+                  {1, "deferred", deferred, "3C", DN_OUT | TABLE}));
+  DN_TRY(check_count(4, "number of values a channel", n_values, 1));
+  return dn_backend_of(deferred)->deferred_update(deferred, dnorm, norm, n_values, accumulate);
+}
+
+dn_status dn_deferred_apply(dn_tensor *dx, const dn_tensor *x, const dn_tensor *deferred) {
+  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {2, "x", x, "NCHW", SOURCE},
+                  {3, "deferred", deferred, "3C", TABLE}, {1, "dx", dx, "NCHW", DN_OUT | IMAGES}));
+  return dn_backend_of(dx)->deferred_apply(dx, x, deferred);
+}
