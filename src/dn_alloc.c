@@ -22,7 +22,8 @@ void dn_alloc_refuse(int64_t nth) { atomic_store(&refuse_countdown, nth > 0 ? nt
 static bool reserve(dn_device *device, int64_t n_bytes) {
   pthread_mutex_lock(&device->memory_lock);
   dn_memory *memory = &device->memory;
-  const bool fits = device->limit_bytes == 0 || n_bytes <= device->limit_bytes - memory->live_bytes;
+  const int64_t limit = device->limit_bytes > 0 ? device->limit_bytes : INT64_MAX;
+  const bool fits = n_bytes <= limit - memory->live_bytes;
   if (fits) memory->live_bytes += n_bytes;
   pthread_mutex_unlock(&device->memory_lock);
   return fits;

@@ -20,6 +20,6 @@ typedef struct dn_backend {
 #undef DN_OP
 } dn_backend;
 
-extern const dn_backend dn_cpu_backend;
+extern const dn_backend dn_cpu_backend, dn_plan_backend;
 
 #endif

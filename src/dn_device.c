@@ -6,14 +6,23 @@
 
 #include "dn_backend.h"
 
-static dn_device cpu = {
-    .name = "cpu", .backend = &dn_cpu_backend, .memory_lock = PTHREAD_MUTEX_INITIALIZER};
+static dn_device cpu = {.name = "cpu",
+                        .backend = &dn_cpu_backend,
+                        .has_values = true,
+                        .memory_lock = PTHREAD_MUTEX_INITIALIZER};
+
+static dn_device plan = {
+    .name = "plan", .backend = &dn_plan_backend, .memory_lock = PTHREAD_MUTEX_INITIALIZER};
 
 dn_device *dn_device_cpu(void) { return &cpu; }
 
 dn_status dn_device_find(const char *name, dn_device **device) {
   if (strcmp(name, "cpu") == 0) {
     *device = &cpu;
+    return DN_OK;
+  }
+  if (strcmp(name, "plan") == 0) {
+    *device = &plan;
     return DN_OK;
   }
   if (strcmp(name, "cuda") == 0 || strncmp(name, "cuda:", 5) == 0)

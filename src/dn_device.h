@@ -1,6 +1,8 @@
 /*
 ** A device is a place for tensors: a name, a backend that computes there, and its memory figures.
-** "cpu" always exists. Devices live as long as the process.
+** Devices live as long as the process. "cpu" always exists, and so does "plan", where a program runs
+** to find out what memory it needs: its tensors have a geometry and are counted, but hold no
+** values, and its operations check their arguments and compute nothing.
 */
 #ifndef DN_DEVICE_H
 #define DN_DEVICE_H
@@ -15,6 +17,7 @@ struct dn_backend;
 struct dn_device {
   char name[16]; /* "cpu", later "cuda:0" */
   const struct dn_backend *backend;
+  bool has_values;             /* false for "plan" */
   pthread_mutex_t memory_lock; /* guards the two below */
   dn_memory memory;
   int64_t limit_bytes; /* 0: as much as the system gives */
@@ -24,7 +27,7 @@ struct dn_device {
 dn_device *dn_device_cpu(void);
 
 /*
-** The device called `name`: "cpu". Returns DN_EDEVICE for a device that is not there, with the
+** The device called `name`: "cpu", "plan". Returns DN_EDEVICE for a device that is not there, with the
 ** reason, and DN_EARG for a word that names no kind of device.
 */
 dn_status dn_device_find(const char *name, dn_device **device);

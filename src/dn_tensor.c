@@ -131,6 +131,30 @@ dn_status dn_tensor_view(const dn_tensor *tensor, int n_dim, const int64_t *size
   return DN_OK;
 }
 
+dn_status dn_tensor_at(const dn_tensor *bytes, int64_t n_before, dn_dtype dtype, int n_dim,
+                       const int64_t *size, dn_tensor *out) {
+  if (bytes->dtype != DN_BYTE || !dn_tensor_is_contiguous(bytes))
+    return dn_error_argument(1, "the tensor is not a contiguous one of bytes");
+  const int64_t room = dn_tensor_count(bytes);
+  int64_t n_bytes;
+  DN_TRY(dn_shape_count(n_dim, size, dtype, NULL, &n_bytes));
+  if (n_before < 0 || n_before > room || n_bytes > room - n_before)
+    return dn_error_argument(2, "%" PRId64 " bytes from byte %" PRId64 " on, in %" PRId64, n_bytes,
+                             n_before, room);
+  if ((bytes->offset + n_before) % 64 != 0)
+    return dn_error_argument(2, "byte %" PRId64 " of the storage is not at a multiple of 64",
+                             bytes->offset + n_before);
+  dn_tensor made;
+  DN_TRY(dn_tensor_share(bytes, &made));
+  made.dtype = dtype;
+  made.n_dim = n_dim;
+  made.offset = (bytes->offset + n_before) / (int64_t)dn_dtype_size(dtype);
+  if (n_dim > 0) memcpy(made.size, size, (size_t)n_dim * sizeof *size);
+  dn_shape_strides(n_dim, size, made.stride);
+  *out = made;
+  return DN_OK;
+}
+
 dn_status dn_tensor_transpose(const dn_tensor *tensor, int dim_a, int dim_b, dn_tensor *out) {
   DN_TRY(check_dim(tensor, dim_a));
   DN_TRY(check_dim(tensor, dim_b));

@@ -51,6 +51,13 @@ dn_status dn_tensor_view(const dn_tensor *tensor, int n_dim, const int64_t *size
 
 dn_status dn_tensor_transpose(const dn_tensor *tensor, int dim_a, int dim_b, dn_tensor *out);
 
+/*
+** A row-major tensor inside another's bytes: `bytes` is a contiguous byte tensor, and the new one
+** begins `n_before` bytes behind its first, which puts it at a multiple of 64 in the storage.
+*/
+dn_status dn_tensor_at(const dn_tensor *bytes, int64_t n_before, dn_dtype dtype, int n_dim,
+                       const int64_t *size, dn_tensor *out);
+
 /* Sizes of 1 repeat without copying; missing leading dimensions are added, as broadcasting does. */
 dn_status dn_tensor_expand(const dn_tensor *tensor, int n_dim, const int64_t *size, dn_tensor *out);
 

@@ -27,6 +27,7 @@ if is_built then
     core.reference(false)
     core.alloc_refuse(0)
     core.alloc_limit("cpu", 0)
+    core.tiles(core.tiles()[1])
     core.threads(n_threads)
     return nil, true
   end)

@@ -7,6 +7,7 @@
 #include <limits.h>
 
 #include "../cpu/cpu_scratch.h"
+#include "../cpu/cpu_tiles.h"
 
 int bind_raise(lua_State *L, dn_status status) {
   const int argument = status == DN_EARG ? dn_error_argument_index() : 0;
@@ -125,6 +126,35 @@ static int scratch_release(lua_State *L) {
   return 0;
 }
 
+/*
+** scratch_planned([reset]) -> the most bytes of scratch that an operation of the calling thread on
+** "plan" would have taken; `reset` starts the figure anew after reading it
+*/
+static int scratch_planned(lua_State *L) {
+  const bool resets = bind_check_boolean(L, 1);
+  lua_pushinteger(L, cpu_scratch_planned());
+  if (resets) cpu_scratch_planned_reset();
+  return 1;
+}
+
+/* tiles([name]) -> names of the tables of tiles, best first, and of the one in use; a test hook */
+static int tiles(lua_State *L) {
+  const cpu_tiles *tables[3];
+  const int n_tables = cpu_tiles_all(tables);
+  if (!lua_isnoneornil(L, 1)) {
+    const char *names[4] = {NULL};
+    for (int i = 0; i < n_tables; i++) names[i] = tables[i]->name;
+    cpu_tiles_select(tables[luaL_checkoption(L, 1, NULL, names)]);
+  }
+  lua_createtable(L, n_tables, 0);
+  for (int i = 0; i < n_tables; i++) {
+    lua_pushstring(L, tables[i]->name);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_pushstring(L, cpu_tiles_best()->name);
+  return 2;
+}
+
 /* philox(seed, stream, position) -> four 32-bit words */
 static int philox(lua_State *L) {
   const dn_philox_words words = dn_philox(bind_check_rng(L, 1), 0);
@@ -152,6 +182,8 @@ int luaopen_densenet_core(lua_State *L) {
       {"threads", threads},
       {"reference", reference},
       {"scratch_release", scratch_release},
+      {"scratch_planned", scratch_planned},
+      {"tiles", tiles},
       {"philox", philox},
       {"operations", operations},
       {NULL, NULL},

@@ -284,6 +284,26 @@ static int tensor_new(lua_State *L) {
   return 1;
 }
 
+/*
+** tensor_at(bytes, offset, dtype, {sizes}) -> a row-major view into the byte tensor's storage,
+** `offset` bytes (from 0) behind its first byte
+*/
+static int tensor_at(lua_State *L) {
+  const dn_tensor *bytes = bind_check_tensor(L, 1);
+  const int64_t n_before = luaL_checkinteger(L, 2);
+  const dn_dtype type = bind_check_dtype(L, 3);
+  luaL_checktype(L, 4, LUA_TTABLE);
+  int64_t sizes[DN_MAX_DIM];
+  const int n_dim = bind_check_sizes(L, 4, sizes);
+  return finish_view(L, dn_tensor_at(bytes, n_before, type, n_dim, sizes, bind_push_tensor(L)));
+}
+
+/* storage_key(tensor) -> an integer that tensors share if and only if they share their storage */
+static int storage_key(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)(intptr_t)bind_check_tensor(L, 1)->storage);
+  return 1;
+}
+
 /* is_tensor(value) -> boolean; a freed tensor is one */
 static int is_tensor(lua_State *L) {
   lua_pushboolean(L, bind_test_tensor(L, 1) != NULL);
@@ -321,6 +341,8 @@ void bind_register_tensor(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"tensor_new", tensor_new},
       {"tensor_from", bind_tensor_from},
+      {"tensor_at", tensor_at},
+      {"storage_key", storage_key},
       {"is_tensor", is_tensor},
       {"tensor_describe", to_string},
       {NULL, NULL},

@@ -20,6 +20,17 @@ static void push_element(lua_State *L, dn_dtype dtype, const void *crossing, int
     lua_pushnumber(L, ((const double *)crossing)[i]);
 }
 
+/* A tensor that has values to read or write. */
+static const dn_tensor *check_values(lua_State *L, int arg) {
+  const dn_tensor *tensor = bind_check_tensor(L, arg);
+  const dn_device *device = tensor->storage->device;
+  if (!device->has_values)
+    luaL_argerror(
+        L, arg,
+        lua_pushfstring(L, "the tensor is on '%s', where tensors have no values", device->name));
+  return tensor;
+}
+
 /* ---- One element ---- */
 
 typedef union cell {
@@ -66,7 +77,7 @@ static dn_tensor check_element(lua_State *L, const dn_tensor *tensor, int arg) {
 }
 
 int bind_tensor_item(lua_State *L) {
-  const dn_tensor *tensor = bind_check_tensor(L, 1);
+  const dn_tensor *tensor = check_values(L, 1);
   if (dn_tensor_count(tensor) != 1) {
     char text[DN_SHAPE_TEXT];
     return luaL_argerror(
@@ -79,12 +90,12 @@ int bind_tensor_item(lua_State *L) {
 }
 
 int bind_tensor_at(lua_State *L) {
-  const dn_tensor element = check_element(L, bind_check_tensor(L, 1), 2);
+  const dn_tensor element = check_element(L, check_values(L, 1), 2);
   return push_scalar(L, &element);
 }
 
 int bind_tensor_put(lua_State *L) {
-  const dn_tensor *tensor = bind_check_tensor(L, 1);
+  const dn_tensor *tensor = check_values(L, 1);
   cell variable;
   dn_storage storage;
   dn_dtype dtype = DN_DOUBLE;
@@ -119,7 +130,7 @@ static void push_nested(lua_State *L, const dn_tensor *tensor, int d, const void
 }
 
 int bind_tensor_to_table(lua_State *L) {
-  const dn_tensor *tensor = bind_check_tensor(L, 1);
+  const dn_tensor *tensor = check_values(L, 1);
   if (tensor->n_dim == 0) return push_scalar(L, tensor);
   dn_tensor *dense = bind_push_new_tensor(L, dn_device_cpu(), crossing_dtype(tensor->dtype),
                                           tensor->n_dim, tensor->size);
@@ -218,6 +229,10 @@ static void read_nested(lua_State *L, reading *at, int d) {
 
 int bind_tensor_from(lua_State *L) {
   dn_device *device = bind_check_device(L, 1);
+  if (!device->has_values)
+    return luaL_argerror(
+        L, 1,
+        lua_pushfstring(L, "tensors on '%s' have no values; make an empty one", device->name));
   const dn_dtype dtype = bind_check_dtype(L, 2);
   if (!lua_istable(L, 3) && lua_type(L, 3) != LUA_TNUMBER)
     return luaL_typeerror(L, 3, "table or number");

@@ -9,6 +9,7 @@
 #include "cpu_conv2d_reference.h"
 #include "cpu_element.h"
 #include "cpu_parallel.h"
+#include "cpu_scratch.h"
 
 static bool is_reference(const dn_tensor *weight) {
   return weight->dtype != DN_FLOAT || dn_reference() || dn_tensor_count(weight) == 0;
@@ -17,17 +18,23 @@ static bool is_reference(const dn_tensor *weight) {
 dn_status cpu_conv2d_forward(dn_tensor *y, const dn_tensor *x, const dn_tensor *weight,
                              const dn_tensor *bias, dn_conv2d options) {
   if (dn_tensor_count(y) == 0) return DN_OK;
-  if (!is_reference(weight)) return cpu_conv2d_patches_forward(y, x, weight, bias, options);
-  cpu_conv2d_forward_reference(y, x, weight, bias, options);
-  return DN_OK;
+  if (is_reference(weight)) {
+    DN_TRY(cpu_scratch_none());
+    cpu_conv2d_forward_reference(y, x, weight, bias, options);
+    return DN_OK;
+  }
+  return cpu_conv2d_patches_forward(y, x, weight, bias, options);
 }
 
 dn_status cpu_conv2d_backward_data(dn_tensor *dx, const dn_tensor *dy, const dn_tensor *weight,
                                    dn_conv2d options) {
   if (dn_tensor_count(dx) == 0) return DN_OK;
-  if (!is_reference(weight)) return cpu_conv2d_patches_backward_data(dx, dy, weight, options);
-  cpu_conv2d_backward_data_reference(dx, dy, weight, options);
-  return DN_OK;
+  if (is_reference(weight)) {
+    DN_TRY(cpu_scratch_none());
+    cpu_conv2d_backward_data_reference(dx, dy, weight, options);
+    return DN_OK;
+  }
+  return cpu_conv2d_patches_backward_data(dx, dy, weight, options);
 }
 
 static void backward_bias(dn_tensor *dbias, const dn_tensor *dy, double scale) {
@@ -47,9 +54,13 @@ static void backward_bias(dn_tensor *dbias, const dn_tensor *dy, double scale) {
 
 dn_status cpu_conv2d_backward_weight(dn_tensor *dweight, dn_tensor *dbias, const dn_tensor *dy,
                                      const dn_tensor *x, dn_conv2d options, double scale) {
+  if (is_reference(dweight)) {
+    DN_TRY(cpu_scratch_none());
+    cpu_conv2d_backward_weight_reference(dweight, dy, x, options, scale);
+  } else {
+    DN_TRY(cpu_conv2d_patches_backward_weight(dweight, dy, x, options, scale));
+  }
+  /* Last: a call that ran out of memory is repeated, and must not have added anything yet. */
   if (dbias) backward_bias(dbias, dy, scale);
-  if (!is_reference(dweight))
-    return cpu_conv2d_patches_backward_weight(dweight, dy, x, options, scale);
-  cpu_conv2d_backward_weight_reference(dweight, dy, x, options, scale);
   return DN_OK;
 }

@@ -124,6 +124,7 @@ dn_status cpu_conv2d_patches_forward(dn_tensor *y, const dn_tensor *x, const dn_
 dn_status cpu_conv2d_patches_backward_data(dn_tensor *dx, const dn_tensor *dy,
                                            const dn_tensor *weight, dn_conv2d options) {
   if (!planes_are_apart(dy)) {
+    DN_TRY(cpu_scratch_none());
     cpu_conv2d_backward_data_reference(dx, dy, weight, options);
     return DN_OK;
   }
@@ -166,6 +167,7 @@ dn_status cpu_conv2d_patches_backward_data(dn_tensor *dx, const dn_tensor *dy,
 dn_status cpu_conv2d_patches_backward_weight(dn_tensor *dweight, const dn_tensor *dy,
                                              const dn_tensor *x, dn_conv2d options, double scale) {
   if (!planes_are_apart(dy)) {
+    DN_TRY(cpu_scratch_none());
     cpu_conv2d_backward_weight_reference(dweight, dy, x, options, scale);
     return DN_OK;
   }

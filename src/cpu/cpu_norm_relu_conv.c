@@ -3,12 +3,14 @@
 
 #include "cpu_backend.h"
 #include "cpu_norm_relu_conv_reference.h"
+#include "cpu_scratch.h"
 
 dn_status cpu_norm_relu_conv_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x,
                                      const dn_tensor *norm, const dn_tensor *weight) {
   if (y->dtype == DN_FLOAT && !dn_reference())
     return (weight->size[2] == 1 ? cpu_norm_relu_conv1x1_forward : cpu_norm_relu_conv3x3_forward)(
         y, stats, x, norm, weight);
+  DN_TRY(cpu_scratch_none());
   cpu_norm_relu_conv_forward_reference(y, x, norm, weight);
   return stats ? cpu_channel_stats(stats, y) : DN_OK;
 }
@@ -21,6 +23,7 @@ dn_status cpu_norm_relu_conv_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor
   if (dx->dtype == DN_FLOAT && !dn_reference())
     return (weight->size[2] == 1 ? cpu_norm_relu_conv1x1_backward : cpu_norm_relu_conv3x3_backward)(
         dx, dnorm, dweight, dy, y, deferred, x, norm, weight, accumulate, scale);
+  DN_TRY(cpu_scratch_none());
   cpu_norm_relu_conv_backward_reference(dx, dnorm, dweight, dy, y, deferred, x, norm, weight,
                                         accumulate, scale);
   return DN_OK;

@@ -37,12 +37,15 @@ typedef struct cpu_gradient {
 
 cpu_gradient cpu_gradient_of(const dn_tensor *dy, const dn_tensor *y, const dn_tensor *deferred);
 
-/* Rows of the gradient of image n, channels 0..C, pixels first..first+n_pixels, zeros to a block. */
+/*
+** Rows of the gradient of image n: all channels, n_pixels from pixel `first` on, then zeros to the
+** next multiple of CPU_BLOCK.
+*/
 void cpu_gradient_rows(const cpu_tiles *tiles, cpu_gradient gradient, int64_t n, int64_t first,
                        int64_t n_pixels, float *rows, int64_t stride);
 
 /*
-** Mean and squared distances of K channels, gathered piece by piece by each thread and joined in the
+** Mean and squared distances of a channel, gathered piece by piece by each thread and joined in the
 ** order of threads (Chan, Golub & LeVeque 1983), so a fixed number of threads gives fixed bits.
 */
 typedef struct cpu_moment {
@@ -51,10 +54,10 @@ typedef struct cpu_moment {
 
 void cpu_moment_join(cpu_moment *into, double count, double mean, double m2);
 
-/* stats 2,K: the mean and the biased variance of channel k over moments[thread * n_channels + k]. */
+/* stats 2,K: mean and biased variance of channel k over moments[thread * n_channels + k]. */
 void cpu_moments_write(dn_tensor *stats, const cpu_moment *moments, int n_threads);
 
-/* dnorm 2,C: dbeta and dgamma from each thread's sums (cpu_tiles.unmask), 2 * CPU_SUM_LANES a channel. */
+/* dnorm 2,C: dbeta and dgamma from the sums of each thread, laid out as cpu_tiles.unmask has them. */
 void cpu_sums_write(dn_tensor *dnorm, const float *sums, int64_t thread_stride, int n_threads);
 
 dn_status cpu_norm_relu_conv1x1_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x,

@@ -411,6 +411,7 @@ static void write_row(const cpu_row *row, void *context) {
 
 dn_status cpu_reduce(dn_tensor *y, const dn_tensor *x, dn_reduce_kind kind, double parameter) {
   if (dn_reference()) {
+    DN_TRY(cpu_scratch_none());
     reduce_plainly(y, x, kind, parameter);
     return DN_OK;
   }

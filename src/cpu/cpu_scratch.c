@@ -1,6 +1,7 @@
 #include "cpu_scratch.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "../dn_alloc.h"
@@ -24,7 +25,23 @@ static void release(void *owner) {
 
 static void make_key(void) { pthread_key_create(&at_thread_end, release); }
 
+/* What the thread is told about requests instead of getting memory for them. */
+typedef struct measuring {
+  bool on, has_asked;
+  int64_t planned_bytes;
+} measuring;
+
+static _Thread_local measuring plan;
+
+/* Any failure ends the operation; this one never leaves cpu_scratch_measured. */
+static dn_status note(int64_t n_bytes) {
+  plan.has_asked = true;
+  if (n_bytes > plan.planned_bytes) plan.planned_bytes = n_bytes;
+  return DN_ENOMEM;
+}
+
 dn_status cpu_scratch(int64_t n_bytes, void **block) {
+  if (plan.on) return note(n_bytes);
   if (n_bytes > mine.n_bytes || !mine.block) {
     pthread_once(&once, make_key);
     cpu_scratch_release();
@@ -35,6 +52,22 @@ dn_status cpu_scratch(int64_t n_bytes, void **block) {
   *block = mine.block;
   return DN_OK;
 }
+
+dn_status cpu_scratch_none(void) { return plan.on ? note(0) : DN_OK; }
+
+void cpu_scratch_measure(void) {
+  plan.on = true;
+  plan.has_asked = false;
+}
+
+dn_status cpu_scratch_measured(dn_status status) {
+  plan.on = false;
+  return plan.has_asked ? DN_OK : status;
+}
+
+int64_t cpu_scratch_planned(void) { return plan.planned_bytes; }
+
+void cpu_scratch_planned_reset(void) { plan.planned_bytes = 0; }
 
 void cpu_scratch_release(void) {
   if (mine.block) release(&mine);

@@ -2,6 +2,9 @@
 ** Scratch memory of the calling thread: one block that grows to the largest request and stays, so a
 ** training step allocates none after its first. The content is undefined at every call, and the
 ** pointer is good until the thread's next call. Given back when the thread ends, or on request.
+**
+** An operation that may need scratch asks for it before it reads or writes any tensor, and says so
+** where it needs none. Then the plan device can run it without data, up to that point.
 */
 #ifndef CPU_SCRATCH_H
 #define CPU_SCRATCH_H
@@ -13,7 +16,21 @@
 /* At least n_bytes, aligned to 64. Returns DN_ENOMEM. */
 dn_status cpu_scratch(int64_t n_bytes, void **block);
 
+/* Asked for by the way through an operation that needs none. */
+dn_status cpu_scratch_none(void);
+
 /* Gives the calling thread's block back. */
 void cpu_scratch_release(void);
+
+/*
+** Between the two the calling thread's next request is noted and refused, which ends the operation
+** that made it; cpu_scratch_measured takes that operation's status and says whether it got there.
+*/
+void cpu_scratch_measure(void);
+dn_status cpu_scratch_measured(dn_status status);
+
+/* The largest request noted on the calling thread since the last reset, in bytes. */
+int64_t cpu_scratch_planned(void);
+void cpu_scratch_planned_reset(void);
 
 #endif

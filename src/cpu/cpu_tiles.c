@@ -1,5 +1,6 @@
 #include "cpu_tiles.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 extern const cpu_tiles cpu_tiles_portable;
@@ -19,11 +20,18 @@ int cpu_tiles_all(const cpu_tiles *tables[3]) {
   return n_tables;
 }
 
+static const cpu_tiles *_Atomic chosen; /* NULL until first asked for */
+
 const cpu_tiles *cpu_tiles_best(void) {
+  const cpu_tiles *table = atomic_load_explicit(&chosen, memory_order_relaxed);
+  if (table) return table;
   const cpu_tiles *tables[3];
   cpu_tiles_all(tables);
+  cpu_tiles_select(tables[0]);
   return tables[0];
 }
+
+void cpu_tiles_select(const cpu_tiles *table) { atomic_store(&chosen, table); }
 
 static int64_t padded_rows(const cpu_tiles *tiles, int64_t n_rows) {
   const int64_t full = n_rows / tiles->panel_rows * tiles->panel_rows, rest = n_rows - full;

@@ -19,7 +19,7 @@ enum {
   CPU_TILE_SLACK = 64 /* values that a tile may read past the end of its last row */
 };
 
-/* One batch norm's vectors, channel by channel: x^ = (x - mean) * inv_std, z = relu(scale x + shift). */
+/* One batch norm, channel by channel: x^ = (x - mean) * inv_std, z = relu(scale x + shift). */
 typedef struct cpu_norm {
   const float *mean, *inv_std, *scale, *shift;
 } cpu_norm;
@@ -85,11 +85,14 @@ typedef struct cpu_tiles {
   void (*moments)(const float *x, int64_t n, double *mean, double *m2);
 } cpu_tiles;
 
-/* The table for this processor. */
+/* The table for this processor, or the one that was selected. */
 const cpu_tiles *cpu_tiles_best(void);
 
 /* The tables that were built and that this processor can run, best first; returns how many. */
 int cpu_tiles_all(const cpu_tiles *tables[3]);
+
+/* Test hook, for the process: one of cpu_tiles_all's, to be used from now on. */
+void cpu_tiles_select(const cpu_tiles *table);
 
 /* Floats that cpu_pack_panels writes. */
 int64_t cpu_panels_count(const cpu_tiles *tiles, int64_t n_rows, int64_t depth);

@@ -1,4 +1,4 @@
-/* AVX2 tiles: compiled with that instruction set's flags (Makefile), run only where it is there. */
+/* AVX2 tiles: compiled with that set's flags (Makefile), run only where it is there. */
 #if defined(__x86_64__) && defined(__AVX2__)
 #define CPU_TILES_AVX2
 #define CPU_TILES_NAME "avx2"

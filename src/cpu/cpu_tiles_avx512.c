@@ -1,4 +1,4 @@
-/* AVX-512 tiles: compiled with that instruction set's flags (Makefile), run only where it is there. */
+/* AVX-512 tiles: compiled with that set's flags (Makefile), run only where it is there. */
 #if defined(__x86_64__) && defined(__AVX512F__)
 #define CPU_TILES_AVX512
 #define CPU_TILES_NAME "avx512"

@@ -1,7 +1,7 @@
 /*
 ** The loops of cpu_tiles.h for one instruction set: the file that includes this one is compiled
-** with that set's flags and names the table (CPU_TILES_TABLE). All arithmetic is on the compiler's vector
-** types, so the same lines become AVX-512, AVX2 or whatever the processor has.
+** with that set's flags and names the table (CPU_TILES_TABLE). All arithmetic is on the compiler's
+** vector types, so the same lines become AVX-512, AVX2 or whatever the processor has.
 */
 #include <string.h>
 

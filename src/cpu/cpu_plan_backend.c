@@ -1,0 +1,58 @@
+/*
+** The device "plan": the CPU without its memory. A program runs on it to find out what it will
+** need: tensors have geometry and are counted byte by byte, operations are checked by the front
+** door and compute nothing. What they would take as scratch on the calling thread is noted
+** (cpu_scratch.h).
+*/
+#include "../dn_backend.h"
+#include "cpu_backend.h"
+#include "cpu_scratch.h"
+
+/* An address for storages to have; nobody reads or writes there. */
+static _Alignas(64) char nowhere[64];
+
+static void *memory_new(dn_device *device, int64_t n_bytes) {
+  (void)device;
+  (void)n_bytes;
+  return nowhere;
+}
+
+static void memory_free(dn_device *device, void *block) {
+  (void)device;
+  (void)block;
+}
+
+/* Only these ask for scratch, and they do before they touch a tensor, whichever way they go. */
+static bool asks_for_scratch(dn_op op) {
+  switch (op) {
+    case DN_OP_reduce:
+    case DN_OP_arg_reduce:
+    case DN_OP_topk:
+    case DN_OP_conv2d_forward:
+    case DN_OP_conv2d_backward_data:
+    case DN_OP_conv2d_backward_weight:
+    case DN_OP_norm_relu_conv_forward:
+    case DN_OP_norm_relu_conv_backward:
+      return true;
+    default:
+      return false;
+  }
+}
+
+#define DN_OP(name, parameters, arguments)             \
+  static dn_status plan_##name parameters {            \
+    if (!asks_for_scratch(DN_OP_##name)) return DN_OK; \
+    cpu_scratch_measure();                             \
+    return cpu_scratch_measured(cpu_##name arguments); \
+  }
+#include "../dn_ops.def"
+#undef DN_OP
+
+const dn_backend dn_plan_backend = {
+    .name = "plan",
+    .memory_new = memory_new,
+    .memory_free = memory_free,
+#define DN_OP(name, parameters, arguments) .name = plan_##name,
+#include "../dn_ops.def"
+#undef DN_OP
+};
