@@ -1,11 +1,13 @@
---- DenseNet and DenseNet-BC of plain modules.
+--- DenseNet and DenseNet-BC.
 --
 -- A dense layer joins its input with k new channels made from it, so that every layer of a block
--- reads the outputs of all before it; between blocks a transition halves the planes. The stages are
--- named as in torchvision, so its weights load by name:
+-- reads the outputs of all before it; between blocks a transition halves the planes. There are two
+-- ways to build it, with the same parameters and results: of plain modules, each with its own output,
+-- or of fused stages, whose memory grows linearly with depth (nn.DenseBlock). The parameters are named
+-- as in torchvision either way, so its weights load by name:
 --
 --    features   conv0 (norm0 relu0 pool0), denseblock1, transition1, denseblock2, ..., norm5
---    relu5, pool5, classifier
+--    (relu5, pool5,) classifier
 --
 -- Source: Huang et al. 2017 (arXiv:1608.06993).
 -- @module densenet.models.densenet
@@ -17,6 +19,9 @@ local complete = require "densenet.models.options"
 local densenet = {}
 
 local BOTTLENECK = 4 -- channels between the 1x1 and the 3x3 convolution, in growth rates
+
+-- What the blocks of an optMemory keep for backward; those not named are built of plain modules.
+local FUSED_MEMORY = { [3] = "shared", [4] = "linear", [5] = "minimal" }
 
 -- Rectification in place of a batch norm's output, which nothing else reads: the norm's gradient
 -- needs its input only.
@@ -48,7 +53,9 @@ local function denseLayer(nChannels, config)
   return nn.Concat(2):add(nn.Identity(), "identity"):add(new, "")
 end
 
-local function denseBlock(nChannels, nLayers, config)
+local plain = {}
+
+function plain.denseBlock(nChannels, nLayers, config)
   local block = nn.Sequential()
   for i = 1, nLayers do
     block:add(denseLayer(nChannels + (i - 1) * config.growthRate, config), "denselayer" .. i)
@@ -56,9 +63,34 @@ local function denseBlock(nChannels, nLayers, config)
   return block
 end
 
-local function transition(nIn, nOut, config)
+function plain.transition(_, nIn, nOut, config)
   local stage = normAndRelu(nn.Sequential(), nIn, "norm", "relu")
   return convolution(stage, nIn, nOut, 1, "conv", config):add(nn.SpatialAveragePooling(2, 2, 2, 2), "pool")
+end
+
+-- norm5 belongs to the features, the rest to the network.
+function plain.last(_, nChannels, features)
+  features:add(nn.SpatialBatchNormalization(nChannels), "norm5")
+  return nn.Sequential():add(features, "features"):add(nn.ReLU(true), "relu5")
+    :add(nn.GlobalAveragePooling(), "pool5")
+end
+
+local fused = {}
+
+function fused.denseBlock(nChannels, nLayers, config)
+  return nn.DenseBlock(nChannels, config.growthRate, nLayers, {
+    bottleneck = config.bottleneck, dropRate = config.dropRate, memory = FUSED_MEMORY[config.optMemory],
+  })
+end
+
+function fused.transition(block, nIn, nOut, config)
+  return nn.Transition(nIn, nOut, { dropRate = config.dropRate, memory = FUSED_MEMORY[config.optMemory] })
+    :follow(block)
+end
+
+function fused.last(block, nChannels, features)
+  features:add(nn.NormReLUPool(nChannels):follow(block), "norm5")
+  return nn.Sequential():add(features, "features")
 end
 
 local function addStem(features, config)
@@ -98,30 +130,28 @@ end
 --    stem           "cifar": 3x3; "imagenet": 7x7 with stride 2, batch norm, 3x3 max pooling with stride 2
 --    inputChannels  3
 --    nClasses       10 (cifar), 1000 (imagenet)
---    optMemory      0, plain modules
+--    optMemory      what training keeps in memory: 0 standard, 1 liveness, 2 shared-gradients (plain modules);
+--                   3 shared, 4 linear (the default), 5 minimal (fused stages)
 --    precision      "single" or "double"
 --
 -- @return the model, in training mode; model.config holds the complete options
 -- @raise a sentence that names the option, what is expected and what came
 function densenet.new(options)
   local config = complete(options)
-  local features, nChannels = nn.Sequential(), config.initChannels
+  local stages = FUSED_MEMORY[config.optMemory] and fused or plain
+  local features, nChannels, block = nn.Sequential(), config.initChannels, nil
   addStem(features, config)
   for i, nLayers in ipairs(config.blocks) do
-    features:add(denseBlock(nChannels, nLayers, config), "denseblock" .. i)
+    block = stages.denseBlock(nChannels, nLayers, config)
+    features:add(block, "denseblock" .. i)
     nChannels = nChannels + nLayers * config.growthRate
     if i < #config.blocks then
       local nKept = math.max(1, math.floor(nChannels * config.reduction))
-      features:add(transition(nChannels, nKept, config), "transition" .. i)
+      features:add(stages.transition(block, nChannels, nKept, config), "transition" .. i)
       nChannels = nKept
     end
   end
-  features:add(nn.SpatialBatchNormalization(nChannels), "norm5")
-  local model = nn.Sequential()
-    :add(features, "features")
-    :add(nn.ReLU(true), "relu5")
-    :add(nn.GlobalAveragePooling(), "pool5")
-    :add(nn.Linear(nChannels, config.nClasses), "classifier")
+  local model = stages.last(block, nChannels, features):add(nn.Linear(nChannels, config.nClasses), "classifier")
   initialize(model)
   model.config = config
   return model:type(config.precision == "double" and "double" or "float")

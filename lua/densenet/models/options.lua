@@ -4,6 +4,7 @@
 -- @module densenet.models.options
 
 local STEMS = { cifar = true, imagenet = true }
+local LAST_MEMORY_MODE = 5
 local PRECISIONS = { single = true, double = true }
 
 -- Layers in each block of the networks for ImageNet, by their published depth.
@@ -157,8 +158,8 @@ return function(options)
   end
   local growthRate = integer(options, "growthRate", stem == "cifar" and 12 or (WIDE[depth] and 48 or 32), 1)
   local optMemory = integer(options, "optMemory", 0, 0)
-  if optMemory ~= 0 then
-    refuse("optMemory %d is not available in this version; use 0", optMemory)
+  if optMemory > LAST_MEMORY_MODE then
+    refuse("optMemory must be an integer from 0 to %d, got %d", LAST_MEMORY_MODE, optMemory)
   end
   return {
     blocks = blocks,

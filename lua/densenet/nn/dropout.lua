@@ -23,26 +23,50 @@ function Dropout:__init(p)
   self.p = p
 end
 
+--- Does it set anything to zero, as things stand?
+function Dropout:isActive()
+  return self.train and self.p > 0
+end
+
+local function forward(self, output, input)
+  local nPositions = (input:nElement() + ELEMENTS_PER_POSITION - 1) // ELEMENTS_PER_POSITION
+  self.seed, self.stream, self.position = random.reserve(nPositions)
+  core.dropout_forward(output, input, self.p, self.seed, self.stream, self.position)
+end
+
 function Dropout:updateOutput(input)
-  if not self.train or self.p == 0 then
+  if not self:isActive() then
     self.output = input
     return input
   end
   self.output = buffer.like(self.scratch, "output", input)
-  local nPositions = (input:nElement() + ELEMENTS_PER_POSITION - 1) // ELEMENTS_PER_POSITION
-  self.seed, self.stream, self.position = random.reserve(nPositions)
-  core.dropout_forward(self.output, input, self.p, self.seed, self.stream, self.position)
+  forward(self, self.output, input)
   return self.output
 end
 
 function Dropout:updateGradInput(_, gradOutput)
-  if not self.train or self.p == 0 then
+  if not self:isActive() then
     self.gradInput = gradOutput
     return gradOutput
   end
   self.gradInput = buffer.like(self.scratch, "gradInput", gradOutput)
   core.dropout_backward(self.gradInput, gradOutput, self.p, self.seed, self.stream, self.position)
   return self.gradInput
+end
+
+-- In place on tensors of somebody else's, for the fused stages; only while it is active.
+
+function Dropout:forwardInPlace(x)
+  forward(self, x, x)
+end
+
+--- The same elements as at the last forward.
+function Dropout:againInPlace(x)
+  core.dropout_forward(x, x, self.p, self.seed, self.stream, self.position)
+end
+
+function Dropout:backwardInPlace(dx)
+  core.dropout_backward(dx, dx, self.p, self.seed, self.stream, self.position)
 end
 
 function Dropout:__tostring__()

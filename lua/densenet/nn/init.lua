@@ -39,6 +39,10 @@ return {
   Linear = require "densenet.nn.linear",
   LogSoftMax = require "densenet.nn.log_softmax",
 
+  DenseBlock = require "densenet.nn.dense_block",
+  Transition = require "densenet.nn.transition",
+  NormReLUPool = require "densenet.nn.norm_relu_pool",
+
   Criterion = require "densenet.nn.criterion",
   ClassNLLCriterion = require "densenet.nn.class_nll_criterion",
   CrossEntropyCriterion = require "densenet.nn.cross_entropy_criterion",

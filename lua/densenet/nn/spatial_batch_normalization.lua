@@ -98,6 +98,54 @@ function SpatialBatchNormalization:backward(input, gradOutput, scale)
   return self.gradInput
 end
 
+-- What follows serves the fused stages (nn.DenseBlock and others), which apply the norm inside
+-- operations of their own. Tables are as src/dn_ops.h has them.
+
+--- The norm as an affine map per channel: 4,C, rows mean, 1/√(var + eps), scale and shift. Training
+-- takes the batch's statistics and moves the running ones; evaluation takes the running ones. It stays
+-- in scratch.normTable for backward.
+-- @tparam ?tensor stats 2,C mean and biased variance of the batch; read in training
+-- @tparam integer nValues that the statistics are over: N·H·W
+function SpatialBatchNormalization:normTable(stats, nValues)
+  local result = buffer.shaped(self.scratch, "normTable", self.weight, 4, self.nChannels)
+  if self.train then
+    core.norm_table(result, self.running_mean, self.running_var, stats, self.weight, self.bias, nValues,
+      self.momentum, self.eps)
+  else
+    local running = buffer.shaped(self.scratch, "runningStats", self.weight, 2, self.nChannels)
+    core.copy(running:select(1, 1), self.running_mean)
+    core.copy(running:select(1, 2), self.running_var)
+    core.norm_table(result, nil, nil, running, self.weight, self.bias, nValues, self.momentum, self.eps)
+  end
+  return result
+end
+
+--- Where an operation's backward writes its sums for this norm: 2,C, dbeta and dgamma.
+function SpatialBatchNormalization:sums()
+  return buffer.shaped(self.scratch, "sums", self.weight, 2, self.nChannels)
+end
+
+--- Adds the sums, times scale, to the gradients; without a scale nothing.
+function SpatialBatchNormalization:accumulateSums(scale)
+  if scale then
+    core.add_scaled(self.gradBias, self.gradBias, self.scratch.sums:select(1, 1), scale)
+    core.add_scaled(self.gradWeight, self.gradWeight, self.scratch.sums:select(1, 2), scale)
+  end
+end
+
+--- Writes (or adds) the terms that the gradient of the norm's input still lacks, made from the sums:
+-- those by way of the batch's mean and variance. Running statistics make none.
+-- @tparam tensor deferred 3,C [out]
+-- @tparam integer nValues as in normTable
+-- @tparam boolean isAdded to what is there
+function SpatialBatchNormalization:defer(deferred, nValues, isAdded)
+  if self.train then
+    core.deferred_update(deferred, self.scratch.sums, self.scratch.normTable, nValues, isAdded)
+  elseif not isAdded then
+    core.fill(deferred, 0)
+  end
+end
+
 function SpatialBatchNormalization:__tostring__()
   return ("nn.SpatialBatchNormalization(%d)"):format(self.nChannels)
 end

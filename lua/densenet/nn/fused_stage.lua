@@ -1,0 +1,46 @@
+--- The parent of the modules that a DenseNet in linear memory is made of: nn.DenseBlock,
+-- nn.Transition and nn.NormReLUPool. They are containers: their children hold parameters, running
+-- statistics and settings, and the stage computes with them itself, several modules' work in one
+-- pass over the data. Images are taken as ImageModule takes them. A subclass states
+--
+--    forwardBatch(x) → y
+--    backwardBatch(x, dy, scale, field, isWhole) → dx
+--
+-- backwardBatch writes dx into scratch[field] and adds scale times the gradients of the parameters;
+-- without a scale it leaves those alone. One computation gives both, so each half of Torch's contract
+-- costs as much as `backward`, the whole. `isWhole` says that it is `backward` that is running.
+-- A stage reads its input and its output again in backward: nothing may overwrite them in between.
+-- @classmod densenet.nn.FusedStage
+
+local class = require "densenet.nn.class"
+local Container = require "densenet.nn.container"
+local ImageModule = require "densenet.nn.image_module"
+
+local FusedStage = class("nn.FusedStage", Container)
+
+FusedStage.batch = ImageModule.batch
+FusedStage.gradBatch = ImageModule.gradBatch
+FusedStage.unbatch = ImageModule.unbatch
+FusedStage.updateOutput = ImageModule.updateOutput
+
+local function backward(self, input, gradOutput, scale, field, isWhole)
+  local x = self:batch(input, "inputCopy")
+  return self.unbatch(input, self:backwardBatch(x, self:gradBatch(input, gradOutput), scale, field, isWhole))
+end
+
+function FusedStage:backward(input, gradOutput, scale)
+  self.gradInput = backward(self, input, gradOutput, scale or 1, "gradInput", true)
+  return self.gradInput
+end
+
+function FusedStage:updateGradInput(input, gradOutput)
+  self.gradInput = backward(self, input, gradOutput, nil, "gradInput", false)
+  return self.gradInput
+end
+
+-- gradInput is left alone here, because the module before may have changed it in place since.
+function FusedStage:accGradParameters(input, gradOutput, scale)
+  backward(self, input, gradOutput, scale or 1, "unusedGradInput", false)
+end
+
+return FusedStage

@@ -1,0 +1,120 @@
+--- y = dropout(conv(relu(norm(x)))): the step that dense layers are made of, in one pass over x.
+--
+-- A step is a table of the modules that hold its parameters: `norm`, nn.SpatialBatchNormalization;
+-- `conv`, nn.SpatialConvolution without bias, 1x1, or 3x3 with padding 1; `drop`, nn.Dropout, or nil.
+-- Once its statistics are known a norm is two numbers a channel, so z = relu(norm(x)) is a prologue of
+-- the product: made where it is used, in forward and again in backward, and never stored. The
+-- functions with Kept in their names store it all the same.
+--
+-- x and z are N,C,H,W, y is N,K,H,W; x and y may be slices of channels, even of one tensor. `deferred`
+-- 3,K are the terms that a gradient of y lacks (src/dn_ops.h).
+-- @module densenet.nn.norm_relu_conv
+
+local core = require "densenet.core"
+local buffer = require "densenet.nn.buffer"
+
+local normReluConv = {}
+
+local function isDropping(step)
+  return step.drop and step.drop:isActive()
+end
+
+--- Values of one channel: N·H·W.
+function normReluConv.valuesPerChannel(x)
+  return x:size(1) * x:size(3) * x:size(4)
+end
+
+--- Writes y and its statistics; in training, moves the norm's running statistics.
+-- @tparam table step
+-- @tparam tensor y [out]
+-- @tparam ?tensor stats 2,K [out] mean and biased variance of y; nil where nobody needs them
+-- @tparam tensor x
+-- @tparam ?tensor xStats 2,C of x; the norm reads them in training
+function normReluConv.forward(step, y, stats, x, xStats)
+  local norm = step.norm:normTable(xStats, normReluConv.valuesPerChannel(x))
+  if not isDropping(step) then
+    core.norm_relu_conv_forward(y, stats, x, norm, step.conv.weight)
+    return
+  end
+  core.norm_relu_conv_forward(y, nil, x, norm, step.conv.weight)
+  step.drop:forwardInPlace(y)
+  if stats then
+    core.channel_stats(stats, y)
+  end
+end
+
+--- y of the last forward once more: no statistics are taken, none move.
+function normReluConv.forwardAgain(step, y, x)
+  core.norm_relu_conv_forward(y, nil, x, step.norm.scratch.normTable, step.conv.weight)
+  if isDropping(step) then
+    step.drop:againInPlace(y)
+  end
+end
+
+--- As `forward`, by way of z.
+-- @tparam tensor z [out]
+function normReluConv.forwardKept(step, y, stats, x, xStats, z)
+  local conv = step.conv
+  core.norm_relu_pool_forward(z, x, step.norm:normTable(xStats, normReluConv.valuesPerChannel(x)), 1, 1)
+  core.conv2d_forward(y, z, conv.weight, nil, conv.dH, conv.dW, conv.padH, conv.padW, conv.groups)
+  if isDropping(step) then
+    step.drop:forwardInPlace(y)
+  end
+  if stats then
+    core.channel_stats(stats, y)
+  end
+end
+
+--- Where the gradient of a convolution's weight is added, and times what: without a scale, nowhere
+-- that counts.
+function normReluConv.weightGradient(conv, scale)
+  if scale then
+    return conv.gradWeight, scale
+  end
+  return buffer.like(conv.scratch, "unusedGradWeight", conv.weight), 0
+end
+
+-- dy with the terms it lacks, then the gradient of what was dropped from.
+local function completeGradient(step, dy, y, deferred)
+  if deferred then
+    core.deferred_apply(dy, y, deferred)
+  end
+  if isDropping(step) then
+    step.drop:backwardInPlace(dy)
+  end
+end
+
+--- Gradients of x and of the parameters. What the norm's own statistics add to dx is left to
+-- `step.norm:defer`.
+-- @tparam table step
+-- @tparam tensor dx [out]
+-- @tparam tensor dy gradient of y but for the terms in `deferred`; it may be changed
+-- @tparam ?tensor y
+-- @tparam ?tensor deferred 3,K; like y, nil where dy lacks nothing
+-- @tparam tensor x
+-- @tparam boolean isAdded dx adds to what is there
+-- @tparam ?number scale of the parameters' gradients; nil leaves them alone
+function normReluConv.backward(step, dx, dy, y, deferred, x, isAdded, scale)
+  if isDropping(step) then
+    completeGradient(step, dy, y, deferred)
+    y, deferred = nil, nil
+  end
+  local norm, dweight, weightScale = step.norm, normReluConv.weightGradient(step.conv, scale)
+  core.norm_relu_conv_backward(dx, norm:sums(), dweight, dy, y, deferred, x, norm.scratch.normTable,
+    step.conv.weight, isAdded, weightScale)
+  norm:accumulateSums(scale)
+end
+
+--- As `backward`, from the z of forwardKept; dx is overwritten.
+-- @tparam tensor dz [out] scratch
+function normReluConv.backwardKept(step, dx, dz, dy, y, deferred, x, z, scale)
+  completeGradient(step, dy, y, deferred)
+  local norm, conv = step.norm, step.conv
+  local dweight, weightScale = normReluConv.weightGradient(conv, scale)
+  core.conv2d_backward_weight(dweight, nil, dy, z, conv.dH, conv.dW, conv.padH, conv.padW, conv.groups, weightScale)
+  core.conv2d_backward_data(dz, dy, conv.weight, conv.dH, conv.dW, conv.padH, conv.padW, conv.groups)
+  core.norm_relu_pool_backward(dx, norm:sums(), dz, x, norm.scratch.normTable, 1, 1, false)
+  norm:accumulateSums(scale)
+end
+
+return normReluConv

@@ -1,0 +1,104 @@
+--- Batch norm, ReLU and the mean of each plane, in one pass: N,C,H,W to N,C, for any H and W. It ends
+-- a DenseNet, before the classifier.
+--
+-- The norm's parameters are named as if they were the module's own: weight, bias, running_mean, ...
+-- Behind a DenseBlock, `follow` spares both of them passes over the block's tensor.
+-- @classmod densenet.nn.NormReLUPool
+
+local core = require "densenet.core"
+local buffer = require "densenet.nn.buffer"
+local class = require "densenet.nn.class"
+local FusedStage = require "densenet.nn.fused_stage"
+local SpatialBatchNormalization = require "densenet.nn.spatial_batch_normalization"
+local normReluConv = require "densenet.nn.norm_relu_conv"
+
+local NormReLUPool, parent = class("nn.NormReLUPool", FusedStage)
+
+NormReLUPool.normName = "" -- of the norm, among the children
+
+--- @tparam integer nChannels C
+-- @tparam[opt] table options epsilon (1e-5, added to variances), momentum (0.1, weight of the newest
+-- batch in the running statistics)
+function NormReLUPool:__init(nChannels, options)
+  parent.__init(self)
+  options = options or {}
+  self:add(SpatialBatchNormalization(nChannels, options.epsilon, options.momentum), self.normName)
+end
+
+--- Says that this module's input is always the output of `block` as it left it, and that its gradInput
+-- is all of the block's gradOutput. It then takes the channels' statistics from the block, and in
+-- `backward` leaves its own statistics' share of the gradient for the block to add: gradInput lacks it.
+-- @param block nn.DenseBlock
+-- @return the module
+function NormReLUPool:follow(block)
+  self.block = block
+  return self
+end
+
+--- The norm: the first child.
+function NormReLUPool:norm()
+  return self.modules[1]
+end
+
+--- The 2,C statistics of the input that the norm reads in training; nil in evaluation.
+function NormReLUPool:inputStats(x)
+  if not self:norm().train then
+    return nil
+  end
+  local stats = self.block and self.block:statsOf(x)
+  if not stats then
+    stats = buffer.shaped(self.scratch, "stats", x, 2, x:size(2))
+    core.channel_stats(stats, x)
+  end
+  return stats
+end
+
+--- Gives dx the terms of the norm's statistics, or hands both to the block.
+function NormReLUPool:finishGradient(x, dx, isWhole)
+  local nValues = normReluConv.valuesPerChannel(x)
+  local borrowed = isWhole and self.block and self.block:borrowGradient(x, dx)
+  local deferred = borrowed or buffer.shaped(self.scratch, "deferred", x, 3, x:size(2))
+  self:norm():defer(deferred, nValues, false)
+  if not borrowed then
+    core.deferred_apply(dx, x, deferred)
+  end
+  return dx
+end
+
+--- Height and width of the windows that means are taken over.
+function NormReLUPool:window(x) -- luacheck: no self
+  return x:size(3), x:size(4)
+end
+
+--- The means of relu(norm(x)) over the windows, in scratch[field]. The norm's table is made.
+function NormReLUPool:pool(x, field)
+  local height, width = self:window(x)
+  local nRows, nColumns = core.pool2d_output_size(x:size(3), x:size(4), height, width, height, width, 0, 0, false)
+  local pooled = buffer.shaped(self.scratch, field, x, x:size(1), x:size(2), nRows, nColumns)
+  core.norm_relu_pool_forward(pooled, x, self:norm().scratch.normTable, height, width)
+  return pooled
+end
+
+--- The gradient of x, in scratch[field], from that of the means.
+function NormReLUPool:unpool(x, dpooled, scale, field, isWhole)
+  local norm, dx = self:norm(), buffer.like(self.scratch, field, x)
+  local height, width = self:window(x)
+  core.norm_relu_pool_backward(dx, norm:sums(), dpooled, x, norm.scratch.normTable, height, width, false)
+  norm:accumulateSums(scale)
+  return self:finishGradient(x, dx, isWhole)
+end
+
+function NormReLUPool:forwardBatch(x)
+  self:norm():normTable(self:inputStats(x), normReluConv.valuesPerChannel(x))
+  return self:pool(x, "pooled"):view(x:size(1), x:size(2))
+end
+
+function NormReLUPool:backwardBatch(x, dy, scale, field, isWhole)
+  return self:unpool(x, dy:view(x:size(1), x:size(2), 1, 1), scale, field, isWhole)
+end
+
+function NormReLUPool:__tostring__()
+  return ("%s(%d)"):format(self.__typename, self:norm().nChannels)
+end
+
+return NormReLUPool

@@ -1,0 +1,92 @@
+--- Between two dense blocks: batch norm, ReLU, 1x1 convolution and means over 2x2 windows. N,C,H,W to
+-- N,K,floor(H/2),floor(W/2).
+--
+-- Means over windows and a 1x1 convolution commute, so the means are taken first, with the norm in the
+-- same pass, and a quarter is left to multiply and to keep. Dropout stands between the two and knows
+-- single pixels: while it is active, the order is that of the text.
+--
+-- Children: norm, conv and, with dropout, drop.
+-- @classmod densenet.nn.Transition
+
+local core = require "densenet.core"
+local buffer = require "densenet.nn.buffer"
+local class = require "densenet.nn.class"
+local Dropout = require "densenet.nn.dropout"
+local NormReLUPool = require "densenet.nn.norm_relu_pool"
+local SpatialConvolution = require "densenet.nn.spatial_convolution"
+local normReluConv = require "densenet.nn.norm_relu_conv"
+
+local Transition, parent = class("nn.Transition", NormReLUPool)
+
+Transition.normName = "norm"
+
+local WINDOW = 2
+
+--- @tparam integer nInput C
+-- @tparam integer nOutput K
+-- @tparam[opt] table options dropRate (0: dropout after the convolution); memory ("linear" keeps the
+-- means for backward, "minimal" takes them again); epsilon and momentum as nn.NormReLUPool has them
+function Transition:__init(nInput, nOutput, options)
+  options = options or {}
+  parent.__init(self, nInput, options)
+  self.memory = options.memory or "linear"
+  self:add(SpatialConvolution(nInput, nOutput, 1, 1):noBias(), "conv")
+  if (options.dropRate or 0) > 0 then
+    self:add(Dropout(options.dropRate), "drop")
+  end
+end
+
+function Transition:window() -- luacheck: no self
+  return WINDOW, WINDOW
+end
+
+local function step(self)
+  return { norm = self:norm(), conv = self:get("conv"), drop = self:get("drop") }
+end
+
+-- Dropout between the convolution and the means: the convolution at full size.
+local function isDropping(self)
+  local drop = self:get("drop")
+  return drop and drop:isActive()
+end
+
+function Transition:forwardBatch(x)
+  local conv, stats = self:get("conv"), self:inputStats(x)
+  local nImages, nOutput, height, width = x:size(1), conv.nOutputPlane, x:size(3), x:size(4)
+  local nRows, nColumns = core.pool2d_output_size(height, width, WINDOW, WINDOW, WINDOW, WINDOW, 0, 0, false)
+  local y = buffer.shaped(self.scratch, "output", x, nImages, nOutput, nRows, nColumns)
+  if isDropping(self) then
+    local whole = buffer.shaped(self.scratch, "unpooled", x, nImages, nOutput, height, width)
+    normReluConv.forward(step(self), whole, nil, x, stats)
+    core.avg_pool2d_forward(y, whole, WINDOW, WINDOW, WINDOW, WINDOW, 0, 0, false, true)
+  else
+    self:norm():normTable(stats, normReluConv.valuesPerChannel(x))
+    core.conv2d_forward(y, self:pool(x, "pooled"), conv.weight, nil, 1, 1, 0, 0, 1)
+  end
+  return y
+end
+
+function Transition:backwardBatch(x, dy, scale, field, isWhole)
+  local conv = self:get("conv")
+  if isDropping(self) then
+    local dwhole = buffer.shaped(self.scratch, "gradUnpooled", x, x:size(1), conv.nOutputPlane, x:size(3), x:size(4))
+    core.avg_pool2d_backward(dwhole, dy, WINDOW, WINDOW, WINDOW, WINDOW, 0, 0, false, true)
+    local dx = buffer.like(self.scratch, field, x)
+    normReluConv.backward(step(self), dx, dwhole, nil, nil, x, false, scale)
+    return self:finishGradient(x, dx, isWhole)
+  end
+  local pooled = self.memory == "minimal" and self:pool(x, "pooledAgain") or self.scratch.pooled
+  local dpooled = buffer.like(self.scratch, "gradPooled", pooled)
+  local dweight, weightScale = normReluConv.weightGradient(conv, scale)
+  core.conv2d_backward_weight(dweight, nil, dy, pooled, 1, 1, 0, 0, 1, weightScale)
+  core.conv2d_backward_data(dpooled, dy, conv.weight, 1, 1, 0, 0, 1)
+  return self:unpool(x, dpooled, scale, field, isWhole)
+end
+
+function Transition:__tostring__()
+  local conv, drop = self:get("conv"), self:get("drop")
+  return ("nn.Transition(%d -> %d, 2x2 means%s)"):format(conv.nInputPlane, conv.nOutputPlane,
+    drop and (", dropout %g"):format(drop.p) or "")
+end
+
+return Transition
