@@ -9,14 +9,59 @@ local core = require "densenet.core"
 
 local buffer = {}
 
+-- Who is told of every buffer that is asked for: function(owner, field, tensor), or nil.
+local observer
+
+-- Tensors confined to a part of somebody's memory: tensor → { n = elements of room, onLeave = }.
+local regions = setmetatable({}, { __mode = "k" })
+
+--- Sets who is told of the buffers that are asked for, and returns who was before. For densenet.nn.plan.
+function buffer.observe(watcher)
+  local before = observer
+  observer = watcher
+  return before
+end
+
+--- Puts a tensor into owner[field] that is part of somebody's memory, all of it, as it stands. As a
+-- buffer it may become smaller and grow again; where it would have to be larger, the field gets a
+-- tensor of its own, and onLeave() is called.
+function buffer.confine(owner, field, tensor, onLeave)
+  regions[tensor] = { n = tensor:nElement(), onLeave = onLeave }
+  owner[field] = tensor
+end
+
+local function countOf(...)
+  local n, sizes = 1, type(...) == "table" and ... or { ... }
+  for _, size in ipairs(sizes) do
+    n = n * size
+  end
+  return n
+end
+
+-- The tensor of a field, resized; nil where the field needs another one.
+local function resized(owner, field, device, dtype, ...)
+  local kept = owner[field]
+  if not (kept and kept:dtype() == dtype and kept:device() == device) then
+    return nil
+  end
+  local region = regions[kept]
+  if region and countOf(...) > region.n then
+    region.onLeave()
+    return nil
+  end
+  return kept:resize(...)
+end
+
 --- The tensor in owner[field], with the given dtype, device and sizes; content undefined.
 function buffer.get(owner, field, device, dtype, ...)
-  local kept = owner[field]
-  if kept and kept:dtype() == dtype and kept:device() == device then
-    return kept:resize(...)
+  local kept = resized(owner, field, device, dtype, ...)
+  if not kept then
+    kept = core.tensor_new(device, dtype, type(...) == "table" and ... or { ... })
+    owner[field] = kept
   end
-  kept = core.tensor_new(device, dtype, type(...) == "table" and ... or { ... })
-  owner[field] = kept
+  if observer then
+    observer(owner, field, kept)
+  end
   return kept
 end
 

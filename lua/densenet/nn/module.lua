@@ -23,6 +23,7 @@ local deviceOf = require "densenet.device"
 local class = require "densenet.nn.class"
 local buffer = require "densenet.nn.buffer"
 local stateDict = require "densenet.nn.state_dict"
+local MemoryPlan = require "densenet.nn.memory_plan"
 local parameterVector = require "densenet.nn.parameter_vector"
 require "densenet.tensor"
 
@@ -51,8 +52,10 @@ function Module:newTensor(...)
   return core.tensor_new(self._device, self._type, { ... })
 end
 
---- Output for an input.
+--- Output for an input. Training a network that models.densenet built with an optMemory above 0 first
+-- lays its buffers out for inputs of that size, where that has not been done (densenet.nn.memory_plan).
 function Module:forward(input)
+  MemoryPlan.prepare(self, input)
   return self:updateOutput(input)
 end
 
@@ -213,6 +216,15 @@ function Module:to(target)
   local device = deviceOf.nameOf(target)
   convert(self, function(held) return held:to(device) end)
   return self:apply(function(module) module._device = device end):clearState()
+end
+
+--- The memory that a training step on inputs of a size takes. Nothing is allocated for it.
+-- @tparam table inputSize the batch included: {64, 3, 32, 32}
+-- @tparam[opt] table options optMemory, by default the one the network was built with, else 0;
+-- momentum (true: SGD with momentum)
+-- @return densenet.nn.MemoryPlan: totalBytes, rows, table(), bind()
+function Module:plan(inputSize, options)
+  return MemoryPlan(self, inputSize, options)
 end
 
 --- The module's state by name: its own tensors, not copies. See densenet.nn.state_dict.

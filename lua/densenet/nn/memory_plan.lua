@@ -1,0 +1,225 @@
+--- The memory that training a module takes, as a table, before any of it is taken.
+--
+-- The module is run on a device without memory (densenet.nn.plan.trace); every tensor that stays from
+-- step to step gets a row, and those whose lives do not meet get the same bytes of one arena, as far
+-- as the mode allows (densenet.nn.plan.layout):
+--
+--    optMemory 0, standard          nothing is shared
+--              1, liveness          every buffer, by its life
+--              2, shared-gradients  the buffers that are born in the backward pass
+--              3, 4, 5              every buffer; the modes differ in how models.densenet builds networks
+--
+-- A plan counts what a step of training holds at its peak: parameters, their gradients, the momentum
+-- of SGD, running statistics, buffers, input and gradOutput, and the scratch memory of kernels.
+-- @classmod densenet.nn.MemoryPlan
+
+local class = require "densenet.nn.class"
+local stateDict = require "densenet.nn.state_dict"
+local trace = require "densenet.nn.plan.trace"
+local layout = require "densenet.nn.plan.layout"
+local binding = require "densenet.nn.plan.binding"
+local planText = require "densenet.nn.plan.text"
+
+local MemoryPlan = class("nn.MemoryPlan")
+
+--- What the numbers of optMemory are called.
+MemoryPlan.words = {
+  [0] = "standard", "liveness", "shared-gradients", "shared", "linear", "minimal",
+}
+
+-- Bytes of the rows of a lifetime, or of all.
+local function sumOf(rows, lifetime)
+  local n = 0
+  for _, row in ipairs(rows) do
+    if not lifetime or row.lifetime == lifetime then
+      n = n + row.bytes
+    end
+  end
+  return n
+end
+
+local function rowOf(name, tensor, lifetime)
+  return { name = name, size = tensor:size(), dtype = tensor:dtype(), lifetime = lifetime, bytes = trace.bytesOf(tensor) }
+end
+
+-- Parameters, gradients, momentum and running statistics.
+local function addHeldRows(rows, module, hasMomentum)
+  local seen = {}
+  for _, entry in ipairs(stateDict.entries(module)) do
+    local tensor = stateDict.tensor(entry)
+    if not seen[tensor] then
+      seen[tensor] = true
+      rows[#rows + 1] = rowOf(entry.name, tensor, entry.isState and "state" or "parameter")
+      if not entry.isState then
+        rows[#rows + 1] = rowOf(entry.name .. " gradient", stateDict.gradient(entry), "parameter")
+        if hasMomentum then
+          rows[#rows + 1] = rowOf(entry.name .. " momentum", tensor, "parameter")
+        end
+      end
+    end
+  end
+end
+
+local function addTensors(rows, name, value)
+  if type(value) == "table" then
+    for key, each in pairs(value) do
+      addTensors(rows, ("%s.%s"):format(name, key), each)
+    end
+  else
+    rows[#rows + 1] = rowOf(name, value, "step")
+  end
+end
+
+-- When a row is used in training; in evaluation where training has no use for it.
+local function describeLife(row)
+  local life = row.lives.training or row.lives.evaluation
+  row.first, row.last = life.first, life.last
+  row.lifetime = not row.isBackward and row.lives.training and life.last > row.forwardEnd and "step" or "layer"
+end
+
+--- Plans a module for an input.
+-- @param module any
+-- @tparam table inputSize sizes of the input, the batch included
+-- @tparam[opt] table options
+--
+--    optMemory  0 to 5; by default what the module was built with (config.optMemory), else 0
+--    momentum   false: an optimizer without
+--    record     of densenet.nn.plan.trace for the same module and input, if there is one already
+--
+-- @raise what the module raises for an input of that size
+function MemoryPlan:__init(module, inputSize, options)
+  options = options or {}
+  local built = type(module.config) == "table" and module.config.optMemory
+  self.module, self.inputSize, self.mode = module, inputSize, options.optMemory or built or 0
+  if not self.words[self.mode] then
+    error(("bad argument #2 to 'plan' (optMemory is an integer from 0 to 5, not %s)"):format(tostring(self.mode)), 4)
+  end
+  self.hasMomentum = options.momentum ~= false
+  local record = options.record or trace.record(module, inputSize)
+  self.record = record
+  self.signatures, self.callsHalves = record.signatures, record.callsHalves
+  local shares = layout.policies[self.mode]
+  self.sharesForward = shares ~= nil and shares { isBackward = false }
+
+  self.rows, self.placed = {}, {}
+  addHeldRows(self.rows, module, self.hasMomentum)
+  addTensors(self.rows, "input", record.input)
+  addTensors(self.rows, "gradOutput", record.gradOutput)
+  for _, kept in ipairs(record.rows) do
+    local row = setmetatable({ forwardEnd = record.forwardEnd }, { __index = kept })
+    describeLife(row)
+    if shares and row.module then
+      self.placed[#self.placed + 1] = row
+      self.rows[#self.rows + 1] = row
+    elseif row.lives.training then -- without an arena, an evaluation adds what it needs when it comes
+      self.rows[#self.rows + 1] = row
+    end
+  end
+  self.rows[#self.rows + 1] = { name = "scratch of kernels", size = { record.scratchBytes }, dtype = "byte",
+    lifetime = "layer", bytes = record.scratchBytes }
+
+  self.arenaBytes = shares and layout.place(self.placed, shares) or 0
+  self.totalBytes = sumOf(self.rows) - sumOf(self.placed) + self.arenaBytes
+end
+
+--- Bytes of the rows of a lifetime ("parameter", "state", "step", "layer"), each counted by itself.
+function MemoryPlan:bytesOf(lifetime)
+  return sumOf(self.rows, lifetime)
+end
+
+--- Is an input of these sizes as large as the planned one, or smaller?
+function MemoryPlan:fits(sizes)
+  if #sizes ~= #self.inputSize then
+    return false
+  end
+  for d, size in ipairs(sizes) do
+    if size > self.inputSize[d] then
+      return false
+    end
+  end
+  return true
+end
+
+--- The same for another mode: of this module where the modes build it alike, else of one that
+-- module.inMode(optMemory) builds; nil where it cannot be built so.
+function MemoryPlan:inMode(mode)
+  if mode == self.mode then
+    return self
+  end
+  local other = not (mode < 3 and self.mode < 3) and self.module.inMode
+  if not other then
+    return mode < 3 and self.mode < 3 and MemoryPlan(self.module, self.inputSize,
+      { optMemory = mode, momentum = self.hasMomentum, record = self.record }) or nil
+  end
+  return MemoryPlan(other(mode), self.inputSize, { optMemory = mode, momentum = self.hasMomentum })
+end
+
+--- The plan as a text: rows, totals in MB of 2^20 bytes, and what each optMemory would need.
+function MemoryPlan:table()
+  return planText(self)
+end
+
+local bound = setmetatable({}, { __mode = "k" }) -- module → the plan it is bound to
+
+local function release(module)
+  local plan = bound[module]
+  bound[module] = nil
+  if plan then
+    plan.binding:release()
+  else
+    binding.clear(module)
+  end
+end
+
+--- Makes the arena and puts its parts into the module's fields, in place of the buffers it has. Nothing
+-- in mode 0.
+-- @raise when the memory lacks; the module is then without buffers, as after clearState
+-- @return the plan
+function MemoryPlan:bind()
+  if layout.policies[self.mode] then
+    release(self.module)
+    self.binding = binding.new(self)
+    bound[self.module] = self
+  end
+  return self
+end
+
+-- The plan of a module if it is one for steps such as the module is set for now.
+local function currentPlan(module, mode)
+  local plan = bound[module]
+  if plan and plan.mode == mode and plan.binding.device == module._device
+    and plan.signatures[trace.signature(module)] then
+    return plan
+  end
+end
+
+--- Before a forward: a module built with an optMemory above 0 gets a plan for inputs of that size,
+-- unless it has one that does. Evaluation goes without a plan until training has made one.
+-- @param module any
+-- @param input whatever the forward gets
+function MemoryPlan.prepare(module, input)
+  local mode = bound[module] and bound[module].mode
+  if type(module.config) == "table" and module.config.optMemory then
+    mode = module.config.optMemory
+  end
+  if not mode or type(input) ~= "userdata" or module._device == "plan" then
+    return
+  end
+  local plan = currentPlan(module, mode)
+  if not module.train or mode == 0 then
+    if bound[module] and not plan then
+      release(module)
+    end
+    return
+  end
+  if not (plan and plan:fits(input:size())) then
+    plan = MemoryPlan(module, input:size(), { optMemory = mode })
+    plan.record = nil -- it is as large as all rows
+    plan:bind()
+  elseif not plan.binding:holds() then
+    plan:bind()
+  end
+  plan.binding.isSpent = false
+end
+
+return MemoryPlan

@@ -1,0 +1,107 @@
+--- A plan's buffers put into a module: one arena, and a view of it in every field that the plan names.
+--
+-- Buffers that share bytes are right for the steps that were traced. What else a caller may do is seen
+-- here: the halves of `backward` called apart read gradients later than `backward` does, so those
+-- buffers then leave the arena; a second `backward` after one `forward` finds its input gone, and is
+-- refused.
+-- @module densenet.nn.plan.binding
+
+local core = require "densenet.core"
+local buffer = require "densenet.nn.buffer"
+
+local binding = {}
+
+local Binding = {}
+Binding.__index = Binding
+
+local function ownerOf(row)
+  local owner = row.module
+  for _, key in ipairs(row.keys) do
+    owner[key] = owner[key] or {}
+    owner = owner[key]
+  end
+  return owner
+end
+
+-- Puts call(module, ...) before a method of this one object; its copies keep the method as it was.
+local function before(self, name, call)
+  local module, method = self.plan.module, self.plan.module[name]
+  self.replaced[name] = rawget(module, name) or false
+  module[name] = function(object, ...)
+    if object == module then
+      call()
+    end
+    return method(object, ...)
+  end
+end
+
+local function guard(self)
+  if not self.plan.callsHalves then
+    before(self, "updateGradInput", function() self:separateGradients() end)
+  end
+  if self.plan.sharesForward then
+    before(self, "backward", function()
+      if self.isSpent then
+        error(("backward a second time after one forward: with optMemory %d, what the forward left is overwritten "
+          .. "by then; call forward again"):format(self.plan.mode), 3)
+      end
+      self.isSpent = true
+    end)
+  end
+end
+
+-- Gradients each get a tensor of their own.
+function Binding:separateGradients()
+  if self.areGradientsApart then
+    return
+  end
+  self.areGradientsApart = true
+  for _, row in ipairs(self.plan.placed) do
+    if row.isBackward then
+      ownerOf(row)[row.field] = core.tensor_new(self.device, row.dtype, { 0 })
+    end
+  end
+end
+
+--- Is the module as the plan left it?
+function Binding:holds()
+  return self.isWhole
+end
+
+--- Takes the module's buffers away and gives their memory back at once.
+function Binding:release()
+  local module = self.plan.module
+  for name, method in pairs(self.replaced) do
+    module[name] = method or nil
+  end
+  self.replaced = {}
+  binding.clear(module)
+end
+
+--- Takes a module's buffers away and gives their memory back at once.
+function binding.clear(module)
+  module:apply(function(each) each:clearState() end)
+  collectgarbage()
+  collectgarbage() -- views keep an arena until they are finalized
+end
+
+--- Binds a plan to its module, which has no buffers.
+-- @param plan densenet.nn.MemoryPlan
+-- @treturn table binding: holds(), release(), isSpent (to be set to false where a forward begins)
+-- @raise when the memory lacks
+function binding.new(plan)
+  local module = plan.module
+  local self = setmetatable({
+    plan = plan, device = module._device, replaced = {}, isWhole = true, isSpent = false,
+  }, Binding)
+  local arena = core.tensor_new(self.device, "byte", { plan.arenaBytes })
+  for _, row in ipairs(plan.placed) do
+    buffer.confine(ownerOf(row), row.field, core.tensor_at(arena, row.offset, row.dtype, row.size), function()
+      self.isWhole = false
+    end)
+  end
+  guard(self)
+  return self
+end
+
+return binding

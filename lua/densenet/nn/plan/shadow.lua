@@ -1,0 +1,82 @@
+--- Modules without memory: on the device "plan" tensors have sizes and no values.
+--
+-- A shadow is a copy of a module tree there. It runs as the original does, in no time, and nothing
+-- that it does reaches the original or the default generator.
+-- @module densenet.nn.plan.shadow
+
+local core = require "densenet.core"
+local random = require "densenet.random"
+
+local shadow = {}
+
+--- The device.
+shadow.device = "plan"
+
+-- Calls action(...) with core's tensor_new making every tensor on the device "plan", the default
+-- generator and the collector left as they were found. The collector rests because it would be told
+-- of gigabytes that are not there, and would search for them.
+local function withoutMemory(action, ...)
+  local tensorNew, state = core.tensor_new, random.state()
+  local isCollecting = collectgarbage("isrunning")
+  core.tensor_new = function(_, ...) return tensorNew(shadow.device, ...) end
+  collectgarbage("stop")
+  local results = table.pack(pcall(action, ...))
+  core.tensor_new = tensorNew
+  random.setState(state)
+  if isCollecting then
+    collectgarbage("restart")
+  end
+  if not results[1] then
+    error(results[2], 0)
+  end
+  return table.unpack(results, 2, results.n)
+end
+
+shadow.withoutMemory = withoutMemory
+
+local function moveTo(module)
+  module:apply(function(each) each._device = shadow.device end)
+  return module
+end
+
+--- What build() makes, a module, with all its tensors on "plan".
+function shadow.build(build)
+  return moveTo(withoutMemory(build))
+end
+
+-- A copy of everything that a value reaches; tensors become ones of "plan" of their sizes.
+local function copyOf(value, copies)
+  if copies[value] then
+    return copies[value]
+  end
+  if core.is_tensor(value) then
+    copies[value] = core.tensor_new(shadow.device, value:dtype(), value:size())
+    return copies[value]
+  elseif type(value) ~= "table" then
+    return value
+  end
+  local copy = {}
+  copies[value] = copy
+  for key, held in pairs(value) do
+    copy[copyOf(key, copies)] = copyOf(held, copies)
+  end
+  return setmetatable(copy, getmetatable(value))
+end
+
+--- The shadow of a module, without any of its buffers.
+-- @param module any
+-- @return the shadow
+-- @treturn table what stands for what: a module of the tree, or a tensor, to its copy
+function shadow.of(module)
+  local copies = {}
+  module:apply(function(each)
+    if each.scratch then -- buffers are not worth a copy
+      copies[each.scratch] = {}
+    end
+  end)
+  return withoutMemory(function()
+    return moveTo(copyOf(module, copies)):apply(function(each) each:clearState() end), copies
+  end)
+end
+
+return shadow

@@ -1,0 +1,263 @@
+--- Which memory a network touches when: a training step and an evaluation, run on its shadow.
+--
+-- Time counts operations. A row is a tensor that stays from step to step: one that buffer.get keeps in
+-- a field, or one that a module keeps in another way. Its life in a phase goes from the first operation
+-- that touches its storage to the last, whoever holds a view of it. The network's output and gradInput
+-- live on to the end, where their reader is.
+--
+-- A row: name, size, dtype, bytes; lives.training and lives.evaluation, each { first =, last = } or
+-- nil; isBackward, born in the backward pass; module, keys and field, the place of its tensor, where
+-- buffer.get put it there; nil otherwise.
+-- @module densenet.nn.plan.trace
+
+local core = require "densenet.core"
+local buffer = require "densenet.nn.buffer"
+local shadow = require "densenet.nn.plan.shadow"
+
+local BYTES = { float = 4, double = 8, half = 2, bfloat16 = 2, long = 8, byte = 1 }
+
+local trace = {}
+
+--- Bytes of a tensor's elements.
+function trace.bytesOf(tensor)
+  return tensor:nElement() * BYTES[tensor:dtype()]
+end
+
+local Recorder = {}
+Recorder.__index = Recorder
+
+local function newRecorder()
+  return setmetatable({
+    time = 0, phase = nil,
+    rows = {},
+    byOwner = {}, -- owner → field → row
+    byStorage = {}, -- storage_key → row
+  }, Recorder)
+end
+
+function Recorder:touch(row)
+  local life = row.lives[self.phase]
+  if not life then
+    life = { first = self.time }
+    row.lives[self.phase] = life
+  end
+  life.last = self.time
+end
+
+function Recorder:touchTensor(tensor)
+  local row = self.byStorage[core.storage_key(tensor)]
+  if row then
+    self:touch(row)
+  end
+end
+
+-- Every tensor in a list of arguments, lists of tensors included.
+function Recorder:touchAll(arguments)
+  for _, argument in pairs(arguments) do
+    if type(argument) == "userdata" then
+      self:touchTensor(argument)
+    elseif type(argument) == "table" then
+      self:touchAll(argument)
+    end
+  end
+end
+
+function Recorder:add(tensor, row)
+  row.size, row.dtype, row.bytes, row.lives = tensor:size(), tensor:dtype(), trace.bytesOf(tensor), {}
+  self.rows[#self.rows + 1] = row
+  self.byStorage[core.storage_key(tensor)] = row
+  return row
+end
+
+-- A buffer was asked for; the next operation may use it.
+function Recorder:keep(owner, field, tensor)
+  local fields = self.byOwner[owner] or {}
+  self.byOwner[owner] = fields
+  local row = fields[field]
+  if not row then
+    row = self:add(tensor, { owner = owner, field = field })
+    fields[field] = row
+  elseif trace.bytesOf(tensor) > row.bytes then
+    row.size, row.bytes = tensor:size(), trace.bytesOf(tensor)
+  end
+  self.byStorage[core.storage_key(tensor)] = row
+  self.time = self.time + 1
+  self:touch(row)
+end
+
+-- Runs action() with the recorder told of every operation and every buffer.
+function Recorder:watch(action)
+  local operations = {}
+  for _, name in ipairs(core.operations()) do
+    local operation = core[name]
+    operations[name] = operation
+    core[name] = function(...)
+      self.time = self.time + 1
+      self:touchAll { ... }
+      return operation(...)
+    end
+  end
+  local observer = buffer.observe(function(...) self:keep(...) end)
+  local done, failure = pcall(action)
+  buffer.observe(observer)
+  for name, operation in pairs(operations) do
+    core[name] = operation
+  end
+  if not done then
+    error(failure, 0)
+  end
+end
+
+-- Results are read after the phase; a table of tensors is one result.
+function Recorder:keepToEnd(result)
+  self.time = self.time + 1
+  self:touchAll { result }
+end
+
+-- A gradient for a result of the network. The caller of a step owns it, not the network.
+local function gradientOf(result, known)
+  if type(result) == "table" then
+    local gradient = {}
+    for key, value in pairs(result) do
+      gradient[key] = gradientOf(value, known)
+    end
+    return gradient
+  end
+  local gradient = core.tensor_new(shadow.device, result:dtype(), result:size())
+  known[core.storage_key(gradient)] = true
+  return gradient
+end
+
+-- Runs forward and backward; returns the time at which forward ended, gradOutput, and the scratch that
+-- the kernels of forward take.
+local function runPhase(recorder, phase, network, input, known)
+  local forwardEnd, gradOutput, scratchBytes
+  recorder.phase, recorder.time = phase, 0
+  recorder:watch(function()
+    local output = network:updateOutput(input)
+    forwardEnd, scratchBytes = recorder.time, core.scratch_planned()
+    gradOutput = gradientOf(output, known)
+    recorder:keepToEnd(network:backward(input, gradOutput))
+    recorder:keepToEnd(output)
+  end)
+  return forwardEnd, gradOutput, scratchBytes
+end
+
+-- Calls visit(table, module, keys, name) for each module of a tree and for each plain table in it.
+local function walk(network, visit)
+  local function inside(holder, module, keys, name)
+    visit(holder, module, keys, name)
+    for key, value in pairs(holder) do
+      if type(value) == "table" and not getmetatable(value) and not (holder == module and key == "modules") then
+        local deeper = table.move(keys, 1, #keys, 1, {})
+        deeper[#deeper + 1] = key
+        inside(value, module, deeper, key == "scratch" and name or ("%s%s."):format(name, key))
+      end
+    end
+  end
+  local function tree(module, name)
+    inside(module, module, {}, name)
+    for i, child in ipairs(module.modules or {}) do
+      local childName = module.childName and module:childName(i) or tostring(i - 1)
+      tree(child, childName == "" and name or name .. childName .. ".")
+    end
+  end
+  tree(network, "")
+end
+
+-- The rows' names and places, and rows for tensors that modules made otherwise.
+local function nameRows(recorder, network, originalOf, known)
+  local seen = {}
+  walk(network, function(holder, module, keys, name)
+    if seen[holder] then
+      return
+    end
+    seen[holder] = true
+    for field, row in pairs(recorder.byOwner[holder] or {}) do
+      row.name, row.module, row.keys = name .. tostring(field), originalOf[module], keys
+    end
+    for field, value in pairs(holder) do
+      if core.is_tensor(value) and not known[core.storage_key(value)]
+        and not recorder.byStorage[core.storage_key(value)] and value:nElement() > 0 then
+        local row = recorder:add(value, { name = name .. tostring(field) })
+        row.lives.training = { first = 1, last = recorder.time }
+      end
+    end
+  end)
+  for _, row in ipairs(recorder.rows) do
+    row.name = row.name or tostring(row.field)
+    row.owner = nil
+  end
+end
+
+local function storages(network)
+  local known = {}
+  walk(network, function(holder)
+    for _, value in pairs(holder) do
+      if core.is_tensor(value) then
+        known[core.storage_key(value)] = true
+      end
+    end
+  end)
+  return known
+end
+
+local function inverse(map)
+  local result = {}
+  for from, to in pairs(map) do
+    result[to] = from
+  end
+  return result
+end
+
+--- What decides which operations a network runs, as far as its fields tell, as a text: two steps with
+-- the same signature touch the same memory in the same order.
+function trace.signature(network)
+  local parts = {}
+  network:apply(function(module)
+    parts[#parts + 1] = (module.train and "t" or "e") .. (module.gradInput and "" or "-")
+      .. (module.inplace and "i" or "") .. (type(module.p) == "number" and module.p or "")
+  end)
+  return table.concat(parts, " ")
+end
+
+--- Records a network.
+-- @param module any; it is not changed
+-- @tparam table inputSize sizes of its input, the batch included
+-- @treturn table rows, in the order of their first use; scratchBytes, what the kernels of a step
+-- and of an evaluation need for themselves; input and gradOutput, tensors of "plan"; forwardEnd, the time when training's backward
+-- begins; signatures, a set; callsHalves, whether its `backward` is made of its updateGradInput and
+-- accGradParameters
+-- @raise what the network raises for such an input
+function trace.record(module, inputSize)
+  local network, copies = shadow.of(module)
+  local recorder, known = newRecorder(), storages(network)
+  local result = { rows = recorder.rows, signatures = {} }
+  local updateGradInput = network.updateGradInput
+  network.updateGradInput = function(...)
+    result.callsHalves = true
+    return updateGradInput(...)
+  end
+  shadow.withoutMemory(function()
+    core.scratch_planned(true)
+    local input = core.tensor_new(shadow.device, module._type, inputSize)
+    known[core.storage_key(input)] = true
+    if not network.train then
+      network:training()
+    end
+    result.signatures[trace.signature(network)] = true
+    local forwardEnd, gradOutput = runPhase(recorder, "training", network, input, known)
+    for _, row in ipairs(recorder.rows) do
+      row.isBackward = row.lives.training.first > forwardEnd
+    end
+    result.input, result.gradOutput, result.forwardEnd = input, gradOutput, forwardEnd
+    network:evaluate()
+    result.signatures[trace.signature(network)] = true
+    local _, _, scratchBytes = runPhase(recorder, "evaluation", network, input, known)
+    result.scratchBytes = scratchBytes -- gradients of evaluations are rare, and not counted
+  end)
+  nameRows(recorder, network, inverse(copies), known)
+  return result
+end
+
+return trace
