@@ -23,8 +23,10 @@ local function main()
   -- What to start from, images, network
   local origin = check(train.origin.find(opt, given))
   opt.nCores = dn.threads(opt.nCores)
+  if opt.plan then return print(train.memory.plan(opt, origin):table()) end
   dn.manualSeed(opt.manualSeed)
   local sets, loaders = check(train.sources.open(opt, origin.about))
+  local plan = not opt.testOnly and check(train.memory.check(opt, origin)) or nil
   local model = check(train.network.build(opt, origin, sets.test))
 
   -- The trainer
@@ -37,7 +39,8 @@ local function main()
     optimizer = optimizer, schedule = schedule, console = console }
 
   -- The run
-  local run = train.Run.new { options = opt, origin = origin, trainer = trainer, loaders = loaders, sets = sets }
+  local run = train.Run.new { options = opt, origin = origin, trainer = trainer, loaders = loaders, sets = sets,
+    plan = plan }
   run:announce()
   if opt.testOnly then return check(run:testOnly()) and 0 end
   check(run:open())

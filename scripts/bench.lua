@@ -5,7 +5,7 @@
 -- Printed last: one line, JSON with -json. Times are seconds a step, MB are 2^20 bytes:
 --   median_s min_s first_s    the first step, the one that allocates, stands apart
 --   peak_mb                   the most tensor memory at once, parameters and all; planned_mb what was
---                             planned for it (null: nothing is planned)
+--                             planned for it (null with -infer: plans are for training)
 --   rss_mb                    the most memory the process had, as the system counts
 --   allocations               tensor allocations while the timed steps ran
 
@@ -35,8 +35,8 @@ local command_line = CommandLine.new {
     { name = "dropRate", type = "number", default = 0, min = 0, below = 1, help = "probability of dropout" },
     { name = "stem", type = "word", default = "cifar", choices = { "cifar", "imagenet" }, help = "first layers" },
     { name = "nClasses", type = "integer", default = 10, min = 1, max = 1000000, help = "classes" },
-    { name = "optMemory", type = "integer", default = 0, min = 0, max = 5, available = { 0 },
-      because = "this version builds plain modules", help = "how much is kept for the backward pass" },
+    { name = "optMemory", type = "integer", default = 4, min = 0, max = 5,
+      help = "what is kept for the backward pass: 0 everything ... 5 the least" },
   },
   { title = "Images",
     { name = "batchSize", type = "integer", default = 64, min = 1, max = 1000000, help = "images a step" },
@@ -140,6 +140,7 @@ local function main()
   dn.manualSeed(0)
   math.randomseed(0)
   local model = build_model(opt)
+  local plan = not opt.infer and model:plan { opt.batchSize, opt.channels, opt.size, opt.size }
   local step = step_of(opt, model)
   local warmup = time(step, opt.warmup)
   local before = dn.memory(opt.device).allocations
@@ -148,8 +149,8 @@ local function main()
 
   local result = {
     median_s = round(median(seconds), 5), min_s = round(math.min(table.unpack(seconds)), 5),
-    first_s = round(warmup[1], 5), peak_mb = round(memory.peak / 2 ^ 20, 1), planned_mb = dn.json.null,
-    rss_mb = peak_resident_mb(), params = model:parameterCount(), allocations = memory.allocations - before,
+    first_s = round(warmup[1], 5), peak_mb = round(memory.peak / 2 ^ 20, 1),
+    planned_mb = plan and round(plan.totalBytes / 2 ^ 20, 1) or dn.json.null, rss_mb = peak_resident_mb(), params = model:parameterCount(), allocations = memory.allocations - before,
   }
   for name, value in pairs(opt) do
     if name ~= "json" then result[name] = value end
@@ -157,9 +158,9 @@ local function main()
   result.blocks, result.depth = model.config.blocks, not opt.blocks and opt.depth or nil
   result.infer = opt.infer or false
   if opt.json then return print(dn.json.encode(result)) end
-  print(("%s: %.4f s median, %.4f s least; %.1f MB of tensors at most, %s MB of process; %d parameters; %d threads")
-    :format(opt.infer and "forward" or "step", result.median_s, result.min_s, result.peak_mb, result.rss_mb,
-      result.params, opt.nCores))
+  print(("%s: %.4f s median, %.4f s least; %.1f MB of tensors at most%s, %s MB of process; %d parameters; %d threads")
+    :format(opt.infer and "forward" or "step", result.median_s, result.min_s, result.peak_mb,
+      plan and (" (%.1f planned)"):format(result.planned_mb) or "", result.rss_mb, result.params, opt.nCores))
 end
 
 os.exit(program.run("bench.lua", "usage: lua scripts/bench.lua [-option value ...]      (--help lists the options)",

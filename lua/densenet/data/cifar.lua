@@ -6,8 +6,14 @@ local location = require("densenet.data.location")
 
 local cifar = {}
 
+local CHANNELS, HEIGHT, WIDTH = 3, 32, 32
+local IMAGE_BYTES = CHANNELS * HEIGHT * WIDTH
+
 cifar.TEN = {
   name = "cifar10",
+  channels = CHANNELS,
+  height = HEIGHT,
+  width = WIDTH,
   variable = "CIFAR10_DIR",
   subdirectory = "cifar-10-batches-bin",
   remedy = "unpack the binary version, cifar-10-binary.tar.gz, and name its directory (-data, or CIFAR10_DIR)",
@@ -32,6 +38,9 @@ end
 
 cifar.HUNDRED = {
   name = "cifar100",
+  channels = CHANNELS,
+  height = HEIGHT,
+  width = WIDTH,
   variable = "CIFAR100_DIR",
   subdirectory = "cifar-100-binary",
   remedy = "unpack the binary version, cifar-100-binary.tar.gz, and name its directory (-data, or CIFAR100_DIR)",
@@ -50,9 +59,6 @@ cifar.HUNDRED = {
     squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train
     trout tulip turtle wardrobe whale willow_tree wolf woman worm]]),
 }
-
-local CHANNELS, HEIGHT, WIDTH = 3, 32, 32
-local IMAGE_BYTES = CHANNELS * HEIGHT * WIDTH
 
 -- The records of one file as N x bytes, or nil, message, code.
 local function loadRecords(path, n, recordBytes)

@@ -8,11 +8,11 @@ local mnist = require("densenet.data.mnist")
 
 local data = {}
 
-local OPENERS = {
-  ["fashion-mnist"] = function(options) return mnist.open(mnist.FASHION, options) end,
-  ["mnist"] = function(options) return mnist.open(mnist.DIGITS, options) end,
-  ["cifar10"] = function(options) return cifar.open(cifar.TEN, options) end,
-  ["cifar100"] = function(options) return cifar.open(cifar.HUNDRED, options) end,
+local SETS = {
+  ["fashion-mnist"] = { open = mnist.open, definition = mnist.FASHION },
+  ["mnist"] = { open = mnist.open, definition = mnist.DIGITS },
+  ["cifar10"] = { open = cifar.open, definition = cifar.TEN },
+  ["cifar100"] = { open = cifar.open, definition = cifar.HUNDRED },
 }
 
 local OPTIONS = { split = true, directory = true, size = true, offset = true, mean = true, std = true }
@@ -20,9 +20,18 @@ local OPTIONS = { split = true, directory = true, size = true, offset = true, me
 --- The names that data.open knows, sorted.
 function data.names()
   local names = {}
-  for name in pairs(OPENERS) do names[#names + 1] = name end
+  for name in pairs(SETS) do names[#names + 1] = name end
   table.sort(names)
   return names
+end
+
+--- What is known of a data set without its files.
+-- @param name one of data.names()
+-- @return { name=, channels=, height=, width=, nClasses= }
+function data.about(name)
+  local definition = SETS[name].definition
+  return { name = name, channels = definition.channels, height = definition.height, width = definition.width,
+    nClasses = #definition.classes }
 end
 
 local function isCount(value, least)
@@ -31,7 +40,7 @@ end
 
 -- What is wrong with the arguments, or nil.
 local function complaint(name, options)
-  if not OPENERS[name] then
+  if not SETS[name] then
     return ("unknown data set %s; expected one of: %s"):format(tostring(name), table.concat(data.names(), ", "))
   end
   for key in pairs(options) do
@@ -65,7 +74,7 @@ function data.open(name, options)
   for key, value in pairs(options or {}) do chosen[key] = value end
   local wrong = complaint(name, chosen)
   if wrong then return nil, wrong, "argument" end
-  local set, message, code = OPENERS[name](chosen)
+  local set, message, code = SETS[name].open(SETS[name].definition, chosen)
   if not set then return nil, message, code end
   if not chosen.size and not chosen.offset then return set end
   local offset = chosen.offset or 0

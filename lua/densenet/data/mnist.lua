@@ -19,6 +19,7 @@ mnist.FASHION = {
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
   },
   count = { train = 60000, test = 10000 },
+  channels = 1,
   height = 28,
   width = 28,
 }
@@ -29,6 +30,7 @@ mnist.DIGITS = {
   remedy = "name the directory with the four IDX files, packed or not (-data, or MNIST_DIR)",
   classes = { "0", "1", "2", "3", "4", "5", "6", "7", "8", "9" },
   count = { train = 60000, test = 10000 },
+  channels = 1,
   height = 28,
   width = 28,
 }

@@ -14,6 +14,7 @@
 
 local core = require "densenet.core"
 local nn = require "densenet.nn"
+local shadow = require "densenet.nn.plan.shadow"
 local complete = require "densenet.models.options"
 
 local densenet = {}
@@ -116,6 +117,16 @@ local function initialize(model)
   end
 end
 
+-- The same network, new, without memory and in another mode: what nn.MemoryPlan compares with.
+local function inMode(model, optMemory)
+  local config = {}
+  for name, value in pairs(model.config) do
+    config[name] = value
+  end
+  config.optMemory = optMemory
+  return densenet.withoutMemory(config)
+end
+
 --- A DenseNet for images N,inputChannels,H,W of any size its poolings leave something of; its
 -- output is N,nClasses scores, for CrossEntropyCriterion.
 -- @tparam table options
@@ -153,8 +164,13 @@ function densenet.new(options)
   end
   local model = stages.last(block, nChannels, features):add(nn.Linear(nChannels, config.nClasses), "classifier")
   initialize(model)
-  model.config = config
+  model.config, model.inMode = config, inMode
   return model:type(config.precision == "double" and "double" or "float")
+end
+
+--- The same on the device "plan", where it has no memory and no values, to be asked for its plan.
+function densenet.withoutMemory(options)
+  return shadow.build(function() return densenet.new(options) end)
 end
 
 --- Gives a model a new classifier, for another set of classes; the rest keeps its weights.

@@ -16,6 +16,11 @@ function models.fromConfig(config)
   return densenet.new(config)
 end
 
+--- The same without memory: no tensor has values, nothing is allocated. For model:plan(inputSize).
+function models.withoutMemory(config)
+  return densenet.withoutMemory(config)
+end
+
 --- A network by name, such as "densenet121" or "bc-100-12"; densenet.models.presets lists them.
 -- @tparam string name
 -- @tparam[opt] table overrides options of models.densenet that replace or add to the preset's

@@ -4,7 +4,7 @@
 -- @module densenet.models.options
 
 local STEMS = { cifar = true, imagenet = true }
-local LAST_MEMORY_MODE = 5
+local LINEAR_MEMORY, LAST_MEMORY_MODE = 4, 5
 local PRECISIONS = { single = true, double = true }
 
 -- Layers in each block of the networks for ImageNet, by their published depth.
@@ -157,7 +157,7 @@ return function(options)
     blocks = stem == "cifar" and cifarBlocks(depth, hasBottleneck) or imagenetBlocks(depth)
   end
   local growthRate = integer(options, "growthRate", stem == "cifar" and 12 or (WIDE[depth] and 48 or 32), 1)
-  local optMemory = integer(options, "optMemory", 0, 0)
+  local optMemory = integer(options, "optMemory", LINEAR_MEMORY, 0)
   if optMemory > LAST_MEMORY_MODE then
     refuse("optMemory must be an integer from 0 to %d, got %d", LAST_MEMORY_MODE, optMemory)
   end

@@ -39,7 +39,9 @@ local function sumOf(rows, lifetime)
 end
 
 local function rowOf(name, tensor, lifetime)
-  return { name = name, size = tensor:size(), dtype = tensor:dtype(), lifetime = lifetime, bytes = trace.bytesOf(tensor) }
+  return {
+    name = name, size = tensor:size(), dtype = tensor:dtype(), lifetime = lifetime, bytes = trace.bytesOf(tensor),
+  }
 end
 
 -- Parameters, gradients, momentum and running statistics.
@@ -140,18 +142,22 @@ function MemoryPlan:fits(sizes)
   return true
 end
 
---- The same for another mode: of this module where the modes build it alike, else of one that
--- module.inMode(optMemory) builds; nil where it cannot be built so.
+-- Modes that models.densenet builds of plain modules, alike.
+local LAST_PLAIN_MODE = 2
+
+--- The plan of the same network in another mode: of this module where both modes build it alike, else
+-- of one that module:inMode(optMemory) makes.
+-- @treturn MemoryPlan nil where the module cannot be built in another mode
 function MemoryPlan:inMode(mode)
   if mode == self.mode then
     return self
   end
-  local other = not (mode < 3 and self.mode < 3) and self.module.inMode
-  if not other then
-    return mode < 3 and self.mode < 3 and MemoryPlan(self.module, self.inputSize,
-      { optMemory = mode, momentum = self.hasMomentum, record = self.record }) or nil
+  local options = { optMemory = mode, momentum = self.hasMomentum }
+  if math.max(mode, self.mode) <= LAST_PLAIN_MODE and self.record then
+    options.record = self.record
+    return MemoryPlan(self.module, self.inputSize, options)
   end
-  return MemoryPlan(other(mode), self.inputSize, { optMemory = mode, momentum = self.hasMomentum })
+  return self.module.inMode and MemoryPlan(self.module:inMode(mode), self.inputSize, options) or nil
 end
 
 --- The plan as a text: rows, totals in MB of 2^20 bytes, and what each optMemory would need.

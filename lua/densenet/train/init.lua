@@ -5,6 +5,7 @@ return {
   checkpoint = require "densenet.train.checkpoint",
   Console = require "densenet.train.console",
   Log = require "densenet.train.log",
+  memory = require "densenet.train.memory",
   meters = require "densenet.train.meters",
   network = require "densenet.train.network",
   options = require "densenet.train.options",

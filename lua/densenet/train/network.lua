@@ -11,6 +11,7 @@ local function config_of(values, images, n_classes)
     blocks = options.blocks(values), growthRate = values.growthRate, bottleneck = values.bottleneck,
     reduction = values.reduction, dropRate = values.dropRate, stem = "cifar",
     inputChannels = images.channels, nClasses = n_classes, precision = values.precision,
+    optMemory = values.optMemory,
   }
 end
 
@@ -27,13 +28,9 @@ local function fits(config, images)
   return true
 end
 
---- Builds it.
--- @param values options
--- @param origin from origin.find
--- @param images an opened data set: name, channels, nClasses
--- @return model, in training mode, with its complete configuration in model.config; or nil,
--- message, code when weights or images do not fit
-function network.build(values, origin, images)
+-- The configuration to build, how many classes the network is to tell apart in the end, and whether
+-- its classifier is to be a new one.
+local function chosen_of(values, origin, images)
   local wanted = values.nClasses > 0 and values.nClasses or images.nClasses
   local is_reset = values.resetClassifier and not origin.resumed
   local config = origin.network
@@ -41,6 +38,27 @@ function network.build(values, origin, images)
     local classifier = is_reset and origin.model["classifier.weight"]
     config = config_of(values, images, classifier and classifier:size(1) or wanted)
   end
+  local chosen = {}
+  for name, value in pairs(config) do chosen[name] = value end
+  chosen.optMemory = values.optMemory
+  return chosen, wanted, is_reset
+end
+
+--- The network that build would build, without memory: only to be asked for its plan.
+function network.withoutMemory(values, origin, images)
+  local config, wanted, is_reset = chosen_of(values, origin, images)
+  if is_reset then config.nClasses = wanted end
+  return models.withoutMemory(config)
+end
+
+--- Builds it.
+-- @param values options
+-- @param origin from origin.find
+-- @param images an opened data set: name, channels, nClasses
+-- @return model, in training mode, with its complete configuration in model.config; or nil,
+-- message, code when weights or images do not fit
+function network.build(values, origin, images)
+  local config, wanted, is_reset = chosen_of(values, origin, images)
   local model = models.fromConfig(config)
   if origin.model then
     local done, message = pcall(model.loadStateDict, model, origin.model)

@@ -4,7 +4,6 @@
 --          "free" is as it was unless given, nil belongs to each command line
 
 local cpu_only = "this version computes on the CPU"
-local plain_modules = "this version builds plain modules"
 
 return {
   { title = "Data",
@@ -104,16 +103,15 @@ return {
       help = "probability of dropout" },
   },
   { title = "Memory",
-    { name = "optMemory", type = "integer", default = 0, min = 0, max = 5, available = { 0 }, because = plain_modules,
-      help = "how much is kept for the backward pass" },
-    { name = "memory", type = "word", default = "standard", available = { "standard" }, because = plain_modules,
+    { name = "optMemory", type = "integer", default = 4, min = 0, max = 5, resume = "free",
+      help = "0: plain modules; 1: their buffers shared by life; 2: their gradients' buffers shared; 3: dense blocks "
+        .. "that keep normalised bottlenecks; 4: raw bottlenecks; 5: none, which costs time. "
+        .. "A run resumed with another one goes on to rounding, not bit for bit" },
+    { name = "memory", type = "word", shown = "linear",
       choices = { "standard", "liveness", "shared-gradients", "shared", "linear", "minimal" },
-      help = "the same by word" },
-    { name = "shareGradInput", type = "boolean", default = false, available = { false }, because = plain_modules,
-      help = "share the gradients' buffers" },
-    { name = "optnet", type = "boolean", default = false, available = { false }, because = plain_modules,
-      help = "reuse buffers that are no longer needed" },
-    { name = "plan", type = "boolean", default = false, available = { false },
-      because = "this version has no memory plan", help = "print the memory table and stop" },
+      help = "-optMemory by its word, 0 to 5" },
+    { name = "shareGradInput", type = "boolean", default = false, help = "true: -optMemory 2" },
+    { name = "optnet", type = "boolean", default = false, help = "true: -optMemory 1" },
+    { name = "plan", type = "flag", help = "print what a training step takes, buffer by buffer, and stop" },
   },
 }

@@ -51,9 +51,34 @@ function options.blocks(values)
   return { layers, layers, layers }
 end
 
---- Do the options go together?
--- @param values as parse returns them
--- @param given the set of names that the user wrote
+local memory_modes = {
+  standard = 0, liveness = 1, ["shared-gradients"] = 2, shared = 3, linear = 4, minimal = 5,
+}
+
+-- Sets optMemory, and marks it as given, from whichever of the four options that say it was given.
+local function settle_memory(values, given)
+  local said = {
+    { given = given.optMemory, text = "-optMemory " .. values.optMemory, mode = values.optMemory },
+    { given = given.memory, text = "-memory " .. tostring(values.memory), mode = memory_modes[values.memory] },
+    { given = values.shareGradInput, text = "-shareGradInput true", mode = 2 },
+    { given = values.optnet, text = "-optnet true", mode = 1 },
+  }
+  local first
+  for _, one in ipairs(said) do
+    if one.given and first and one.mode ~= first.mode then
+      return nil, ("%s and %s contradict each other: -optMemory %d and -optMemory %d"):format(first.text, one.text,
+        first.mode, one.mode)
+    elseif one.given then
+      first = first or one
+    end
+  end
+  if first then values.optMemory, given.optMemory = first.mode, true end
+  return true
+end
+
+--- Do the options go together? Those that say one thing in several ways are brought to one.
+-- @param values as parse returns them; changed
+-- @param given the set of names that the user wrote; changed
 -- @return true, or nil and a sentence
 function options.check(values, given)
   local blocks = given_blocks(values)
@@ -66,6 +91,8 @@ function options.check(values, given)
     return nil, ("-depth %d is not possible with -bottleneck %s: expected %d n + 4 for n layers in each of three "
       .. "blocks; nearest: %s"):format(values.depth, values.bottleneck, step, nearest_depths(values.depth, step))
   end
+  local settled, why = settle_memory(values, given)
+  if not settled then return nil, why end
   if values.resetClassifier and not (values.retrain or values.resume) then
     return nil, "-resetClassifier true needs -retrain FILE: without it every layer is new"
   end

@@ -8,6 +8,7 @@
 local core = require "densenet.core"
 local checkpoint = require "densenet.train.checkpoint"
 local Log = require "densenet.train.log"
+local memory = require "densenet.train.memory"
 local options = require "densenet.train.options"
 local random = require "densenet.random"
 local sources = require "densenet.train.sources"
@@ -36,11 +37,12 @@ end
 --   origin    what origin.find found
 --   trainer
 --   sets, loaders   { train=, test=, validation= or nil } each
+--   plan      (optional) of the training step, to be announced
 --   interrupted  (optional) function() → count, signal; core.interrupted when left out
 function Run.new(parts)
   local self = setmetatable({
     options = parts.options, origin = parts.origin, trainer = parts.trainer, console = parts.trainer.console,
-    sets = parts.sets, loaders = parts.loaders, best = nil,
+    sets = parts.sets, loaders = parts.loaders, plan = parts.plan, best = nil,
     facts = facts_of(parts.trainer.model, parts.sets.test, parts.options),
     interrupted = parts.interrupted or core.interrupted,
     seconds = 0.0, -- spent training in the epoch under way, also by earlier processes
@@ -213,7 +215,7 @@ local function network_line(trainer)
   local n = model:parameterCount()
   return ("DenseNet%s: blocks of %s layers, growth rate %d, %d classes, %d parameters (%.1f MB)"):format(
     config.bottleneck and "-BC" or "", table.concat(config.blocks, ", "), config.growthRate, config.nClasses, n,
-    n * (config.precision == "double" and 8 or 4) / 1e6)
+    n * (config.precision == "double" and 8 or 4) / 2 ^ 20)
 end
 
 --- Prints the lines a run begins with: images, network, machine, and where it saves.
@@ -224,11 +226,16 @@ function Run:announce()
   self.console:print("%-11s%s in %s precision, %d compute threads, %d loader threads", "device:", opt.device,
     opt.precision, opt.nCores, opt.nThreads)
   if opt.testOnly then return end
+  if self.plan then self.console:print("%-11s%s", "memory:", memory.describe(self.plan)) end
   self.console:print("%-11s%s", "saves in:", opt.save)
   if not resumed then return end
   local state = resumed.state
   self.console:print("%-11s%s, %s epoch %d", "resumes:", resumed.directory,
     state.finished and "after" or ("after batch %d of"):format(state.iteration), state.epoch)
+  local before = resumed.settings.optMemory
+  if before and before ~= opt.optMemory then
+    self.console:print("%-11swas %s: the run goes on the same to rounding, not bit for bit", "", memory.modeText(before))
+  end
   if self.trainer.epoch > opt.nEpochs then
     self.console:print("All of its %d epochs are trained; a larger -nEpochs trains on.", opt.nEpochs)
   end

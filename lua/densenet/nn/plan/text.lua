@@ -14,7 +14,7 @@ local function bodyLines(plan)
     if row.lifetime == "step" or row.lifetime == "layer" then
       if row.bytes >= LEAST_BYTES then
         lines[#lines + 1] = { row.name, table.concat(row.size, "x"), row.dtype, row.lifetime, megabytes(row.bytes),
-          row.offset and tostring(row.offset) or "-", row.first and ("%d-%d"):format(row.first, row.last) or "-" }
+          row.offset and tostring(row.offset) or "-", row.first and ("%s%d-%d"):format(row.lives.training and "" or "eval ", row.first, row.last) or "-" }
       else
         smallBytes, nSmall = smallBytes + row.bytes, nSmall + 1
       end
@@ -83,9 +83,9 @@ local function totals(plan)
 end
 
 local function modes(plan)
-  local lines = {}
+  local lines, other = {}, plan
   for mode = 0, #plan.words do
-    local other = plan:inMode(mode)
+    other = mode == plan.mode and plan or (other or plan):inMode(mode) -- one traced mode may serve the next
     if other then
       lines[#lines + 1] = ("-optMemory %d  %-29s%10s MB%s"):format(mode, plan.words[mode], megabytes(other.totalBytes),
         mode == plan.mode and "  (this plan)" or "")

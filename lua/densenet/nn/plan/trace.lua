@@ -225,9 +225,9 @@ end
 -- @param module any; it is not changed
 -- @tparam table inputSize sizes of its input, the batch included
 -- @treturn table rows, in the order of their first use; scratchBytes, what the kernels of a step
--- and of an evaluation need for themselves; input and gradOutput, tensors of "plan"; forwardEnd, the time when training's backward
--- begins; signatures, a set; callsHalves, whether its `backward` is made of its updateGradInput and
--- accGradParameters
+-- and of an evaluation need for themselves; input and gradOutput, tensors of "plan"; forwardEnd, the
+-- time when training's backward begins; signatures, a set; callsHalves, whether its `backward` is made
+-- of its updateGradInput and accGradParameters
 -- @raise what the network raises for such an input
 function trace.record(module, inputSize)
   local network, copies = shadow.of(module)

@@ -1,0 +1,81 @@
+--- What a run will need of the machine's memory, known before it takes any. MB are 2^20 bytes.
+local data = require "densenet.data"
+local MemoryPlan = require "densenet.nn.memory_plan"
+local network = require "densenet.train.network"
+
+local memory = {}
+
+local function megabytes(n_bytes) return ("%.1f MB"):format(n_bytes / 2 ^ 20) end
+
+-- The images that a run's network will see.
+local function images_of(values, origin)
+  local images, seen = data.about(values.dataset), origin.about and origin.about.inputSize
+  if seen then images.channels, images.height, images.width = table.unpack(seen) end
+  return images
+end
+
+local function plan_for(values, origin, batch_size, opt_memory)
+  local images, changed = images_of(values, origin), setmetatable({ optMemory = opt_memory }, { __index = values })
+  return network.withoutMemory(changed, origin, images):plan(
+    { batch_size, images.channels, images.height, images.width }, { momentum = values.momentum > 0 })
+end
+
+--- The plan of a run's training step (densenet.nn.MemoryPlan). The images need not be there.
+-- @param values, origin as origin.find leaves them
+function memory.plan(values, origin)
+  return plan_for(values, origin, values.batchSize, values.optMemory)
+end
+
+--- Bytes that the machine can still give, or nil where it does not say (Linux does).
+function memory.available()
+  local file = io.open("/proc/meminfo")
+  local text = file and file:read("a") or ""
+  if file then file:close() end
+  local kilobytes = text:match("MemAvailable:%s*(%d+) kB")
+  return kilobytes and math.tointeger(kilobytes) * 1024
+end
+
+--- "-optMemory 4 (linear)"
+function memory.modeText(opt_memory)
+  return ("-optMemory %d (%s)"):format(opt_memory, MemoryPlan.words[opt_memory])
+end
+
+--- What a run takes, in a line.
+function memory.describe(plan)
+  return ("%s (2^20 bytes) planned for a step of %d images, %s"):format(megabytes(plan.totalBytes), plan.inputSize[1],
+    memory.modeText(plan.mode))
+end
+
+-- The largest batch below values.batchSize whose step takes at most `available`; 0 when none does.
+local function largest_batch(values, origin, available)
+  local fits, too_large = 0, values.batchSize
+  while too_large - fits > 1 do
+    local middle = (fits + too_large) // 2
+    if plan_for(values, origin, middle, values.optMemory).totalBytes <= available then
+      fits = middle
+    else
+      too_large = middle
+    end
+  end
+  return fits
+end
+
+--- Plans a run's training step and compares it with what there is.
+-- @param values, origin as origin.find leaves them
+-- @param available bytes there are; memory.available() when left out
+-- @return the plan; or nil, message, "memory": with the largest batch that fits
+function memory.check(values, origin, available)
+  available = available or memory.available()
+  local plan = memory.plan(values, origin)
+  if not available or plan.totalBytes <= available then return plan end
+  local batch, last = largest_batch(values, origin, available), #MemoryPlan.words
+  local remedy = batch > 0 and ("the largest -batchSize that fits is %d"):format(batch) or "not even one image fits"
+  if values.optMemory ~= last then
+    local least = plan_for(values, origin, values.batchSize, last)
+    remedy = ("%s; %s takes %s"):format(remedy, memory.modeText(last), megabytes(least.totalBytes))
+  end
+  return nil, ("a training step of %d images takes %s with %s, and %s are available; %s"):format(values.batchSize,
+    megabytes(plan.totalBytes), memory.modeText(plan.mode), megabytes(available), remedy), "memory"
+end
+
+return memory
