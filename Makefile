@@ -5,7 +5,7 @@
 #   make test       installs what is missing, builds, runs every spec
 #   make lint       formatting, luacheck, warnings as errors with gcc and clang, the layering spec
 #   make asan       the specs under AddressSanitizer and UndefinedBehaviorSanitizer, leaks included
-#   make bench      times training steps
+#   make bench      memory and seconds of a training step in every memory mode, as a table and a plot
 #   make install    into PREFIX (or LUADIR and LIBDIR)
 #   make env        prints what lets a shell's Lua scripts require "densenet" from this checkout
 #
@@ -114,8 +114,10 @@ asan:
 	@DENSENET_BUILD=$(B) ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 LSAN_OPTIONS=suppressions=spec/support/leaks.supp:print_suppressions=0 \
 	  $(B)/lua $(BUSTED) $(SPECS)
 
+# A few minutes; BENCH_OPTIONS=-full adds the large networks.
 bench: all
-	$(LUA) scripts/bench.lua $(BENCH_OPTIONS)
+	$(LUA) scripts/bench_memory.lua -table $(B)/memory.md -plot $(B)/memory.svg $(BENCH_OPTIONS)
+	@cat $(B)/memory.md
 
 install: all
 	install -d "$(DESTDIR)$(LUADIR)" "$(DESTDIR)$(LIBDIR)/densenet"

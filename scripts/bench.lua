@@ -150,7 +150,8 @@ local function main()
   local result = {
     median_s = round(median(seconds), 5), min_s = round(math.min(table.unpack(seconds)), 5),
     first_s = round(warmup[1], 5), peak_mb = round(memory.peak / 2 ^ 20, 1),
-    planned_mb = plan and round(plan.totalBytes / 2 ^ 20, 1) or dn.json.null, rss_mb = peak_resident_mb(), params = model:parameterCount(), allocations = memory.allocations - before,
+    planned_mb = plan and round(plan.totalBytes / 2 ^ 20, 1) or dn.json.null, rss_mb = peak_resident_mb(),
+    params = model:parameterCount(), allocations = memory.allocations - before,
   }
   for name, value in pairs(opt) do
     if name ~= "json" then result[name] = value end

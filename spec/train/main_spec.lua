@@ -57,7 +57,7 @@ describe("main.lua", function()
 
   local bad_lines = {
     "-depth forty", "-depth 41", "-batchSize 0", "-testOnly maybe", "-nEpochs -3", "-dept 40", "-depth", "-nGPU 2",
-    "-device cuda", "-precision half", "-optMemory 4", "-tenCrop true", "-dataset imagenet", "-testOnly true",
+    "-device cuda", "-precision half", "-optMemory 4 -memory minimal", "-tenCrop true", "-dataset imagenet", "-testOnly true",
   }
   it("refuses a bad command line with its reason, the usage, and status 2", function()
     for _, line in ipairs(bad_lines) do
@@ -204,7 +204,7 @@ describe("bench.lua", function()
     for _, field in ipairs { "median_s", "min_s", "first_s", "peak_mb", "params" } do
       assert.is_true(result[field] > 0, field)
     end
-    assert.equal(json.null, result.planned_mb)
+    assert.is_true(result.planned_mb > 0)
     assert.is_true(result.min_s <= result.median_s)
     assert.equal(0, result.allocations)
     for name, value in pairs { depth = 10, growthRate = 4, batchSize = 4, optMemory = 0, steps = 3, warmup = 2,
@@ -218,13 +218,14 @@ describe("bench.lua", function()
     assert.equal(0, status)
     local result = json.decode(output)
     assert.is_true(result.infer)
+    assert.equal(json.null, result.planned_mb)
     assert.same({ 1, 2 }, { table.unpack(result.blocks) })
     assert.is_nil(result.depth)
   end)
 
   it("refuses what it does not understand", function()
     for line, reason in pairs { ["-depth 41"] = "40 and 46", ["-steps 0"] = "at least 1", ["-blocks 2,x"] = "'x'",
-      ["-device cuda"] = "not available", ["-optMemory 3"] = "not available" } do
+      ["-device cuda"] = "not available", ["-optMemory 6"] = "at most 5" } do
       local output, status = bench(line)
       assert.equal(2, status, line)
       assert.is_truthy(output:find(reason, 1, true), output)

@@ -234,7 +234,8 @@ function Run:announce()
     state.finished and "after" or ("after batch %d of"):format(state.iteration), state.epoch)
   local before = resumed.settings.optMemory
   if before and before ~= opt.optMemory then
-    self.console:print("%-11swas %s: the run goes on the same to rounding, not bit for bit", "", memory.modeText(before))
+    self.console:print("%-11sit had %s: it goes on the same to rounding, not bit for bit", "",
+      memory.modeText(before))
   end
   if self.trainer.epoch > opt.nEpochs then
     self.console:print("All of its %d epochs are trained; a larger -nEpochs trains on.", opt.nEpochs)

@@ -13,8 +13,11 @@ local function bodyLines(plan)
   for _, row in ipairs(plan.rows) do
     if row.lifetime == "step" or row.lifetime == "layer" then
       if row.bytes >= LEAST_BYTES then
-        lines[#lines + 1] = { row.name, table.concat(row.size, "x"), row.dtype, row.lifetime, megabytes(row.bytes),
-          row.offset and tostring(row.offset) or "-", row.first and ("%s%d-%d"):format(row.lives.training and "" or "eval ", row.first, row.last) or "-" }
+        lines[#lines + 1] = {
+          row.name, table.concat(row.size, "x"), row.dtype, row.lifetime, megabytes(row.bytes),
+          row.offset and tostring(row.offset) or "-",
+          row.first and ("%s%d-%d"):format(row.lives.training and "" or "eval ", row.first, row.last) or "-",
+        }
       else
         smallBytes, nSmall = smallBytes + row.bytes, nSmall + 1
       end

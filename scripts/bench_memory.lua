@@ -1,0 +1,129 @@
+-- What each memory mode costs: MB planned, MB measured and seconds a step as a Markdown table, and
+-- memory against depth as a plot.
+--
+--   lua scripts/bench_memory.lua -table memory.md -plot memory.svg
+--
+-- MB are 2^20 bytes, everything counted: parameters, gradients, momentum, buffers, kernels' scratch.
+-- Each measurement is a process of its own (scripts/bench.lua). Networks that the machine has no
+-- memory for are planned and not run. The plot is of plans.
+
+-- Older versions of Lua read this file too, so there is no syntax of 5.4 in it.
+if _VERSION ~= "Lua 5.4" then
+  io.stderr:write("bench_memory.lua: needs Lua 5.4, and this is ", _VERSION, ". Run it as: lua5.4 ", arg[0], " ...\n")
+  os.exit(1)
+end
+
+local root = (arg[0]:match("^(.*)/[^/]*$") or ".") .. "/.."
+local build = os.getenv("DENSENET_BUILD") or root .. "/build"
+package.path = root .. "/lua/?.lua;" .. root .. "/lua/?/init.lua;" .. root .. "/scripts/?.lua;" .. package.path
+package.cpath = build .. "/?.so;" .. package.cpath
+
+local dn = require "densenet"
+local core = require "densenet.core"
+local CommandLine = require "densenet.train.command_line"
+local line_chart = require "line_chart"
+local memory = require "densenet.train.memory"
+local program = require "densenet.train.program"
+
+local command_line = CommandLine.new {
+  { title = "Measurement",
+    { name = "full", type = "flag", help = "also BC(190,40), and DenseNet-121 at 224x224: an hour, and gigabytes" },
+    { name = "planOnly", type = "flag", help = "run nothing" },
+    { name = "batchSize", type = "integer", default = 64, min = 1, max = 1000000, help = "images a step" },
+    { name = "steps", type = "integer", default = 3, min = 1, help = "timed steps, after one that is not" },
+    { name = "nCores", type = "integer", shown = "all there are", min = 1, max = 1024, help = "compute threads" },
+  },
+  { title = "Results",
+    { name = "table", type = "text", shown = "stdout", help = "file for the table" },
+    { name = "plot", type = "text", shown = "none", help = "file for the plot, SVG" },
+  },
+}
+
+local MODES = { [0] = "standard", "liveness", "shared-gradients", "shared", "linear", "minimal" }
+local DEPTHS, GROWTH_RATE = { 40, 76, 100, 148, 190 }, 12
+
+local function networks(opt)
+  local list = {
+    { name = "DenseNet-BC(40,12), 32x32", batchSize = opt.batchSize, size = 32, depth = 40, growthRate = 12 },
+    { name = "DenseNet-BC(100,12), 32x32", batchSize = opt.batchSize, size = 32, depth = 100, growthRate = 12 },
+  }
+  if opt.full then
+    list[3] = { name = "DenseNet-BC(190,40), 32x32", batchSize = opt.batchSize, size = 32, depth = 190,
+      growthRate = 40 }
+    list[4] = { name = "DenseNet-121, 224x224", batchSize = 8, size = 224, blocks = { 6, 12, 24, 16 }, growthRate = 32,
+      stem = "imagenet", nClasses = 1000 }
+  end
+  return list
+end
+
+local function planned_bytes(network, mode)
+  return dn.models.withoutMemory({
+    depth = network.depth, blocks = network.blocks, growthRate = network.growthRate, stem = network.stem,
+    nClasses = network.nClasses, optMemory = mode,
+  }):plan({ network.batchSize, 3, network.size, network.size }).totalBytes
+end
+
+local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+
+-- What bench.lua says of a network, as a table.
+local function measure(opt, network, mode)
+  local words = { quote(arg[-1] or "lua5.4"), quote(root .. "/scripts/bench.lua"), "-json", "-warmup 1",
+    "-steps", opt.steps, "-nCores", opt.nCores, "-optMemory", mode, "-batchSize", network.batchSize, "-size", network.size,
+    "-growthRate", network.growthRate, "-stem", network.stem or "cifar", "-nClasses", network.nClasses or 10,
+    network.blocks and "-blocks " .. table.concat(network.blocks, ",") or "-depth " .. network.depth }
+  local pipe = assert(io.popen(table.concat(words, " ")))
+  local text = pipe:read("a")
+  local done, _, status = pipe:close()
+  if not done then program.stop(1, ("bench.lua ended with status %s"):format(status)) end
+  return program.check(dn.json.decode(text))
+end
+
+local function table_of(opt)
+  local lines = {
+    ("MB are 2^20 bytes, everything counted; float32, %d threads; seconds are medians of %d steps."):format(opt.nCores,
+      opt.steps), "",
+    "| network | batch | -optMemory | MB planned | MB measured | s a step |", "|---|---|---|---|---|---|",
+  }
+  for _, network in ipairs(networks(opt)) do
+    for mode = 0, #MODES do
+      local planned, available = planned_bytes(network, mode), memory.available()
+      local fits = not available or planned < 0.9 * available
+      local seen = fits and not opt.planOnly and measure(opt, network, mode) or nil
+      lines[#lines + 1] = ("| %s | %d | %d %s | %.1f | %s | %s |"):format(network.name, network.batchSize, mode,
+        MODES[mode], planned / 2 ^ 20, seen and ("%.1f"):format(seen.peak_mb) or "",
+        seen and ("%.3f"):format(seen.median_s) or "")
+      io.stderr:write(lines[#lines], "\n")
+    end
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+local function plot_of(opt)
+  local chart = {
+    title = ("DenseNet-BC, k = %d, %d images of 32x32: memory of a training step"):format(GROWTH_RATE, opt.batchSize),
+    x = "depth L", y = "MB (2^20 bytes)",
+  }
+  for _, one in ipairs { { 0, "naive (0)" }, { 4, "linear (4)" }, { 5, "minimal (5)" } } do
+    local line = { name = one[2] }
+    for i, depth in ipairs(DEPTHS) do
+      local network = { depth = depth, growthRate = GROWTH_RATE, batchSize = opt.batchSize, size = 32 }
+      line[i] = { depth, planned_bytes(network, one[1]) / 2 ^ 20 }
+    end
+    chart[#chart + 1] = line
+  end
+  return line_chart.svg(chart)
+end
+
+local function main()
+  local opt, why = command_line:parse(arg)
+  if not opt then program.refuse(why) end
+  if opt.help then return print("lua scripts/bench_memory.lua [-option value ...]\n" .. command_line:help()) end
+  opt.nCores = dn.threads(opt.nCores)
+  if opt.plot then program.check(core.file_write(opt.plot, plot_of(opt), {})) end
+  local text = table_of(opt)
+  if not opt.table then return io.stdout:write(text) and 0 end
+  program.check(core.file_write(opt.table, text, {}))
+end
+
+os.exit(program.run("bench_memory.lua",
+  "usage: lua scripts/bench_memory.lua [-option value ...]      (--help lists the options)", main), true)

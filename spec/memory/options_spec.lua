@@ -1,0 +1,106 @@
+-- The options that choose what is kept for the backward pass, the plan that main.lua prints, and
+-- networks that do not fit.
+local dn = require "densenet"
+local memory = require "densenet.train.memory"
+local options = require "densenet.train.options"
+local temporary = require "spec.support.temporary"
+
+local function parse(line)
+  local argv = {}
+  for word in line:gmatch("%S+") do argv[#argv + 1] = word end
+  return assert(options.parse(argv))
+end
+
+describe("the memory mode", function()
+  it("is 4 unless told otherwise", function()
+    assert.equal(4, parse("").optMemory)
+    assert.equal(4, dn.models.densenet({ blocks = { 1 }, growthRate = 2 }).config.optMemory)
+  end)
+
+  it("is said by a number, a word, or an option of Torch's", function()
+    for line, mode in pairs {
+      ["-optMemory 0"] = 0, ["-optMemory 5"] = 5, ["-memory standard"] = 0, ["-memory liveness"] = 1,
+      ["-memory shared-gradients"] = 2, ["-memory shared"] = 3, ["-memory linear"] = 4, ["-memory minimal"] = 5,
+      ["-shareGradInput true"] = 2, ["-optnet true"] = 1, ["-optnet false -shareGradInput false"] = 4,
+      ["-optMemory 2 -shareGradInput true -memory shared-gradients"] = 2,
+    } do
+      assert.equal(mode, parse(line).optMemory, line)
+    end
+  end)
+
+  it("may change in a resumed run, and stays when nothing is said", function()
+    local saved = options.complete(parse("-memory minimal"))
+    local function merged(line)
+      local values, given = parse("-resume x " .. line)
+      values = assert(options.merge(values, given, saved))
+      assert(options.check(values, given))
+      return values.optMemory
+    end
+    assert.equal(5, merged(""))
+    assert.equal(1, merged("-optnet true"))
+    assert.equal(3, merged("-memory shared"))
+    assert.equal(0, merged("-optMemory 0"))
+  end)
+end)
+
+describe("a run that will not fit", function()
+  local values = options.complete(parse("-depth 22 -batchSize 64"))
+  local whole = memory.plan(values, {}).totalBytes
+
+  it("says so with the largest batch that does", function()
+    assert.is_truthy(memory.check(values, {}, whole))
+    local plan, message, code = memory.check(values, {}, whole - 1)
+    assert.is_nil(plan)
+    assert.equal("memory", code)
+    local batch = tonumber(message:match("the largest %-batchSize that fits is (%d+)"))
+    assert.equal(63, batch)
+    for _, text in ipairs { "64 images", "-optMemory 4 (linear)", "-optMemory 5 (minimal) takes" } do
+      assert.is_truthy(message:find(text, 1, true), message)
+    end
+    _, message = memory.check(values, {}, whole // 3)
+    batch = tonumber(message:match("the largest %-batchSize that fits is (%d+)"))
+    local function bytes(n) return memory.plan(setmetatable({ batchSize = n }, { __index = values }), {}).totalBytes end
+    assert.is_true(bytes(batch) <= whole // 3 and bytes(batch + 1) > whole // 3)
+  end)
+
+  it("says when not even one image fits", function()
+    local _, message = memory.check(values, {}, 1000)
+    assert.is_truthy(message:find("not even one image fits", 1, true))
+  end)
+end)
+
+describe("main.lua", function()
+  local directory
+  before_each(function() directory = temporary.directory() end)
+  after_each(function() temporary.remove(directory) end)
+
+  local function run(line)
+    local path = directory .. "/out"
+    local done, _, status = os.execute(("'%s' main.lua %s >'%s' 2>&1"):format(temporary.interpreter(), line, path))
+    return done and 0 or status, temporary.read(path)
+  end
+
+  it("prints the plan and stops, with the images nowhere", function()
+    local status, text = run("-plan -dataset cifar10 -data /nowhere -depth 22 -batchSize 3 -save " .. directory .. "/run")
+    assert.equal(0, status, text)
+    for _, part in ipairs { "input 3x3x32x32", "MB are 2^20 bytes", "features.denseblock1.output", "total ",
+      "-optMemory 0  standard", "-optMemory 4  linear", "(this plan)", "-optMemory 5  minimal" } do
+      assert.is_truthy(text:find(part, 1, true), part .. " is missing in\n" .. text)
+    end
+    assert.is_nil(io.open(directory .. "/run/latest.json"))
+  end)
+
+  it("announces the plan, and a resumed run's change of mode", function()
+    local line = "-depth 10 -growthRate 4 -trainSize 64 -testSize 20 -batchSize 32 -nThreads 0 -nCores 1 "
+    local status, text = run(line .. "-nEpochs 1 -optMemory 5 -save " .. directory .. "/run")
+    assert.equal(0, status, text)
+    assert.is_truthy(text:find("memory: +%d+%.%d MB %(2^20 bytes%) planned for a step of 32 images, %-optMemory 5"), text)
+    status, text = run("-resume " .. directory .. "/run -nEpochs 2")
+    assert.equal(0, status, text)
+    assert.is_truthy(text:find("-optMemory 5 (minimal)", 1, true))
+    assert.is_nil(text:find("to rounding", 1, true))
+    status, text = run("-resume " .. directory .. "/run -nEpochs 3 -memory standard")
+    assert.equal(0, status, text)
+    assert.is_truthy(text:find("it had -optMemory 5 (minimal): it goes on the same to rounding", 1, true), text)
+  end)
+end)
