@@ -1,10 +1,11 @@
 -- Three networks' training steps as PyTorch computes them in double (make_golden.py beside this
--- file): every tensor it wrote is compared, in double and in float.
+-- file): every tensor it wrote is compared, in double and in float, in every memory mode.
 
 local dn = require "densenet"
 local compare = require "spec.support.compare"
 
 local TOLERANCE = { double = 1e-9, single = 2e-3 }
+local MODES = { 0, 1, 2, 3, 4, 5 }
 
 local cases = {
   { file = "bc", options = { blocks = { 2, 2, 2 }, growthRate = 4, inputChannels = 3 } },
@@ -33,8 +34,8 @@ local function part(golden, prefix, except)
 end
 
 -- One step of our model; returns our tensors under the file's names.
-local function trainingStep(case, golden, precision)
-  local options = { nClasses = 7, precision = precision }
+local function trainingStep(case, golden, precision, optMemory)
+  local options = { nClasses = 7, precision = precision, optMemory = optMemory }
   for name, value in pairs(case.options) do
     options[name] = value
   end
@@ -75,32 +76,37 @@ local function trainingStep(case, golden, precision)
   return ours
 end
 
+local function compareAll(ours, golden, tolerance)
+  local bad, nCompared = {}, 0
+  for name, expected in pairs(golden) do
+    if not name:find("^in/") and not name:find("^p/") then
+      nCompared = nCompared + 1
+      local isNear, message = pcall(function()
+        compare.near(assert(ours[name], name .. ": not computed"), expected, tolerance, name)
+      end)
+      if not isNear then
+        bad[#bad + 1] = message
+      end
+      ours[name] = nil
+    end
+  end
+  for name in pairs(ours) do
+    bad[#bad + 1] = name .. ": not in the file"
+  end
+  table.sort(bad)
+  assert.are.equal("", table.concat(bad, "\n"))
+  assert.is_true(nCompared > 50)
+end
+
 describe("PyTorch's training step", function()
   for _, case in ipairs(cases) do
     for precision, tolerance in pairs(TOLERANCE) do
-      it(("of %s, every tensor, in %s precision"):format(case.file, precision), function()
-        local golden = assert(dn.safetensors.load("spec/golden/" .. case.file .. ".safetensors"))
-        local ours = trainingStep(case, golden, precision)
-        local bad, nCompared = {}, 0
-        for name, expected in pairs(golden) do
-          if not name:find("^in/") and not name:find("^p/") then
-            nCompared = nCompared + 1
-            local isNear, message = pcall(function()
-              compare.near(assert(ours[name], name .. ": not computed"), expected, tolerance, name)
-            end)
-            if not isNear then
-              bad[#bad + 1] = message
-            end
-            ours[name] = nil
-          end
-        end
-        for name in pairs(ours) do
-          bad[#bad + 1] = name .. ": not in the file"
-        end
-        table.sort(bad)
-        assert.are.equal("", table.concat(bad, "\n"))
-        assert.is_true(nCompared > 50)
-      end)
+      for _, optMemory in ipairs(MODES) do
+        it(("of %s, every tensor, in %s precision, optMemory %d"):format(case.file, precision, optMemory), function()
+          local golden = assert(dn.safetensors.load("spec/golden/" .. case.file .. ".safetensors"))
+          compareAll(trainingStep(case, golden, precision, optMemory), golden, tolerance)
+        end)
+      end
     end
   end
 end)

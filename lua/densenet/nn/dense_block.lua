@@ -24,7 +24,6 @@ local DenseBlock, parent = class("nn.DenseBlock", FusedStage)
 
 local BOTTLENECK = 4 -- its channels, in growth rates
 local DEFAULTS = { bottleneck = true, dropRate = 0, memory = "linear", epsilon = 1e-5, momentum = 0.1 }
-local MEMORIES = { shared = true, linear = true, minimal = true }
 
 local function complete(options)
   local given = {}
@@ -39,10 +38,6 @@ local function complete(options)
     if given[name] == nil then
       given[name] = value
     end
-  end
-  if not MEMORIES[given.memory] then
-    error(("bad argument #4 to 'nn.DenseBlock' (memory is shared, linear or minimal, not %s)"):format(
-      tostring(given.memory)), 4)
   end
   return given
 end
@@ -61,6 +56,11 @@ end
 function DenseBlock:__init(nInput, growthRate, nLayers, options)
   parent.__init(self)
   options = complete(options)
+  self:checkMemory(options.memory, 4)
+  if math.type(nLayers) ~= "integer" or nLayers < 1 then
+    error(("bad argument #3 to 'nn.DenseBlock' (a number of layers, 1 or more, expected, got %s)"):format(
+      tostring(nLayers)), 3)
+  end
   self.nInput, self.growthRate, self.memory = nInput, growthRate, options.memory
   options.nBottleneck = options.bottleneck and BOTTLENECK * growthRate or nil
   for l = 1, nLayers do
@@ -148,6 +148,8 @@ local function gradientBuffer(self, x, dy, field, isWhole)
     error("gradOutput is not the gradInput of the module that follows this block", 0)
   elseif lent and isWhole then
     return dy, deferred
+  elseif not buffer.sameSize(dy, x) then
+    error(("gradOutput of %s; expected %s, as the output is"):format(buffer.sizeText(dy), buffer.sizeText(x)), 0)
   elseif lent then -- the halves of backward have to find it again
     core.deferred_apply(dy, x, deferred)
   end
@@ -177,10 +179,10 @@ function DenseBlock:clearState()
 end
 
 function DenseBlock:__tostring__()
-  local layer = self.modules[1]
-  local drop = layer:get("drop1")
-  return ("nn.DenseBlock(%d -> %d, %d layers of %d%s%s, %s memory)"):format(self.nInput, self:nOutput(), #self.modules,
-    self.growthRate, layer.nBottleneck and (", bottleneck %d"):format(layer.nBottleneck) or "",
+  local nLayers, layer = #self.modules, self.modules[1]
+  local bottleneck, drop = layer.nBottleneck, layer:get("drop1")
+  return ("nn.DenseBlock(%d -> %d, %d %s of %d%s%s, %s memory)"):format(self.nInput, self:nOutput(), nLayers,
+    nLayers == 1 and "layer" or "layers", self.growthRate, bottleneck and (", bottleneck %d"):format(bottleneck) or "",
     drop and (", dropout %g"):format(drop.p) or "", self.memory)
 end
 

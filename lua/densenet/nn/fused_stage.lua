@@ -23,6 +23,18 @@ FusedStage.gradBatch = ImageModule.gradBatch
 FusedStage.unbatch = ImageModule.unbatch
 FusedStage.updateOutput = ImageModule.updateOutput
 
+local MEMORIES = { shared = true, linear = true, minimal = true }
+
+--- Refuses words that are not a `memory`.
+-- @tparam string word
+-- @tparam integer argument of the constructor, counted from 1
+function FusedStage:checkMemory(word, argument)
+  if not MEMORIES[word] then
+    error(("bad argument #%d to '%s' (memory is shared, linear or minimal, not %s)"):format(argument,
+      self.__typename, tostring(word)), 4)
+  end
+end
+
 local function backward(self, input, gradOutput, scale, field, isWhole)
   local x = self:batch(input, "inputCopy")
   return self.unbatch(input, self:backwardBatch(x, self:gradBatch(input, gradOutput), scale, field, isWhole))

@@ -24,12 +24,14 @@ local WINDOW = 2
 
 --- @tparam integer nInput C
 -- @tparam integer nOutput K
--- @tparam[opt] table options dropRate (0: dropout after the convolution); memory ("linear" keeps the
--- means for backward, "minimal" takes them again); epsilon and momentum as nn.NormReLUPool has them
+-- @tparam[opt] table options dropRate (0: dropout after the convolution); memory ("linear" and "shared"
+-- keep the means for backward, "minimal" takes them again); epsilon and momentum as nn.NormReLUPool has
+-- them
 function Transition:__init(nInput, nOutput, options)
   options = options or {}
   parent.__init(self, nInput, options)
   self.memory = options.memory or "linear"
+  self:checkMemory(self.memory, 3)
   self:add(SpatialConvolution(nInput, nOutput, 1, 1):noBias(), "conv")
   if (options.dropRate or 0) > 0 then
     self:add(Dropout(options.dropRate), "drop")
