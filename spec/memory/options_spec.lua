@@ -57,7 +57,7 @@ describe("a run that will not fit", function()
     for _, text in ipairs { "64 images", "-optMemory 4 (linear)", "-optMemory 5 (minimal) takes" } do
       assert.is_truthy(message:find(text, 1, true), message)
     end
-    _, message = memory.check(values, {}, whole // 3)
+    message = select(2, memory.check(values, {}, whole // 3))
     batch = tonumber(message:match("the largest %-batchSize that fits is (%d+)"))
     local function bytes(n) return memory.plan(setmetatable({ batchSize = n }, { __index = values }), {}).totalBytes end
     assert.is_true(bytes(batch) <= whole // 3 and bytes(batch + 1) > whole // 3)
@@ -81,7 +81,8 @@ describe("main.lua", function()
   end
 
   it("prints the plan and stops, with the images nowhere", function()
-    local status, text = run("-plan -dataset cifar10 -data /nowhere -depth 22 -batchSize 3 -save " .. directory .. "/run")
+    local line = "-plan -dataset cifar10 -data /nowhere -depth 22 -batchSize 3 -save " .. directory .. "/run"
+    local status, text = run(line)
     assert.equal(0, status, text)
     for _, part in ipairs { "input 3x3x32x32", "MB are 2^20 bytes", "features.denseblock1.output", "total ",
       "-optMemory 0  standard", "-optMemory 4  linear", "(this plan)", "-optMemory 5  minimal" } do
@@ -94,7 +95,8 @@ describe("main.lua", function()
     local line = "-depth 10 -growthRate 4 -trainSize 64 -testSize 20 -batchSize 32 -nThreads 0 -nCores 1 "
     local status, text = run(line .. "-nEpochs 1 -optMemory 5 -save " .. directory .. "/run")
     assert.equal(0, status, text)
-    assert.is_truthy(text:find("memory: +%d+%.%d MB %(2^20 bytes%) planned for a step of 32 images, %-optMemory 5"), text)
+    local announced = "memory: +%d+%.%d MB %(2^20 bytes%) planned for a step of 32 images, %-optMemory 5"
+    assert.is_truthy(text:find(announced), text)
     status, text = run("-resume " .. directory .. "/run -nEpochs 2")
     assert.equal(0, status, text)
     assert.is_truthy(text:find("-optMemory 5 (minimal)", 1, true))
