@@ -1,8 +1,10 @@
 -- Every case of every operation: the path that runs by default, with one thread and with two,
--- against the reference loops in double; the reference loops themselves in the case's own dtype; and
--- both against the results written in the case. Every run also checks that nothing beside the
--- outputs was written (spec/support/operation.lua), and outputs hold NaN before it.
+-- against the reference loops in double; the loops of every instruction set likewise; the reference
+-- loops themselves in the case's own dtype; and all against the results written in the case. Every
+-- run also checks that nothing beside the outputs was written (spec/support/operation.lua), and
+-- outputs hold NaN before it.
 
+local core = require "densenet.core"
 local compare = require "spec.support.compare"
 local operation = require "spec.support.operation"
 
@@ -15,10 +17,21 @@ local ways = {
   { what = "reference", threads = 1, reference = true },
 }
 
+-- Loops of other instruction sets than the best one, which runs anyway.
+local function ways_of(case, dtype)
+  if not case.tiles or dtype ~= "float" then return ways end
+  local all = table.move(ways, 1, #ways, 1, {})
+  for i, name in ipairs((core.tiles())) do
+    if i > 1 then all[#all + 1] = { what = name .. " tiles", threads = 2, tiles = name } end
+  end
+  return all
+end
+
 local function check(case, dtype)
   local truth = operation.run(case, { dtype = truth_of[dtype], rounding = dtype, reference = true })
-  for _, way in ipairs(ways) do
-    local results = operation.run(case, { dtype = dtype, threads = way.threads, reference = way.reference })
+  for _, way in ipairs(ways_of(case, dtype)) do
+    local results = operation.run(case,
+      { dtype = dtype, threads = way.threads, reference = way.reference, tiles = way.tiles })
     for i, result in ipairs(results) do
       local what = ("argument %d (%s)"):format(result.number, way.what)
       local expected = case.expected and case.expected[result.number]

@@ -5,7 +5,7 @@
 -- constructors below makes, a list of them (concatenation), or a plain value that is passed as it
 -- is; "nil" as a string stands for an argument left out. `dtypes` are the dtypes it runs in (float
 -- and double by default). `expected` gives, by argument number, results worked out by hand or by
--- another framework.
+-- another framework. `tiles` says that the operation has loops for several instruction sets.
 
 local core = require "densenet.core"
 local compare = require "spec.support.compare"
@@ -172,12 +172,14 @@ end
 
 --- Builds and calls, checks that nothing beside the outputs has been written, and returns copies of
 -- what was: a list of { number =, tensor = }.
--- @param options as operation.build, and threads (1 by default), reference (false by default)
+-- @param options as operation.build, and threads (1 by default), reference (false by default), tiles
+-- (the name of an instruction set's loops; the best by default)
 function operation.run(case, options)
   local call = operation.build(case, options)
   local title = operation.title(case)
   core.threads(options.threads or 1)
   core.reference(options.reference or false)
+  core.tiles(options.tiles or core.tiles()[1])
   operation.call(case, call)
   core.reference(false)
   local results = {}
@@ -197,7 +199,7 @@ end
 function operation.families()
   local families = {
     "elements", "reductions", "random", "products", "convolution", "batchnorm", "activations",
-    "pooling", "losses", "parameters",
+    "pooling", "dense", "losses", "parameters",
   }
   local all = { cases = {}, gradients = {}, misuse = {} }
   for _, family in ipairs(families) do
