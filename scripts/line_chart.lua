@@ -5,6 +5,7 @@ local line_chart = {}
 
 local WIDTH, HEIGHT = 760, 440
 local LEFT, RIGHT, TOP, BOTTOM = 80, 150, 50, 60 -- margins
+local LINE = 16 -- from one line of text to the next
 local COLOURS = { "#b2182b", "#2166ac", "#1a7837", "#762a83", "#b35806" }
 
 -- 1, 2 or 5 times a power of ten, so that about five of them reach `most`.
@@ -26,6 +27,13 @@ local function largest(series, axis)
     for _, point in ipairs(line) do most = math.max(most, point[axis]) end
   end
   return most > 0 and most or 1
+end
+
+-- Heights for labels at the given ones, lowest on the page first, no two closer than a line of text.
+local function spread(labels)
+  table.sort(labels, function(a, b) return a.y > b.y end)
+  for i = 2, #labels do labels[i].y = math.min(labels[i].y, labels[i - 1].y - LINE) end
+  return labels
 end
 
 --- @param chart { title=, x=, y= texts of the axes, series… }; a series is { name=, {x, y}, … } in
@@ -62,6 +70,7 @@ function line_chart.svg(chart)
   add('<path d="M%d %d V%.1f H%.1f" fill="none" stroke="#222"/>', LEFT, TOP, bottom, right)
   text((LEFT + right) / 2, HEIGHT - 16, "middle", chart.x)
   text(0, 0, "middle", chart.y, (' transform="translate(20 %.1f) rotate(-90)"'):format((TOP + bottom) / 2))
+  local labels = {}
   for i, line in ipairs(chart) do
     local colour, path = COLOURS[(i - 1) % #COLOURS + 1], {}
     for j, point in ipairs(line) do
@@ -71,7 +80,10 @@ function line_chart.svg(chart)
     end
     add('<path d="%s" fill="none" stroke="%s" stroke-width="2"/>', table.concat(path, " "), colour)
     local x, y = place(line[#line][1], line[#line][2])
-    text(x + 10, y + 4, "start", line.name, (' fill="%s"'):format(colour))
+    labels[i] = { x = x + 10, y = y + 4, name = line.name, colour = colour }
+  end
+  for _, label in ipairs(spread(labels)) do
+    text(label.x, label.y, "start", label.name, (' fill="%s"'):format(label.colour))
   end
   out[#out + 1] = "</svg>\n"
   return table.concat(out, "\n")

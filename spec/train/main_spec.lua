@@ -57,7 +57,8 @@ describe("main.lua", function()
 
   local bad_lines = {
     "-depth forty", "-depth 41", "-batchSize 0", "-testOnly maybe", "-nEpochs -3", "-dept 40", "-depth", "-nGPU 2",
-    "-device cuda", "-precision half", "-optMemory 4 -memory minimal", "-tenCrop true", "-dataset imagenet", "-testOnly true",
+    "-device cuda", "-precision half", "-optMemory 4 -memory minimal",
+    "-tenCrop true", "-dataset imagenet", "-testOnly true",
   }
   it("refuses a bad command line with its reason, the usage, and status 2", function()
     for _, line in ipairs(bad_lines) do
