@@ -68,7 +68,8 @@ local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 -- What bench.lua says of a network, as a table.
 local function measure(opt, network, mode)
   local words = { quote(arg[-1] or "lua5.4"), quote(root .. "/scripts/bench.lua"), "-json", "-warmup 1",
-    "-steps", opt.steps, "-nCores", opt.nCores, "-optMemory", mode, "-batchSize", network.batchSize, "-size", network.size,
+    "-steps", opt.steps, "-nCores", opt.nCores, "-optMemory", mode,
+    "-batchSize", network.batchSize, "-size", network.size,
     "-growthRate", network.growthRate, "-stem", network.stem or "cifar", "-nClasses", network.nClasses or 10,
     network.blocks and "-blocks " .. table.concat(network.blocks, ",") or "-depth " .. network.depth }
   local pipe = assert(io.popen(table.concat(words, " ")))

@@ -6,8 +6,8 @@ describe("bench_memory.lua", function()
   it("writes every network in every mode, and a plot of plans", function()
     local directory = temporary.directory()
     finally(function() temporary.remove(directory) end)
-    local command = ("'%s' scripts/bench_memory.lua -planOnly -batchSize 2 -table '%s/t.md' -plot '%s/p.svg' 2>&1")
-    assert(os.execute(command:format(temporary.interpreter(), directory, directory) .. " >/dev/null"))
+    local command = ("'%s' scripts/bench_memory.lua -planOnly -batchSize 2 -table '%s/t.md' -plot '%s/p.svg'")
+    assert(os.execute(command:format(temporary.interpreter(), directory, directory) .. " >/dev/null 2>&1"))
     local text, n = temporary.read(directory .. "/t.md"), 0
     for depth, mode, word, planned in text:gmatch("| DenseNet%-BC%((%d+),12%), 32x32 | 2 | (%d) (%S+) | ([%d.]+) |") do
       local model = dn.models.withoutMemory { depth = tonumber(depth), optMemory = math.tointeger(tonumber(mode)) }

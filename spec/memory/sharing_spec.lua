@@ -104,6 +104,20 @@ describe("a bound model", function()
     end
   end)
 
+  it("returns to its arena after clearState and a change of type", function()
+    local model = build(4, { dropRate = 0 })
+    for _, dtype in ipairs { "float", "double", "float" } do
+      model:type(dtype)
+      for _ = 1, 2 do
+        train(model, optimizer_of(model), images(2):type(dtype))
+        local key = arena(model)
+        assert.equal(key, core.storage_key(model:get("features"):get("denseblock1").output))
+        assert.equal(dtype, model.output:dtype())
+        model:clearState()
+      end
+    end
+  end)
+
   it("computes the halves of backward as it computes the whole", function()
     for mode = 1, 5 do
       local whole, halves = build(mode, { dropRate = 0 }), build(mode, { dropRate = 0 })

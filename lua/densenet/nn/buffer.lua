@@ -12,7 +12,7 @@ local buffer = {}
 -- Who is told of every buffer that is asked for: function(owner, field, tensor), or nil.
 local observer
 
--- Tensors confined to a part of somebody's memory: tensor → { n = elements of room, onLeave = }.
+-- Tensors confined to a part of somebody's memory: tensor → elements of room.
 local regions = setmetatable({}, { __mode = "k" })
 
 --- Sets who is told of the buffers that are asked for, and returns who was before. For densenet.nn.plan.
@@ -24,9 +24,9 @@ end
 
 --- Puts a tensor into owner[field] that is part of somebody's memory, all of it, as it stands. As a
 -- buffer it may become smaller and grow again; where it would have to be larger, the field gets a
--- tensor of its own, and onLeave() is called.
-function buffer.confine(owner, field, tensor, onLeave)
-  regions[tensor] = { n = tensor:nElement(), onLeave = onLeave }
+-- tensor of its own.
+function buffer.confine(owner, field, tensor)
+  regions[tensor] = tensor:nElement()
   owner[field] = tensor
 end
 
@@ -44,9 +44,8 @@ local function resized(owner, field, device, dtype, ...)
   if not (kept and kept:dtype() == dtype and kept:device() == device) then
     return nil
   end
-  local region = regions[kept]
-  if region and countOf(...) > region.n then
-    region.onLeave()
+  local room = regions[kept]
+  if room and countOf(...) > room then
     return nil
   end
   return kept:resize(...)

@@ -96,6 +96,7 @@ function MemoryPlan:__init(module, inputSize, options)
   if not self.words[self.mode] then
     error(("bad argument #2 to 'plan' (optMemory is an integer from 0 to 5, not %s)"):format(tostring(self.mode)), 4)
   end
+  self.type = module._type
   self.hasMomentum = options.momentum ~= false
   local record = options.record or trace.record(module, inputSize)
   self.record = record
@@ -193,7 +194,7 @@ end
 -- The plan of a module if it is one for steps such as the module is set for now.
 local function currentPlan(module, mode)
   local plan = bound[module]
-  if plan and plan.mode == mode and plan.binding.device == module._device
+  if plan and plan.mode == mode and plan.binding.device == module._device and plan.type == module._type
     and plan.signatures[trace.signature(module)] then
     return plan
   end

@@ -63,9 +63,14 @@ function Binding:separateGradients()
   end
 end
 
---- Is the module as the plan left it?
+--- Are the plan's tensors where it put them? They are not after clearState, or an input too large.
 function Binding:holds()
-  return self.isWhole
+  for i, row in ipairs(self.plan.placed) do
+    if ownerOf(row)[row.field] ~= self.tensors[i] and not (self.areGradientsApart and row.isBackward) then
+      return false
+    end
+  end
+  return true
 end
 
 --- Takes the module's buffers away and gives their memory back at once.
@@ -92,13 +97,12 @@ end
 function binding.new(plan)
   local module = plan.module
   local self = setmetatable({
-    plan = plan, device = module._device, replaced = {}, isWhole = true, isSpent = false,
+    plan = plan, device = module._device, tensors = {}, replaced = {}, isSpent = false,
   }, Binding)
   local arena = core.tensor_new(self.device, "byte", { plan.arenaBytes })
-  for _, row in ipairs(plan.placed) do
-    buffer.confine(ownerOf(row), row.field, core.tensor_at(arena, row.offset, row.dtype, row.size), function()
-      self.isWhole = false
-    end)
+  for i, row in ipairs(plan.placed) do
+    self.tensors[i] = core.tensor_at(arena, row.offset, row.dtype, row.size)
+    buffer.confine(ownerOf(row), row.field, self.tensors[i])
   end
   guard(self)
   return self
