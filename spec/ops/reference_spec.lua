@@ -7,7 +7,9 @@ local compare = require "spec.support.compare"
 local operation = require "spec.support.operation"
 
 -- long and byte compute on their own; the other dtypes are judged by what double makes of their inputs.
-local truth_of = { float = "double", double = "double", half = "double", bfloat16 = "double", long = "long", byte = "byte" }
+local truth_of = {
+  float = "double", double = "double", half = "double", bfloat16 = "double", long = "long", byte = "byte",
+}
 
 local ways = {
   { what = "1 thread", threads = 1 },
