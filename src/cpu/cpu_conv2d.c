@@ -5,6 +5,7 @@
 **   double          the definition's loops (cpu_conv2d_reference.h)
 */
 #include "cpu_backend.h"
+#include "cpu_conv2d_grid.h"
 #include "cpu_conv2d_patches.h"
 #include "cpu_conv2d_reference.h"
 #include "cpu_element.h"
@@ -17,17 +18,25 @@ static bool is_reference(const dn_tensor *weight) {
 dn_status cpu_conv2d_forward(dn_tensor *y, const dn_tensor *x, const dn_tensor *weight,
                              const dn_tensor *bias, dn_conv2d options) {
   if (dn_tensor_count(y) == 0) return DN_OK;
-  if (!is_reference(weight)) return cpu_conv2d_patches_forward(y, x, weight, bias, options);
-  cpu_conv2d_forward_reference(y, x, weight, bias, options);
-  return DN_OK;
+  if (is_reference(weight)) {
+    cpu_conv2d_forward_reference(y, x, weight, bias, options);
+    return DN_OK;
+  }
+  return cpu_conv2d_grid_fits(weight, options)
+             ? cpu_conv2d_grid_forward(y, x, weight, bias, options)
+             : cpu_conv2d_patches_forward(y, x, weight, bias, options);
 }
 
 dn_status cpu_conv2d_backward_data(dn_tensor *dx, const dn_tensor *dy, const dn_tensor *weight,
                                    dn_conv2d options) {
   if (dn_tensor_count(dx) == 0) return DN_OK;
-  if (!is_reference(weight)) return cpu_conv2d_patches_backward_data(dx, dy, weight, options);
-  cpu_conv2d_backward_data_reference(dx, dy, weight, options);
-  return DN_OK;
+  if (is_reference(weight)) {
+    cpu_conv2d_backward_data_reference(dx, dy, weight, options);
+    return DN_OK;
+  }
+  return cpu_conv2d_grid_fits(weight, options)
+             ? cpu_conv2d_grid_backward_data(dx, dy, weight, options)
+             : cpu_conv2d_patches_backward_data(dx, dy, weight, options);
 }
 
 static void backward_bias(dn_tensor *dbias, const dn_tensor *dy, double scale) {
@@ -47,9 +56,13 @@ static void backward_bias(dn_tensor *dbias, const dn_tensor *dy, double scale) {
 
 dn_status cpu_conv2d_backward_weight(dn_tensor *dweight, dn_tensor *dbias, const dn_tensor *dy,
                                      const dn_tensor *x, dn_conv2d options, double scale) {
+  if (is_reference(dweight))
+    cpu_conv2d_backward_weight_reference(dweight, dy, x, options, scale);
+  else if (cpu_conv2d_grid_fits(dweight, options))
+    DN_TRY(cpu_conv2d_grid_backward_weight(dweight, dy, x, options, scale));
+  else
+    DN_TRY(cpu_conv2d_patches_backward_weight(dweight, dy, x, options, scale));
+  /* Last: a call that ran out of memory is repeated, and must not have added anything yet. */
   if (dbias) backward_bias(dbias, dy, scale);
-  if (!is_reference(dweight))
-    return cpu_conv2d_patches_backward_weight(dweight, dy, x, options, scale);
-  cpu_conv2d_backward_weight_reference(dweight, dy, x, options, scale);
   return DN_OK;
 }
