@@ -145,7 +145,8 @@ describe("main.lua", function()
     start(tiny .. "-nEpochs 3 -save run")
     assert.is_true(wait_for(" | Epoch: [1][1/8]"))
     os.execute(("pid=$(cat '%s/pid'); kill -INT $pid; kill -TERM $pid"):format(directory))
-    assert.equal(143, wait())
+    local status = wait() -- by whichever of the two was handled last
+    assert.is_true(status == 130 or status == 143, status)
     assert.equal("", read("stderr"))
   end)
 
