@@ -45,8 +45,8 @@ describe("a training step allocates nothing after the first:", function()
         nn.CrossEntropyCriterion()
     end,
     ["the imagenet stem"] = function()
-      return dn.models.densenet { blocks = { 1, 1 }, growthRate = 4, inputChannels = 2, nClasses = 3, stem = "imagenet" },
-        nn.CrossEntropyCriterion()
+      local options = { blocks = { 1, 1 }, growthRate = 4, inputChannels = 2, nClasses = 3, stem = "imagenet" }
+      return dn.models.densenet(options), nn.CrossEntropyCriterion()
     end,
   }
   for name, build in pairs(models) do

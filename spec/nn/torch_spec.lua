@@ -196,7 +196,8 @@ describe("nn.View", function()
   end)
 
   it("refuses what does not divide, and sizes that are none", function()
-    assert.error_matches(function() nn.View(5):forward(dn.zeros(4, 3)) end, "input of 4x3 does not divide into views of 5")
+    assert.error_matches(function() nn.View(5):forward(dn.zeros(4, 3)) end,
+      "input of 4x3 does not divide into views of 5")
     assert.error_matches(function() nn.View(-1, -1) end, "bad argument #2 to 'nn.View'")
     assert.are.equal("nn.View(-1, 2)", tostring(nn.View(-1, 2)))
   end)

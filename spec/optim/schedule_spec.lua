@@ -57,7 +57,8 @@ describe("optim.schedule", function()
   it("refuses rates and epochs that are none", function()
     assert.error_matches(function() schedule.cosine { learningRate = 0, nEpochs = 1 } end,
       "learningRate must be a number above 0, got 0")
-    assert.error_matches(function() schedule.cosine { learningRate = 1 } end, "nEpochs must be a number of epochs, got nil")
+    assert.error_matches(function() schedule.cosine { learningRate = 1 } end,
+      "nEpochs must be a number of epochs, got nil")
     assert.error_matches(function() schedule.multistep { learningRate = 1, every = 1.5 } end,
       "every must be a number of epochs, got 1.5")
   end)

@@ -92,11 +92,14 @@ function Container:childName(i)
   return self.names[i] or tostring(i - 1)
 end
 
+-- The first to see an error adds the traceback, which tells the line; a line of this library's own
+-- in the middle of the sentence would say nothing to its reader.
 local function withTraceback(failure)
   if type(failure) ~= "string" or failure:find(TRACEBACK, 1, true) then
     return failure
   end
-  return debug.traceback(failure, 2)
+  local sentence = failure:gsub("^[^\n]-densenet[/\\]nn[/\\][%w_]+%.lua:%d+: ", "")
+  return debug.traceback(sentence, 2)
 end
 
 -- The type and sizes of a module on one line, for messages.
