@@ -39,7 +39,7 @@ describe("a container", function()
   it("prints itself with sizes, nested", function()
     local model = nn.Sequential()
       :add(nn.SpatialConvolution(3, 16, 3, 3, 1, 1, 1, 1), "conv0")
-      :add(nn.Concat(2):add(nn.Identity()):add(nn.SpatialConvolution(16, 4, 1, 1):noBias()))
+      :add(nn.Concat(2):add(nn.Identity()):add(nn.Sequential():add(nn.SpatialConvolution(16, 4, 1, 1):noBias())))
       :add(nn.SpatialMaxPooling(3, 3, 2, 2, 1, 1))
       :add(nn.Linear(20, 10))
     assert.are.equal([[
@@ -49,7 +49,10 @@ nn.Sequential {
   (2): nn.Concat(2) {
     input
       |`-> (1): nn.Identity
-      |`-> (2): nn.SpatialConvolution(16 -> 4, 1x1) without bias
+      |`-> (2): nn.Sequential {
+             [input -> (1) -> output]
+             (1): nn.SpatialConvolution(16 -> 4, 1x1) without bias
+           }
        ... -> output
   }
   (3): nn.SpatialMaxPooling(3x3, 2,2, 1,1)

@@ -216,7 +216,7 @@ describe("a DenseNet", function()
         return value
       end
       local first, last = loss(), nil
-      for _ = 1, 60 do
+      for _ = 1, 100 do
         last = loss()
         optimizer:step()
       end

@@ -155,13 +155,13 @@ function Container:clearState()
   return self
 end
 
--- Lines for __tostring__: each child after its label, its further lines indented.
+-- Lines for __tostring__: each child after `indent` and its label, its further lines as far in.
 function Container:childLines(indent)
-  local lines = {}
+  local lines, further = {}, "\n" .. (" "):rep(#indent)
   for i, module in ipairs(self.modules) do
     local name = self.names[i]
     local label = name and name ~= "" and name or tostring(i)
-    lines[#lines + 1] = ("%s(%s): %s"):format(indent, label, (tostring(module):gsub("\n", "\n  ")))
+    lines[#lines + 1] = ("%s(%s): %s"):format(indent, label, (tostring(module):gsub("\n", further)))
   end
   return lines
 end
