@@ -16,7 +16,7 @@
 enum { CPU_CHUNK = 512 };
 
 typedef union cpu_chunk {
-  float in_float[CPU_CHUNK];
+  _Alignas(64) float in_float[CPU_CHUNK];
   double in_double[CPU_CHUNK];
   int64_t in_long[CPU_CHUNK];
 } cpu_chunk;
