@@ -18,9 +18,11 @@ local ways = {
 }
 
 local function check(case, dtype)
+  local is_truth = truth_of[dtype] == dtype -- then the reference loops have nothing to be compared with
   local truth = operation.run(case, { dtype = truth_of[dtype], rounding = dtype, reference = true })
   for _, way in ipairs(ways) do
-    local results = operation.run(case, { dtype = dtype, threads = way.threads, reference = way.reference })
+    local results = way.reference and is_truth and truth
+      or operation.run(case, { dtype = dtype, threads = way.threads, reference = way.reference })
     for i, result in ipairs(results) do
       local what = ("argument %d (%s)"):format(result.number, way.what)
       local expected = case.expected and case.expected[result.number]

@@ -121,7 +121,7 @@ local geometries = {
   { 1, 150, 7, 7, 7, 7, 1, 1, 0, 0, false },  -- the window is the plane
   { 2, 3, 10, 11, 3, 5, 4, 2, 1, 2, true },
   { 2, 3, 8, 8, 2, 2, 3, 3, 0, 0, false },    -- windows leave elements out
-  { 8, 40, 32, 32, 2, 2, 2, 2, 0, 0, false },
+  { 4, 20, 32, 32, 2, 2, 2, 2, 0, 0, false }, -- enough for two threads
 }
 
 local function each_operation(g, name, layout)
