@@ -217,7 +217,7 @@ typedef struct weight_pass {
   int64_t n_parts;                  /* parts of the planes of dy */
 } weight_pass;
 
-/* sum[k][c][r][s] += the dot products of slopes [0, n_rows) with every tap of the grid's channels. */
+/* sum[k][c][r][s] += dot products of slopes [0, n_rows) with every tap of the grid's channels. */
 static void add_dots(const weight_pass *f, const cpu_grid_tile *tile, int64_t n_rows,
                      int64_t channels, const float *slopes, const float *cells,
                      const int64_t *offset, const int64_t *position, float *sum) {

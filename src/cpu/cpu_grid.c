@@ -129,7 +129,7 @@ void cpu_grid_fill(const cpu_grid *grid, const cpu_grid_tile *tile, int64_t chan
   }
 }
 
-/* What one image takes up in the order of the vectors: rows of `pitch` lanes, `all` lanes in all. */
+/* What an image takes up in the order of the vectors: rows of `pitch` lanes, `all` in all. */
 typedef struct lanes_of_image {
   int64_t pitch, all;
 } lanes_of_image;

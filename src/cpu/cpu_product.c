@@ -62,13 +62,17 @@ void cpu_product_tile(int n_rows, int64_t depth, const float *left, const float 
   }
 }
 
-/* The lanes of each vector added up, halves first. */
-SPECIALIZED float lanes_total(cpu_lanes lanes) {
-  float part[CPU_LANES];
-  cpu_lanes_store(part, lanes);
-  float total = 0;
-  for (int j = 0; j < CPU_LANES; j++) total += part[j];
-  return total;
+/* The sum of n stored lanes, a multiple of four. */
+typedef float four_lanes __attribute__((vector_size(4 * sizeof(float))));
+
+SPECIALIZED float total_of(int n, const float *lanes) {
+  four_lanes sum = {0};
+  for (int j = 0; j < n; j += 4) {
+    four_lanes part;
+    memcpy(&part, lanes + j, sizeof part);
+    sum += part;
+  }
+  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
 void cpu_product_dots(int64_t n_vectors, const float *left, int64_t left_stride, const float *right,
@@ -90,7 +94,9 @@ void cpu_product_dots(int64_t n_vectors, const float *left, int64_t left_stride,
       for (int i = 0; i < LEFT; i++) total[k][i] += factor[i] * pixels;
     }
   }
+  float lanes[LEFT * RIGHT][CPU_LANES];
   UNROLLED
   for (int k = 0; k < RIGHT; k++)
-    for (int i = 0; i < LEFT; i++) sum[i * RIGHT + k] = lanes_total(total[k][i]);
+    for (int i = 0; i < LEFT; i++) cpu_lanes_store(lanes[i * RIGHT + k], total[k][i]);
+  for (int i = 0; i < LEFT * RIGHT; i++) sum[i] = total_of(CPU_LANES, lanes[i]);
 }
