@@ -100,17 +100,19 @@ typedef struct dn_sgd {
 **   fill            y = value
 **   copy            y = x; same shape, any two dtypes on one device; real to long or byte truncates
 **                   and saturates, NaN becomes 0; to half and bfloat16 rounds to nearest even
-**   unary           y = kind(x)
-**   binary          y = a kind b
-**   binary_scalar   y = a kind b, for a number b
-**   add_scaled      y = a + scale * b
+**   unary           y = kind(x); sign of NaN is NaN
+**   binary          y = a kind b; min, max: NaN wins. long wraps around modulo 2^64, byte modulo
+**                   256; to a negative power they give 1 and -1 where those are exact, else 0
+**   binary_scalar   y = a kind b, for a number b: a whole one where a is long or byte
+**   add_scaled      y = a + scale * b; scale likewise
 **   compare         y = a kind b as 0 or 1; y is byte whatever a and b are
-**   compare_scalar  likewise, for a number b
+**   compare_scalar  likewise, for a number b: rounded to a's dtype; exact where a is long or byte
 **
 ** reductions and selections (any dtype)
 **   reduce          over every dimension in which y has size 1 and x has not; y and x have as many
-**                   dimensions. Sums of float are kept in double. max, min: NaN wins; refused for
-**                   no elements
+**                   dimensions. Sums of float are kept in double, and are the same numbers for any
+**                   number of threads; sums of long and byte wrap around. max, min: NaN wins;
+**                   refused for no elements
 **   arg_reduce      largest (or smallest) element along dim, and where; y, indices: x's shape with
 **                   1 at dim. The first of equals; NaN wins
 **   topk            the k largest (smallest) along the last dimension, best first, the earlier of

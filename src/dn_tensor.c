@@ -104,7 +104,9 @@ static dn_status infer_size(int64_t count, int n_dim, const int64_t *size, int64
   }
   int64_t known;
   DN_TRY(dn_shape_count(n_dim, inferred, DN_BYTE, &known, NULL));
-  if (unknown >= 0 && known > 0 && count % known == 0) {
+  if (unknown >= 0 && known == 0)
+    return dn_error(DN_EARG, "beside a size of 0, -1 could be any size");
+  if (unknown >= 0 && count % known == 0) {
     inferred[unknown] = count / known;
     known = count;
   }
@@ -174,9 +176,9 @@ int64_t dn_tensor_count(const dn_tensor *tensor) {
 }
 
 bool dn_tensor_is_contiguous(const dn_tensor *tensor) {
+  if (dn_tensor_count(tensor) == 0) return true;
   int64_t step = 1;
   for (int d = tensor->n_dim - 1; d >= 0; d--) {
-    if (tensor->size[d] == 0) return true;
     if (tensor->size[d] == 1) continue;
     if (tensor->stride[d] != step) return false;
     step *= tensor->size[d];
@@ -208,7 +210,8 @@ static void byte_range(const dn_tensor *tensor, int64_t *first, int64_t *end) {
 
 /*
 ** Two views of one row-major buffer: is there a dimension along which they take disjoint ranges?
-** The buffer's strides are the common ones; an offset is read as a position in that buffer.
+** The buffer's strides are the common ones; an offset is read as a position in that buffer, and
+** what is left of it (a column that was selected, say) as a place within the last dimension's step.
 */
 static bool are_separate_slices(const dn_tensor *a, const dn_tensor *b) {
   if (a->n_dim != b->n_dim || a->dtype != b->dtype) return false;
@@ -216,18 +219,19 @@ static bool are_separate_slices(const dn_tensor *a, const dn_tensor *b) {
     if (a->stride[d] != b->stride[d] || a->stride[d] <= 0) return false;
     if (d > 0 && a->stride[d] > a->stride[d - 1]) return false;
   }
+  bool is_separate = false;
   int64_t rest_a = a->offset, rest_b = b->offset;
   for (int d = 0; d < a->n_dim; d++) {
     const int64_t start_a = rest_a / a->stride[d], start_b = rest_b / b->stride[d];
     rest_a %= a->stride[d];
     rest_b %= b->stride[d];
-    /* A slice that runs past its parent's row would make positions ambiguous. */
+    /* A slice that runs past its parent's row makes positions ambiguous, in all dimensions. */
     if (d > 0 && (start_a + a->size[d] > a->stride[d - 1] / a->stride[d] ||
                   start_b + b->size[d] > b->stride[d - 1] / b->stride[d]))
       return false;
-    if (start_a + a->size[d] <= start_b || start_b + b->size[d] <= start_a) return true;
+    if (start_a + a->size[d] <= start_b || start_b + b->size[d] <= start_a) is_separate = true;
   }
-  return false;
+  return is_separate || rest_a != rest_b;
 }
 
 bool dn_tensor_overlaps(const dn_tensor *a, const dn_tensor *b) {

@@ -41,10 +41,10 @@ for _, reference in ipairs { false, true } do
       assert.same({ 3, -4, -4, 3, math.mininteger },
         binary({ 7, -7, 7, -7, math.mininteger }, { 2, 2, -2, -2, -1 }, "div", "long"))
       assert.same({ 3, 0 }, binary({ 7, 3 }, { 2, 255 }, "div", "byte"))
-      raises("#3 to 'binary'.*long division", binary, { 1, 2 }, { 1, 0 }, "div", "long")
-      raises("#3 to 'binary'.*byte division", binary, { 1, 2 }, { 1, 0 }, "div", "byte")
+      raises("#3 to '[%w.]*binary'.*long division", binary, { 1, 2 }, { 1, 0 }, "div", "long")
+      raises("#3 to '[%w.]*binary'.*byte division", binary, { 1, 2 }, { 1, 0 }, "div", "byte")
       local a = dn.tensor({ 1, 2 }, "long")
-      raises("#3 to 'binary_scalar'", core.binary_scalar, a, a, 0, "div")
+      raises("#3 to '[%w.]*binary_scalar'", core.binary_scalar, a, a, 0, "div")
       assert.same({ 1, 2 }, a:totable())
     end)
 
@@ -56,8 +56,8 @@ for _, reference in ipairs { false, true } do
     it("take part with whole numbers only", function()
       local a = dn.tensor({ 1, 2 }, "long")
       for _, number in ipairs { 0.5, 0 / 0, 1 / 0, 2.0 ^ 63 } do
-        raises("#3 to 'binary_scalar'.*expected a whole number, as a is long", core.binary_scalar, a, a, number, "mul")
-        raises("#4 to 'add_scaled'.*expected a whole number, as a is long", core.add_scaled, a, a, a, number)
+        raises("#3 .*expected a whole number, as a is long", core.binary_scalar, a, a, number, "mul")
+        raises("#4 .*expected a whole number, as a is long", core.add_scaled, a, a, a, number)
       end
     end)
 
