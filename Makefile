@@ -10,7 +10,7 @@
 #   make env        prints what lets a shell's Lua scripts require "densenet" from this checkout
 #
 # Choices: CC, ARCH (native; empty for the compiler's default), LUA_INCDIR, BLAS_LIBS, NO_OPENMP=1,
-# EXTRA_CFLAGS, B (the build directory). scripts/configure.sh finds the rest and says what it found.
+# EXTRA_CFLAGS, B (the build directory), V=1 (show commands). scripts/configure.sh finds the rest and says what it found.
 
 ifeq ($(origin CC),default)
 CC := gcc
@@ -31,9 +31,12 @@ LUA_FILES := main.lua lua scripts spec rockspec
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Wstrict-prototypes \
   -Wmissing-prototypes -Wcast-qual -Wwrite-strings -Wvla -Wformat=2
 # fvisibility: the module exports luaopen_densenet_core and nothing else.
-ALL_CFLAGS = -std=c11 -D_POSIX_C_SOURCE=200809L -O3 -g -fPIC -fvisibility=hidden -pthread \
-  $(ARCH_CFLAGS) $(TILE_CFLAGS) $(or $(OPENMP),-Wno-unknown-pragmas) $(WARNINGS) $(EXTRA_CFLAGS) $(CFLAGS) \
+# CFLAGS comes first: what luarocks or a packager sets there must not lower what the loops need.
+ALL_CFLAGS = $(CFLAGS) -std=c11 -D_POSIX_C_SOURCE=200809L -O3 -g -fPIC -fvisibility=hidden -pthread \
+  $(ARCH_CFLAGS) $(TILE_CFLAGS) $(or $(OPENMP),-Wno-unknown-pragmas) $(WARNINGS) $(EXTRA_CFLAGS) \
   $(LUA_CFLAGS) $(BLAS_CFLAGS)
+
+Q := $(if $(V),,@)
 
 all: $(MODULE)
 
@@ -60,11 +63,13 @@ endif
 
 $(MODULE): $(OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) -shared $(KEEP_LOADED) -pthread $(OPENMP) $(EXTRA_CFLAGS) $(LIBFLAG_EXTRA) -o $@ $(OBJECTS) $(BLAS_LIBS) -lz -lm
+	@echo "link $@"
+	$(Q)$(CC) -shared $(KEEP_LOADED) -pthread $(OPENMP) $(EXTRA_CFLAGS) $(LIBFLAG_EXTRA) -o $@ $(OBJECTS) $(BLAS_LIBS) -lz -lm
 
 $(B)/obj/%.o: %.c $(B)/config.mk Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	@echo "$(CC) $<"
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 # Tiles are compiled per instruction set and chosen when the module loads; fused multiply-add there
 # is wanted, and their users compare results within a tolerance, never bit by bit across sets.
@@ -79,7 +84,9 @@ endif
 
 JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 BUILD = $(MAKE) --no-print-directory -j$(JOBS) all
+# Specs share the machine with whatever else runs there: threads that wait must not hold a core.
 BUSTED = "$$(command -v busted)" --ignore-lua
+test asan: export OMP_WAIT_POLICY := passive
 
 demo:
 	@sh scripts/install_dependencies.sh build data

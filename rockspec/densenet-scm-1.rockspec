@@ -17,6 +17,7 @@ build = {
   type = "make",
   build_target = "all",
   install_target = "install",
-  build_variables = { LUA_INCDIR = "$(LUA_INCDIR)" },
-  install_variables = { LUA_INCDIR = "$(LUA_INCDIR)", LUADIR = "$(LUADIR)", LIBDIR = "$(LIBDIR)" },
+  build_variables = { LUA_INCDIR = "$(LUA_INCDIR)", CFLAGS = "$(CFLAGS)", B = "build/luarocks" },
+  install_variables = { LUA_INCDIR = "$(LUA_INCDIR)", CFLAGS = "$(CFLAGS)", B = "build/luarocks",
+    LUADIR = "$(LUADIR)", LIBDIR = "$(LIBDIR)" },
 }

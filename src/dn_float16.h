@@ -29,13 +29,15 @@ DN_SHARED_INLINE float dn_float_of_bits(uint32_t bits) {
 DN_SHARED_INLINE float dn_half_to_float(uint16_t half) {
   const uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
   const uint32_t magnitude = half & 0x7FFFu;
-  const uint32_t normal = (magnitude << 13) + (UINT32_C(112) << 23);
+  const uint32_t rebias = UINT32_C(112) << 23;
+  /* Masks, because from ?: the compiler makes branches around the multiplication. */
+  const uint32_t is_special = 0u - (uint32_t)(magnitude >= 0x7C00u);
+  const uint32_t is_subnormal = 0u - (uint32_t)(magnitude < 0x0400u);
   const uint32_t quiet = (uint32_t)(magnitude > 0x7C00u) << 22;
-  const uint32_t special = (magnitude << 13) | UINT32_C(0x7F800000) | quiet;
+  const uint32_t normal = (magnitude << 13) + rebias + (rebias & is_special);
   /* Below the normal range the fraction counts units of 2^-24. */
   const uint32_t subnormal = dn_float_bits((float)(int32_t)magnitude * (1.0f / 16777216.0f));
-  const uint32_t finite = magnitude < 0x0400u ? subnormal : normal;
-  return dn_float_of_bits(sign | (magnitude >= 0x7C00u ? special : finite));
+  return dn_float_of_bits(sign | quiet | (subnormal & is_subnormal) | (normal & ~is_subnormal));
 }
 
 DN_SHARED_INLINE uint16_t dn_half_from_float(float value) {

@@ -14,7 +14,7 @@ typedef enum dn_image_dtypes {
   DN_IMAGE_BYTE
 } dn_image_dtypes;
 
-/* DN_EARG for that argument unless it is a live C,H,W host tensor of those types with whole rows. */
+/* DN_EARG for that argument unless it is a live host tensor C,H,W of those types, rows whole. */
 dn_status dn_image_check(int argument, const dn_tensor *image, dn_image_dtypes dtypes);
 
 /* First element of row y of channel c. */

@@ -6,21 +6,23 @@
 **   outputs       exist already with the right shape, dtype and device; an operation allocates none
 **   write rule    activations, their gradients and results overwrite; gradients of parameters
 **                 (dweight, dbias, dgamma, dbeta) accumulate, scaled: d += scale * gradient
-**   in place      element-wise operations, relu, dropout, log_softmax and batchnorm_backward (dx
-**   may
-**                 be dy) take an output that is the very same view as an input; any other overlap
-**                 of an output with another argument is refused
+**   in place      element-wise operations, relu, dropout, log_softmax and the backward passes of
+**                 batchnorm (dx may be dy) take an output that is the very same view as an input;
+**                 any other overlap of an output with another argument is refused
 **   dtypes        all tensors of a call share one dtype, unless a line says otherwise; operations
 **                 from gemm on take float and double
-**   views         element-wise operations and reductions take any strides. N,C,H,W tensors need
-**   each
-**                 H,W plane contiguous (slices along N and C are fine); parameters, N,C matrices
-**                 and
-**                 vectors need to be contiguous; gemm needs one unit stride in each matrix
+**   views         element-wise operations, reductions, relu, dropout, concat and mse take any
+**                 strides. Other N,C,H,W tensors need each H,W plane contiguous (slices along N
+**                 and C are fine); parameters, N,C matrices and vectors need to be contiguous;
+**                 gemm needs one unit stride in each matrix
 **   numbers       dimensions count from 0; values inside index tensors (labels, argmax, topk,
-**                 permutations, index_select) are long and count from 1, as Lua reads them
-**   errors        DN_EARG naming the argument, shapes included; DN_ENOMEM where scratch is needed
-** In shapes: N images, C channels, H W input plane, K output channels, R S kernel, P Q output
+**                 permutations, index_select) are long and count from 1, as Lua reads them.
+**                 Arguments are numbered as Lua passes them: a struct counts as its fields
+**   errors        DN_EARG naming the argument, shapes included; DN_ENOMEM where scratch is needed,
+**                 before anything has been added to an output, so that the call can be repeated
+**   no elements   nothing to do is a success for elements, reductions, products, relu, dropout and
+**                 concat; the others refuse tensors without elements
+** In shapes: N images, C channels, H W input plane; K output channels, R S kernel, P Q output
 ** plane.
 ** "[or NULL]" marks an argument that may be left out.
 */
@@ -97,48 +99,48 @@ typedef struct dn_sgd {
 ** elements (any dtype; a and b broadcast to y's shape)
 **   fill            y = value
 **   copy            y = x; same shape, any two dtypes on one device; real to long or byte truncates
-**   and
-**                   saturates, NaN becomes 0; to half and bfloat16 rounds to nearest even
-**   unary           y = kind(x)
-**   binary          y = a kind b
-**   binary_scalar   y = a kind b, for a number b
-**   add_scaled      y = a + scale * b
+**                   and saturates, NaN becomes 0; to half and bfloat16 rounds to nearest even
+**   unary           y = kind(x); sign of NaN is NaN
+**   binary          y = a kind b; min, max: NaN wins. long wraps around modulo 2^64, byte modulo
+**                   256; to a negative power they give 1 and -1 where those are exact, else 0
+**   binary_scalar   y = a kind b, for a number b: a whole one where a is long or byte
+**   add_scaled      y = a + scale * b; scale likewise
 **   compare         y = a kind b as 0 or 1; y is byte whatever a and b are
-**   compare_scalar  likewise, for a number b
+**   compare_scalar  likewise, for a number b: rounded to a's dtype; exact where a is long or byte
 **
 ** reductions and selections (any dtype)
 **   reduce          over every dimension in which y has size 1 and x has not; y and x have as many
-**                   dimensions. Sums of float are kept in double. max, min: NaN wins; refused for
-**                   no elements
+**                   dimensions. Sums of float are kept in double, and are the same numbers for any
+**                   number of threads; sums of long and byte wrap around. max, min: NaN wins;
+**                   refused for no elements
 **   arg_reduce      largest (or smallest) element along dim, and where; y, indices: x's shape with
-**   1
-**                   at dim. The first of equals; NaN wins
+**                   1 at dim. The first of equals; NaN wins
 **   topk            the k largest (smallest) along the last dimension, best first, the earlier of
 **                   equals first; values, indices: x's shape with k last, 1 <= k <= x's
 **   index_select    y[i] = x[index[i]] along the first dimension; index M long, y M,...
 **
-** random numbers, a function of rng alone (dn_philox.h)
+** random numbers, a function of rng alone (dn_philox.h); uniform and normal fill real dtypes
 **   random_uniform      y in [low, high); element i as dn_uniform_at; uses ceil(n/2) positions
 **   random_normal       Box-Muller on the two uniforms of a position; uses ceil(n/2) positions
 **   random_permutation  y: long vector, 1..n shuffled (Fisher-Yates); uses n positions
 **
 ** products
 **   gemm                    c = alpha a b + beta c;  a MxK, b KxN, c MxN; transposed views are read
-**   as such
+**                           as such; beta 0 does not read c
 **   linear_forward          y NxK = x NxC weight' + bias;  weight KxC, bias K [or NULL]
 **   linear_backward_data    dx NxC = dy weight
 **   linear_backward_weight  dweight KxC += scale dy' x;  dbias K [or NULL] += scale sum dy
 **   conv2d_forward          y N,K,P,Q = x N,C,H,W * weight K,C/groups,R,S + bias K [or NULL];
-**   correlation, as in every framework
+**                           correlation, as in every framework
 **   conv2d_backward_data    dx N,C,H,W
 **   conv2d_backward_weight  dweight += , dbias [or NULL] +=
 **
-** normalization over N,H,W (or N for N,C), per channel C; gamma, beta, dgamma, dbeta [or NULL
-** together]
+** normalization over N,H,W (or N for N,C), per channel C; gamma and beta [or NULL together]; dgamma
+** and dbeta [or NULL together: frozen], never without gamma
 **   batchnorm_forward       mean, inv_std C out: of the batch, inv_std = 1/sqrt(biased var +
-**   epsilon);
-**                           running_mean, running_var C [or NULL together] move by momentum towards
-**                           mean and unbiased variance; at least 2 values a channel
+**                           epsilon); running_mean, running_var C [or NULL together] move by
+**                           momentum towards mean and unbiased variance; at least 2 values a
+**                           channel
 **   batchnorm_backward      mean, inv_std as the forward pass left them
 **   batchnorm_inference_*   the running statistics as constants
 ** Source: Ioffe & Szegedy 2015 (arXiv:1502.03167).
@@ -147,7 +149,7 @@ typedef struct dn_sgd {
 **   relu_forward            y = max(x, 0); NaN stays
 **   relu_backward           dx = dy where y > 0, else 0; y: the output of the forward pass
 **   dropout_forward         y = x / (1 - p) where dn_dropout_keeps(rng, i), else 0; i counts x's
-**   elements row-major; 0 <= p < 1
+**                           elements row-major; 0 <= p < 1
 **   dropout_backward        the same mask and scale on dy
 **   max_pool2d_*            indices long, y's shape: position 1..H*W in the input plane
 **   avg_pool2d_*            N,C,H,W to N,C,P,Q
@@ -187,15 +189,14 @@ typedef struct dn_sgd {
 ** DN_EARG)
 **   log_softmax_*           along the last dimension of N,C (or a vector C)
 **   nll_forward             loss = sum -w[t] x[n,t], divided by sum w[t] when `average`;
-**   class_weight C [or NULL: ones]
+**                           class_weight C [or NULL: ones]
 **   nll_backward            dx N,C
 **   mse_*                   sum (x-target)^2, divided by the count when `average`; any shape
 **
 ** parameters
 **   sgd_step                g' = g + weight_decay p;  v = momentum v + (1 - dampening) g'
-**   (is_first: v = g');
-**                           g'' = nesterov ? g' + momentum v : v (momentum 0: g');  p -=
-**                           learning_rate g''
+**                           (is_first: v = g');  g'' = nesterov ? g' + momentum v : v (momentum 0:
+**                           g');  p -= learning_rate g''
 **                           velocity may be NULL when momentum is 0
 ** Source: Sutskever et al. 2013, in the form of Torch's optim.sgd.
 */

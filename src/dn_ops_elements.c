@@ -65,6 +65,14 @@ static dn_status check_scalar(const dn_tensor *y, unsigned y_dtype, const dn_ten
   return dn_check_broadcast(&a_row, y);
 }
 
+/* Integers would silently lose the fraction, or the size, of a number that joins them. */
+static dn_status check_whole(int number, const char *name, double value, const dn_tensor *a) {
+  const bool is_whole = floor(value) == value && fabs(value) < 9223372036854775808.0;
+  if (dn_dtype_is_real(a->dtype) || is_whole) return DN_OK;
+  return dn_error_argument(number, "%s is %g; expected a whole number, as a is %s", name, value,
+                           dn_dtype_name(a->dtype));
+}
+
 dn_status dn_binary(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, dn_binary_kind kind) {
   DN_TRY(check_kind(4, kind, DN_BINARY_COUNT));
   DN_TRY(check_pair(y, 0, a, b));
@@ -75,12 +83,14 @@ dn_status dn_binary(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, dn_bin
 dn_status dn_binary_scalar(dn_tensor *y, const dn_tensor *a, double b, dn_binary_kind kind) {
   DN_TRY(check_kind(4, kind, DN_BINARY_COUNT));
   DN_TRY(check_scalar(y, 0, a));
+  DN_TRY(check_whole(3, "b", b, a));
   if (is_empty(y)) return DN_OK;
   return dn_backend_of(y)->binary_scalar(y, a, b, kind);
 }
 
 dn_status dn_add_scaled(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, double scale) {
   DN_TRY(check_pair(y, 0, a, b));
+  DN_TRY(check_whole(4, "scale", scale, a));
   if (is_empty(y)) return DN_OK;
   return dn_backend_of(y)->add_scaled(y, a, b, scale);
 }

@@ -104,7 +104,9 @@ static dn_status infer_size(int64_t count, int n_dim, const int64_t *size, int64
   }
   int64_t known;
   DN_TRY(dn_shape_count(n_dim, inferred, DN_BYTE, &known, NULL));
-  if (unknown >= 0 && known > 0 && count % known == 0) {
+  if (unknown >= 0 && known == 0)
+    return dn_error(DN_EARG, "beside a size of 0, -1 could be any size");
+  if (unknown >= 0 && count % known == 0) {
     inferred[unknown] = count / known;
     known = count;
   }
@@ -198,9 +200,9 @@ int64_t dn_tensor_count(const dn_tensor *tensor) {
 }
 
 bool dn_tensor_is_contiguous(const dn_tensor *tensor) {
+  if (dn_tensor_count(tensor) == 0) return true;
   int64_t step = 1;
   for (int d = tensor->n_dim - 1; d >= 0; d--) {
-    if (tensor->size[d] == 0) return true;
     if (tensor->size[d] == 1) continue;
     if (tensor->stride[d] != step) return false;
     step *= tensor->size[d];

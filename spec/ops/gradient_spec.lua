@@ -34,9 +34,9 @@ local function check(gradient)
   else
     core.random_uniform(dy, -1, 1, 99, 0, 0)
   end
-  local product, total, ones = new(gradient.output), nil, {}
+  local ones = {}
   for i = 1, #gradient.output do ones[i] = 1 end
-  total = new(ones)
+  local product, total = new(gradient.output), new(ones)
   local function loss()
     gradient.forward(y, t)
     core.binary(product, y, dy, "mul")

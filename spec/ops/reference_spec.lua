@@ -9,7 +9,9 @@ local compare = require "spec.support.compare"
 local operation = require "spec.support.operation"
 
 -- long and byte compute on their own; the other dtypes are judged by what double makes of their inputs.
-local truth_of = { float = "double", double = "double", half = "double", bfloat16 = "double", long = "long", byte = "byte" }
+local truth_of = {
+  float = "double", double = "double", half = "double", bfloat16 = "double", long = "long", byte = "byte",
+}
 
 local ways = {
   { what = "1 thread", threads = 1 },
@@ -28,9 +30,10 @@ local function ways_of(case, dtype)
 end
 
 local function check(case, dtype)
+  local is_truth = truth_of[dtype] == dtype -- then the reference loops have nothing to be compared with
   local truth = operation.run(case, { dtype = truth_of[dtype], rounding = dtype, reference = true })
   for _, way in ipairs(ways_of(case, dtype)) do
-    local results = operation.run(case,
+    local results = way.reference and is_truth and truth or operation.run(case,
       { dtype = dtype, threads = way.threads, reference = way.reference, tiles = way.tiles })
     for i, result in ipairs(results) do
       local what = ("argument %d (%s)"):format(result.number, way.what)

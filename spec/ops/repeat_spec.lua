@@ -14,7 +14,7 @@ describe("the same bits again:", function()
     it(op, function()
       for _, case in ipairs(by_op[op]) do
         local dtype = case.dtypes and case.dtypes[1] or "float"
-        for threads = 1, 3 do
+        for _, threads in ipairs { 1, 3 } do
           local first = operation.run(case, { dtype = dtype, threads = threads })
           local second = operation.run(case, { dtype = dtype, threads = threads })
           for i, result in ipairs(first) do

@@ -49,7 +49,7 @@ end
 function compare.near(a, b, tolerance, what)
   check_same_size(a, b, what)
   local found = compare.norm_error(a, b)
-  if not (found <= tolerance) then
+  if found ~= found or found > tolerance then
     error(("%s: relative error %.3g, allowed %.3g"):format(what, found, tolerance), 0)
   end
 end

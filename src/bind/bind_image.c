@@ -149,14 +149,10 @@ static int image_moments(lua_State *L) {
 
 void bind_register_image(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"image_flip", image_flip},
-      {"image_crop", image_crop},
-      {"image_resize", image_resize},
-      {"image_rotate", image_rotate},
-      {"image_normalize", image_normalize},
-      {"image_augment_batch", image_augment_batch},
-      {"image_moments", image_moments},
-      {NULL, NULL},
+      {"image_flip", image_flip},           {"image_crop", image_crop},
+      {"image_resize", image_resize},       {"image_rotate", image_rotate},
+      {"image_normalize", image_normalize}, {"image_augment_batch", image_augment_batch},
+      {"image_moments", image_moments},     {NULL, NULL},
   };
   luaL_setfuncs(L, functions, 0);
 }

@@ -42,7 +42,8 @@ static int install(lua_State *L) {
   memset(&action, 0, sizeof action);
   action.sa_handler = count_interrupt;
   action.sa_flags = SA_RESTART; /* a read or write under way goes on instead of failing */
-  sigemptyset(&action.sa_mask);
+  sigemptyset(&action.sa_mask); /* each waits for the other's handler, so one of two is first */
+  for (int i = 0; i < N_SIGNALS; i++) sigaddset(&action.sa_mask, signals[i]);
   for (int i = 0; i < N_SIGNALS; i++) sigaction(signals[i], &action, &previous[i]);
   is_installed = true;
   return 0;

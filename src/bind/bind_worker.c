@@ -2,8 +2,8 @@
 ** core.worker_pool: threads with a Lua state each, fed by a queue.
 **
 **   pool = core.worker_pool(n_threads, source, argument)
-**       Every thread runs the chunk `source` (a string) with `argument`; it returns a function, the
-**       job. Standard libraries are open and package.path and package.cpath are those of the caller.
+**       Every thread runs the chunk `source` (a string) with `argument`; it returns a function,
+**       the job. Standard libraries are open; package.path and package.cpath are the caller's.
 **   pool:submit(id, ...)       some thread will call job(...); `id`, an integer, names the reply
 **   pool:receive([seconds])    -> id, true, results...   in the order in which jobs end
 **                              -> id, false, message     the job raised; message has its traceback

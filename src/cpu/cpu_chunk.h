@@ -16,7 +16,7 @@
 enum { CPU_CHUNK = 512 };
 
 typedef union cpu_chunk {
-  float in_float[CPU_CHUNK];
+  _Alignas(64) float in_float[CPU_CHUNK];
   double in_double[CPU_CHUNK];
   int64_t in_long[CPU_CHUNK];
 } cpu_chunk;
@@ -42,8 +42,8 @@ static inline dn_dtype cpu_computing_dtype(dn_dtype dtype) {
 }
 
 /*
-** to[0..n) = from[0], from[stride], ...; `stride` in elements, 0 or more. float takes all dtypes but
-** double and long, double takes all but long, long takes long and byte.
+** to[0..n) = from[0], from[stride], ...; `stride` in elements, 0 or more. float takes all dtypes
+** but double and long, double takes all but long, long takes long and byte.
 */
 void cpu_chunk_load(dn_dtype computing, void *to, dn_dtype dtype, const void *from, int64_t stride,
                     int64_t n);

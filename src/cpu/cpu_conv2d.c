@@ -5,6 +5,7 @@
 **   double          the definition's loops (cpu_conv2d_reference.h)
 */
 #include "cpu_backend.h"
+#include "cpu_conv2d_grid.h"
 #include "cpu_conv2d_patches.h"
 #include "cpu_conv2d_reference.h"
 #include "cpu_element.h"
@@ -23,7 +24,9 @@ dn_status cpu_conv2d_forward(dn_tensor *y, const dn_tensor *x, const dn_tensor *
     cpu_conv2d_forward_reference(y, x, weight, bias, options);
     return DN_OK;
   }
-  return cpu_conv2d_patches_forward(y, x, weight, bias, options);
+  return cpu_conv2d_grid_fits(weight, options)
+             ? cpu_conv2d_grid_forward(y, x, weight, bias, options)
+             : cpu_conv2d_patches_forward(y, x, weight, bias, options);
 }
 
 dn_status cpu_conv2d_backward_data(dn_tensor *dx, const dn_tensor *dy, const dn_tensor *weight,
@@ -34,7 +37,9 @@ dn_status cpu_conv2d_backward_data(dn_tensor *dx, const dn_tensor *dy, const dn_
     cpu_conv2d_backward_data_reference(dx, dy, weight, options);
     return DN_OK;
   }
-  return cpu_conv2d_patches_backward_data(dx, dy, weight, options);
+  return cpu_conv2d_grid_fits(weight, options)
+             ? cpu_conv2d_grid_backward_data(dx, dy, weight, options)
+             : cpu_conv2d_patches_backward_data(dx, dy, weight, options);
 }
 
 static void backward_bias(dn_tensor *dbias, const dn_tensor *dy, double scale) {
@@ -57,6 +62,8 @@ dn_status cpu_conv2d_backward_weight(dn_tensor *dweight, dn_tensor *dbias, const
   if (is_reference(dweight)) {
     DN_TRY(cpu_scratch_none());
     cpu_conv2d_backward_weight_reference(dweight, dy, x, options, scale);
+  } else if (cpu_conv2d_grid_fits(dweight, options)) {
+    DN_TRY(cpu_conv2d_grid_backward_weight(dweight, dy, x, options, scale));
   } else {
     DN_TRY(cpu_conv2d_patches_backward_weight(dweight, dy, x, options, scale));
   }

@@ -52,7 +52,7 @@ static inline int64_t pow_long(int64_t base, int64_t exponent) {
 
 /* ---- one element, for the reference loops and the kinds that do not vectorise ---- */
 
-/* What is done: a dn_unary_kind or dn_binary_kind, and the number of binary_scalar or add_scaled. */
+/* A dn_unary_kind or dn_binary_kind, and the number of binary_scalar or add_scaled. */
 typedef struct operation {
   int kind;
   double number;

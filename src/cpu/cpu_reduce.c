@@ -20,8 +20,9 @@
 #include "cpu_scratch.h"
 
 enum {
-  LANES = 16,       /* of one output's sum, so that additions need not wait for each other */
-  TILE = 256,       /* outputs of a strip: their sums stay in the first-level cache */
+  LANES = 128,      /* most partial sums of one output: additions need not wait for each other */
+  TILE = CPU_CHUNK, /* most outputs of a strip: their sums stay in the first-level cache */
+  SHORT = 32,       /* reductions of so few elements go by strips, whatever the strides */
   SEGMENT = 1 << 14 /* elements folded by one piece */
 };
 
@@ -93,71 +94,68 @@ static double meet(fold kind, double a, double b) {
 typedef struct task {
   fold kind;
   double p;
-  dn_dtype dtype, computing; /* computing: DN_DOUBLE or DN_LONG */
-  bool is_strip;             /* a tile is a strip of outputs */
-  cpu_rows kept, reduced;    /* walks of x: over the outputs, and over what one output reduces */
-  int64_t n_strips;          /* tiles along the innermost kept dimension */
+  dn_dtype dtype, computing;
+  bool is_strip;          /* a tile is a strip of outputs */
+  cpu_rows kept, reduced; /* walks of x: over the outputs, and over what one output reduces */
+  int64_t lanes;          /* partial sums of one output, where a tile is one; a power of 2 */
+  int64_t n_strips;       /* tiles along the innermost kept dimension */
   int64_t n_tiles, n_segments, segment; /* segment: places of `reduced` that one piece folds */
   const double *centres;                /* of each output, or NULL */
   void *results;                        /* n_segments x outputs, double or int64 */
 } task;
 
-/* What a piece is folding: lanes of one output, or one number for each output of a strip. */
+/* What a piece is folding: the lanes of one output, or one number for each output of a strip. */
 typedef struct piece {
   const task *job;
-  int64_t width; /* LANES, or the length of the strip */
+  int64_t width; /* lanes, or the length of the strip */
   union {
-    double real[TILE];
+    _Alignas(64) double real[TILE];
     int64_t whole[TILE];
   } sums;
-  double centres[TILE];
+  _Alignas(64) double centres[TILE];
 } piece;
 
 /*
-** x[0..n) into sums[0..width), around and around. The kind is a constant at every call below, so
-** that each becomes a loop of its own.
+** x[0..n), float or double, into sums[0..width), around and around. The first two arguments are
+** constants at every call below, so that each becomes a loop of its own.
 */
-static inline void fold_real_as(fold kind, piece *work, int64_t n, const double *x) {
+static inline void fold_real_as(bool is_float, fold kind, piece *work, int64_t n, const void *x) {
+  const float *floats = x;
+  const double *doubles = x;
   double *sums = work->sums.real;
   const double *centres = work->centres;
   const double p = work->job->p;
-  if (!work->job->is_strip) {
-    double lanes[LANES];
-    memcpy(lanes, sums, sizeof lanes);
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-      for (int lane = 0; lane < LANES; lane++)
-        lanes[lane] = step(kind, lanes[lane], x[i + lane], centres[0], p);
-    for (int lane = 0; i < n; i++, lane++)
-      lanes[lane] = step(kind, lanes[lane], x[i], centres[0], p);
-    memcpy(sums, lanes, sizeof lanes);
-    return;
+  for (int64_t begin = 0; begin < n; begin += work->width) {
+    const int64_t length = n - begin < work->width ? n - begin : work->width;
+    for (int64_t i = 0; i < length; i++) {
+      const double number = is_float ? (double)floats[begin + i] : doubles[begin + i];
+      sums[i] = step(kind, sums[i], number, centres[i], p);
+    }
   }
-  for (int64_t i = 0; i < n; i++) sums[i] = step(kind, sums[i], x[i], centres[i], p);
 }
 
-static void fold_real(piece *work, int64_t n, const double *x) {
+static inline void fold_real(bool is_float, piece *work, int64_t n, const void *x) {
   switch (work->job->kind) {
     case FOLD_SUM:
-      fold_real_as(FOLD_SUM, work, n, x);
+      fold_real_as(is_float, FOLD_SUM, work, n, x);
       return;
     case FOLD_SQUARES:
-      fold_real_as(FOLD_SQUARES, work, n, x);
+      fold_real_as(is_float, FOLD_SQUARES, work, n, x);
       return;
     case FOLD_MAX:
-      fold_real_as(FOLD_MAX, work, n, x);
+      fold_real_as(is_float, FOLD_MAX, work, n, x);
       return;
     case FOLD_MIN:
-      fold_real_as(FOLD_MIN, work, n, x);
+      fold_real_as(is_float, FOLD_MIN, work, n, x);
       return;
     case FOLD_ABS:
-      fold_real_as(FOLD_ABS, work, n, x);
+      fold_real_as(is_float, FOLD_ABS, work, n, x);
       return;
     case FOLD_ABS_MAX:
-      fold_real_as(FOLD_ABS_MAX, work, n, x);
+      fold_real_as(is_float, FOLD_ABS_MAX, work, n, x);
       return;
     default:
-      fold_real_as(FOLD_ABS_POWER, work, n, x);
+      fold_real_as(is_float, FOLD_ABS_POWER, work, n, x);
       return;
   }
 }
@@ -179,10 +177,17 @@ static void fold_run(piece *work, const char *x, int64_t stride, int64_t length)
     cpu_chunk chunk;
     const void *numbers =
         cpu_chunk_read(job->computing, job->dtype, x + done * size, stride, n, &chunk);
-    if (job->computing == DN_DOUBLE)
-      fold_real(work, n, numbers);
-    else
-      fold_whole(work, n, numbers);
+    switch (job->computing) {
+      case DN_FLOAT:
+        fold_real(true, work, n, numbers);
+        break;
+      case DN_DOUBLE:
+        fold_real(false, work, n, numbers);
+        break;
+      default:
+        fold_whole(work, n, numbers);
+        break;
+    }
   }
 }
 
@@ -204,7 +209,7 @@ static void fold_row(const cpu_row *row, void *context) {
 static void begin_piece(piece *work, int64_t output) {
   const task *job = work->job;
   for (int64_t i = 0; i < work->width; i++) {
-    if (job->computing == DN_DOUBLE)
+    if (job->computing != DN_LONG)
       work->sums.real[i] = start_of(job->kind);
     else
       work->sums.whole[i] = start_of_long(job->kind);
@@ -216,12 +221,12 @@ static void begin_piece(piece *work, int64_t output) {
 static void end_piece(piece *work, int64_t segment, int64_t output) {
   const task *job = work->job;
   const int64_t at = segment * job->kept.n_elements + output;
-  if (job->computing == DN_DOUBLE) {
+  if (job->computing != DN_LONG) {
     double *results = (double *)job->results + at, *sums = work->sums.real;
     if (job->is_strip)
       memcpy(results, sums, (size_t)work->width * sizeof *sums);
     else
-      for (int64_t half = LANES / 2; half > 0; half /= 2)
+      for (int64_t half = work->width / 2; half > 0; half /= 2)
         for (int64_t i = 0; i < half; i++) sums[i] = meet(job->kind, sums[i], sums[i + half]);
     *results = sums[0];
   } else {
@@ -229,7 +234,7 @@ static void end_piece(piece *work, int64_t segment, int64_t output) {
     if (job->is_strip)
       memcpy(results, sums, (size_t)work->width * sizeof *sums);
     else
-      for (int64_t i = 1; i < LANES; i++) sums[0] = step_long(job->kind, sums[0], sums[i]);
+      for (int64_t i = 1; i < work->width; i++) sums[0] = step_long(job->kind, sums[0], sums[i]);
     *results = sums[0];
   }
 }
@@ -247,7 +252,7 @@ static char *start_of_output(const cpu_rows *kept, int64_t output) {
 static void run_piece(const task *job, int64_t tile, int64_t segment) {
   piece work;
   work.job = job;
-  work.width = LANES;
+  work.width = job->lanes;
   int64_t output = tile;
   if (job->is_strip) {
     const int64_t row_length = job->kept.size[job->kept.n_dim - 1];
@@ -273,7 +278,7 @@ static void run_pass(const task *job) {
   for (int64_t segment = 1; segment < job->n_segments; segment++)
     for (int64_t i = 0; i < n_outputs; i++) {
       const int64_t at = segment * n_outputs + i;
-      if (job->computing == DN_DOUBLE) {
+      if (job->computing != DN_LONG) {
         double *results = job->results;
         results[i] = meet(job->kind, results[i], results[at]);
       } else {
@@ -304,9 +309,10 @@ static void split(task *job, const dn_tensor *y, const dn_tensor *x) {
 static void plan(task *job) {
   const int kept_inner = job->kept.n_dim - 1, reduced_inner = job->reduced.n_dim - 1;
   const int64_t row_length = job->kept.size[kept_inner];
-  job->is_strip =
-      row_length > 1 && (job->reduced.n_elements <= 1 ||
-                         job->kept.stride[0][kept_inner] < job->reduced.stride[0][reduced_inner]);
+  const bool is_closer = job->kept.stride[0][kept_inner] < job->reduced.stride[0][reduced_inner];
+  job->is_strip = row_length > 1 && (is_closer || job->reduced.n_elements <= SHORT);
+  job->lanes = 1;
+  while (job->lanes < LANES && job->lanes < job->reduced.n_elements) job->lanes *= 2;
   const int64_t width = !job->is_strip ? 1 : row_length < TILE ? row_length : TILE;
   job->segment = SEGMENT / width;
   job->n_segments = (job->reduced.n_elements + job->segment - 1) / job->segment;
@@ -399,7 +405,7 @@ static void write_row(const cpu_row *row, void *context) {
   const int64_t size = row->stride[0] * (int64_t)dn_dtype_size(job->dtype);
   for (int64_t i = 0; i < row->length; i++) {
     char *to = row->data[0] + i * size;
-    if (job->computing == DN_DOUBLE) {
+    if (job->computing != DN_LONG) {
       const double folded = ((const double *)job->results)[row->first + i];
       cpu_store(to, job->dtype, 0,
                 result_of(results->kind, results->parameter, folded, job->reduced.n_elements));
@@ -418,7 +424,7 @@ dn_status cpu_reduce(dn_tensor *y, const dn_tensor *x, dn_reduce_kind kind, doub
   task job = {.kind = fold_for(kind, parameter),
               .p = parameter,
               .dtype = x->dtype,
-              .computing = dn_dtype_is_real(x->dtype) ? DN_DOUBLE : DN_LONG};
+              .computing = cpu_computing_dtype(x->dtype)};
   split(&job, y, x);
   plan(&job);
   const int64_t n_outputs = job.kept.n_elements;

@@ -50,8 +50,8 @@ void cpu_rows_append(cpu_rows *rows, int64_t size, const int64_t *stride);
 void cpu_rows_finish(cpu_rows *rows, cpu_rows_order order);
 
 /*
-** All rows, on as many threads as the work is worth, where an element costs about `steps` additions.
-** `work` may run concurrently.
+** All rows, on as many threads as the work is worth, where an element costs about `steps`
+** additions. `work` may run concurrently.
 */
 void cpu_rows_run(const cpu_rows *rows, int steps, cpu_row_work *work, void *context);
 

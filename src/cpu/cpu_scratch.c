@@ -14,6 +14,7 @@ typedef struct scratch {
 
 static _Thread_local scratch mine;
 static pthread_key_t at_thread_end;
+static bool has_key; /* a process has only so many; without one, a thread's end leaks its block */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void release(void *owner) {
@@ -23,7 +24,7 @@ static void release(void *owner) {
   held->n_bytes = 0;
 }
 
-static void make_key(void) { pthread_key_create(&at_thread_end, release); }
+static void make_key(void) { has_key = pthread_key_create(&at_thread_end, release) == 0; }
 
 /* What the thread is told about requests instead of getting memory for them. */
 typedef struct measuring {
@@ -47,7 +48,7 @@ dn_status cpu_scratch(int64_t n_bytes, void **block) {
     cpu_scratch_release();
     DN_TRY(dn_alloc(dn_device_cpu(), n_bytes, &mine.block));
     mine.n_bytes = n_bytes;
-    pthread_setspecific(at_thread_end, &mine);
+    if (has_key) pthread_setspecific(at_thread_end, &mine);
   }
   *block = mine.block;
   return DN_OK;

@@ -51,7 +51,7 @@ typedef struct candidate {
   int64_t place; /* along the dimension, from 0 */
 } candidate;
 
-/* One call of arg_reduce or topk. Walked operands: 0 values, 1 indices, 2 x, at the first of each. */
+/* One call of arg_reduce or topk. Operands of the walk: 0 values, 1 indices, 2 x. */
 typedef struct task {
   ordering order;
   int64_t element_size;
@@ -89,7 +89,7 @@ static void sift(candidate *heap, int64_t n, candidate fresh) {
   heap[hole] = fresh;
 }
 
-/* The heap keeps the k best so far; nearly all later elements are refused by its root, the worst. */
+/* The heap keeps the k best so far; its root, the worst, refuses nearly all later elements. */
 static void select_best(const task *job, const char *x) {
   candidate *heap = job->heap;
   const int64_t k = job->k;

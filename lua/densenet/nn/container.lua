@@ -92,11 +92,14 @@ function Container:childName(i)
   return self.names[i] or tostring(i - 1)
 end
 
+-- The first to see an error adds the traceback, which tells the line; a line of this library's own
+-- in the middle of the sentence would say nothing to its reader.
 local function withTraceback(failure)
   if type(failure) ~= "string" or failure:find(TRACEBACK, 1, true) then
     return failure
   end
-  return debug.traceback(failure, 2)
+  local sentence = failure:gsub("^[^\n]-densenet[/\\]nn[/\\][%w_]+%.lua:%d+: ", "")
+  return debug.traceback(sentence, 2)
 end
 
 -- The type and sizes of a module on one line, for messages.
@@ -152,13 +155,13 @@ function Container:clearState()
   return self
 end
 
--- Lines for __tostring__: each child after its label, its further lines indented.
+-- Lines for __tostring__: each child after `indent` and its label, its further lines as far in.
 function Container:childLines(indent)
-  local lines = {}
+  local lines, further = {}, "\n" .. (" "):rep(#indent)
   for i, module in ipairs(self.modules) do
     local name = self.names[i]
     local label = name and name ~= "" and name or tostring(i)
-    lines[#lines + 1] = ("%s(%s): %s"):format(indent, label, (tostring(module):gsub("\n", "\n  ")))
+    lines[#lines + 1] = ("%s(%s): %s"):format(indent, label, (tostring(module):gsub("\n", further)))
   end
   return lines
 end

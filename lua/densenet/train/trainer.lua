@@ -75,7 +75,7 @@ function Trainer:train(epoch, loader)
     local loss = step(self, batch)
     if not is_finite(loss) then
       return nil, ("the loss is %s in epoch %d, iteration %d of %d: training diverged; a smaller -LR may help"):format(
-        loss, epoch, n, count), "diverged"
+        loss == loss and "infinite" or "not a number", epoch, n, count), "diverged"
     end
     local score = meters.score(self.model.output, batch.target, loss)
     self.errors:add(score)

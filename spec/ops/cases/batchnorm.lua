@@ -75,8 +75,8 @@ local function each_operation(sizes, name, options)
     image(output), image(input), input { c }, input { c, values = "positive" }, vector(input), vector(input), 1e-5,
   })
   case("batchnorm_inference_backward", name, {
-    image(output), vector(sum), vector(sum), image(input), image(input), input { c },
-    input { c, values = "positive" }, vector(input), 1e-5, -0.5,
+    dx, vector(sum), vector(sum), dy_, image(input), input { c }, input { c, values = "positive" }, vector(input),
+    1e-5, -0.5,
   })
 end
 

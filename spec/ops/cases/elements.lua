@@ -145,6 +145,19 @@ for kind, results in pairs {
   case("binary", kind .. " of byte, by hand", { output { 2 }, literal { 7, 8 }, literal(b), kind }, { "byte" },
     { results })
 end
+case("binary", "bytes wrap around", { output { 3 }, literal { 200, 16, 1 }, literal { 100, 16, 2 }, "add" }, { "byte" },
+  { { 44, 32, 3 } })
+case("binary", "byte products wrap around", { output { 2 }, literal { 16, 20 }, literal { 16, 13 }, "mul" }, { "byte" },
+  { { 0, 4 } })
+case("binary", "long wraps around", {
+  output { 1 }, literal { math.maxinteger }, literal { 1 }, "add",
+}, { "long" }, { { math.mininteger } })
+case("binary", "long to a negative power", { output { 3 }, literal { 1, -1, 2 }, literal { -2, -3, -1 }, "pow" },
+  { "long" }, { { 1, -1, 0 } })
+for _, kind in ipairs { "min", "max" } do
+  case("binary", kind .. " with NaN", { output { 2 }, literal { NAN, 1 }, literal { 1, NAN }, kind }, REAL,
+    { { NAN, NAN } })
+end
 for _, kind in ipairs { "add", "sub", "mul", "min", "max" } do
   case("binary", kind, {
     output { 31, 33 }, input { 31, 33, layout = "transposed" }, input { 31, 33, layout = "gaps" }, kind,
@@ -186,9 +199,9 @@ wrong("binary", 2, { "a is 1x2x3", "broadcasts to y's 2x3" },
   { output { 2, 3 }, input { 1, 2, 3 }, input { 2, 3 }, "add" })
 wrong("binary", 3, { "b is double", "expected float, as a is" },
   { output { 2 }, input { 2 }, input { 2, dtype = "double" }, "add" })
-wrong("binary", 3, { "zero" },
+wrong("binary", 3, { "b holds a 0", "division" },
   { output { 2 }, literal { 1, 2 }, literal { 1, 0 }, "div", dtype = "long" })
-wrong("binary", 3, { "zero" },
+wrong("binary", 3, { "b holds a 0", "division" },
   { output { 2 }, literal { 1, 2 }, literal { 1, 0 }, "div", dtype = "byte" })
 wrong("binary", 4, { "invalid option 'mod'" }, { output { 2 }, input { 2 }, input { 2 }, "mod" })
 
@@ -217,7 +230,9 @@ case("binary_scalar", "broadcast", { output { 3, 4 }, input { 4 }, 2, "mul" }, R
 case("binary_scalar", "nothing", { output { 0 }, input { 0 }, 2, "mul" }, ALL)
 case("binary_scalar", "many elements", { output { 100001 }, input { 100001 }, 3, "add" })
 
-wrong("binary_scalar", 3, { "zero" }, { output { 2 }, literal { 1, 2 }, 0, "div", dtype = "long" })
+wrong("binary_scalar", 3, { "b is 0", "division" }, { output { 2 }, literal { 1, 2 }, 0, "div", dtype = "long" })
+wrong("binary_scalar", 3, { "b is 0.5", "whole number", "long" },
+  { output { 2 }, literal { 1, 2 }, 0.5, "mul", dtype = "long" })
 wrong("binary_scalar", 2, { "a is 3", "broadcasts to y's 2" }, { output { 2 }, input { 3 }, 1, "add" })
 
 case("add_scaled", "by hand", { output { 3 }, literal { 1, 2, 3 }, literal { 10, 20, -30 }, 0.5 }, REAL,
@@ -229,9 +244,12 @@ case("add_scaled", "strides", {
 }, REAL)
 case("add_scaled", "broadcast", { output { 4, 5, 6 }, input { 5, 1 }, input { 4, 1, 6 }, 3 }, REAL)
 case("add_scaled", "in place", { same(2), input { 100 }, input { 100 }, 0.1 }, REAL)
+case("add_scaled", "in place on the right", { same(3), input { 100 }, input { 100 }, 0.1 }, REAL)
 case("add_scaled", "nothing", { output { 0 }, input { 0 }, input { 0 }, 2 }, ALL)
 case("add_scaled", "many elements", { same(2), input { 200000 }, input { 200000 }, 0.1 })
 
+wrong("add_scaled", 4, { "scale is 1.5", "whole number", "byte" },
+  { output { 2 }, literal { 1, 2 }, literal { 1, 2 }, 1.5, dtype = "byte" })
 wrong("add_scaled", 3, { "b is 3", "broadcasts to y's 2" }, { output { 2 }, input { 2 }, input { 3 }, 1 })
 
 -- comparisons ------------------------------------------------------------------------------------

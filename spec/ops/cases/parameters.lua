@@ -37,8 +37,9 @@ by_hand("dampening", 0.25, false, {
     new_p = { 0.97738825, -2.2033765, 0.538600375 }, new_v = { -0.2838825, 1.053765, 0.60899625 },
   },
 })
-case("no momentum, by hand", { state { 2, values = { 1, 2 } }, "nil", literal { 10, -10 }, 0.5, 0, 0, 0.25, false, false },
-  { { -4.125, 6.75 } })
+case("no momentum, by hand", {
+  state { 2, values = { 1, 2 } }, "nil", literal { 10, -10 }, 0.5, 0, 0, 0.25, false, false,
+}, { { -4.125, 6.75 } })
 
 for _, n in ipairs { 1, 31, 32, 33, 100001 } do
   case("Nesterov, length " .. n, { sum { n }, sum { n }, input { n }, 0.1, 0.9, 0, 1e-4, true, false })

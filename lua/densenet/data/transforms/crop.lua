@@ -37,9 +37,9 @@ end)
 --- RandomCrop(size [, padding = 0]): a square from anywhere in the image after `padding` zeros were
 -- added on each side. After ColorNormalize zero is the mean colour.
 local RandomCrop = transform.define("RandomCrop", function(self, size, padding)
-  prepare_size(self, size)
+  transform.check_integer(self.name, "size", size, 1)
   if padding ~= nil then transform.check_integer(self.name, "padding", padding, 0) end
-  self.padding = padding or 0
+  self.size, self.padding = size, padding or 0
 end, function(self, image, rng)
   local size, padding = self.size, self.padding
   local height, width = image:size(2), image:size(3)

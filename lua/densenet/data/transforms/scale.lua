@@ -3,12 +3,6 @@
 local core = require "densenet.core"
 local transform = require "densenet.data.transforms.transform"
 
-local function check_filter(self, filter)
-  transform.check(filter == nil or filter == "bicubic" or filter == "bilinear", self.name,
-    "the filter must be bicubic or bilinear, not %s", tostring(filter))
-  self.filter = filter or "bicubic"
-end
-
 local function scale(image, size, filter)
   local channels, height, width = table.unpack(image:size())
   if math.min(height, width) == size then return image end
@@ -26,8 +20,9 @@ end
 --- Scale(size [, filter = "bicubic"]): the smaller edge becomes `size` pixels.
 local Scale = transform.define("Scale", function(self, size, filter)
   transform.check_integer(self.name, "size", size, 1)
-  check_filter(self, filter)
-  self.size = size
+  transform.check(filter == nil or filter == "bicubic" or filter == "bilinear", self.name,
+    "the filter must be bicubic or bilinear, not %s", tostring(filter))
+  self.size, self.filter = size, filter or "bicubic"
 end, function(self, image) return scale(image, self.size, self.filter) end)
 
 --- RandomScale(smallest, largest): the smaller edge becomes a random number of pixels, both ends
