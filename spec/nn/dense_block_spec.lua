@@ -296,7 +296,16 @@ describe("a stage that follows a block", function()
     local gradient = transition:backward(block.output, randn(2, 4, 2, 2))
     assert.error_matches(function() block:backward(x, gradient:clone()) end,
       "not the gradInput of the module that follows")
-    transition:forward(block:forward(x)) -- a new forward forgets what was handed over
-    block:backward(x, randn(2, 7, 4, 4))
+  end)
+
+  it("hands nothing over a new forward", function()
+    local block, transition = followed()
+    local x, gradient = randn(2, 3, 4, 4), randn(2, 7, 4, 4)
+    block:forward(x)
+    local expected = block:backward(x, gradient):clone()
+    transition:forward(block.output)
+    transition:backward(block.output, randn(2, 4, 2, 2))
+    block:forward(x)
+    compare.near(block:backward(x, gradient), expected, EXACT, "gradInput")
   end)
 end)
