@@ -2,6 +2,7 @@
 -- against central differences in double, Torch's contract, and how they hand work to one another.
 
 local dn = require "densenet"
+local core = require "densenet.core"
 local random = require "densenet.random"
 local compare = require "spec.support.compare"
 local finite_difference = require "spec.support.finite_difference"
@@ -243,6 +244,33 @@ describe("a fused stage", function()
       "bad argument #3 to 'nn.Transition' %(memory")
   end)
 
+  it("keeps for backward what its memory says", function()
+    -- Bytes that a forward leaves behind, in bottlenecks of 3 images, beside the output.
+    local function kept(nLayers, memory, isTraining)
+      local block, x = nn.DenseBlock(4, 2, nLayers, { memory = memory }):float(), dn.randn(3, 4, 32, 32)
+      if not isTraining then
+        block:evaluate()
+      end
+      local function live()
+        collectgarbage()
+        core.scratch_release()
+        return dn.memory("cpu").live
+      end
+      local before = live()
+      local output = block:forward(x)
+      local bottleneckBytes = 3 * 8 * 32 * 32 * 4
+      return math.floor((live() - before - output:nElement() * 4) / bottleneckBytes + 0.5)
+    end
+    for memory, perLayer in pairs { shared = 2, linear = 1 } do
+      assert.are.equal(2 * perLayer, kept(2, memory, true), memory)
+      assert.are.equal(5 * perLayer, kept(5, memory, true), memory)
+      assert.are.equal(1, kept(5, memory, false), memory .. ", evaluation")
+    end
+    assert.are.equal(1, kept(2, "minimal", true))
+    assert.are.equal(1, kept(5, "minimal", true))
+    assert.are.equal(1, kept(5, "minimal", false))
+  end)
+
   it("prints its sizes", function()
     assert.are.equal("nn.DenseBlock(3 -> 9, 3 layers of 2, bottleneck 8, linear memory)",
       tostring(nn.DenseBlock(3, 2, 3)))
@@ -269,6 +297,15 @@ describe("a stage that follows a block", function()
     compare.near(transition:forward(other), expected:forward(other), EXACT, "another input")
     compare.near(transition:backward(other, randn(2, 4, 2, 2):fill(1)),
       expected:backward(other, randn(2, 4, 2, 2):fill(1)), EXACT, "its gradient")
+  end)
+
+  it("takes its own where the block took none", function()
+    local block, transition = followed()
+    local alone = prepare(nn.Transition(7, 4)):loadStateDict(transition:stateDict())
+    block:forward(randn(2, 3, 4, 4))
+    block:evaluate()
+    local output = block:forward(randn(2, 3, 4, 4))
+    compare.near(transition:forward(output), alone:forward(output), EXACT, "output")
   end)
 
   it("hands its gradient on whichever way the block goes on from it", function()
