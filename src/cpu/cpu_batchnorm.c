@@ -15,7 +15,7 @@
 #include "cpu_parallel.h"
 #include "cpu_planes.h"
 
-enum { RUN = 4096 }; /* elements summed in float before double takes over */
+enum { RUN = 1024 }; /* elements summed in float before double takes over */
 
 typedef struct moments {
   double sum, product;

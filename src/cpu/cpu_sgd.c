@@ -43,7 +43,7 @@ dn_status cpu_sgd_step(dn_tensor *parameter, dn_tensor *velocity, const dn_tenso
   const int64_t count = dn_tensor_count(parameter);
   const int n_threads = cpu_team(count);
   if (options.momentum == 0) {
-#pragma omp parallel for simd schedule(static) num_threads(n_threads)
+#pragma omp parallel for schedule(static) num_threads(n_threads)
     for (int64_t i = 0; i < count; i++) p[i] -= rate * (g[i] + decay * p[i]);
     return DN_OK;
   }
@@ -53,7 +53,7 @@ dn_status cpu_sgd_step(dn_tensor *parameter, dn_tensor *velocity, const dn_tenso
   const float look_ahead = options.nesterov ? momentum : 1;
   const float direct = options.nesterov ? 1 : 0;
   const bool is_first = options.is_first;
-#pragma omp parallel for simd schedule(static) num_threads(n_threads)
+#pragma omp parallel for schedule(static) num_threads(n_threads)
   for (int64_t i = 0; i < count; i++) {
     const float slope = g[i] + decay * p[i];
     /* a velocity without history may hold anything, NaN included */
