@@ -85,11 +85,15 @@ local cases = {
         randn(2, 3)
     end,
   },
-  {
+}
+
+for _, optMemory in ipairs { 0, 1, 4, 5 } do
+  cases[#cases + 1] = {
     "Sequential",
     function()
       local model = dn.models.densenet {
         blocks = { 2, 1 }, growthRate = 2, nClasses = 3, dropRate = 0.2, precision = "double", inputChannels = 2,
+        optMemory = optMemory,
       }
       -- Most rectifiers are kept away from their kink, where differences say nothing.
       for _, norm in ipairs(model:findModules("nn.SpatialBatchNormalization")) do
@@ -100,8 +104,8 @@ local cases = {
       return model, randn(2, 2, 5, 4)
     end,
     evaluate = true,
-  },
-}
+  }
+end
 
 local function clone(input)
   if dn.isTensor(input) then
@@ -260,6 +264,9 @@ describe("the gradient of nn.", function()
 
   it("classes is checked for each class there is", function()
     local tested = { Module = true, Container = true, Criterion = true }
+    for _, name in ipairs { "DenseBlock", "Transition", "NormReLUPool" } do
+      tested[name] = true -- in dense_block_spec, alone and behind one another
+    end
     for _, list in ipairs { cases, criterions } do
       for _, case in ipairs(list) do
         tested[case[1]] = true

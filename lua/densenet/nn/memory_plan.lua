@@ -214,13 +214,19 @@ function MemoryPlan.prepare(module, input)
   end
   local plan = currentPlan(module, mode)
   if not module.train or mode == 0 then
-    if bound[module] and not plan then
+    if plan then
+      plan.binding.isSpent = false
+    elseif bound[module] then
       release(module)
     end
     return
   end
   if not (plan and plan:fits(input:size())) then
-    plan = MemoryPlan(module, input:size(), { optMemory = mode })
+    local isPlanned
+    isPlanned, plan = pcall(MemoryPlan, module, input:size(), { optMemory = mode })
+    if not isPlanned then
+      return -- the forward itself says what is wrong with the input, and better
+    end
     plan.record = nil -- it is as large as all rows
     plan:bind()
   elseif not plan.binding:holds() then

@@ -143,6 +143,15 @@ local function runPhase(recorder, phase, network, input, known)
   return forwardEnd, gradOutput, scratchBytes
 end
 
+-- Rows that are new in this phase: are they born in its backward pass?
+local function markBackward(recorder, phase, forwardEnd)
+  for _, row in ipairs(recorder.rows) do
+    if row.isBackward == nil then
+      row.isBackward = row.lives[phase].first > forwardEnd
+    end
+  end
+end
+
 -- Calls visit(table, module, keys, name) for each module of a tree and for each plain table in it.
 local function walk(network, visit)
   local function inside(holder, module, keys, name)
@@ -247,13 +256,12 @@ function trace.record(module, inputSize)
     end
     result.signatures[trace.signature(network)] = true
     local forwardEnd, gradOutput = runPhase(recorder, "training", network, input, known)
-    for _, row in ipairs(recorder.rows) do
-      row.isBackward = row.lives.training.first > forwardEnd
-    end
+    markBackward(recorder, "training", forwardEnd)
     result.input, result.gradOutput, result.forwardEnd = input, gradOutput, forwardEnd
     network:evaluate()
     result.signatures[trace.signature(network)] = true
-    local _, _, scratchBytes = runPhase(recorder, "evaluation", network, input, known)
+    local evaluated, _, scratchBytes = runPhase(recorder, "evaluation", network, input, known)
+    markBackward(recorder, "evaluation", evaluated)
     result.scratchBytes = scratchBytes -- gradients of evaluations are rare, and not counted
   end)
   nameRows(recorder, network, inverse(copies), known)
