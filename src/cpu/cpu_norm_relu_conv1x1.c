@@ -57,7 +57,10 @@ dn_status cpu_norm_relu_conv1x1_forward(dn_tensor *y, dn_tensor *stats, const dn
       tiles->norm_relu(rows, stride, cpu_map_at(in, n, 0) + first, in.planes.stride_c, n_in,
                        n_pixels, vectors.scale, vectors.shift);
       float *to = cpu_map_at(out, n, 0) + first;
-      tiles->product(to, out.planes.stride_c, n_out, panels, n_in, rows, offset, n_pixels);
+      const int64_t next = unit + 1 < end ? unit + 1 : unit;
+      tiles->product(to, out.planes.stride_c, n_out, panels, n_in, rows, offset, n_pixels,
+                     cpu_map_at(in, next / n_pieces, 0) + next % n_pieces * FORWARD_PIECE,
+                     in.planes.stride_c);
       for (int64_t k = 0; stats && k < n_out; k++) {
         double mean, m2;
         tiles->moments(to + k * out.planes.stride_c, n_pixels, &mean, &m2);
@@ -131,13 +134,15 @@ dn_status cpu_norm_relu_conv1x1_backward(dn_tensor *dx, dn_tensor *dnorm, dn_ten
         const int64_t n = (first_part + i) / pieces.n_parts;
         const int64_t first = (first_part + i) % pieces.n_parts * pieces.piece;
         const int64_t n_pixels = size - first < pieces.piece ? size - first : pieces.piece;
+        const int64_t next = first_part + i + 1 < all ? first_part + i + 1 : first_part + i;
         tiles->norm_relu(z + i * part_stride, stride, cpu_map_at(in, n, 0) + first,
                          in.planes.stride_c, n_in, n_pixels, vectors.scale, vectors.shift);
         cpu_gradient_rows(tiles, gradient, n, first, n_pixels, d + i * part_stride, stride);
-        tiles->product_unmask(cpu_map_at(din, n, 0) + first, din.planes.stride_c, n_in, panels,
-                              n_out, d + i * part_stride, offset, n_pixels,
-                              cpu_map_at(in, n, 0) + first, in.planes.stride_c, vectors, sums,
-                              accumulate);
+        tiles->product_unmask(
+            cpu_map_at(din, n, 0) + first, din.planes.stride_c, n_in, panels, n_out,
+            d + i * part_stride, offset, n_pixels, cpu_map_at(in, n, 0) + first, in.planes.stride_c,
+            vectors, sums, accumulate,
+            cpu_map_at(in, next / pieces.n_parts, 0) + next % pieces.n_parts * pieces.piece);
       }
       /* The last part may be short; its rows end in zeros at the next block. */
       const int64_t last = (first_part + n_here - 1) % pieces.n_parts * pieces.piece;

@@ -53,10 +53,12 @@ typedef struct cpu_tiles {
 
   /*
   ** out[m][p] = sum over k of panels(m, k) * b[b_offset[k] + p] for m < n_rows, p < n_pixels.
-  ** Reads b up to the next multiple of CPU_BLOCK pixels.
+  ** Reads b up to the next multiple of CPU_BLOCK pixels. `next` [or NULL]: n_pixels in each of
+  ** `depth` rows next_stride apart that the caller will read soon; they are fetched on the side.
   */
   void (*product)(float *out, int64_t out_stride, int64_t n_rows, const float *panels,
-                  int64_t depth, const float *b, const int32_t *b_offset, int64_t n_pixels);
+                  int64_t depth, const float *b, const int32_t *b_offset, int64_t n_pixels,
+                  const float *next, int64_t next_stride);
 
   /*
   ** The way back through ReLU and scale for n_rows channels, p < n_pixels, from the raw input x of
@@ -68,11 +70,11 @@ typedef struct cpu_tiles {
                  int64_t x_stride, int64_t n_rows, int64_t n_pixels, cpu_norm norm, float *sums,
                  bool accumulate);
 
-  /* product and unmask in one, without storing d. */
+  /* product and unmask in one, without storing d. `next`: what of x the caller will read soon. */
   void (*product_unmask)(float *dx, int64_t dx_stride, int64_t n_rows, const float *panels,
                          int64_t depth, const float *b, const int32_t *b_offset, int64_t n_pixels,
                          const float *x, int64_t x_stride, cpu_norm norm, float *sums,
-                         bool accumulate);
+                         bool accumulate, const float *next);
 
   /*
   ** dw[i][j] += sum over p < n_pixels of a[a_offset[i] + p] * b[b_offset[j] + p]; n_pixels is a

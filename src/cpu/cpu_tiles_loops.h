@@ -18,6 +18,9 @@ enum { WIDTH = 2 * LANES };
 
 typedef float vec __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
 typedef int32_t lane_mask __attribute__((vector_size(LANES * sizeof(float)), may_alias));
+/* Four values, for lines that are shorter than a vector. */
+typedef float quad __attribute__((vector_size(4 * sizeof(float)), aligned(4), may_alias));
+typedef int32_t quad_mask __attribute__((vector_size(4 * sizeof(float)), may_alias));
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE vec load(const float *p) { return *(const vec *)p; }
@@ -56,6 +59,10 @@ static void norm_relu_lines(float *rows, int64_t stride, const float *x, int64_t
         const vec v = scale[c] * load(from + p) + shift[c];
         store(to + p, where_positive(v, v));
       }
+      for (; p + 4 <= width; p += 4) {
+        const quad v = scale[c] * *(const quad *)(from + p) + shift[c];
+        *(quad *)(to + p) = (quad)((quad_mask)v & (v > 0));
+      }
       for (; p < width; p++) {
         const float v = scale[c] * from[p] + shift[c];
         to[p] = v > 0 ? v : 0;
@@ -78,26 +85,53 @@ static void deferred(float *rows, int64_t stride, const float *dy, int64_t dy_st
   }
 }
 
-/* acc[m] = row m of the panel times two vectors of b's rows */
-INLINE void product_tile(const int rows, vec acc[][2], const float *panel, int64_t depth,
-                         const float *b, const int32_t *b_offset) {
-  for (int m = 0; m < rows; m++) acc[m][0] = acc[m][1] = (vec){0};
-  for (int64_t k = 0; k < depth; k++, panel += rows) {
-    const float *row = b + b_offset[k];
-    const vec b0 = load(row), b1 = load(row + LANES);
-    for (int m = 0; m < rows; m++) {
-      acc[m][0] += panel[m] * b0;
-      acc[m][1] += panel[m] * b1;
-    }
+/*
+** What will be wanted from far memory while a tile is computed: the tile's own pixels in rows of
+** other arrays. A row is asked for every n_steps steps of the sum, because a burst of requests
+** would fill the queue to memory and stall the product itself.
+*/
+typedef struct ahead {
+  const float *read;    /* row 0 of what is read soon */
+  const float *written; /* of what is read and written soon; NULL: nothing */
+  int64_t read_stride, written_stride;
+  int64_t n_rows, n_steps;
+} ahead;
+
+INLINE void fetch(const ahead *soon, int64_t row, int64_t p) {
+  for (int i = 0; i < WIDTH; i += 16) {
+    __builtin_prefetch(soon->read + row * soon->read_stride + p + i, 0, 2);
+    if (soon->written) __builtin_prefetch(soon->written + row * soon->written_stride + p + i, 1, 3);
   }
+}
+
+INLINE void product_step(const int rows, vec acc[][2], const float *panel, const float *row) {
+  const vec b0 = load(row), b1 = load(row + LANES);
+  for (int m = 0; m < rows; m++) {
+    acc[m][0] += panel[m] * b0;
+    acc[m][1] += panel[m] * b1;
+  }
+}
+
+/* acc[m] = row m of the panel times two vectors of b's rows, pixels p.. */
+INLINE void product_tile(const int rows, vec acc[][2], const float *panel, int64_t depth,
+                         const float *b, const int32_t *b_offset, int64_t p, const ahead *soon) {
+  for (int m = 0; m < rows; m++) acc[m][0] = acc[m][1] = (vec){0};
+  b += p;
+  int64_t k = 0;
+  for (int64_t row = 0; row < soon->n_rows && k + soon->n_steps <= depth; row++) {
+    fetch(soon, row, p);
+    for (const int64_t end = k + soon->n_steps; k < end; k++, panel += rows)
+      product_step(rows, acc, panel, b + b_offset[k]);
+  }
+  for (; k < depth; k++, panel += rows) product_step(rows, acc, panel, b + b_offset[k]);
 }
 
 INLINE void product_panel(const int rows, float *out, int64_t out_stride, int64_t n_rows,
                           const float *panel, int64_t depth, const float *b,
-                          const int32_t *b_offset, int64_t n_pixels) {
+                          const int32_t *b_offset, int64_t n_pixels, const ahead *soon) {
   for (int64_t p = 0; p < n_pixels; p += WIDTH) {
     vec acc[ROWS][2];
-    product_tile(rows, acc, panel, depth, b + p, b_offset);
+    product_tile(rows, acc, panel, depth, b, b_offset, p, soon);
     if (n_pixels - p >= WIDTH && n_rows >= rows) {
       for (int m = 0; m < rows; m++) {
         store(out + m * out_stride + p, acc[m][0]);
@@ -130,17 +164,25 @@ INLINE int rows_of_panel(int64_t left) {
   } while (0)
 
 static void product(float *out, int64_t out_stride, int64_t n_rows, const float *panels,
-                    int64_t depth, const float *b, const int32_t *b_offset, int64_t n_pixels) {
+                    int64_t depth, const float *b, const int32_t *b_offset, int64_t n_pixels,
+                    const float *next, int64_t next_stride) {
+  const int64_t n_panels = (n_rows + ROWS - 1) / ROWS;
   for (int64_t p = 0; p < n_pixels; p += CPU_BLOCK) {
     const int64_t n = n_pixels - p < CPU_BLOCK ? n_pixels - p : CPU_BLOCK;
     const float *panel = panels;
+    ahead soon = {.read_stride = next_stride, .n_steps = n_panels};
+    if (next) {
+      soon.read = next + p;
+      soon.n_rows = depth / n_panels;
+    }
     for (int64_t m = 0; m < n_rows; m += ROWS) {
       const int rows = rows_of_panel(n_rows - m);
 #define PRODUCT(constant_rows)                                                                 \
   product_panel(constant_rows, out + m * out_stride + p, out_stride, n_rows - m, panel, depth, \
-                b + p, b_offset, n)
+                b + p, b_offset, n, &soon)
       WITH_CONSTANT_ROWS(rows, PRODUCT);
       panel += rows * depth;
+      if (next) soon.read += soon.n_rows * next_stride;
     }
   }
 }
@@ -148,16 +190,26 @@ static void product(float *out, int64_t out_stride, int64_t n_rows, const float 
 /* unmask for WIDTH pixels of one row, d in registers. */
 INLINE void unmask_tile(float *dx, const vec d[2], const float *x, cpu_norm norm, int64_t m,
                         float *sums, bool accumulate) {
+  vec beta[2], gamma[2];
   for (int v = 0; v < 2; v++) {
     const vec raw = load(x + v * LANES);
     const vec kept = where_positive(norm.scale[m] * raw + norm.shift[m], d[v]);
-    float *sum = sums + v * LANES % CPU_SUM_LANES;
-    store(sum, load(sum) + kept);
-    store(sum + CPU_SUM_LANES,
-          load(sum + CPU_SUM_LANES) + kept * ((raw - norm.mean[m]) * norm.inv_std[m]));
+    beta[v] = kept;
+    gamma[v] = kept * (raw - norm.mean[m]);
     vec out = norm.scale[m] * kept;
     if (accumulate) out += load(dx + v * LANES);
     store(dx + v * LANES, out);
+  }
+  /* Where a vector fills all lanes of the sums, the two go there together. */
+  const bool together = (int)LANES == (int)CPU_SUM_LANES;
+  if (together) {
+    beta[0] += beta[1];
+    gamma[0] += gamma[1];
+  }
+  for (int v = 0; v < (together ? 1 : 2); v++) {
+    float *sum = sums + v * LANES;
+    store(sum, load(sum) + beta[v]);
+    store(sum + CPU_SUM_LANES, load(sum + CPU_SUM_LANES) + gamma[v] * norm.inv_std[m]);
   }
 }
 
@@ -195,10 +247,16 @@ INLINE void product_unmask_panel(const int rows, float *dx, int64_t dx_stride, i
                                  const float *panel, int64_t depth, const float *b,
                                  const int32_t *b_offset, int64_t n_pixels, const float *x,
                                  int64_t x_stride, cpu_norm norm, int64_t first, float *sums,
-                                 bool accumulate) {
+                                 bool accumulate, const float *next) {
+  const ahead soon = {.read = next,
+                      .written = dx + 2 * WIDTH, /* by the tile after the next one */
+                      .read_stride = x_stride,
+                      .written_stride = dx_stride,
+                      .n_rows = n_rows < rows ? n_rows : rows,
+                      .n_steps = depth > rows ? depth / rows : 1};
   for (int64_t p = 0; p < n_pixels; p += WIDTH) {
     vec acc[ROWS][2];
-    product_tile(rows, acc, panel, depth, b + p, b_offset);
+    product_tile(rows, acc, panel, depth, b, b_offset, p, &soon);
     for (int m = 0; m < rows; m++) {
       if (m >= n_rows) break;
       const float *x_at = x + m * x_stride + p;
@@ -211,22 +269,20 @@ INLINE void product_unmask_panel(const int rows, float *dx, int64_t dx_stride, i
   }
 }
 
+/* Panel by panel, so that dx and x are walked along their rows, as memory likes it. */
 static void product_unmask(float *dx, int64_t dx_stride, int64_t n_rows, const float *panels,
                            int64_t depth, const float *b, const int32_t *b_offset, int64_t n_pixels,
                            const float *x, int64_t x_stride, cpu_norm norm, float *sums,
-                           bool accumulate) {
-  for (int64_t p = 0; p < n_pixels; p += CPU_BLOCK) {
-    const int64_t n = n_pixels - p < CPU_BLOCK ? n_pixels - p : CPU_BLOCK;
-    const float *panel = panels;
-    for (int64_t m = 0; m < n_rows; m += ROWS) {
-      const int rows = rows_of_panel(n_rows - m);
-#define PRODUCT_UNMASK(constant_rows)                                                              \
-  product_unmask_panel(constant_rows, dx + m * dx_stride + p, dx_stride, n_rows - m, panel, depth, \
-                       b + p, b_offset, n, x + m * x_stride + p, x_stride, norm, m,                \
-                       sums + m * 2 * CPU_SUM_LANES, accumulate)
-      WITH_CONSTANT_ROWS(rows, PRODUCT_UNMASK);
-      panel += rows * depth;
-    }
+                           bool accumulate, const float *next) {
+  const float *panel = panels;
+  for (int64_t m = 0; m < n_rows; m += ROWS) {
+    const int rows = rows_of_panel(n_rows - m);
+#define PRODUCT_UNMASK(constant_rows)                                                             \
+  product_unmask_panel(constant_rows, dx + m * dx_stride, dx_stride, n_rows - m, panel, depth, b, \
+                       b_offset, n_pixels, x + m * x_stride, x_stride, norm, m,                   \
+                       sums + m * 2 * CPU_SUM_LANES, accumulate, next + m * x_stride)
+    WITH_CONSTANT_ROWS(rows, PRODUCT_UNMASK);
+    panel += rows * depth;
   }
 }
 
