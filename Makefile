@@ -94,8 +94,7 @@ demo:
 	$(LUA) main.lua $(DEMO_OPTIONS)
 
 # Small enough for minutes on two cores, real enough to be below 15 % error.
-DEMO_OPTIONS ?= -dataset fashion-mnist -depth 22 -growthRate 12 -batchSize 64 -nEpochs 2 -trainSize 20000 \
-  -lrShape cosine -save build/demo
+DEMO_OPTIONS ?= -dataset fashion-mnist -depth 22 -growthRate 12 -batchSize 32 -nEpochs 1 -lrShape cosine -save build/demo
 
 test:
 	@sh scripts/install_dependencies.sh build data test
