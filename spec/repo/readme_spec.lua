@@ -51,6 +51,14 @@ describe("README.md", function()
     assert.is_true(count >= 5)
   end)
 
+  it("lists every option of main.lua", function()
+    for _, group in ipairs(require "densenet.train.option_list") do
+      for _, option in ipairs(group) do
+        assert.message(option.name).is_truthy(readme:find("\n| `-" .. option.name .. "` |", 1, true))
+      end
+    end
+  end)
+
   it("names targets that the Makefile has, and files that are there", function()
     local makefile = temporary.read("Makefile")
     local commands = {}
