@@ -39,6 +39,7 @@ describe("the module", function()
   end)
 
   it("exports its one entry and nothing else", function()
+    if isSanitized then return pending("the sanitizers add names of their own") end
     if not there("nm") then return pending("no nm here") end
     local _, output = run("nm -D --defined-only build/densenet/core.so")
     local names = {}
