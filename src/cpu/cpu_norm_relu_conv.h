@@ -23,6 +23,9 @@ static inline float *cpu_map_at(cpu_map map, int64_t n, int64_t c) {
   return map.data + n * map.planes.stride_n + c * map.planes.stride_c;
 }
 
+/* n floats of scratch, rounded up to whole lines of 64 bytes. */
+static inline int64_t cpu_whole_lines(int64_t n) { return (n + 15) / 16 * 16; }
+
 /* Rows of a 4,C norm table. */
 cpu_norm cpu_norm_of(const dn_tensor *norm);
 

@@ -16,7 +16,6 @@
 */
 enum { FORWARD_PIECE = 128, BACKWARD_PIECE = 512, BACKWARD_FLOATS = 160 * 1024, ROW_GAP = 16 };
 
-static int64_t align(int64_t n) { return (n + 15) / 16 * 16; }
 static int64_t to_blocks(int64_t n) { return (n + CPU_BLOCK - 1) / CPU_BLOCK * CPU_BLOCK; }
 
 static void offsets(int32_t *offset, int64_t n, int64_t stride) {
@@ -33,12 +32,13 @@ dn_status cpu_norm_relu_conv1x1_forward(dn_tensor *y, dn_tensor *stats, const dn
   const int64_t n_units = in.planes.n * n_pieces, stride = FORWARD_PIECE + ROW_GAP;
   const int n_threads = cpu_team(n_units * n_in * n_out);
 
-  const int64_t n_panels = align(cpu_panels_count(tiles, n_out, n_in));
-  const int64_t n_rows = align(n_in * stride + CPU_TILE_SLACK);
+  const int64_t n_panels = cpu_whole_lines(cpu_panels_count(tiles, n_out, n_in));
+  const int64_t n_rows = cpu_whole_lines(n_in * stride + CPU_TILE_SLACK);
   const int64_t n_moments = stats ? n_threads * n_out * (int64_t)sizeof(cpu_moment) : 0;
   void *scratch;
-  DN_TRY(cpu_scratch((n_panels + align(n_in) + n_threads * n_rows) * 4 + n_moments, &scratch));
-  float *panels = scratch, *all_rows = panels + n_panels + align(n_in);
+  DN_TRY(cpu_scratch((n_panels + cpu_whole_lines(n_in) + n_threads * n_rows) * 4 + n_moments,
+                     &scratch));
+  float *panels = scratch, *all_rows = panels + n_panels + cpu_whole_lines(n_in);
   int32_t *offset = (int32_t *)(void *)(panels + n_panels);
   cpu_moment *moments = (cpu_moment *)(void *)(all_rows + n_threads * n_rows);
   memset(moments, 0, (size_t)n_moments);
@@ -108,14 +108,14 @@ dn_status cpu_norm_relu_conv1x1_backward(dn_tensor *dx, dn_tensor *dnorm, dn_ten
   const int64_t part_stride = to_blocks(pieces.piece);
   const int64_t stride = pieces.group * part_stride + ROW_GAP;
 
-  const int64_t n_panels = align(cpu_panels_count(tiles, n_in, n_out));
+  const int64_t n_panels = cpu_whole_lines(cpu_panels_count(tiles, n_in, n_out));
   const int64_t n_most = n_in > n_out ? n_in : n_out;
-  const int64_t n_rows = align((n_in + n_out) * stride + CPU_TILE_SLACK);
-  const int64_t n_dw = align(n_out * n_in), n_sums = 2 * CPU_SUM_LANES * n_in;
+  const int64_t n_rows = cpu_whole_lines((n_in + n_out) * stride + CPU_TILE_SLACK);
+  const int64_t n_dw = cpu_whole_lines(n_out * n_in), n_sums = 2 * CPU_SUM_LANES * n_in;
   const int64_t n_own = n_rows + n_dw + n_sums;
   void *scratch;
-  DN_TRY(cpu_scratch((n_panels + align(n_most) + n_threads * n_own) * 4, &scratch));
-  float *panels = scratch, *own = panels + n_panels + align(n_most);
+  DN_TRY(cpu_scratch((n_panels + cpu_whole_lines(n_most) + n_threads * n_own) * 4, &scratch));
+  float *panels = scratch, *own = panels + n_panels + cpu_whole_lines(n_most);
   int32_t *offset = (int32_t *)(void *)(panels + n_panels);
   offsets(offset, n_out, n_in);
   cpu_pack_panels(tiles, panels, dn_tensor_data(weight), n_in, 1, n_out, offset);

@@ -18,8 +18,6 @@ enum {
   LONG_SUM = 512                /* pixels that make a weight gradient's sum long enough */
 };
 
-static int64_t align(int64_t n) { return (n + 15) / 16 * 16; }
-
 /* How the images are cut into units, and the geometry of a bordered plane. */
 typedef struct image_cut {
   int64_t height, width, line; /* of the image; line = width + 2 */
@@ -138,14 +136,15 @@ dn_status cpu_norm_relu_conv3x3_forward(dn_tensor *y, dn_tensor *stats, const dn
   const int n_threads = cpu_team(in.planes.n * in.planes.size * n_in);
   const image_cut cut = cut_of(in, n_in, FORWARD_FLOATS, n_threads);
 
-  const int64_t flat_stride = align(cut.lines * cut.line) + 16;
-  const int64_t n_panels = align(cpu_panels_count(tiles, n_out, depth));
-  const int64_t n_rows = align(n_in * cut.stride + CPU_TILE_SLACK);
-  const int64_t n_own = n_rows + align(n_out * flat_stride);
+  const int64_t flat_stride = cpu_whole_lines(cut.lines * cut.line) + 16;
+  const int64_t n_panels = cpu_whole_lines(cpu_panels_count(tiles, n_out, depth));
+  const int64_t n_rows = cpu_whole_lines(n_in * cut.stride + CPU_TILE_SLACK);
+  const int64_t n_own = n_rows + cpu_whole_lines(n_out * flat_stride);
   const int64_t n_moments = stats ? n_threads * n_out * (int64_t)sizeof(cpu_moment) : 0;
   void *scratch;
-  DN_TRY(cpu_scratch((n_panels + align(depth) + n_threads * n_own) * 4 + n_moments, &scratch));
-  float *panels = scratch, *own = panels + n_panels + align(depth);
+  DN_TRY(cpu_scratch((n_panels + cpu_whole_lines(depth) + n_threads * n_own) * 4 + n_moments,
+                     &scratch));
+  float *panels = scratch, *own = panels + n_panels + cpu_whole_lines(depth);
   int32_t *offset = (int32_t *)(void *)(panels + n_panels);
   cpu_moment *moments = (cpu_moment *)(void *)(own + n_threads * n_own);
   memset(moments, 0, (size_t)n_moments);
@@ -221,20 +220,22 @@ dn_status cpu_norm_relu_conv3x3_backward(dn_tensor *dx, dn_tensor *dnorm, dn_ten
   const int n_threads = cpu_team(in.planes.n * in.planes.size * n_in);
   const image_cut cut = cut_of(in, 2 * n_in + 2 * n_out, BACKWARD_FLOATS, n_threads);
 
-  const int64_t flat_stride = align(cut.lines * cut.line) + 16;
-  const int64_t n_panels = align(cpu_panels_count(tiles, n_in, depth));
-  const int64_t n_offsets = align(depth) + align(n_columns) + align(n_out);
-  const int64_t n_z = align(n_in * cut.stride + CPU_TILE_SLACK);
-  const int64_t n_d = align(n_out * cut.stride + CPU_TILE_SLACK);
-  const int64_t n_packed = align(n_out * ((cut.lines + 2) * cut.width + CPU_BLOCK));
-  const int64_t n_flat = align(n_in * flat_stride);
-  const int64_t n_dw = align(n_out * n_columns), n_sums = 2 * CPU_SUM_LANES * n_in;
+  const int64_t flat_stride = cpu_whole_lines(cut.lines * cut.line) + 16;
+  const int64_t n_panels = cpu_whole_lines(cpu_panels_count(tiles, n_in, depth));
+  const int64_t n_offsets =
+      cpu_whole_lines(depth) + cpu_whole_lines(n_columns) + cpu_whole_lines(n_out);
+  const int64_t n_z = cpu_whole_lines(n_in * cut.stride + CPU_TILE_SLACK);
+  const int64_t n_d = cpu_whole_lines(n_out * cut.stride + CPU_TILE_SLACK);
+  const int64_t n_packed = cpu_whole_lines(n_out * ((cut.lines + 2) * cut.width + CPU_BLOCK));
+  const int64_t n_flat = cpu_whole_lines(n_in * flat_stride);
+  const int64_t n_dw = cpu_whole_lines(n_out * n_columns), n_sums = 2 * CPU_SUM_LANES * n_in;
   const int64_t n_own = n_z + 2 * n_d + n_packed + n_flat + n_dw + n_sums;
   void *scratch;
   DN_TRY(cpu_scratch((n_panels + n_offsets + n_threads * n_own) * 4, &scratch));
   float *panels = scratch, *own = panels + n_panels + n_offsets;
-  int32_t *d_taps = (int32_t *)(void *)(panels + n_panels), *z_taps = d_taps + align(depth);
-  int32_t *d_offset = z_taps + align(n_columns);
+  int32_t *d_taps = (int32_t *)(void *)(panels + n_panels),
+          *z_taps = d_taps + cpu_whole_lines(depth);
+  int32_t *d_offset = z_taps + cpu_whole_lines(n_columns);
   for (int64_t k = 0; k < depth; k++) d_taps[k] = (int32_t)(k / 9 * n_columns + k % 9);
   cpu_pack_panels(tiles, panels, dn_tensor_data(weight), n_in, 9, depth, d_taps);
   tap_offsets(&cut, n_out, true, d_taps);
@@ -257,7 +258,7 @@ dn_status cpu_norm_relu_conv3x3_backward(dn_tensor *dx, dn_tensor *dnorm, dn_ten
       fill_input(tiles, &cut, &unit, in, vectors, z);
       fill_gradient(tiles, &cut, &unit, gradient, packed, d, own_lines);
       tiles->dot(dw, n_columns, n_out, n_columns, left, d_offset, z, z_taps,
-                 align((unit.count - 1) * cut.bordered + n_positions));
+                 cpu_whole_lines((unit.count - 1) * cut.bordered + n_positions));
       for (int64_t i = 0; i < unit.count; i++) {
         tiles->product(flat, flat_stride, n_in, panels, depth, d + i * cut.bordered, d_taps,
                        n_positions, NULL, 0);

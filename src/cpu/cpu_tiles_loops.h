@@ -376,7 +376,6 @@ static void moments(const float *x, int64_t n, double *mean, double *m2) {
     for (; p < end; p++) sum += (double)x[p];
   }
   const float centre = (float)(sum / (double)n);
-  double rest = 0;
   for (int64_t begin = 0; begin < n; begin += RUN) {
     const int64_t end = n - begin < RUN ? n : begin + RUN;
     vec lanes = {0};
@@ -389,7 +388,7 @@ static void moments(const float *x, int64_t n, double *mean, double *m2) {
     for (; p < end; p++)
       squares += ((double)x[p] - (double)centre) * ((double)x[p] - (double)centre);
   }
-  rest = sum / (double)n - (double)centre;
+  const double rest = sum / (double)n - (double)centre;
   *mean = sum / (double)n;
   *m2 = squares - rest * rest * (double)n;
 }
