@@ -9,8 +9,13 @@
 **   in place      element-wise operations, relu, dropout, log_softmax and the backward passes of
 **                 batchnorm (dx may be dy) take an output that is the very same view as an input;
 **                 any other overlap of an output with another argument is refused
-**   dtypes        all tensors of a call share one dtype, unless a line says otherwise; operations
-**                 from gemm on take float and double
+**   dtypes        all tensors of a call share one dtype, unless a line says otherwise. From gemm on
+**                 there are activations (images, matrices N,C, and their gradients) in float, double,
+**                 half or bfloat16, and parameters that go with them (weights, biases, vectors and
+**                 tables over channels, and their gradients), double beside double and float beside
+**                 all others. 16-bit numbers are read into float, computed with in float, and
+**                 rounded where they are written. Tables among themselves, losses and sgd_step take
+**                 float and double
 **   views         element-wise operations, reductions, relu, dropout, concat and mse take any
 **                 strides. Other N,C,H,W tensors need each H,W plane contiguous (slices along N
 **                 and C are fine); parameters, N,C matrices and vectors need to be contiguous;

@@ -1,5 +1,5 @@
 /*
-** Front door of relu, dropout, pooling and concatenation, float and double. relu and dropout take
+** Front door of relu, dropout, pooling and concatenation. relu and dropout take
 ** any shape and strides; pooling takes planes.
 */
 #include "dn_ops_check.h"
@@ -10,13 +10,13 @@
 static bool is_empty(const dn_tensor *y) { return dn_tensor_count(y) == 0; }
 
 dn_status dn_relu_forward(dn_tensor *y, const dn_tensor *x) {
-  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {2, "x", x, "*", DN_IN_PLACE}, {1, "y", y, "*", DN_OUT}));
+  DN_TRY(DN_CHECK(DN_CLASS_REAL, {2, "x", x, "*", DN_IN_PLACE}, {1, "y", y, "*", DN_OUT}));
   if (is_empty(y)) return DN_OK;
   return dn_backend_of(y)->relu_forward(y, x);
 }
 
 dn_status dn_relu_backward(dn_tensor *dx, const dn_tensor *dy, const dn_tensor *y) {
-  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {3, "y", y, "*", DN_IN_PLACE}, {2, "dy", dy, "*", DN_IN_PLACE},
+  DN_TRY(DN_CHECK(DN_CLASS_REAL, {3, "y", y, "*", DN_IN_PLACE}, {2, "dy", dy, "*", DN_IN_PLACE},
                   {1, "dx", dx, "*", DN_OUT}));
   if (is_empty(dx)) return DN_OK;
   return dn_backend_of(dx)->relu_backward(dx, dy, y);
@@ -28,14 +28,14 @@ static dn_status check_probability(double probability) {
 }
 
 dn_status dn_dropout_forward(dn_tensor *y, const dn_tensor *x, double probability, dn_rng rng) {
-  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {2, "x", x, "*", DN_IN_PLACE}, {1, "y", y, "*", DN_OUT}));
+  DN_TRY(DN_CHECK(DN_CLASS_REAL, {2, "x", x, "*", DN_IN_PLACE}, {1, "y", y, "*", DN_OUT}));
   DN_TRY(check_probability(probability));
   if (is_empty(y)) return DN_OK;
   return dn_backend_of(y)->dropout_forward(y, x, probability, rng);
 }
 
 dn_status dn_dropout_backward(dn_tensor *dx, const dn_tensor *dy, double probability, dn_rng rng) {
-  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {2, "dy", dy, "*", DN_IN_PLACE}, {1, "dx", dx, "*", DN_OUT}));
+  DN_TRY(DN_CHECK(DN_CLASS_REAL, {2, "dy", dy, "*", DN_IN_PLACE}, {1, "dx", dx, "*", DN_OUT}));
   DN_TRY(check_probability(probability));
   if (is_empty(dx)) return DN_OK;
   return dn_backend_of(dx)->dropout_backward(dx, dy, probability, rng);
@@ -58,14 +58,14 @@ dn_status dn_max_pool2d_forward(dn_tensor *y, dn_tensor *indices, const dn_tenso
                                 dn_pool2d options) {
   const dn_arg input = {3, "x", x, "NCHW", DN_PLANES | DN_FILLED},
                pooled = {1, "y", y, "NCPQ", DN_OUT | DN_PLANES};
-  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, input, pooled,
+  DN_TRY(DN_CHECK(DN_CLASS_REAL, input, pooled,
                   {2, "indices", indices, "NCPQ", DN_OUT | DN_PLANES | DN_IS_LONG}));
   DN_TRY(check_pooled(&pooled, &input, options, 4));
   return dn_backend_of(y)->max_pool2d_forward(y, indices, x, options);
 }
 
 dn_status dn_max_pool2d_backward(dn_tensor *dx, const dn_tensor *dy, const dn_tensor *indices) {
-  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {2, "dy", dy, "NCPQ", DN_PLANES | DN_FILLED},
+  DN_TRY(DN_CHECK(DN_CLASS_REAL, {2, "dy", dy, "NCPQ", DN_PLANES | DN_FILLED},
                   {3, "indices", indices, "NCPQ", DN_PLANES | DN_IS_LONG},
                   {1, "dx", dx, "NCHW", DN_OUT | DN_PLANES | DN_FILLED}));
   return dn_backend_of(dx)->max_pool2d_backward(dx, dy, indices);
@@ -74,7 +74,7 @@ dn_status dn_max_pool2d_backward(dn_tensor *dx, const dn_tensor *dy, const dn_te
 dn_status dn_avg_pool2d_forward(dn_tensor *y, const dn_tensor *x, dn_pool2d options) {
   const dn_arg input = {2, "x", x, "NCHW", DN_PLANES | DN_FILLED},
                pooled = {1, "y", y, "NCPQ", DN_OUT | DN_PLANES};
-  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, input, pooled));
+  DN_TRY(DN_CHECK(DN_CLASS_REAL, input, pooled));
   DN_TRY(check_pooled(&pooled, &input, options, 3));
   return dn_backend_of(y)->avg_pool2d_forward(y, x, options);
 }
@@ -82,19 +82,19 @@ dn_status dn_avg_pool2d_forward(dn_tensor *y, const dn_tensor *x, dn_pool2d opti
 dn_status dn_avg_pool2d_backward(dn_tensor *dx, const dn_tensor *dy, dn_pool2d options) {
   const dn_arg input = {1, "dx", dx, "NCHW", DN_OUT | DN_PLANES | DN_FILLED},
                pooled = {2, "dy", dy, "NCPQ", DN_PLANES};
-  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, input, pooled));
+  DN_TRY(DN_CHECK(DN_CLASS_REAL, input, pooled));
   DN_TRY(check_pooled(&pooled, &input, options, 3));
   return dn_backend_of(dx)->avg_pool2d_backward(dx, dy, options);
 }
 
 dn_status dn_global_avg_pool_forward(dn_tensor *y, const dn_tensor *x) {
-  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {2, "x", x, "NCHW", DN_PLANES | DN_FILLED},
+  DN_TRY(DN_CHECK(DN_CLASS_REAL, {2, "x", x, "NCHW", DN_PLANES | DN_FILLED},
                   {1, "y", y, "NC", DN_OUT | DN_CONTIGUOUS}));
   return dn_backend_of(y)->global_avg_pool_forward(y, x);
 }
 
 dn_status dn_global_avg_pool_backward(dn_tensor *dx, const dn_tensor *dy) {
-  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {2, "dy", dy, "NC", DN_CONTIGUOUS | DN_FILLED},
+  DN_TRY(DN_CHECK(DN_CLASS_REAL, {2, "dy", dy, "NC", DN_CONTIGUOUS | DN_FILLED},
                   {1, "dx", dx, "NCHW", DN_OUT | DN_PLANES | DN_FILLED}));
   return dn_backend_of(dx)->global_avg_pool_backward(dx, dy);
 }
@@ -106,7 +106,7 @@ dn_status dn_global_avg_pool_backward(dn_tensor *dx, const dn_tensor *dy) {
 static dn_status check_concat(const dn_arg *whole, dn_arg part, int n_parts,
                               const dn_tensor *const *parts, int dim, int dim_number) {
   char name[32], came[DN_SHAPE_TEXT], all[DN_SHAPE_TEXT];
-  DN_TRY(dn_check(DN_CLASS_COMPUTE, 1, whole));
+  DN_TRY(dn_check(DN_CLASS_REAL, 1, whole));
   if (n_parts < 1) return dn_error_argument(part.number, "no tensors; expected one or more");
   const dn_tensor *w = whole->tensor;
   if (dim < 0 || dim >= w->n_dim)
@@ -117,7 +117,7 @@ static dn_status check_concat(const dn_arg *whole, dn_arg part, int n_parts,
     snprintf(name, sizeof name, "tensor %d", i + 1);
     part.name = name;
     part.tensor = parts ? parts[i] : NULL;
-    DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, *whole, part));
+    DN_TRY(DN_CHECK(DN_CLASS_REAL, *whole, part));
     dn_tensor expected = *w;
     if (part.tensor->n_dim == w->n_dim) expected.size[dim] = part.tensor->size[dim];
     if (!dn_tensor_same_shape(part.tensor, &expected))

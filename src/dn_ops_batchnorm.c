@@ -1,5 +1,5 @@
 /*
-** Front door of batch normalization, float and double. The four operations have the same tensors
+** Front door of batch normalization. The four operations have the same tensors
 ** in different places, so each one is a table; N,C is N,C,H,W with planes of one element.
 */
 #include "dn_ops_check.h"
@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <math.h>
 
-enum { VECTOR = DN_CONTIGUOUS, MAYBE = DN_CONTIGUOUS | DN_OPTIONAL };
+enum { VECTOR = DN_PARAMETER | DN_CONTIGUOUS, MAYBE = VECTOR | DN_OPTIONAL };
 
 static bool is_matrix(const dn_tensor *x) { return x && x->n_dim == 2; }
 
@@ -27,7 +27,7 @@ dn_status dn_batchnorm_forward(dn_tensor *y, dn_tensor *mean, dn_tensor *inv_std
                running_var_row = {5, "running_var", running_var, "C", DN_OUT | MAYBE},
                gamma_row = {7, "gamma", gamma, "C", MAYBE},
                beta_row = {8, "beta", beta, "C", MAYBE};
-  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {6, "x", x, shape, layout}, gamma_row, beta_row,
+  DN_TRY(DN_CHECK(DN_CLASS_REAL, {6, "x", x, shape, layout}, gamma_row, beta_row,
                   {1, "y", y, shape, DN_OUT | layout}, {2, "mean", mean, "C", DN_OUT | VECTOR},
                   {3, "inv_std", inv_std, "C", DN_OUT | VECTOR}, running_mean_row,
                   running_var_row));
@@ -58,7 +58,7 @@ dn_status dn_batchnorm_backward(dn_tensor *dx, dn_tensor *dgamma, dn_tensor *dbe
   const dn_arg dgamma_row = {2, "dgamma", dgamma, "C", DN_OUT | MAYBE},
                dbeta_row = {3, "dbeta", dbeta, "C", DN_OUT | MAYBE},
                gamma_row = {8, "gamma", gamma, "C", MAYBE};
-  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {5, "x", x, shape, layout},
+  DN_TRY(DN_CHECK(DN_CLASS_REAL, {5, "x", x, shape, layout},
                   {4, "dy", dy, shape, layout | DN_IN_PLACE}, {6, "mean", mean, "C", VECTOR},
                   {7, "inv_std", inv_std, "C", VECTOR}, gamma_row,
                   {1, "dx", dx, shape, DN_OUT | layout}, dgamma_row, dbeta_row));
@@ -76,7 +76,7 @@ dn_status dn_batchnorm_inference_forward(dn_tensor *y, const dn_tensor *x,
   const unsigned layout = layout_of(x);
   const dn_arg gamma_row = {5, "gamma", gamma, "C", MAYBE},
                beta_row = {6, "beta", beta, "C", MAYBE};
-  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {2, "x", x, shape, layout},
+  DN_TRY(DN_CHECK(DN_CLASS_REAL, {2, "x", x, shape, layout},
                   {3, "running_mean", running_mean, "C", VECTOR},
                   {4, "running_var", running_var, "C", VECTOR}, gamma_row, beta_row,
                   {1, "y", y, shape, DN_OUT | layout}));
@@ -97,7 +97,7 @@ dn_status dn_batchnorm_inference_backward(dn_tensor *dx, dn_tensor *dgamma, dn_t
                dbeta_row = {3, "dbeta", dbeta, "C", DN_OUT | MAYBE},
                gamma_row = {8, "gamma", gamma, "C", MAYBE};
   DN_TRY(DN_CHECK(
-      DN_CLASS_COMPUTE, {5, "x", x, shape, layout}, {4, "dy", dy, shape, layout | DN_IN_PLACE},
+      DN_CLASS_REAL, {5, "x", x, shape, layout}, {4, "dy", dy, shape, layout | DN_IN_PLACE},
       {6, "running_mean", running_mean, "C", VECTOR}, {7, "running_var", running_var, "C", VECTOR},
       gamma_row, {1, "dx", dx, shape, DN_OUT | layout}, dgamma_row, dbeta_row));
   DN_TRY(check_affine(&dgamma_row, &dbeta_row, &gamma_row));

@@ -40,6 +40,18 @@ static dn_status check_dtype_class(const dn_arg *arg, dn_dtype_class dtypes) {
       dtypes == DN_CLASS_REAL ? "float, double, half or bfloat16" : "float or double");
 }
 
+static dn_status check_parameter_dtype(const dn_arg *arg, const dn_arg *leader) {
+  const dn_dtype given = leader->tensor->dtype, dtype = arg->tensor->dtype;
+  const dn_dtype expected = given == DN_DOUBLE ? DN_DOUBLE : DN_FLOAT;
+  if (dtype == expected) return DN_OK;
+  if (given == expected)
+    return dn_error_argument(arg->number, "%s is %s; expected %s, as %s is", arg->name,
+                             dn_dtype_name(dtype), dn_dtype_name(expected), leader->name);
+  return dn_error_argument(arg->number, "%s is %s; expected %s, which goes with %s in %s",
+                           arg->name, dn_dtype_name(dtype), dn_dtype_name(expected), leader->name,
+                           dn_dtype_name(given));
+}
+
 /* *leader: the row whose dtype the others share, NULL until there is one. */
 static dn_status check_dtype(const dn_arg *arg, dn_dtype_class dtypes, const dn_arg **leader) {
   const dn_dtype dtype = arg->tensor->dtype;
@@ -54,6 +66,7 @@ static dn_status check_dtype(const dn_arg *arg, dn_dtype_class dtypes, const dn_
     *leader = arg;
     return check_dtype_class(arg, dtypes);
   }
+  if (arg->traits & DN_PARAMETER) return check_parameter_dtype(arg, *leader);
   const dn_dtype expected = (*leader)->tensor->dtype;
   if (dtype == expected) return DN_OK;
   return dn_error_argument(arg->number, "%s is %s; expected %s, as %s is", arg->name,

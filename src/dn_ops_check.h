@@ -24,7 +24,9 @@ enum {
   DN_IS_LONG = 1 << 6,    /* has this dtype instead of the one that the others share */
   DN_IS_BYTE = 1 << 7,
   DN_ANY_DTYPE = 1 << 8, /* may differ from the others */
-  DN_ROWS = 1 << 9       /* each row of the last dimension is contiguous */
+  DN_ROWS = 1 << 9,      /* each row of the last dimension is contiguous */
+  /* goes with the first row, an activation: double where that is double, else float */
+  DN_PARAMETER = 1 << 10
 };
 
 /* Which dtype the rows without a dtype of their own may share. */

@@ -1,6 +1,6 @@
 /*
-** Front door of the dense layer's operations, float and double. Tables are rows over channels; a
-** digit in a shape is the number of rows.
+** Front door of the dense layer's operations. Tables are rows over channels, parameters like the
+** weights; a digit in a shape is the number of rows.
 */
 #include "dn_ops_check.h"
 
@@ -8,11 +8,11 @@
 #include <math.h>
 
 enum {
-  TABLE = DN_ROWS,
-  VECTOR = DN_CONTIGUOUS,
+  TABLE = DN_PARAMETER | DN_ROWS,
+  VECTOR = DN_PARAMETER | DN_CONTIGUOUS,
   IMAGES = DN_PLANES,
   SOURCE = DN_PLANES | DN_FILLED,
-  WEIGHT = DN_CONTIGUOUS | DN_FILLED
+  WEIGHT = VECTOR | DN_FILLED
 };
 
 static dn_status check_count(int number, const char *name, int64_t value, int64_t least) {
@@ -22,7 +22,7 @@ static dn_status check_count(int number, const char *name, int64_t value, int64_
 }
 
 dn_status dn_channel_stats(dn_tensor *stats, const dn_tensor *x) {
-  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {2, "x", x, "NCHW", SOURCE},
+  DN_TRY(DN_CHECK(DN_CLASS_REAL, {2, "x", x, "NCHW", SOURCE},
                   {1, "stats", stats, "2C", DN_OUT | TABLE}));
   return dn_backend_of(stats)->channel_stats(stats, x);
 }
@@ -57,7 +57,7 @@ static dn_status check_kernel(int number, const dn_tensor *weight) {
 
 dn_status dn_norm_relu_conv_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x,
                                     const dn_tensor *norm, const dn_tensor *weight) {
-  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {3, "x", x, "NCHW", SOURCE}, {4, "norm", norm, "4C", TABLE},
+  DN_TRY(DN_CHECK(DN_CLASS_REAL, {3, "x", x, "NCHW", SOURCE}, {4, "norm", norm, "4C", TABLE},
                   {5, "weight", weight, "KCRS", WEIGHT}, {1, "y", y, "NKHW", DN_OUT | IMAGES},
                   {2, "stats", stats, "2K", DN_OUT | TABLE | DN_OPTIONAL}));
   DN_TRY(check_kernel(5, weight));
@@ -71,7 +71,7 @@ dn_status dn_norm_relu_conv_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor 
                                      bool accumulate, double scale) {
   const dn_arg y_row = {5, "y", y, "NKHW", IMAGES | DN_OPTIONAL},
                deferred_row = {6, "deferred", deferred, "3K", TABLE | DN_OPTIONAL};
-  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {7, "x", x, "NCHW", SOURCE}, {8, "norm", norm, "4C", TABLE},
+  DN_TRY(DN_CHECK(DN_CLASS_REAL, {7, "x", x, "NCHW", SOURCE}, {8, "norm", norm, "4C", TABLE},
                   {9, "weight", weight, "KCRS", WEIGHT}, {4, "dy", dy, "NKHW", IMAGES}, y_row,
                   deferred_row, {1, "dx", dx, "NCHW", DN_OUT | IMAGES},
                   {2, "dnorm", dnorm, "2C", DN_OUT | TABLE},
@@ -105,7 +105,7 @@ static dn_status check_windows(const dn_arg *pooled, const dn_arg *input, int64_
 dn_status dn_norm_relu_pool_forward(dn_tensor *y, const dn_tensor *x, const dn_tensor *norm,
                                     int64_t window_h, int64_t window_w) {
   const dn_arg input = {2, "x", x, "NCHW", SOURCE}, pooled = {1, "y", y, "NCPQ", DN_OUT | IMAGES};
-  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, input, {3, "norm", norm, "4C", TABLE}, pooled));
+  DN_TRY(DN_CHECK(DN_CLASS_REAL, input, {3, "norm", norm, "4C", TABLE}, pooled));
   DN_TRY(check_windows(&pooled, &input, window_h, window_w, 4));
   return dn_backend_of(y)->norm_relu_pool_forward(y, x, norm, window_h, window_w);
 }
@@ -114,7 +114,7 @@ dn_status dn_norm_relu_pool_backward(dn_tensor *dx, dn_tensor *dnorm, const dn_t
                                      const dn_tensor *x, const dn_tensor *norm, int64_t window_h,
                                      int64_t window_w, bool accumulate) {
   const dn_arg input = {4, "x", x, "NCHW", SOURCE}, pooled = {3, "dy", dy, "NCPQ", IMAGES};
-  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, input, {5, "norm", norm, "4C", TABLE}, pooled,
+  DN_TRY(DN_CHECK(DN_CLASS_REAL, input, {5, "norm", norm, "4C", TABLE}, pooled,
                   {1, "dx", dx, "NCHW", DN_OUT | IMAGES},
                   {2, "dnorm", dnorm, "2C", DN_OUT | TABLE}));
   DN_TRY(check_windows(&pooled, &input, window_h, window_w, 6));
@@ -132,7 +132,7 @@ dn_status dn_deferred_update(dn_tensor *deferred, const dn_tensor *dnorm, const 
 }
 
 dn_status dn_deferred_apply(dn_tensor *dx, const dn_tensor *x, const dn_tensor *deferred) {
-  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {2, "x", x, "NCHW", SOURCE},
+  DN_TRY(DN_CHECK(DN_CLASS_REAL, {2, "x", x, "NCHW", SOURCE},
                   {3, "deferred", deferred, "3C", TABLE}, {1, "dx", dx, "NCHW", DN_OUT | IMAGES}));
   return dn_backend_of(dx)->deferred_apply(dx, x, deferred);
 }

@@ -1,10 +1,12 @@
 /*
-** Front door of the matrix products and convolutions, float and double.
+** Front door of the matrix products and convolutions.
 */
 #include "dn_ops_check.h"
 
 #include <inttypes.h>
 #include <math.h>
+
+enum { PARAMETER = DN_PARAMETER | DN_CONTIGUOUS };
 
 /* As a BLAS reads a matrix: one stride is 1, the other steps over a whole row or column. */
 static dn_status check_matrix(int number, const char *name, const dn_tensor *m) {
@@ -22,7 +24,7 @@ static dn_status check_matrix(int number, const char *name, const dn_tensor *m) 
 }
 
 dn_status dn_gemm(dn_tensor *c, const dn_tensor *a, const dn_tensor *b, double alpha, double beta) {
-  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {2, "a", a, "MK", 0}, {3, "b", b, "KN", 0},
+  DN_TRY(DN_CHECK(DN_CLASS_REAL, {2, "a", a, "MK", 0}, {3, "b", b, "KN", 0},
                   {1, "c", c, "MN", DN_OUT}));
   DN_TRY(check_matrix(1, "c", c));
   DN_TRY(check_matrix(2, "a", a));
@@ -33,17 +35,16 @@ dn_status dn_gemm(dn_tensor *c, const dn_tensor *a, const dn_tensor *b, double a
 
 dn_status dn_linear_forward(dn_tensor *y, const dn_tensor *x, const dn_tensor *weight,
                             const dn_tensor *bias) {
-  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {2, "x", x, "NC", DN_CONTIGUOUS},
-                  {3, "weight", weight, "KC", DN_CONTIGUOUS},
-                  {4, "bias", bias, "K", DN_OPTIONAL | DN_CONTIGUOUS},
-                  {1, "y", y, "NK", DN_OUT | DN_CONTIGUOUS}));
+  DN_TRY(DN_CHECK(
+      DN_CLASS_REAL, {2, "x", x, "NC", DN_CONTIGUOUS}, {3, "weight", weight, "KC", PARAMETER},
+      {4, "bias", bias, "K", DN_OPTIONAL | PARAMETER}, {1, "y", y, "NK", DN_OUT | DN_CONTIGUOUS}));
   if (dn_tensor_count(y) == 0) return DN_OK;
   return dn_backend_of(y)->linear_forward(y, x, weight, bias);
 }
 
 dn_status dn_linear_backward_data(dn_tensor *dx, const dn_tensor *dy, const dn_tensor *weight) {
-  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {2, "dy", dy, "NK", DN_CONTIGUOUS},
-                  {3, "weight", weight, "KC", DN_CONTIGUOUS},
+  DN_TRY(DN_CHECK(DN_CLASS_REAL, {2, "dy", dy, "NK", DN_CONTIGUOUS},
+                  {3, "weight", weight, "KC", PARAMETER},
                   {1, "dx", dx, "NC", DN_OUT | DN_CONTIGUOUS}));
   if (dn_tensor_count(dx) == 0) return DN_OK;
   return dn_backend_of(dx)->linear_backward_data(dx, dy, weight);
@@ -51,10 +52,10 @@ dn_status dn_linear_backward_data(dn_tensor *dx, const dn_tensor *dy, const dn_t
 
 dn_status dn_linear_backward_weight(dn_tensor *dweight, dn_tensor *dbias, const dn_tensor *dy,
                                     const dn_tensor *x, double scale) {
-  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {3, "dy", dy, "NK", DN_CONTIGUOUS},
+  DN_TRY(DN_CHECK(DN_CLASS_REAL, {3, "dy", dy, "NK", DN_CONTIGUOUS},
                   {4, "x", x, "NC", DN_CONTIGUOUS},
-                  {1, "dweight", dweight, "KC", DN_OUT | DN_CONTIGUOUS},
-                  {2, "dbias", dbias, "K", DN_OUT | DN_OPTIONAL | DN_CONTIGUOUS}));
+                  {1, "dweight", dweight, "KC", DN_OUT | PARAMETER},
+                  {2, "dbias", dbias, "K", DN_OUT | DN_OPTIONAL | PARAMETER}));
   DN_TRY(dn_check_finite(5, "scale", scale, -INFINITY));
   if (dn_tensor_count(dy) == 0) return DN_OK; /* nothing to add */
   return dn_backend_of(dweight)->linear_backward_weight(dweight, dbias, dy, x, scale);
@@ -99,12 +100,12 @@ static dn_status check_conv2d(const conv2d_call *call) {
 dn_status dn_conv2d_forward(dn_tensor *y, const dn_tensor *x, const dn_tensor *weight,
                             const dn_tensor *bias, dn_conv2d options) {
   const conv2d_call call = {{2, "input", x, "NCHW", DN_PLANES | DN_FILLED},
-                            {3, "weight", weight, "KDRS", DN_CONTIGUOUS | DN_FILLED},
+                            {3, "weight", weight, "KDRS", PARAMETER | DN_FILLED},
                             {1, "output", y, "NKPQ", DN_OUT | DN_PLANES},
                             options,
                             5};
-  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, call.x, call.weight,
-                  {4, "bias", bias, "K", DN_OPTIONAL | DN_CONTIGUOUS}, call.y));
+  DN_TRY(DN_CHECK(DN_CLASS_REAL, call.x, call.weight,
+                  {4, "bias", bias, "K", DN_OPTIONAL | PARAMETER}, call.y));
   DN_TRY(check_conv2d(&call));
   return dn_backend_of(y)->conv2d_forward(y, x, weight, bias, options);
 }
@@ -112,11 +113,11 @@ dn_status dn_conv2d_forward(dn_tensor *y, const dn_tensor *x, const dn_tensor *w
 dn_status dn_conv2d_backward_data(dn_tensor *dx, const dn_tensor *dy, const dn_tensor *weight,
                                   dn_conv2d options) {
   const conv2d_call call = {{1, "dx", dx, "NCHW", DN_OUT | DN_PLANES | DN_FILLED},
-                            {3, "weight", weight, "KDRS", DN_CONTIGUOUS | DN_FILLED},
+                            {3, "weight", weight, "KDRS", PARAMETER | DN_FILLED},
                             {2, "dy", dy, "NKPQ", DN_PLANES},
                             options,
                             4};
-  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, call.x, call.weight, call.y));
+  DN_TRY(DN_CHECK(DN_CLASS_REAL, call.x, call.weight, call.y));
   DN_TRY(check_conv2d(&call));
   return dn_backend_of(dx)->conv2d_backward_data(dx, dy, weight, options);
 }
@@ -124,12 +125,12 @@ dn_status dn_conv2d_backward_data(dn_tensor *dx, const dn_tensor *dy, const dn_t
 dn_status dn_conv2d_backward_weight(dn_tensor *dweight, dn_tensor *dbias, const dn_tensor *dy,
                                     const dn_tensor *x, dn_conv2d options, double scale) {
   const conv2d_call call = {{4, "x", x, "NCHW", DN_PLANES | DN_FILLED},
-                            {1, "dweight", dweight, "KDRS", DN_OUT | DN_CONTIGUOUS | DN_FILLED},
+                            {1, "dweight", dweight, "KDRS", DN_OUT | PARAMETER | DN_FILLED},
                             {3, "dy", dy, "NKPQ", DN_PLANES},
                             options,
                             5};
-  DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, call.x, call.weight,
-                  {2, "dbias", dbias, "K", DN_OUT | DN_OPTIONAL | DN_CONTIGUOUS}, call.y));
+  DN_TRY(DN_CHECK(DN_CLASS_REAL, call.x, call.weight,
+                  {2, "dbias", dbias, "K", DN_OUT | DN_OPTIONAL | PARAMETER}, call.y));
   DN_TRY(check_conv2d(&call));
   DN_TRY(dn_check_finite(10, "scale", scale, -INFINITY));
   return dn_backend_of(dweight)->conv2d_backward_weight(dweight, dbias, dy, x, options, scale);

@@ -96,6 +96,30 @@ function operation.values(argument, dtype, rounding, seed)
   return compare.clone(compare.clone(exact, rounding), dtype)
 end
 
+--- Operations that take activations in 16 bits, and the numbers of those of their arguments that are
+-- parameters and stay float then.
+operation.parameters = {
+  gemm = {}, linear_forward = { 3, 4 }, linear_backward_data = { 3 }, linear_backward_weight = { 1, 2 },
+  conv2d_forward = { 3, 4 }, conv2d_backward_data = { 3 }, conv2d_backward_weight = { 1, 2 },
+  batchnorm_forward = { 2, 3, 4, 5, 7, 8 }, batchnorm_backward = { 2, 3, 6, 7, 8 },
+  batchnorm_inference_forward = { 3, 4, 5, 6 }, batchnorm_inference_backward = { 2, 3, 6, 7, 8 },
+  relu_forward = {}, relu_backward = {}, dropout_forward = {}, dropout_backward = {},
+  max_pool2d_forward = {}, max_pool2d_backward = {}, avg_pool2d_forward = {}, avg_pool2d_backward = {},
+  global_avg_pool_forward = {}, global_avg_pool_backward = {}, concat_forward = {}, concat_backward = {},
+  channel_stats = { 1 }, norm_relu_conv_forward = { 2, 4, 5 }, norm_relu_conv_backward = { 2, 3, 6, 8, 9 },
+  norm_relu_pool_forward = { 3 }, norm_relu_pool_backward = { 2, 5 }, deferred_apply = { 3 },
+}
+
+local IS_NARROW = { half = true, bfloat16 = true }
+
+-- The dtype of argument `number` of a call in `dtype`.
+local function dtype_of(case, number, dtype)
+  for _, parameter in ipairs(IS_NARROW[dtype] and operation.parameters[case.op] or {}) do
+    if parameter == number then return "float" end
+  end
+  return dtype
+end
+
 local function is_list(argument) return type(argument) == "table" and not argument.role end
 
 local poison = { long = -77, byte = 119 }
@@ -134,7 +158,8 @@ function operation.build(case, options)
   end
   local function tensor_of(argument, number)
     seed = seed + 1
-    local tensor, guard = build_tensor(argument, dtype, options.rounding or dtype, seed)
+    local tensor, guard = build_tensor(argument, dtype_of(case, number, dtype),
+      dtype_of(case, number, options.rounding or dtype), seed)
     local role = written_in_place[number] and "output" or argument.role
     call.tensors[#call.tensors + 1] = {
       number = number, role = role, tensor = tensor, guard = guard,

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "../dn_backend.h"
+#include "cpu_widen.h"
 
 static void *memory_new(dn_device *device, int64_t n_bytes) {
   (void)device;
@@ -20,7 +21,7 @@ const dn_backend dn_cpu_backend = {
     .name = "cpu",
     .memory_new = memory_new,
     .memory_free = memory_free,
-#define DN_OP(name, parameters, arguments) .name = cpu_##name,
+#define DN_OP(name, parameters, arguments) .name = cpu_widened_##name,
 #include "../dn_ops.def"
 #undef DN_OP
 };

@@ -5,8 +5,8 @@
 ** (cpu_scratch.h).
 */
 #include "../dn_backend.h"
-#include "cpu_backend.h"
 #include "cpu_scratch.h"
+#include "cpu_widen.h"
 
 /* An address for storages to have; nobody reads or writes there. */
 static _Alignas(64) char nowhere[64];
@@ -22,28 +22,10 @@ static void memory_free(dn_device *device, void *block) {
   (void)block;
 }
 
-/* Only these ask for scratch, and they do before they touch a tensor, whichever way they go. */
-static bool asks_for_scratch(dn_op op) {
-  switch (op) {
-    case DN_OP_reduce:
-    case DN_OP_arg_reduce:
-    case DN_OP_topk:
-    case DN_OP_conv2d_forward:
-    case DN_OP_conv2d_backward_data:
-    case DN_OP_conv2d_backward_weight:
-    case DN_OP_norm_relu_conv_forward:
-    case DN_OP_norm_relu_conv_backward:
-      return true;
-    default:
-      return false;
-  }
-}
-
-#define DN_OP(name, parameters, arguments)             \
-  static dn_status plan_##name parameters {            \
-    if (!asks_for_scratch(DN_OP_##name)) return DN_OK; \
-    cpu_scratch_measure();                             \
-    return cpu_scratch_measured(cpu_##name arguments); \
+#define DN_OP(name, parameters, arguments)                     \
+  static dn_status plan_##name parameters {                    \
+    cpu_scratch_measure();                                     \
+    return cpu_scratch_measured(cpu_widened_##name arguments); \
   }
 #include "../dn_ops.def"
 #undef DN_OP

@@ -1,5 +1,5 @@
 /*
-** Scratch memory of the calling thread: one block that grows to the largest request and stays, so a
+** Scratch memory of the calling thread: a block that grows to the largest request and stays, so a
 ** training step allocates none after its first. The content is undefined at every call, and the
 ** pointer is good until the thread's next call. Given back when the thread ends, or on request.
 **
@@ -9,6 +9,7 @@
 #ifndef CPU_SCRATCH_H
 #define CPU_SCRATCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../dn_status.h"
@@ -16,10 +17,17 @@
 /* At least n_bytes, aligned to 64. Returns DN_ENOMEM. */
 dn_status cpu_scratch(int64_t n_bytes, void **block);
 
+/*
+** The same from a block of its own, for float copies of 16-bit tensors (cpu_widen.h): it outlives
+** the operation's calls of cpu_scratch. While scratch is measured the request is noted, and granted
+** without memory.
+*/
+dn_status cpu_scratch_wide(int64_t n_bytes, void **block);
+
 /* Asked for by the way through an operation that needs none. */
 dn_status cpu_scratch_none(void);
 
-/* Gives the calling thread's block back. */
+/* Gives the calling thread's blocks back. */
 void cpu_scratch_release(void);
 
 /*
@@ -29,7 +37,9 @@ void cpu_scratch_release(void);
 void cpu_scratch_measure(void);
 dn_status cpu_scratch_measured(dn_status status);
 
-/* The largest request noted on the calling thread since the last reset, in bytes. */
+bool cpu_scratch_is_measuring(void);
+
+/* The largest requests noted on the calling thread since the last reset, in bytes. */
 int64_t cpu_scratch_planned(void);
 void cpu_scratch_planned_reset(void);
 

@@ -42,7 +42,7 @@ case("relu_forward", "many elements", { output { 2, 50, 33, 33 }, input { 2, 50,
 case("relu_backward", "many elements", { output { 110000 }, input { 110000 }, input { 110000 } })
 
 wrong("relu_forward", 1, { "y is 3x2", "expected 2x3, as x is" }, { output { 3, 2 }, input { 2, 3 } })
-wrong("relu_forward", 2, { "x is long", "float or double" },
+wrong("relu_forward", 2, { "x is long", "float, double, half or bfloat16" },
   { output { 2 }, input { 2, values = "counts" }, dtype = "long" })
 wrong("relu_backward", 2, { "dy is 3", "expected 2, as y is" }, { output { 2 }, input { 3 }, input { 2 } })
 

@@ -145,7 +145,8 @@ wrong("conv2d_forward", 8, { "padding along the width is 9223372036854775807", "
 wrong("conv2d_forward", 9, { "groups is 5", "divisor of 16 input and 64 output channels" },
   forward_arguments { [9] = 5 })
 wrong("conv2d_forward", 9, { "groups is 0", "divisor" }, forward_arguments { [9] = 0 })
-wrong("conv2d_forward", 2, { "half", "float or double" }, { dtype = "half", table.unpack(forward_arguments {}) })
+wrong("conv2d_forward", 2, { "input is long", "float, double, half or bfloat16" },
+  { dtype = "long", table.unpack(forward_arguments {}) })
 
 wrong("conv2d_backward_data", 2, { "2x4x8x8", "expected planes of 6x6", "dx 2x3x8x8" },
   { output { 2, 3, 8, 8 }, input { 2, 4, 8, 8 }, input { 4, 3, 3, 3 }, 1, 1, 0, 0, 1 })

@@ -52,7 +52,7 @@ case("gemm", "large", { output { 200, 300 }, input { 200, 150 }, input { 150, 30
 wrong("gemm", 3, { "b is 4x2", "K,N with K = 3", "a 2x3" }, { output { 2, 2 }, input { 2, 3 }, input { 4, 2 }, 1, 0 })
 wrong("gemm", 1, { "c is 2x3", "M,N with N = 2", "b 3x2" }, { output { 2, 3 }, input { 2, 3 }, input { 3, 2 }, 1, 0 })
 wrong("gemm", 2, { "a is 3", "2 dimensions, M,K" }, { output { 2, 2 }, input { 3 }, input { 3, 2 }, 1, 0 })
-wrong("gemm", 2, { "a is long", "float or double" },
+wrong("gemm", 2, { "a is long", "float, double, half or bfloat16" },
   { output { 2, 2 }, input { 2, 3, values = "counts" }, input { 3, 2, values = "counts" }, 1, 0, dtype = "long" })
 wrong("gemm", 2, { "strides 0, 1", "one unit stride" },
   { output { 2, 2 }, input { 2, 3, layout = "expanded" }, input { 3, 2 }, 1, 0 })
@@ -101,8 +101,8 @@ wrong("linear_forward", 1, { "y is 2x3", "N,K with K = 4" },
   { output { 2, 3 }, input { 2, 3 }, input { 4, 3 }, input { 4 } })
 wrong("linear_forward", 2, { "x is a view of 2x3", "contiguous" },
   { output { 2, 4 }, input { 2, 3, layout = "gaps" }, input { 4, 3 }, input { 4 } })
-wrong("linear_forward", 2, { "x is half", "float or double" },
-  { output { 2, 4 }, input { 2, 3 }, input { 4, 3 }, input { 4 }, dtype = "half" })
+wrong("linear_forward", 3, { "weight is half; expected float, which goes with x in half" },
+  { output { 2, 4 }, input { 2, 3 }, input { 4, 3, dtype = "half" }, input { 4 }, dtype = "half" })
 wrong("linear_backward_data", 3, { "weight is 3x3", "K,C with K = 4", "dy 2x4" },
   { output { 2, 3 }, input { 2, 4 }, input { 3, 3 } })
 wrong("linear_backward_data", 1, { "dx is 3x3", "N,C with N = 2" }, { output { 3, 3 }, input { 2, 4 }, input { 4, 3 } })
