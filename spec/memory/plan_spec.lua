@@ -53,6 +53,7 @@ describe("a plan", function()
     ["one with dropout"] = { { blocks = { 2, 2 }, growthRate = 8, dropRate = 0.2 }, 8, 16 },
     ["one without bottlenecks"] = { { blocks = { 3, 2, 3 }, growthRate = 12, bottleneck = false }, 8, 16 },
     ["one in double precision"] = { { blocks = { 2, 2 }, growthRate = 8, precision = "double" }, 2, 8 },
+    ["one in half precision"] = { { blocks = { 2, 2 }, growthRate = 8, dropRate = 0.2, precision = "half" }, 4, 16 },
     ["one for ImageNet"] = { { blocks = { 2, 2 }, growthRate = 8, stem = "imagenet" }, 2, 64 },
   }
   for name, case in pairs(cases) do

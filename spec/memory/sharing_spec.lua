@@ -300,3 +300,60 @@ describe("no memory", function()
     end
   end)
 end)
+
+describe("a network that cannot be planned", function()
+  -- Its tracing fails, where it meets tensors without values; computing does not.
+  local Peeking, parent = nn.class("Peeking", nn.Module)
+
+  function Peeking:__init()
+    parent.__init(self)
+    self.nCalls = 0
+  end
+
+  function Peeking:updateOutput(input)
+    self.nCalls = self.nCalls + 1
+    if input:at(1, 1) > math.huge then error("never") end
+    self.output = input
+    return input
+  end
+
+  function Peeking:updateGradInput(_, gradOutput)
+    self.gradInput = gradOutput
+    return gradOutput
+  end
+
+  local function network()
+    local model = nn.Sequential():add(nn.Linear(3, 2)):add(Peeking())
+    model.config = { optMemory = 1 }
+    return model
+  end
+
+  it("trains without a plan, and says why", function()
+    local model, x = network(), dn.randn(4, 3)
+    assert.is_nil(model.planFailure)
+    local y = model:forward(x)
+    model:backward(x, y:clone())
+    assert.matches("^in module 2 of nn.Sequential %(Peeking%): .*have no values%)$", model.planFailure)
+    assert.is_nil(model.planFailure:find("\n"))
+    model:forward(dn.randn(2, 3))
+    assert.matches("no values", model.planFailure)
+    model:evaluate():forward(x)
+    assert.matches("no values", model.planFailure)
+    model:clearState()
+    assert.is_nil(model.planFailure)
+  end)
+
+  it("is another thing than a wrong input, of which the forward complains", function()
+    local model = nn.Sequential():add(nn.Linear(3, 2))
+    model.config = { optMemory = 1 }
+    local x = dn.randn(4, 3)
+    model:forward(x)
+    local done, message = pcall(model.forward, model, dn.randn(4, 5))
+    assert.is_false(done)
+    assert.matches("^in module 1 of nn.Sequential .*: bad argument #3 to '[%a.]-linear_forward'", message)
+    assert.is_nil(model.planFailure)
+    local y = model:forward(x)
+    model:backward(x, y:clone())
+    assert.is_nil(model.planFailure)
+  end)
+end)

@@ -159,7 +159,8 @@ describe("models.densenet", function()
     [{ depth = 40, dropRate = 1 }] = "dropRate must be a number from 0 to below 1, got 1",
     [{ depth = 40, stem = "mnist" }] = "stem must be cifar or imagenet, got mnist",
     [{ depth = 40, bottleneck = "no" }] = "bottleneck must be true or false, got no",
-    [{ depth = 40, precision = "half" }] = "precision must be double or single, got half",
+    [{ depth = 40, precision = "quarter" }] =
+      "precision must be bfloat16 or double or half or single or tf32, got quarter",
     [{ depth = 40, growth = 12 }] = "there is no option 'growth'; there are depth, blocks, growthRate",
     [{ depth = 40, optMemory = 6 }] = "optMemory must be an integer from 0 to 5, got 6",
   }

@@ -98,7 +98,7 @@ describe("nn.Module", function()
     model:to(dn.device("cpu"))
     assert.are.equal("float", model:forward(dn.randn(2, 3)):dtype())
     assert.has_error(function() model:type("long") end,
-      "bad argument #1 to 'type' (a module is float or double, not long)")
+      "bad argument #1 to 'type' (a module is float, double, half or bfloat16, not long)")
   end)
 
   it("refuses input of another type, and says which", function()

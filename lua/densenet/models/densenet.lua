@@ -16,6 +16,7 @@ local core = require "densenet.core"
 local nn = require "densenet.nn"
 local shadow = require "densenet.nn.plan.shadow"
 local complete = require "densenet.models.options"
+local precision = require "densenet.models.precision"
 
 local densenet = {}
 
@@ -124,7 +125,7 @@ local function inMode(model, optMemory)
     config[name] = value
   end
   config.optMemory = optMemory
-  return densenet.withoutMemory(config)
+  return densenet.withoutMemory(config, model._device)
 end
 
 --- A DenseNet for images N,inputChannels,H,W of any size its poolings leave something of; its
@@ -143,7 +144,8 @@ end
 --    nClasses       10 (cifar), 1000 (imagenet)
 --    optMemory      what training keeps in memory: 0 standard, 1 liveness, 2 shared-gradients (plain modules);
 --                   3 shared, 4 linear (the default), 5 minimal (fused stages)
---    precision      "single" or "double"
+--    precision      "single"; "tf32", the same where a GPU may round products' factors to 10 bits; "double";
+--                   "half" or "bfloat16" for activations beside parameters in float
 --
 -- @return the model, in training mode; model.config holds the complete options
 -- @raise a sentence that names the option, what is expected and what came
@@ -165,12 +167,14 @@ function densenet.new(options)
   local model = stages.last(block, nChannels, features):add(nn.Linear(nChannels, config.nClasses), "classifier")
   initialize(model)
   model.config, model.inMode = config, inMode
-  return model:type(config.precision == "double" and "double" or "float")
+  return model:type(precision[config.precision])
 end
 
---- The same on the device "plan", where it has no memory and no values, to be asked for its plan.
-function densenet.withoutMemory(options)
-  return shadow.build(function() return densenet.new(options) end)
+--- The same without memory and values, to be asked for its plan.
+-- @tparam table options
+-- @tparam[opt="cpu"] string device that it would be on
+function densenet.withoutMemory(options, device)
+  return shadow.build(function() return densenet.new(options) end, device)
 end
 
 --- Gives a model a new classifier, for another set of classes; the rest keeps its weights.
@@ -185,7 +189,7 @@ function densenet.resetClassifier(model, nClasses)
   local old = model:get("classifier")
   local new = nn.Linear(old.nInputs, nClasses)
   core.fill(new.bias, 0)
-  model:replace("classifier", new:type(model:type()))
+  model:replace("classifier", new:type(model:type()):to(model._device))
   new.train = old.train
   model.config.nClasses = nClasses
   return model

@@ -17,8 +17,10 @@ function models.fromConfig(config)
 end
 
 --- The same without memory: no tensor has values, nothing is allocated. For model:plan(inputSize).
-function models.withoutMemory(config)
-  return densenet.withoutMemory(config)
+-- @tparam table config
+-- @tparam[opt="cpu"] string device that it would be on
+function models.withoutMemory(config, device)
+  return densenet.withoutMemory(config, device)
 end
 
 --- A network by name, such as "densenet121" or "bc-100-12"; densenet.models.presets lists them.

@@ -3,9 +3,10 @@
 -- builds the same network again.
 -- @module densenet.models.options
 
+local precision = require "densenet.models.precision"
+
 local STEMS = { cifar = true, imagenet = true }
 local LINEAR_MEMORY, LAST_MEMORY_MODE = 4, 5
-local PRECISIONS = { single = true, double = true }
 
 -- Layers in each block of the networks for ImageNet, by their published depth.
 local IMAGENET_BLOCKS = {
@@ -173,6 +174,6 @@ return function(options)
     inputChannels = integer(options, "inputChannels", 3, 1),
     nClasses = integer(options, "nClasses", stem == "cifar" and 10 or 1000, 1),
     optMemory = optMemory,
-    precision = word(options, "precision", "single", PRECISIONS),
+    precision = word(options, "precision", "single", precision),
   }
 end

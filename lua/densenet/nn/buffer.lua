@@ -69,6 +69,45 @@ function buffer.shaped(owner, field, like, ...)
   return buffer.get(owner, field, like:device(), like:dtype(), ...)
 end
 
+--- The dtype of the parameters, statistics and losses that go with activations of a dtype: "double"
+-- beside "double", "float" beside all others.
+function buffer.parameterType(dtype)
+  return dtype == "double" and "double" or "float"
+end
+
+--- The tensor in owner[field], on the device of `like`, activations, with the given sizes and in the
+-- dtype of the parameters that go with them.
+function buffer.besides(owner, field, like, ...)
+  return buffer.get(owner, field, like:device(), buffer.parameterType(like:dtype()), ...)
+end
+
+local IS_NARROW = { half = true, bfloat16 = true }
+
+--- Is it a tensor of half or bfloat16?
+function buffer.isNarrow(x)
+  return core.is_tensor(x) and IS_NARROW[x:dtype()] or false
+end
+
+--- `x`, or where it is of 16 bits its copy in float in owner[field].
+function buffer.widened(owner, field, x)
+  if not buffer.isNarrow(x) then
+    return x
+  end
+  local wide = buffer.besides(owner, field, x, x:size())
+  core.copy(wide, x)
+  return wide
+end
+
+--- `x`, or where `like` is of another dtype its copy in that one in owner[field].
+function buffer.narrowed(owner, field, like, x)
+  if x:dtype() == like:dtype() then
+    return x
+  end
+  local narrow = buffer.shaped(owner, field, like, x:size())
+  core.copy(narrow, x)
+  return narrow
+end
+
 --- Have two tensors the same sizes?
 function buffer.sameSize(a, b)
   if a:dim() ~= b:dim() then

@@ -3,7 +3,9 @@
 --    forward(input, target) → loss, a number;   also in self.output
 --    backward(input, target) → gradInput        after a forward on the same two
 --
--- Buffers follow the input's dtype and device.
+-- Buffers follow the input's dtype and device. An input in 16 bits is taken as float: losses are float,
+-- and only the gradient is rounded. So updateOutput and updateGradInput, which a criterion of one's own
+-- has, see float and double.
 -- @classmod densenet.nn.Criterion
 
 local core = require "densenet.core"
@@ -18,12 +20,28 @@ function Criterion:__init()
   self.scratch = {}
 end
 
-function Criterion:forward(input, target)
-  return self:updateOutput(input, target)
+-- Both, in float where they are of 16 bits.
+local function widened(self, input, target)
+  return buffer.widened(self.scratch, "wideInput", input), buffer.widened(self.scratch, "wideTarget", target)
 end
 
-function Criterion:backward(input, target)
-  return self:updateGradInput(input, target)
+function Criterion:forward(input, target)
+  return self:updateOutput(widened(self, input, target))
+end
+
+--- The gradient, of the input's dtype.
+-- @tparam[opt=1] number scale of the gradient, before it is rounded to the input's dtype: what keeps
+-- small gradients in half from vanishing (densenet.optim.LossScale)
+function Criterion:backward(input, target, scale)
+  local gradInput = self:updateGradInput(widened(self, input, target))
+  if scale and scale ~= 1 then
+    core.binary_scalar(gradInput, gradInput, scale, "mul")
+  end
+  if buffer.isNarrow(input) then
+    gradInput = buffer.narrowed(self.scratch, "narrowGradInput", input, gradInput)
+    self.gradInput = gradInput
+  end
+  return gradInput
 end
 
 --- The kept one-element tensor that a loss of `input` goes into.
@@ -73,7 +91,8 @@ function Criterion.labels(owner, input, target)
     return core.tensor_from(input:device(), "long", target)
   elseif not core.is_tensor(target) then
     error(("target must be a tensor of labels, a list or a number, got a %s"):format(type(target)), 0)
-  elseif target:dtype() == "long" and target:dim() == 1 and target:isContiguous() then
+  elseif target:dtype() == "long" and target:dim() == 1 and target:isContiguous()
+    and target:device() == input:device() then
     return target
   end
   local kept = buffer.get(owner, "labels", input:device(), "long", target:nElement())

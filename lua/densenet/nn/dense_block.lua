@@ -94,7 +94,7 @@ function DenseBlock:forwardBatch(input)
     error(("input of %s; expected %d channels"):format(buffer.sizeText(input), self.nInput), 0)
   end
   local x = buffer.shaped(self.scratch, "output", input, input:size(1), self:nOutput(), input:size(3), input:size(4))
-  local stats = trainsNorms(self) and buffer.shaped(self.scratch, "stats", input, 2, self:nOutput()) or nil
+  local stats = trainsNorms(self) and buffer.besides(self.scratch, "stats", input, 2, self:nOutput()) or nil
   self.hasStats, self.lentGradient = stats ~= nil, nil
 
   local front = x:narrow(2, 1, self.nInput)
@@ -123,7 +123,7 @@ function DenseBlock:statsOf(x)
 end
 
 local function deferredTable(self, like)
-  return buffer.shaped(self.scratch, "deferred", like, 3, self:nOutput())
+  return buffer.besides(self.scratch, "deferred", like, 3, self:nOutput())
 end
 
 --- For the module behind: lends the block its gradInput, to be changed in place as G. In return its

@@ -63,7 +63,7 @@ function DenseLayer:grow(x, xStats, y, yStats, scratch)
   end
   self.isKeeping = self.train and self.memory ~= "minimal"
   local u = bottleneck(self, self.isKeeping and self.scratch or scratch, "bottleneck", x)
-  local uStats = second.norm.train and buffer.shaped(scratch, "bottleneckStats", x, 2, self.nBottleneck) or nil
+  local uStats = second.norm.train and buffer.besides(scratch, "bottleneckStats", x, 2, self.nBottleneck) or nil
   normReluConv.forward(first, u, uStats, x, xStats)
   if self.isKeeping and self.memory == "shared" then
     normReluConv.forwardKept(second, y, yStats, u, uStats, buffer.like(self.scratch, "activation", u))
@@ -92,7 +92,7 @@ function DenseLayer:growBackward(dx, dxDeferred, dy, dyDeferred, x, y, scale, sc
       normReluConv.forwardAgain(first, u, x)
     end
     local du = buffer.like(scratch, "gradBottleneck", u)
-    local duDeferred = buffer.shaped(scratch, "gradBottleneckDeferred", x, 3, self.nBottleneck)
+    local duDeferred = buffer.besides(scratch, "gradBottleneckDeferred", x, 3, self.nBottleneck)
     if self.isKeeping and self.memory == "shared" then
       local da = buffer.like(scratch, "gradActivation", u)
       normReluConv.backwardKept(second, du, da, dy, y, dyDeferred, u, self.scratch.activation, scale)

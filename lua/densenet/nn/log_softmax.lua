@@ -1,4 +1,5 @@
---- Logarithm of the softmax along the last dimension of N,C, or of a vector C.
+--- Logarithm of the softmax along the last dimension of N,C, or of a vector C. Of an input in 16 bits
+-- the logarithms are float.
 -- @classmod densenet.nn.LogSoftMax
 
 local core = require "densenet.core"
@@ -9,15 +10,16 @@ local Module = require "densenet.nn.module"
 local LogSoftMax = class("nn.LogSoftMax", Module)
 
 function LogSoftMax:updateOutput(input)
-  self.output = buffer.like(self.scratch, "output", input)
-  core.log_softmax_forward(self.output, buffer.contiguous(self.scratch, "inputCopy", input))
+  local scores = buffer.widened(self.scratch, "wideInput", buffer.contiguous(self.scratch, "inputCopy", input))
+  self.output = buffer.like(self.scratch, "output", scores)
+  core.log_softmax_forward(self.output, scores)
   return self.output
 end
 
-function LogSoftMax:updateGradInput(_, gradOutput)
-  self.gradInput = buffer.like(self.scratch, "gradInput", gradOutput)
-  core.log_softmax_backward(self.gradInput, buffer.contiguous(self.scratch, "gradOutputCopy", gradOutput),
-    self.output)
+function LogSoftMax:updateGradInput(input, gradOutput)
+  local gradInput = buffer.like(self.scratch, "gradInput", gradOutput)
+  core.log_softmax_backward(gradInput, buffer.contiguous(self.scratch, "gradOutputCopy", gradOutput), self.output)
+  self.gradInput = buffer.narrowed(self.scratch, "narrowGradInput", input, gradInput)
   return self.gradInput
 end
 

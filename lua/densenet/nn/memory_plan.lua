@@ -13,11 +13,13 @@
 -- of SGD, running statistics, buffers, input and gradOutput, and the scratch memory of kernels.
 -- @classmod densenet.nn.MemoryPlan
 
+local core = require "densenet.core"
 local class = require "densenet.nn.class"
 local stateDict = require "densenet.nn.state_dict"
 local trace = require "densenet.nn.plan.trace"
 local layout = require "densenet.nn.plan.layout"
 local binding = require "densenet.nn.plan.binding"
+local shadow = require "densenet.nn.plan.shadow"
 local planText = require "densenet.nn.plan.text"
 
 local MemoryPlan = class("nn.MemoryPlan")
@@ -86,6 +88,7 @@ end
 --
 --    optMemory  0 to 5; by default what the module was built with (config.optMemory), else 0
 --    momentum   false: an optimizer without
+--    type       dtype of the input, by default the module's type()
 --    record     of densenet.nn.plan.trace for the same module and input, if there is one already
 --
 -- @raise what the module raises for an input of that size
@@ -96,9 +99,9 @@ function MemoryPlan:__init(module, inputSize, options)
   if not self.words[self.mode] then
     error(("bad argument #2 to 'plan' (optMemory is an integer from 0 to 5, not %s)"):format(tostring(self.mode)), 4)
   end
-  self.type = module._type
+  self.type = options.type or module:type()
   self.hasMomentum = options.momentum ~= false
-  local record = options.record or trace.record(module, inputSize)
+  local record = options.record or trace.record(module, inputSize, self.type)
   self.record = record
   self.signatures, self.callsHalves = record.signatures, record.callsHalves
   local shares = layout.policies[self.mode]
@@ -153,7 +156,7 @@ function MemoryPlan:inMode(mode)
   if mode == self.mode then
     return self
   end
-  local options = { optMemory = mode, momentum = self.hasMomentum }
+  local options = { optMemory = mode, momentum = self.hasMomentum, type = self.type }
   if math.max(mode, self.mode) <= LAST_PLAIN_MODE and self.record then
     options.record = self.record
     return MemoryPlan(self.module, self.inputSize, options)
@@ -191,28 +194,35 @@ function MemoryPlan:bind()
   return self
 end
 
--- The plan of a module if it is one for steps such as the module is set for now.
-local function currentPlan(module, mode)
+-- The plan of a module if it is one for steps such as the module is set for now, on inputs of a dtype.
+local function currentPlan(module, mode, dtype)
   local plan = bound[module]
-  if plan and plan.mode == mode and plan.binding.device == module._device and plan.type == module._type
+  if plan and plan.mode == mode and plan.binding.device == module._device and plan.type == dtype
     and plan.signatures[trace.signature(module)] then
     return plan
   end
+end
+
+-- The sentence of an error, without the traceback that a container added.
+local function reasonOf(failure)
+  return (tostring(failure):gsub("\nstack traceback:.*", ""))
 end
 
 --- Before a forward: a module built with an optMemory above 0 gets a plan for inputs of that size,
 -- unless it has one that does. Evaluation goes without a plan until training has made one.
 -- @param module any
 -- @param input whatever the forward gets
+-- @treturn ?string why the module could not be planned, now or before (`planFailure`); where the input is
+-- to blame, the forward itself says what is wrong with it, and better
 function MemoryPlan.prepare(module, input)
   local mode = bound[module] and bound[module].mode
   if type(module.config) == "table" and module.config.optMemory then
     mode = module.config.optMemory
   end
-  if not mode or type(input) ~= "userdata" or module._device == "plan" then
+  if not mode or not core.is_tensor(input) or shadow.isShadow(module) then
     return
   end
-  local plan = currentPlan(module, mode)
+  local plan = currentPlan(module, mode, input:dtype())
   if not module.train or mode == 0 then
     if plan then
       plan.binding.isSpent = false
@@ -221,11 +231,17 @@ function MemoryPlan.prepare(module, input)
     end
     return
   end
+  if module.planFailure then
+    return module.planFailure -- not asked again until its buffers are given up
+  end
   if not (plan and plan:fits(input:size())) then
     local isPlanned
-    isPlanned, plan = pcall(MemoryPlan, module, input:size(), { optMemory = mode })
+    isPlanned, plan = pcall(MemoryPlan, module, input:size(), { optMemory = mode, type = input:dtype() })
     if not isPlanned then
-      return -- the forward itself says what is wrong with the input, and better
+      if bound[module] then
+        release(module)
+      end
+      return reasonOf(plan)
     end
     plan.record = nil -- it is as large as all rows
     plan:bind()

@@ -36,10 +36,12 @@ Module.parameterFields = { { "weight", "gradWeight" }, { "bias", "gradBias" } }
 Module.stateFields = {}
 
 local REAL = { float = true, double = true }
+local PRECISIONS = { float = true, double = true, half = true, bfloat16 = true }
 
 function Module:__init()
   local default = constructors.getDefaultType()
-  self._type = REAL[default] and default or "float"
+  self._type = REAL[default] and default or "float" -- of parameters
+  self._activations = self._type
   self._device = "cpu"
   self.train = true
   self.scratch = {}
@@ -47,16 +49,21 @@ function Module:__init()
   self.gradInput = self:newTensor(0)
 end
 
---- A tensor of the module's dtype and device, content undefined.
+--- A tensor of the parameters' dtype and the module's device, content undefined.
 function Module:newTensor(...)
   return core.tensor_new(self._device, self._type, { ... })
 end
 
 --- Output for an input. Training a network that models.densenet built with an optMemory above 0 first
 -- lays its buffers out for inputs of that size, where that has not been done (densenet.nn.memory_plan).
+-- A module that cannot be planned computes with buffers of its own, and says in `planFailure` why.
 function Module:forward(input)
-  MemoryPlan.prepare(self, input)
-  return self:updateOutput(input)
+  local failure = MemoryPlan.prepare(self, input)
+  local output = self:updateOutput(input)
+  if self.train then
+    self.planFailure = failure -- not where the input is to blame, which updateOutput has raised then
+  end
+  return output
 end
 
 --- Gradient of the input, with gradients of parameters accumulated times scale (default 1).
@@ -175,7 +182,7 @@ end
 function Module:clearState()
   self.output = self:newTensor(0)
   self.gradInput = self.gradInput and self:newTensor(0)
-  self.scratch = {}
+  self.scratch, self.planFailure = {}, nil
   return self
 end
 
@@ -187,17 +194,22 @@ local function convert(module, change)
   return module
 end
 
---- Without an argument: "float" or "double". With one: parameters and state are converted, buffers
--- given up. Optimizers follow; vectors from getParameters do not.
+--- Without an argument: "float", "double", "half" or "bfloat16", the dtype that the module's inputs are
+-- to have. Outputs, gradients of activations and buffers follow the input; parameters, their gradients,
+-- statistics and losses are double beside double and float beside all others.
+-- With one: parameters and state are converted, buffers given up. Optimizers follow; vectors from
+-- getParameters do not.
 function Module:type(dtype)
   if not dtype then
-    return self._type
+    return self._activations
   end
-  if not REAL[dtype] then
-    error(("bad argument #1 to 'type' (a module is float or double, not %s)"):format(tostring(dtype)), 2)
+  if not PRECISIONS[dtype] then
+    error(("bad argument #1 to 'type' (a module is float, double, half or bfloat16, not %s)"):format(
+      tostring(dtype)), 2)
   end
-  self:apply(function(module) module._type = dtype end)
-  return convert(self, function(held) return held:type(dtype) end)
+  local parameters = buffer.parameterType(dtype)
+  self:apply(function(module) module._type, module._activations = parameters, dtype end)
+  return convert(self, function(held) return held:type(parameters) end)
 end
 
 function Module:float()
@@ -208,12 +220,22 @@ function Module:double()
   return self:type("double")
 end
 
---- Moves parameters and state to a device ("cpu"), or converts them when given a dtype.
+function Module:half()
+  return self:type("half")
+end
+
+function Module:bfloat16()
+  return self:type("bfloat16")
+end
+
+--- Moves parameters and state to a device ("cpu", "cuda", "cuda:1"), or converts them when given a dtype.
+-- @raise where the device is missing, and says why
 function Module:to(target)
-  if REAL[target] then
+  if PRECISIONS[target] then
     return self:type(target)
   end
-  local device = deviceOf.nameOf(target)
+  -- "cuda" is the name of no device, but says which.
+  local device = core.tensor_new(deviceOf.nameOf(target), "byte", { 0 }):device()
   convert(self, function(held) return held:to(device) end)
   return self:apply(function(module) module._device = device end):clearState()
 end
@@ -221,7 +243,7 @@ end
 --- The memory that a training step on inputs of a size takes. Nothing is allocated for it.
 -- @tparam table inputSize the batch included: {64, 3, 32, 32}
 -- @tparam[opt] table options optMemory, by default the one the network was built with, else 0;
--- momentum (true: SGD with momentum)
+-- momentum (true: SGD with momentum); type, of the inputs, by default the module's
 -- @return densenet.nn.MemoryPlan: totalBytes, rows, table(), bind()
 function Module:plan(inputSize, options)
   return MemoryPlan(self, inputSize, options)

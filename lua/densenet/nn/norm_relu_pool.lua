@@ -47,7 +47,7 @@ function NormReLUPool:inputStats(x)
   end
   local stats = self.block and self.block:statsOf(x)
   if not stats then
-    stats = buffer.shaped(self.scratch, "stats", x, 2, x:size(2))
+    stats = buffer.besides(self.scratch, "stats", x, 2, x:size(2))
     core.channel_stats(stats, x)
   end
   return stats
@@ -57,7 +57,7 @@ end
 function NormReLUPool:finishGradient(x, dx, isWhole)
   local nValues = normReluConv.valuesPerChannel(x)
   local borrowed = isWhole and self.block and self.block:borrowGradient(x, dx)
-  local deferred = borrowed or buffer.shaped(self.scratch, "deferred", x, 3, x:size(2))
+  local deferred = borrowed or buffer.besides(self.scratch, "deferred", x, 3, x:size(2))
   self:norm():defer(deferred, nValues, false)
   if not borrowed then
     core.deferred_apply(dx, x, deferred)

@@ -47,8 +47,8 @@ end
 function SpatialBatchNormalization:forwardBatch(input)
   local output = buffer.like(self.scratch, "output", input)
   if self.train then
-    local mean = buffer.shaped(self.scratch, "mean", input, self.nChannels)
-    local inverseDeviation = buffer.shaped(self.scratch, "inverseDeviation", input, self.nChannels)
+    local mean = buffer.besides(self.scratch, "mean", input, self.nChannels)
+    local inverseDeviation = buffer.besides(self.scratch, "inverseDeviation", input, self.nChannels)
     core.batchnorm_forward(output, mean, inverseDeviation, self.running_mean, self.running_var, input, self.weight,
       self.bias, self.momentum, self.eps)
   else
@@ -73,8 +73,8 @@ end
 function SpatialBatchNormalization:gradInputBatch(input, gradOutput)
   local unusedWeight, unusedBias
   if self.affine then
-    unusedWeight = buffer.shaped(self.scratch, "unusedWeight", input, self.nChannels)
-    unusedBias = buffer.shaped(self.scratch, "unusedBias", input, self.nChannels)
+    unusedWeight = buffer.besides(self.scratch, "unusedWeight", input, self.nChannels)
+    unusedBias = buffer.besides(self.scratch, "unusedBias", input, self.nChannels)
     core.fill(unusedWeight, 0) -- accumulated into, and never to meet a NaN left in memory
     core.fill(unusedBias, 0)
   end

@@ -93,8 +93,8 @@ function SGD:step()
       isFirst = velocity == nil
       if isFirst then
         velocity = core.tensor_new(weight:device(), weight:dtype(), weight:size())
-      elseif velocity:dtype() ~= weight:dtype() then
-        velocity = velocity:type(weight:dtype())
+      else
+        velocity = velocity:type(weight:dtype()):to(weight:device()) -- itself where nothing changed
       end
       self.velocities[entry.name] = velocity
     end

@@ -1,4 +1,5 @@
---- Modules without memory: on the device "plan" tensors have sizes and no values.
+--- Modules without memory: on the device "plan" tensors have sizes and no values. "plan" stands for the
+-- CPU, and "plan:cuda:0" for a GPU: operations there take the scratch memory that they would take.
 --
 -- A shadow is a copy of a module tree there. It runs as the original does, in no time, and nothing
 -- that it does reaches the original or the default generator.
@@ -9,16 +10,26 @@ local random = require "densenet.random"
 
 local shadow = {}
 
---- The device.
-shadow.device = "plan"
+--- The device without memory that stands for one with; itself for one without.
+function shadow.deviceFor(device)
+  if device == "cpu" then
+    return "plan"
+  end
+  return device:find("^plan") and device or "plan:" .. device
+end
 
--- Calls action(...) with core's tensor_new making every tensor on the device "plan", the default
--- generator and the collector left as they were found. The collector rests because it would be told
--- of gigabytes that are not there, and would search for them.
-local function withoutMemory(action, ...)
+--- Is a module without memory?
+function shadow.isShadow(module)
+  return module._device:find("^plan") ~= nil
+end
+
+-- Calls action(...) with core's tensor_new making every tensor on `device`, one without memory, the
+-- default generator and the collector left as they were found. The collector rests because it would be
+-- told of gigabytes that are not there, and would search for them.
+local function withoutMemory(device, action, ...)
   local tensorNew, state = core.tensor_new, random.state()
   local isCollecting = collectgarbage("isrunning")
-  core.tensor_new = function(_, ...) return tensorNew(shadow.device, ...) end
+  core.tensor_new = function(_, ...) return tensorNew(device, ...) end
   collectgarbage("stop")
   local results = table.pack(pcall(action, ...))
   core.tensor_new = tensorNew
@@ -34,23 +45,26 @@ end
 
 shadow.withoutMemory = withoutMemory
 
-local function moveTo(module)
-  module:apply(function(each) each._device = shadow.device end)
+local function moveTo(module, device)
+  module:apply(function(each) each._device = device end)
   return module
 end
 
---- What build() makes, a module, with all its tensors on "plan".
-function shadow.build(build)
-  return moveTo(withoutMemory(build))
+--- What build() makes, a module, with all its tensors without memory.
+-- @tparam function build
+-- @tparam[opt="cpu"] string on the device that it would be on
+function shadow.build(build, on)
+  local device = shadow.deviceFor(on or "cpu")
+  return moveTo(withoutMemory(device, build), device)
 end
 
--- A copy of everything that a value reaches; tensors become ones of "plan" of their sizes.
-local function copyOf(value, copies)
+-- A copy of everything that a value reaches; tensors become ones of `device` of their sizes.
+local function copyOf(value, copies, device)
   if copies[value] then
     return copies[value]
   end
   if core.is_tensor(value) then
-    copies[value] = core.tensor_new(shadow.device, value:dtype(), value:size())
+    copies[value] = core.tensor_new(device, value:dtype(), value:size())
     return copies[value]
   elseif type(value) ~= "table" then
     return value
@@ -58,7 +72,7 @@ local function copyOf(value, copies)
   local copy = {}
   copies[value] = copy
   for key, held in pairs(value) do
-    copy[copyOf(key, copies)] = copyOf(held, copies)
+    copy[copyOf(key, copies, device)] = copyOf(held, copies, device)
   end
   return setmetatable(copy, getmetatable(value))
 end
@@ -74,8 +88,9 @@ function shadow.of(module)
       copies[each.scratch] = {}
     end
   end)
-  return withoutMemory(function()
-    return moveTo(copyOf(module, copies)):apply(function(each) each:clearState() end), copies
+  local device = shadow.deviceFor(module._device)
+  return withoutMemory(device, function()
+    return moveTo(copyOf(module, copies, device), device):apply(function(each) each:clearState() end), copies
   end)
 end
 

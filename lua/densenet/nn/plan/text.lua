@@ -102,8 +102,8 @@ end
 return function(plan)
   local body = bodyLines(plan)
   table.insert(body, 1, HEAD)
-  local lines = { ("Memory of a training step, input %s, %s. MB are 2^20 bytes; lifetimes: step, from forward to "
-    .. "backward; layer, shorter."):format(table.concat(plan.inputSize, "x"), plan.words[plan.mode]), "" }
+  local lines = { ("Memory of a training step, input %s in %s, %s. MB are 2^20 bytes; lifetimes: step, from forward to "
+    .. "backward; layer, shorter."):format(table.concat(plan.inputSize, "x"), plan.type, plan.words[plan.mode]), "" }
   for _, part in ipairs { align(body), { "" }, totals(plan), { "" }, modes(plan) } do
     table.move(part, 1, #part, #lines + 1, lines)
   end

@@ -123,9 +123,14 @@ local function gradientOf(result, known)
     end
     return gradient
   end
-  local gradient = core.tensor_new(shadow.device, result:dtype(), result:size())
+  local gradient = core.tensor_new(result:device(), result:dtype(), result:size())
   known[core.storage_key(gradient)] = true
   return gradient
+end
+
+-- The scratch that operations on a network's device would have taken since it was last asked anew.
+local function scratchPlanned(network, isAnew)
+  return core.scratch_planned(isAnew or false, network._device)
 end
 
 -- Runs forward and backward; returns the time at which forward ended, gradOutput, and the scratch that
@@ -135,7 +140,7 @@ local function runPhase(recorder, phase, network, input, known)
   recorder.phase, recorder.time = phase, 0
   recorder:watch(function()
     local output = network:updateOutput(input)
-    forwardEnd, scratchBytes = recorder.time, core.scratch_planned()
+    forwardEnd, scratchBytes = recorder.time, scratchPlanned(network)
     gradOutput = gradientOf(output, known)
     recorder:keepToEnd(network:backward(input, gradOutput))
     recorder:keepToEnd(output)
@@ -233,12 +238,13 @@ end
 --- Records a network.
 -- @param module any; it is not changed
 -- @tparam table inputSize sizes of its input, the batch included
+-- @tparam string dtype of its input
 -- @treturn table rows, in the order of their first use; scratchBytes, what the kernels of a step
 -- and of an evaluation need for themselves; input and gradOutput, tensors of "plan"; forwardEnd, the
 -- time when training's backward begins; signatures, a set; callsHalves, whether its `backward` is made
 -- of its updateGradInput and accGradParameters
 -- @raise what the network raises for such an input
-function trace.record(module, inputSize)
+function trace.record(module, inputSize, dtype)
   local network, copies = shadow.of(module)
   local recorder, known = newRecorder(), storages(network)
   local result = { rows = recorder.rows, signatures = {} }
@@ -247,9 +253,9 @@ function trace.record(module, inputSize)
     result.callsHalves = true
     return updateGradInput(...)
   end
-  shadow.withoutMemory(function()
-    core.scratch_planned(true)
-    local input = core.tensor_new(shadow.device, module._type, inputSize)
+  shadow.withoutMemory(network._device, function()
+    scratchPlanned(network, true)
+    local input = core.tensor_new(network._device, dtype, inputSize)
     known[core.storage_key(input)] = true
     if not network.train then
       network:training()
