@@ -43,8 +43,9 @@ function dn.device(name) return device.find(name) end
 function dn.synchronize(on) core.synchronize(device.nameOf(on)) end
 
 --- Memory of a device (itself or its name; "cpu" when left out): `live` and `peak` in bytes,
--- `reserved` what the system gave for that, free blocks kept for later included, `blocks` behind the live ones, `allocations` ever made. Counts what tensors and operations ask
--- for, to the byte; not Lua's own memory.
+-- `reserved` what the system gave for that, free blocks kept for later included, `blocks` behind the
+-- live ones, `allocations` ever made. Counts what tensors and operations ask for, to the byte; not
+-- Lua's own memory.
 function dn.memory(on) return core.memory(device.nameOf(on)) end
 
 --- Threads that operations called from here may use, after setting the number when `n` is given.

@@ -117,7 +117,8 @@ describe("misuse on a GPU", function()
 
   it("tensors of two devices", function()
     local here, there = core.tensor_new("cpu", "float", { 2 }), core.tensor_new(DEVICE, "float", { 2 })
-    assert.error_matches(function() core.binary(there, there, here, "add") end, "b is on cpu; expected cuda:0, where a is")
+    assert.error_matches(function() core.binary(there, there, here, "add") end,
+      "b is on cpu; expected cuda:0, where a is")
   end)
 end)
 

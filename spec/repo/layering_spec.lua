@@ -16,7 +16,7 @@ local function content(path)
   return text
 end
 
--- Of CUDA's own headers, and of those that it may share with the CPU.
+-- Files that may include CUDA's headers.
 local function is_of_cuda(path) return path:find("^cuda/") or path:find("^spec/support/cuda_emulation/") end
 
 local function sources(pattern)
@@ -129,7 +129,7 @@ describe("the layers", function()
         if path:find("^cuda/") then
           for included in content(path):gmatch('#include "([^"]+)"') do
             local shared = included:match("^%.%./src/(.+)$")
-            if shared and not (allowed[shared] or shared:find("^dn_shared_")) or not shared and not included:find("^cuda_") then
+            if shared and not allowed[shared] or not shared and not included:find("^cuda_") then
               wrong[#wrong + 1] = path .. " includes " .. included
             end
           end

@@ -38,8 +38,8 @@ local layouts = {
   end,
 }
 
---- A tensor of `sizes` on a device ("cpu" by default), content undefined, laid out as the word says: "contiguous" (default),
--- "channels" or "images" (a slice along dimension 2 or 1), "gaps" (rows with unused ends),
+--- A tensor of `sizes` on a device ("cpu" by default), content undefined, laid out as the word says:
+-- "contiguous" (default), "channels" or "images" (a slice along dimension 2 or 1), "gaps" (rows with unused ends),
 -- "transposed" (last two dimensions). Its guard is the second result.
 function guarded.new(dtype, sizes, layout, device)
   local parent_sizes, view_of = layouts[layout or "contiguous"](sizes)
