@@ -40,14 +40,14 @@ dn_status cpu_channel_stats(dn_tensor *stats, const dn_tensor *x) {
   const int n_threads = cpu_team(dn_tensor_count(x));
 #pragma omp parallel for schedule(static) num_threads(n_threads)
   for (int64_t c = 0; c < in.planes.c; c++) {
-    cpu_moment all = {0};
-    for (int64_t n = 0; n < in.planes.n; n++) {
-      double mean, m2;
-      tiles->moments(cpu_map_at(in, n, c), in.planes.size, &mean, &m2);
-      cpu_moment_join(&all, (double)in.planes.size, mean, m2);
-    }
-    cpu_table_store(stats, STATS_MEAN, c, all.mean);
-    cpu_table_store(stats, STATS_VAR, c, all.m2 / all.count);
+    cpu_moments sums = {0};
+    for (int64_t n = 0; n < in.planes.n; n++)
+      tiles->moments(&sums, cpu_map_at(in, n, c), in.planes.size, NULL);
+    const double count = (double)(in.planes.n * in.planes.size);
+    double mean, m2;
+    cpu_moments_result(&sums, count, &mean, &m2);
+    cpu_table_store(stats, STATS_MEAN, c, mean);
+    cpu_table_store(stats, STATS_VAR, c, m2 / count);
   }
   return DN_OK;
 }

@@ -40,28 +40,24 @@ typedef struct cpu_gradient {
 
 cpu_gradient cpu_gradient_of(const dn_tensor *dy, const dn_tensor *y, const dn_tensor *deferred);
 
-/*
-** Rows of the gradient of image n: all channels, n_pixels from pixel `first` on, then zeros to the
-** next multiple of CPU_BLOCK.
-*/
-void cpu_gradient_rows(const cpu_tiles *tiles, cpu_gradient gradient, int64_t n, int64_t first,
-                       int64_t n_pixels, float *rows, int64_t stride);
+/* All channels of the gradient of image n, n_pixels from pixel `first` on, packed. */
+void cpu_gradient_pack(const cpu_tiles *tiles, cpu_gradient gradient, int64_t n, int64_t first,
+                       int64_t n_pixels, float *packed, cpu_layout layout);
+
+/* Channels of image n, n_pixels from pixel `first` on, as what will be wanted soon. */
+cpu_far cpu_map_far(cpu_map map, int64_t n, int64_t first, int64_t n_pixels);
 
 /*
-** Mean and squared distances of a channel, gathered piece by piece by each thread and joined in the
-** order of threads (Chan, Golub & LeVeque 1983), so a fixed number of threads gives fixed bits.
+** stats 2,K: mean and biased variance of channel k from moments[thread * n_channels + k]. The
+** threads' parts are joined in their order (Chan, Golub & LeVeque 1983), n_values[thread] values
+** each, so a fixed number of threads gives fixed bits.
 */
-typedef struct cpu_moment {
-  double count, mean, m2;
-} cpu_moment;
-
-void cpu_moment_join(cpu_moment *into, double count, double mean, double m2);
-
-/* stats 2,K: mean and biased variance of channel k over moments[thread * n_channels + k]. */
-void cpu_moments_write(dn_tensor *stats, const cpu_moment *moments, int n_threads);
+void cpu_moments_write(dn_tensor *stats, const cpu_moments *moments, const int64_t *n_values,
+                       int n_threads);
 
 /* dnorm 2,C: dbeta and dgamma from the sums of each thread, laid out as cpu_tiles.unmask has them. */
-void cpu_sums_write(dn_tensor *dnorm, const float *sums, int64_t thread_stride, int n_threads);
+void cpu_sums_write(dn_tensor *dnorm, const float *sums, int64_t thread_stride, int n_threads,
+                    cpu_norm norm);
 
 dn_status cpu_norm_relu_conv1x1_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x,
                                         const dn_tensor *norm, const dn_tensor *weight);

@@ -2,8 +2,9 @@
 ** 3x3 with a border of one zero: nine shifted products over a bordered copy of the rectified input.
 ** In a bordered image, lines are width + 2 apart, so that a tap is one constant distance for every
 ** pixel, and a run of output positions crosses line ends without care: the two positions between
-** lines are computed and dropped. A thread takes a *unit*: a band of lines of one image, or several
-** small images, sized to stay in its cache.
+** lines are computed and dropped. A thread takes bands of lines, sized to stay in its cache. The
+** weight gradient sums over pixels, so there the bordered copy is transposed: channels are
+** neighbours and serve as vectors, and no position is wasted.
 */
 #include <string.h>
 
@@ -11,60 +12,49 @@
 #include "cpu_parallel.h"
 #include "cpu_scratch.h"
 
-/* Measured: larger units waste less on borders, until they leave the second-level cache. */
+/* Measured: higher bands waste less on borders, until they leave the second-level cache. */
 enum {
-  FORWARD_FLOATS = 96 * 1024,   /* of one unit's bordered input */
-  BACKWARD_FLOATS = 240 * 1024, /* of its bordered input, its gradient and the way back */
-  LONG_SUM = 512                /* pixels that make a weight gradient's sum long enough */
+  FORWARD_FLOATS = 96 * 1024,   /* of one band's bordered input */
+  BACKWARD_FLOATS = 160 * 1024, /* of its bordered input, its gradient and the way back */
+  OUTER_PIECE = 128             /* pixels of the weight gradient's inner products */
 };
 
-/* How the images are cut into units, and the geometry of a bordered plane. */
+/* How the images are cut into bands, and the geometry of a bordered one. */
 typedef struct image_cut {
   int64_t height, width, line; /* of the image; line = width + 2 */
   int64_t lines, n_bands;      /* output lines of a band; bands of an image */
-  int64_t group;               /* images of a unit when n_bands is 1 */
   int64_t bordered;            /* positions of one bordered band: (lines + 2) * line */
-  int64_t stride;              /* between channels: room for the group, and slack that stays zero */
-  int64_t n_images, n_units;
+  int64_t stride;              /* between channels, with slack that stays zero */
+  int64_t n_units;             /* bands of all images */
 } image_cut;
 
-static image_cut cut_of(cpu_map map, int64_t floats_per_position, int64_t budget, int n_threads) {
+static image_cut cut_of(cpu_map map, int64_t floats_per_position, int64_t budget) {
   image_cut made = {.height = map.height, .width = map.width, .line = map.width + 2};
-  made.n_images = map.planes.n;
   int64_t most = budget / (floats_per_position * made.line) - 2;
   if (most < 1) most = 1;
   made.n_bands = (made.height + most - 1) / most;
   made.lines = (made.height + made.n_bands - 1) / made.n_bands;
   made.n_bands = (made.height + made.lines - 1) / made.lines;
   made.bordered = (made.lines + 2) * made.line;
-  made.group = 1;
-  if (made.n_bands == 1) {
-    const int64_t fair = made.n_images / n_threads;
-    const int64_t fits = budget / (floats_per_position * made.bordered);
-    made.group = (LONG_SUM + made.bordered - 1) / made.bordered;
-    if (made.group > fits) made.group = fits;
-    if (made.group > fair) made.group = fair;
-    if (made.group < 1) made.group = 1;
-  }
-  made.n_units = made.n_bands > 1 ? made.n_images * made.n_bands
-                                  : (made.n_images + made.group - 1) / made.group;
+  made.n_units = map.planes.n * made.n_bands;
   /* An odd number of 64-byte lines keeps channels off the same cache sets. */
-  made.stride = (made.group * made.bordered + CPU_TILE_SLACK + 31) / 32 * 32 + 16;
+  made.stride = (made.bordered + CPU_TILE_SLACK + 31) / 32 * 32 + 16;
   return made;
 }
 
-/* One unit: images n..n+count-1 from output line `first`, `lines` of them. */
+/* One unit: `lines` output lines of image n, from line `first` on. */
 typedef struct image_unit {
-  int64_t n, count, first, lines;
+  int64_t n, first, lines;
 } image_unit;
 
 static image_unit unit_of(const image_cut *cut, int64_t index) {
-  if (cut->n_bands == 1) {
-    const int64_t n = index * cut->group, left = cut->n_images - n;
-    return (image_unit){n, left < cut->group ? left : cut->group, 0, cut->height};
-  }
   const int64_t first = index % cut->n_bands * cut->lines, left = cut->height - first;
-  return (image_unit){index / cut->n_bands, 1, first, left < cut->lines ? left : cut->lines};
+  return (image_unit){index / cut->n_bands, first, left < cut->lines ? left : cut->lines};
+}
+
+/* What a unit reads of a map, but for its border lines. */
+static cpu_far far_of(const image_cut *cut, const image_unit *unit, cpu_map map) {
+  return cpu_map_far(map, unit->n, unit->first * cut->width, unit->lines * cut->width);
 }
 
 /* Lines of the image that a bordered band holds: [*from, *to), the first at bordered line *at. */
@@ -75,29 +65,21 @@ static void lines_held(const image_cut *cut, const image_unit *unit, int64_t *fr
   *at = *from - (unit->first - 1);
 }
 
-/* Border lines of a band that lie outside the image, or below a short last band, are zero. */
-static void clear_outside(const image_cut *cut, const image_unit *unit, float *rows,
-                          int64_t n_channels) {
+/*
+** Border lines of a band that lie outside the image, or below a short last band, are zero. Rows are
+** n_rows times cut->line values of `size` floats each, `stride` apart.
+*/
+static void clear_outside(const image_cut *cut, const image_unit *unit, float *rows, int64_t n_rows,
+                          int64_t stride, int64_t size) {
   if (cut->n_bands == 1) return; /* never written: zero since the buffer was cleared */
   int64_t from, to, at;
   lines_held(cut, unit, &from, &to, &at);
-  const int64_t end = at + (to - from);
-  for (int64_t c = 0; c < n_channels; c++) {
-    float *row = rows + c * cut->stride;
-    memset(row, 0, (size_t)(at * cut->line) * sizeof *row);
-    memset(row + end * cut->line, 0, (size_t)((cut->lines + 2 - end) * cut->line) * sizeof *row);
+  const int64_t end = at + (to - from), line = cut->line * size;
+  for (int64_t c = 0; c < n_rows; c++) {
+    float *row = rows + c * stride;
+    memset(row, 0, (size_t)(at * line) * sizeof *row);
+    memset(row + end * line, 0, (size_t)((cut->lines + 2 - end) * line) * sizeof *row);
   }
-}
-
-static void fill_input(const cpu_tiles *tiles, const image_cut *cut, const image_unit *unit,
-                       cpu_map in, cpu_norm norm, float *rows) {
-  int64_t from, to, at;
-  lines_held(cut, unit, &from, &to, &at);
-  clear_outside(cut, unit, rows, in.planes.c);
-  for (int64_t i = 0; i < unit->count; i++)
-    tiles->norm_relu_lines(rows + i * cut->bordered + at * cut->line, cut->stride,
-                           cpu_map_at(in, unit->n + i, 0) + from * cut->width, in.planes.stride_c,
-                           in.planes.c, to - from, cut->width, norm.scale, norm.shift);
 }
 
 /* Offset of tap (r, s) of channel c in a bordered buffer, from the output position. */
@@ -134,19 +116,22 @@ dn_status cpu_norm_relu_conv3x3_forward(dn_tensor *y, dn_tensor *stats, const dn
   const cpu_norm vectors = cpu_norm_of(norm);
   const int64_t n_in = in.planes.c, n_out = out.planes.c, depth = 9 * n_in;
   const int n_threads = cpu_team(in.planes.n * in.planes.size * n_in);
-  const image_cut cut = cut_of(in, n_in, FORWARD_FLOATS, n_threads);
+  const image_cut cut = cut_of(in, n_in, FORWARD_FLOATS);
 
   const int64_t flat_stride = cpu_whole_lines(cut.lines * cut.line) + 16;
   const int64_t n_panels = cpu_whole_lines(cpu_panels_count(tiles, n_out, depth));
   const int64_t n_rows = cpu_whole_lines(n_in * cut.stride + CPU_TILE_SLACK);
   const int64_t n_own = n_rows + cpu_whole_lines(n_out * flat_stride);
-  const int64_t n_moments = stats ? n_threads * n_out * (int64_t)sizeof(cpu_moment) : 0;
+  const int64_t n_moments = stats ? n_threads * n_out * (int64_t)sizeof(cpu_moments) : 0;
+  const int64_t n_counts = n_threads * (int64_t)sizeof(int64_t);
   void *scratch;
-  DN_TRY(cpu_scratch((n_panels + cpu_whole_lines(depth) + n_threads * n_own) * 4 + n_moments,
-                     &scratch));
+  DN_TRY(cpu_scratch(
+      (n_panels + cpu_whole_lines(depth) + n_threads * n_own) * 4 + n_moments + n_counts,
+      &scratch));
   float *panels = scratch, *own = panels + n_panels + cpu_whole_lines(depth);
   int32_t *offset = (int32_t *)(void *)(panels + n_panels);
-  cpu_moment *moments = (cpu_moment *)(void *)(own + n_threads * n_own);
+  cpu_moments *moments = (cpu_moments *)(void *)(own + n_threads * n_own);
+  int64_t *n_values = (int64_t *)(void *)((char *)moments + n_moments);
   memset(moments, 0, (size_t)n_moments);
   for (int64_t k = 0; k < depth; k++) offset[k] = (int32_t)k;
   cpu_pack_panels(tiles, panels, dn_tensor_data(weight), n_out, depth, depth, offset);
@@ -158,52 +143,39 @@ dn_status cpu_norm_relu_conv3x3_forward(dn_tensor *y, dn_tensor *stats, const dn
     memset(rows, 0, (size_t)n_rows * sizeof *rows);
     int64_t index, end;
     cpu_share(cut.n_units, n_threads, t, &index, &end);
+    n_values[t] = 0;
     for (; index < end; index++) {
       const image_unit unit = unit_of(&cut, index);
-      const int64_t n_positions = unit.lines * cut.line - 2, n_pixels = unit.lines * cut.width;
-      fill_input(tiles, &cut, &unit, in, vectors, rows);
-      for (int64_t i = 0; i < unit.count; i++) {
-        tiles->product(flat, flat_stride, n_out, panels, depth, rows + i * cut.bordered, offset,
-                       n_positions, NULL, 0);
-        for (int64_t k = 0; k < n_out; k++) {
-          float *to = cpu_map_at(out, unit.n + i, k) + unit.first * cut.width;
-          close_gaps(to, flat + k * flat_stride, unit.lines, cut.width, cut.line);
-          if (!stats) continue;
-          double mean, m2;
-          tiles->moments(to, n_pixels, &mean, &m2);
-          cpu_moment_join(&moments[t * n_out + k], (double)n_pixels, mean, m2);
-        }
+      const image_unit next = unit_of(&cut, index + 1 < end ? index + 1 : index);
+      const int64_t n_pixels = unit.lines * cut.width;
+      int64_t from, to, at;
+      lines_held(&cut, &unit, &from, &to, &at);
+      clear_outside(&cut, &unit, rows, n_in, cut.stride, 1);
+      tiles->norm_relu_lines(rows + at * cut.line, cut.stride,
+                             cpu_map_at(in, unit.n, 0) + from * cut.width, in.planes.stride_c, n_in,
+                             to - from, cut.width, vectors.scale, vectors.shift);
+      cpu_ahead soon = cpu_ahead_of(far_of(&cut, &next, in), (cpu_far){0}, (cpu_far){0});
+      tiles->product(flat, flat_stride, n_out, panels, depth, rows, offset, CPU_BLOCK,
+                     unit.lines * cut.line - 2, &soon);
+      for (int64_t k = 0; k < n_out; k++) {
+        float *to_row = cpu_map_at(out, unit.n, k) + unit.first * cut.width;
+        close_gaps(to_row, flat + k * flat_stride, unit.lines, cut.width, cut.line);
+        if (stats) tiles->moments(&moments[t * n_out + k], to_row, n_pixels, NULL);
       }
+      n_values[t] += n_pixels;
     }
   }
-  if (stats) cpu_moments_write(stats, moments, n_threads);
+  if (stats) cpu_moments_write(stats, moments, n_values, n_threads);
   return DN_OK;
 }
 
-/* The gradient into its bordered rows, and the band's own lines of it into `own_lines`. */
-static void fill_gradient(const cpu_tiles *tiles, const image_cut *cut, const image_unit *unit,
-                          cpu_gradient gradient, float *packed, float *rows, float *own_lines) {
-  const int64_t n_out = gradient.dy.planes.c;
-  int64_t from, to, at;
-  lines_held(cut, unit, &from, &to, &at);
-  clear_outside(cut, unit, rows, n_out);
-  const int64_t n_pixels = (to - from) * cut->width;
-  const int64_t stride = (n_pixels + CPU_BLOCK - 1) / CPU_BLOCK * CPU_BLOCK;
-  for (int64_t i = 0; i < unit->count; i++) {
-    cpu_gradient_rows(tiles, gradient, unit->n + i, from * cut->width, n_pixels, packed, stride);
-    for (int64_t k = 0; k < n_out; k++)
-      for (int64_t l = 0; l < to - from; l++)
-        copy_line(rows + k * cut->stride + i * cut->bordered + (at + l) * cut->line + 1,
-                  packed + k * stride + l * cut->width, cut->width);
-  }
-  if (cut->n_bands == 1) return;
-  for (int64_t k = 0; k < n_out; k++) {
-    float *to_line = own_lines + k * cut->stride;
-    const float *line = rows + k * cut->stride + cut->line + 1;
-    memset(to_line, 0, (size_t)cut->stride * sizeof *to_line);
-    for (int64_t l = 0; l < unit->lines; l++)
-      copy_line(to_line + l * cut->line, line + l * cut->line, cut->width);
-  }
+/* Rows of pixels become bordered lines, from bordered line `at` on. */
+static void open_gaps(const image_cut *cut, float *bordered, const float *rows, int64_t stride,
+                      int64_t n_rows, int64_t n_lines, int64_t at) {
+  for (int64_t k = 0; k < n_rows; k++)
+    for (int64_t l = 0; l < n_lines; l++)
+      copy_line(bordered + k * cut->stride + (at + l) * cut->line + 1,
+                rows + k * stride + l * cut->width, cut->width);
 }
 
 dn_status cpu_norm_relu_conv3x3_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
@@ -215,68 +187,83 @@ dn_status cpu_norm_relu_conv3x3_backward(dn_tensor *dx, dn_tensor *dnorm, dn_ten
   const cpu_map in = cpu_map_of(x), din = cpu_map_of(dx);
   const cpu_gradient gradient = cpu_gradient_of(dy, y, deferred);
   const cpu_norm vectors = cpu_norm_of(norm);
-  const int64_t n_in = in.planes.c, n_out = gradient.dy.planes.c;
-  const int64_t depth = 9 * n_out, n_columns = 9 * n_in;
+  const int64_t n_in = in.planes.c, n_out = gradient.dy.planes.c, depth = 9 * n_out;
   const int n_threads = cpu_team(in.planes.n * in.planes.size * n_in);
-  const image_cut cut = cut_of(in, 2 * n_in + 2 * n_out, BACKWARD_FLOATS, n_threads);
+  const image_cut cut = cut_of(in, 2 * n_in + 2 * n_out, BACKWARD_FLOATS);
+  const int64_t n_columns = cpu_whole_lines(n_in); /* of the transposed input */
+  const int64_t n_held = (cut.lines + 2) * cut.width;
+  const cpu_layout d_layout = {.row = cpu_whole_lines(n_held + CPU_BLOCK), .block = CPU_BLOCK};
 
   const int64_t flat_stride = cpu_whole_lines(cut.lines * cut.line) + 16;
   const int64_t n_panels = cpu_whole_lines(cpu_panels_count(tiles, n_in, depth));
-  const int64_t n_offsets =
-      cpu_whole_lines(depth) + cpu_whole_lines(n_columns) + cpu_whole_lines(n_out);
-  const int64_t n_z = cpu_whole_lines(n_in * cut.stride + CPU_TILE_SLACK);
-  const int64_t n_d = cpu_whole_lines(n_out * cut.stride + CPU_TILE_SLACK);
-  const int64_t n_packed = cpu_whole_lines(n_out * ((cut.lines + 2) * cut.width + CPU_BLOCK));
-  const int64_t n_flat = cpu_whole_lines(n_in * flat_stride);
-  const int64_t n_dw = cpu_whole_lines(n_out * n_columns), n_sums = 2 * CPU_SUM_LANES * n_in;
-  const int64_t n_own = n_z + 2 * n_d + n_packed + n_flat + n_dw + n_sums;
+  const int64_t n_offsets = cpu_whole_lines(depth) + cpu_whole_lines(n_held);
+  const int64_t n_z = cut.bordered * n_columns;
+  const int64_t n_bordered = cpu_whole_lines(n_out * cut.stride + CPU_TILE_SLACK);
+  const int64_t n_rows = (n_out + CPU_OUTER_ROWS - 1) / CPU_OUTER_ROWS * CPU_OUTER_ROWS;
+  const int64_t n_d = n_rows * d_layout.row, n_flat = cpu_whole_lines(n_in * flat_stride);
+  const int64_t n_dw = depth * n_columns, n_sums = 2 * CPU_SUM_LANES * n_in;
+  const int64_t n_own = n_z + n_bordered + n_d + n_flat + n_dw + n_sums;
   void *scratch;
   DN_TRY(cpu_scratch((n_panels + n_offsets + n_threads * n_own) * 4, &scratch));
   float *panels = scratch, *own = panels + n_panels + n_offsets;
   int32_t *d_taps = (int32_t *)(void *)(panels + n_panels),
-          *z_taps = d_taps + cpu_whole_lines(depth);
-  int32_t *d_offset = z_taps + cpu_whole_lines(n_columns);
-  for (int64_t k = 0; k < depth; k++) d_taps[k] = (int32_t)(k / 9 * n_columns + k % 9);
+          *place = d_taps + cpu_whole_lines(depth);
+  for (int64_t k = 0; k < depth; k++) d_taps[k] = (int32_t)(k / 9 * 9 * n_in + k % 9);
   cpu_pack_panels(tiles, panels, dn_tensor_data(weight), n_in, 9, depth, d_taps);
   tap_offsets(&cut, n_out, true, d_taps);
-  tap_offsets(&cut, n_in, false, z_taps);
-  for (int64_t k = 0; k < n_out; k++) d_offset[k] = (int32_t)(k * cut.stride);
+  /* Where pixels lie in the transposed input, seen from its upper left tap. */
+  for (int64_t p = 0; p < n_held; p++)
+    place[p] = (int32_t)((p / cut.width * cut.line + p % cut.width) * n_columns);
 
 #pragma omp parallel for schedule(static) num_threads(n_threads)
   for (int t = 0; t < n_threads; t++) {
-    float *z = own + t * n_own, *d = z + n_z, *own_lines = d + n_d, *packed = own_lines + n_d;
-    float *flat = packed + n_packed, *dw = flat + n_flat, *sums = dw + n_dw;
-    memset(z, 0, (size_t)(n_z + 2 * n_d) * sizeof *z);
+    float *z = own + t * n_own, *bordered = z + n_z, *d = bordered + n_bordered;
+    float *flat = d + n_d, *dw = flat + n_flat, *sums = dw + n_dw;
+    memset(z, 0, (size_t)(n_z + n_bordered) * sizeof *z);
     memset(dw, 0, (size_t)(n_dw + n_sums) * sizeof *dw);
-    /* Without bands the border lines are zero, so the bordered gradient is its own lines. */
-    const float *left = cut.n_bands == 1 ? d + cut.line + 1 : own_lines;
     int64_t index, end;
     cpu_share(cut.n_units, n_threads, t, &index, &end);
     for (; index < end; index++) {
       const image_unit unit = unit_of(&cut, index);
-      const int64_t n_positions = unit.lines * cut.line - 2, n_pixels = unit.lines * cut.width;
-      fill_input(tiles, &cut, &unit, in, vectors, z);
-      fill_gradient(tiles, &cut, &unit, gradient, packed, d, own_lines);
-      tiles->dot(dw, n_columns, n_out, n_columns, left, d_offset, z, z_taps,
-                 cpu_whole_lines((unit.count - 1) * cut.bordered + n_positions));
-      for (int64_t i = 0; i < unit.count; i++) {
-        tiles->product(flat, flat_stride, n_in, panels, depth, d + i * cut.bordered, d_taps,
-                       n_positions, NULL, 0);
-        for (int64_t c = 0; c < n_in; c++)
-          close_gaps(flat + c * flat_stride, flat + c * flat_stride, unit.lines, cut.width,
-                     cut.line);
-        const int64_t at = unit.first * cut.width;
-        tiles->unmask(cpu_map_at(din, unit.n + i, 0) + at, din.planes.stride_c, flat, flat_stride,
-                      cpu_map_at(in, unit.n + i, 0) + at, in.planes.stride_c, n_in, n_pixels,
-                      vectors, sums, accumulate);
-      }
+      const image_unit next = unit_of(&cut, index + 1 < end ? index + 1 : index);
+      const int64_t first = unit.first * cut.width, n_pixels = unit.lines * cut.width;
+      int64_t from, to, at;
+      lines_held(&cut, &unit, &from, &to, &at);
+      const int64_t above = from * cut.width, n_above = first - above;
+      clear_outside(&cut, &unit, z, 1, 0, n_columns);
+      tiles->transpose(z + (at * cut.line + 1) * n_columns, place,
+                       cpu_map_at(in, unit.n, 0) + above, in.planes.stride_c, n_in,
+                       (to - from) * cut.width, vectors.scale, vectors.shift);
+      cpu_gradient_pack(tiles, gradient, unit.n, above, (to - from) * cut.width, d, d_layout);
+      clear_outside(&cut, &unit, bordered, n_out, cut.stride, 1);
+      open_gaps(&cut, bordered, d, d_layout.row, n_out, to - from, at);
+
+      cpu_ahead soon = cpu_ahead_of(far_of(&cut, &unit, din), far_of(&cut, &next, gradient.dy),
+                                    far_of(&cut, &next, gradient.y));
+      for (int64_t p = 0; p < n_pixels; p += OUTER_PIECE)
+        for (int64_t tap = 0; tap < 9; tap++)
+          tiles->outer(dw + tap * n_out * n_columns, n_columns, n_out, n_in, d + n_above + p,
+                       d_layout, z + (tap / 3 * cut.line + tap % 3) * n_columns, place + p,
+                       n_pixels - p < OUTER_PIECE ? n_pixels - p : OUTER_PIECE, &soon);
+
+      soon = cpu_ahead_of(far_of(&cut, &next, in), (cpu_far){0}, (cpu_far){0});
+      tiles->product(flat, flat_stride, n_in, panels, depth, bordered, d_taps, CPU_BLOCK,
+                     unit.lines * cut.line - 2, &soon);
+      for (int64_t c = 0; c < n_in; c++)
+        close_gaps(flat + c * flat_stride, flat + c * flat_stride, unit.lines, cut.width, cut.line);
+      tiles->unmask(cpu_map_at(din, unit.n, 0) + first, din.planes.stride_c, flat, flat_stride,
+                    cpu_map_at(in, unit.n, 0) + first, in.planes.stride_c, n_in, n_pixels, vectors,
+                    sums, accumulate);
     }
   }
   float *total = dn_tensor_data(dweight);
   for (int t = 0; t < n_threads; t++) {
-    const float *dw = own + t * n_own + n_own - n_sums - n_dw;
-    for (int64_t i = 0; i < n_out * n_columns; i++) total[i] += (float)scale * dw[i];
+    const float *dw = own + (t + 1) * n_own - n_sums - n_dw;
+    for (int64_t tap = 0; tap < 9; tap++)
+      for (int64_t k = 0; k < n_out; k++)
+        for (int64_t c = 0; c < n_in; c++)
+          total[(k * n_in + c) * 9 + tap] += (float)scale * dw[(tap * n_out + k) * n_columns + c];
   }
-  cpu_sums_write(dnorm, own + n_own - n_sums, n_own, n_threads);
+  cpu_sums_write(dnorm, own + n_own - n_sums, n_own, n_threads, vectors);
   return DN_OK;
 }

@@ -29,53 +29,64 @@ cpu_gradient cpu_gradient_of(const dn_tensor *dy, const dn_tensor *y, const dn_t
       .dy = cpu_map_of(dy), .y = cpu_map_of(y), .terms = cpu_deferred_of(deferred)};
 }
 
-void cpu_gradient_rows(const cpu_tiles *tiles, cpu_gradient gradient, int64_t n, int64_t first,
-                       int64_t n_pixels, float *rows, int64_t stride) {
+void cpu_gradient_pack(const cpu_tiles *tiles, cpu_gradient gradient, int64_t n, int64_t first,
+                       int64_t n_pixels, float *packed, cpu_layout layout) {
   const cpu_planes planes = gradient.dy.planes;
   const float *dy = cpu_map_at(gradient.dy, n, 0) + first;
   if (gradient.terms.offset) {
-    tiles->deferred(rows, stride, dy, planes.stride_c, cpu_map_at(gradient.y, n, 0) + first,
+    tiles->deferred(packed, layout, dy, planes.stride_c, cpu_map_at(gradient.y, n, 0) + first,
                     gradient.y.planes.stride_c, planes.c, n_pixels, gradient.terms);
     return;
   }
-  const int64_t n_end = (n_pixels + CPU_BLOCK - 1) / CPU_BLOCK * CPU_BLOCK;
-  for (int64_t k = 0; k < planes.c; k++) {
-    memcpy(rows + k * stride, dy + k * planes.stride_c, (size_t)n_pixels * sizeof *rows);
-    memset(rows + k * stride + n_pixels, 0, (size_t)(n_end - n_pixels) * sizeof *rows);
-  }
+  for (int64_t k = 0; k < planes.c; k++)
+    for (int64_t p = 0; p < n_pixels; p += CPU_BLOCK) {
+      const int64_t n_here = n_pixels - p < CPU_BLOCK ? n_pixels - p : CPU_BLOCK;
+      float *to = packed + k * layout.row + p / CPU_BLOCK * layout.block;
+      memcpy(to, dy + k * planes.stride_c + p, (size_t)n_here * sizeof *to);
+      memset(to + n_here, 0, (size_t)(CPU_BLOCK - n_here) * sizeof *to);
+    }
 }
 
-void cpu_moment_join(cpu_moment *into, double count, double mean, double m2) {
-  if (count == 0) return;
-  const double total = into->count + count, distance = mean - into->mean;
-  into->mean += distance * (count / total);
-  into->m2 += m2 + distance * distance * (into->count * count / total);
-  into->count = total;
+cpu_far cpu_map_far(cpu_map map, int64_t n, int64_t first, int64_t n_pixels) {
+  if (!map.data) return (cpu_far){0};
+  return (cpu_far){.at = cpu_map_at(map, n, 0) + first,
+                   .n_rows = map.planes.c,
+                   .n_pixels = n_pixels,
+                   .stride = map.planes.stride_c};
 }
 
-void cpu_moments_write(dn_tensor *stats, const cpu_moment *moments, int n_threads) {
-  float *mean = dn_tensor_data(stats), *variance = mean + stats->stride[0];
+void cpu_moments_write(dn_tensor *stats, const cpu_moments *moments, const int64_t *n_values,
+                       int n_threads) {
+  float *stats_mean = dn_tensor_data(stats), *variance = stats_mean + stats->stride[0];
   const int64_t n_channels = stats->size[1];
   for (int64_t k = 0; k < n_channels; k++) {
-    cpu_moment all = {0};
+    double count = 0, mean = 0, m2 = 0;
     for (int t = 0; t < n_threads; t++) {
-      const cpu_moment *part = &moments[t * n_channels + k];
-      cpu_moment_join(&all, part->count, part->mean, part->m2);
+      if (n_values[t] == 0) continue;
+      const double n = (double)n_values[t], total = count + n;
+      double part_mean, part_m2;
+      cpu_moments_result(&moments[t * n_channels + k], n, &part_mean, &part_m2);
+      const double distance = part_mean - mean;
+      mean += distance * (n / total);
+      m2 += part_m2 + distance * distance * (count * n / total);
+      count = total;
     }
-    mean[k] = (float)all.mean;
-    variance[k] = (float)(all.m2 / all.count);
+    stats_mean[k] = (float)mean;
+    variance[k] = (float)(m2 / count);
   }
 }
 
-void cpu_sums_write(dn_tensor *dnorm, const float *sums, int64_t thread_stride, int n_threads) {
-  float *out = dn_tensor_data(dnorm);
-  for (int64_t c = 0; c < dnorm->size[1]; c++)
-    for (int which = 0; which < 2; which++) {
-      double total = 0;
+void cpu_sums_write(dn_tensor *dnorm, const float *sums, int64_t thread_stride, int n_threads,
+                    cpu_norm norm) {
+  float *dbeta = dn_tensor_data(dnorm), *dgamma = dbeta + dnorm->stride[0];
+  for (int64_t c = 0; c < dnorm->size[1]; c++) {
+    double total[2] = {0, 0};
+    for (int which = 0; which < 2; which++)
       for (int t = 0; t < n_threads; t++) {
         const float *lanes = sums + t * thread_stride + (2 * c + which) * CPU_SUM_LANES;
-        for (int l = 0; l < CPU_SUM_LANES; l++) total += (double)lanes[l];
+        for (int l = 0; l < CPU_SUM_LANES; l++) total[which] += (double)lanes[l];
       }
-      out[which * dnorm->stride[0] + c] = (float)total;
-    }
+    dbeta[c] = (float)total[0];
+    dgamma[c] = (float)(total[1] * (double)norm.inv_std[c]);
+  }
 }

@@ -9,6 +9,7 @@
 #include "cpu_norm_relu_conv.h"
 #include "cpu_norm_table.h"
 #include "cpu_parallel.h"
+#include "cpu_scratch.h"
 
 /* Where the windows of a plane lie. */
 typedef struct windows {
@@ -106,59 +107,19 @@ static sums unpool_reference(dn_tensor *dx, const dn_tensor *dy, const dn_tensor
   return total;
 }
 
-/* One window's line: its elements share the gradient d. */
-static sums unpool_line(float *dx, const float *x, int64_t n, float d, cpu_norm norm, int64_t c) {
-  const float scale = norm.scale[c], shift = norm.shift[c], mean = norm.mean[c];
-  float beta = 0, gamma = 0;
-#pragma omp simd reduction(+ : beta, gamma)
-  for (int64_t j = 0; j < n; j++) {
-    const float kept = scale * x[j] + shift > 0 ? d : 0;
-    beta += kept;
-    gamma += kept * (x[j] - mean);
-    dx[j] += scale * kept;
-  }
-  return (sums){(double)beta, (double)(gamma * norm.inv_std[c])};
-}
-
-/* A line of windows of two columns. */
-static sums unpool_pairs(float *dx, const float *dy, const float *x, int64_t n, float share,
-                         cpu_norm norm, int64_t c) {
-  const float scale = norm.scale[c], shift = norm.shift[c], mean = norm.mean[c];
-  float beta = 0, gamma = 0;
-#pragma omp simd reduction(+ : beta, gamma)
-  for (int64_t q = 0; q < n; q++) {
-    const float d = dy[q] * share;
-    const float a = scale * x[2 * q] + shift > 0 ? d : 0;
-    const float b = scale * x[2 * q + 1] + shift > 0 ? d : 0;
-    beta += a + b;
-    gamma += a * (x[2 * q] - mean) + b * (x[2 * q + 1] - mean);
-    dx[2 * q] += scale * a;
-    dx[2 * q + 1] += scale * b;
-  }
-  return (sums){(double)beta, (double)(gamma * norm.inv_std[c])};
-}
-
-static sums unpool_plane(float *dx, const float *dy, const float *x, windows w, cpu_norm norm,
-                         int64_t c) {
+/* The gradient of a pooled plane, spread over the windows; elements left out stay as they are. */
+static void spread_plane(float *d, const float *dy, windows w) {
   const float share = 1.0f / (float)(w.lines * w.columns);
-  sums total = {0, 0};
   for (int64_t p = 0; p < w.height * w.lines; p++) {
-    const float *gradient = dy + p / w.lines * w.width;
+    const float *from = dy + p / w.lines * w.width;
+    float *line = d + p * w.stride;
     if (w.columns == 2) {
-      const sums line =
-          unpool_pairs(dx + p * w.stride, gradient, x + p * w.stride, w.width, share, norm, c);
-      total.beta += line.beta;
-      total.gamma += line.gamma;
+      for (int64_t q = 0; q < w.width; q++) line[2 * q] = line[2 * q + 1] = from[q] * share;
       continue;
     }
-    for (int64_t q = 0; q < w.width; q++) {
-      const int64_t at = p * w.stride + q * w.columns;
-      const sums line = unpool_line(dx + at, x + at, w.columns, gradient[q] * share, norm, c);
-      total.beta += line.beta;
-      total.gamma += line.gamma;
-    }
+    for (int64_t q = 0; q < w.width; q++)
+      for (int64_t j = 0; j < w.columns; j++) line[q * w.columns + j] = from[q] * share;
   }
-  return total;
 }
 
 static void clear_plane(dn_tensor *x, int64_t n, int64_t c) {
@@ -167,26 +128,57 @@ static void clear_plane(dn_tensor *x, int64_t n, int64_t c) {
          (size_t)(x->size[2] * x->size[3] * size));
 }
 
-dn_status cpu_norm_relu_pool_backward(dn_tensor *dx, dn_tensor *dnorm, const dn_tensor *dy,
-                                      const dn_tensor *x, const dn_tensor *norm, int64_t window_h,
-                                      int64_t window_w, bool accumulate) {
-  const windows w = windows_of(dy, x, window_h, window_w);
-  const bool fast = x->dtype == DN_FLOAT && !dn_reference();
+static void backward_reference(dn_tensor *dx, dn_tensor *dnorm, const dn_tensor *dy,
+                               const dn_tensor *x, const dn_tensor *norm, windows w,
+                               bool accumulate) {
   const int n_threads = cpu_team(dn_tensor_count(x));
 #pragma omp parallel for schedule(static) num_threads(n_threads)
   for (int64_t c = 0; c < x->size[1]; c++) {
     sums total = {0, 0};
     for (int64_t n = 0; n < x->size[0]; n++) {
       if (!accumulate) clear_plane(dx, n, c);
-      const sums plane =
-          fast ? unpool_plane(cpu_map_at(cpu_map_of(dx), n, c), cpu_map_at(cpu_map_of(dy), n, c),
-                              cpu_map_at(cpu_map_of(x), n, c), w, cpu_norm_of(norm), c)
-               : unpool_reference(dx, dy, x, norm, w, n, c);
+      const sums plane = unpool_reference(dx, dy, x, norm, w, n, c);
       total.beta += plane.beta;
       total.gamma += plane.gamma;
     }
     cpu_table_store(dnorm, DNORM_BETA, c, total.beta);
     cpu_table_store(dnorm, DNORM_GAMMA, c, total.gamma);
   }
+}
+
+dn_status cpu_norm_relu_pool_backward(dn_tensor *dx, dn_tensor *dnorm, const dn_tensor *dy,
+                                      const dn_tensor *x, const dn_tensor *norm, int64_t window_h,
+                                      int64_t window_w, bool accumulate) {
+  const windows w = windows_of(dy, x, window_h, window_w);
+  if (x->dtype != DN_FLOAT || dn_reference()) {
+    DN_TRY(cpu_scratch_none());
+    backward_reference(dx, dnorm, dy, x, norm, w, accumulate);
+    return DN_OK;
+  }
+  const cpu_tiles *tiles = cpu_tiles_best();
+  const cpu_map in = cpu_map_of(x), din = cpu_map_of(dx), pooled = cpu_map_of(dy);
+  const cpu_norm vectors = cpu_norm_of(norm);
+  const int n_threads = cpu_team(dn_tensor_count(x));
+  const int64_t n_plane = cpu_whole_lines(in.planes.size), n_sums = 2 * CPU_SUM_LANES * in.planes.c;
+  void *scratch;
+  DN_TRY(cpu_scratch((n_threads * n_plane + n_sums) * 4, &scratch));
+  float *planes = scratch, *all_sums = planes + n_threads * n_plane;
+  memset(scratch, 0, (size_t)(n_threads * n_plane + n_sums) * sizeof *planes);
+#pragma omp parallel for schedule(static) num_threads(n_threads)
+  for (int t = 0; t < n_threads; t++) {
+    float *d = planes + t * n_plane;
+    int64_t c, end;
+    cpu_share(in.planes.c, n_threads, t, &c, &end);
+    for (; c < end; c++) {
+      const cpu_norm own = {vectors.mean + c, vectors.inv_std + c, vectors.scale + c,
+                            vectors.shift + c};
+      for (int64_t n = 0; n < in.planes.n; n++) {
+        spread_plane(d, cpu_map_at(pooled, n, c), w);
+        tiles->unmask(cpu_map_at(din, n, c), 0, d, 0, cpu_map_at(in, n, c), 0, 1, in.planes.size,
+                      own, all_sums + 2 * CPU_SUM_LANES * c, accumulate);
+      }
+    }
+  }
+  cpu_sums_write(dnorm, all_sums, 0, 1, vectors);
   return DN_OK;
 }

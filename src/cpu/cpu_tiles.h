@@ -2,10 +2,12 @@
 ** Tiles: the inner loops of the dense layer. Their users (cpu_norm_relu_*.c) cut the work; a table
 ** of these loops exists for each instruction set and is chosen once, when first asked for.
 **
-** Pixels are the vector dimension. *Rows* are channels of packed pixels: row c begins at
-** rows + c * stride, holds a multiple of CPU_BLOCK pixels and is filled up with zeros. The left
-** operand of a product is packed in *panels* of panel_rows rows, column after column, so that the
-** loop over the sum's index reads it in order; see cpu_pack_panels.
+** Pixels are the vector dimension, and come in *blocks* of CPU_BLOCK: pixel p of channel c is at
+** c * layout.row + p / CPU_BLOCK * layout.block + p % CPU_BLOCK, and the last block is filled up
+** with zeros. With row = CPU_BLOCK the channels of a block are neighbours, which is what a product
+** likes to read; with block = CPU_BLOCK the blocks of a channel are. The left operand of a product
+** is packed in *panels* of panel_rows rows, column after column, so that the loop over the sum's
+** index reads it in order; see cpu_pack_panels.
 */
 #ifndef CPU_TILES_H
 #define CPU_TILES_H
@@ -14,9 +16,11 @@
 #include <stdint.h>
 
 enum {
-  CPU_BLOCK = 32,     /* pixels a tile covers */
-  CPU_SUM_LANES = 16, /* partial sums of one channel; their order never depends on threads */
-  CPU_TILE_SLACK = 64 /* values that a tile may read past the end of its last row */
+  CPU_BLOCK = 32,      /* pixels a tile covers */
+  CPU_SUM_LANES = 16,  /* partial sums of one channel; their order never depends on threads */
+  CPU_TILE_SLACK = 64, /* values that a tile may read past the end of its last row */
+  CPU_OUTER_ROWS = 8,  /* rows of an outer product's tile */
+  CPU_AHEAD_SETS = 3
 };
 
 /* One batch norm, channel by channel: x^ = (x - mean) * inv_std, z = relu(scale x + shift). */
@@ -29,14 +33,45 @@ typedef struct cpu_deferred {
   const float *offset, *slope, *mean; /* NULL: nothing is missing */
 } cpu_deferred;
 
+/* Where packed pixels lie, in floats from one channel or block to the next. */
+typedef struct cpu_layout {
+  int64_t row, block;
+} cpu_layout;
+
+/* Rows of far memory: n_rows of n_pixels, stride apart. */
+typedef struct cpu_far {
+  const float *at;
+  int64_t n_rows, n_pixels, stride;
+} cpu_far;
+
+/*
+** What is wanted soon, asked for while something else is computed: line after line in the order of
+** memory, so that the processor's own prefetching follows. See cpu_ahead_of.
+*/
+typedef struct cpu_ahead {
+  const float *at;
+  int64_t left, length, gap; /* lines left in this row, in every row; floats from row to row */
+  int64_t n_lines;           /* left in this set of rows */
+  cpu_far later[CPU_AHEAD_SETS];
+} cpu_ahead;
+
+/*
+** Sums of a channel's values and of their squares, both less `pivot`, a value of the channel's own:
+** so a large mean costs no digits. In lanes, whose order never depends on threads.
+*/
+typedef struct cpu_moments {
+  float pivot;
+  bool is_open; /* pivot is set */
+  double sum[CPU_SUM_LANES], squares[CPU_SUM_LANES];
+} cpu_moments;
+
 typedef struct cpu_tiles {
   const char *name; /* "avx512", "avx2", "portable" */
   int panel_rows;   /* rows of a full panel */
   int panel_step;   /* rows of the last panel are a multiple of this */
 
-  /* rows[c][p] = relu(scale[c] * x[c][p] + shift[c]) for p < n_pixels, then zeros to the next
-  ** multiple of CPU_BLOCK. */
-  void (*norm_relu)(float *rows, int64_t stride, const float *x, int64_t x_stride,
+  /* relu(scale[c] * x[c][p] + shift[c]) for p < n_pixels, packed, then zeros to the block's end. */
+  void (*norm_relu)(float *packed, cpu_layout layout, const float *x, int64_t x_stride,
                     int64_t n_channels, int64_t n_pixels, const float *scale, const float *shift);
 
   /*
@@ -47,44 +82,55 @@ typedef struct cpu_tiles {
                           int64_t n_channels, int64_t n_lines, int64_t width, const float *scale,
                           const float *shift);
 
-  /* rows[c][p] = dy[c][p] + offset[c] + slope[c] * (y[c][p] - mean[c]), zeros likewise. */
-  void (*deferred)(float *rows, int64_t stride, const float *dy, int64_t dy_stride, const float *y,
-                   int64_t y_stride, int64_t n_channels, int64_t n_pixels, cpu_deferred terms);
+  /* dy[c][p] + offset[c] + slope[c] * (y[c][p] - mean[c]), packed, zeros likewise. */
+  void (*deferred)(float *packed, cpu_layout layout, const float *dy, int64_t dy_stride,
+                   const float *y, int64_t y_stride, int64_t n_channels, int64_t n_pixels,
+                   cpu_deferred terms);
 
   /*
-  ** out[m][p] = sum over k of panels(m, k) * b[b_offset[k] + p] for m < n_rows, p < n_pixels.
-  ** Reads b up to the next multiple of CPU_BLOCK pixels. `next` [or NULL]: n_pixels in each of
-  ** `depth` rows next_stride apart that the caller will read soon; they are fetched on the side.
+  ** out[m][p] = sum over k of panels(m, k) * b(k, p) for m < n_rows, p < n_pixels, where row k of b
+  ** begins at b + b_offset[k] and its blocks are b_block apart. Whole blocks of b are read.
   */
   void (*product)(float *out, int64_t out_stride, int64_t n_rows, const float *panels,
-                  int64_t depth, const float *b, const int32_t *b_offset, int64_t n_pixels,
-                  const float *next, int64_t next_stride);
+                  int64_t depth, const float *b, const int32_t *b_offset, int64_t b_block,
+                  int64_t n_pixels, cpu_ahead *soon);
 
   /*
   ** The way back through ReLU and scale for n_rows channels, p < n_pixels, from the raw input x of
   ** the forward pass: with d = scale x + shift > 0 ? d : 0,
-  **   dx = (accumulate ? dx : 0) + scale d;  sums[c] += d;  sums[c] + CPU_SUM_LANES += d x^.
+  **   dx = (accumulate ? dx : 0) + scale d;  sums[c] += d;
+  **   sums[c] + CPU_SUM_LANES += d (x - mean).
   ** sums hold 2 * CPU_SUM_LANES values a channel.
   */
   void (*unmask)(float *dx, int64_t dx_stride, const float *d, int64_t d_stride, const float *x,
                  int64_t x_stride, int64_t n_rows, int64_t n_pixels, cpu_norm norm, float *sums,
                  bool accumulate);
 
-  /* product and unmask in one, without storing d. `next`: what of x the caller will read soon. */
+  /* product and unmask in one, without storing d. */
   void (*product_unmask)(float *dx, int64_t dx_stride, int64_t n_rows, const float *panels,
-                         int64_t depth, const float *b, const int32_t *b_offset, int64_t n_pixels,
-                         const float *x, int64_t x_stride, cpu_norm norm, float *sums,
-                         bool accumulate, const float *next);
+                         int64_t depth, const float *b, const int32_t *b_offset, int64_t b_block,
+                         int64_t n_pixels, const float *x, int64_t x_stride, cpu_norm norm,
+                         float *sums, bool accumulate, cpu_ahead *soon);
 
   /*
-  ** dw[i][j] += sum over p < n_pixels of a[a_offset[i] + p] * b[b_offset[j] + p]; n_pixels is a
-  ** multiple of CPU_SUM_LANES.
+  ** to[offset[p] + c] = relu(scale[c] * x(c, p) + shift[c]), or x(c, p) where scale is NULL, for p <
+  ** n_pixels and c < n_channels; zeros for c up to the next multiple of CPU_SUM_LANES. Row c of x
+  ** begins at x + c * x_stride.
   */
-  void (*dot)(float *dw, int64_t dw_stride, int64_t n_rows, int64_t n_columns, const float *a,
-              const int32_t *a_offset, const float *b, const int32_t *b_offset, int64_t n_pixels);
+  void (*transpose)(float *to, const int32_t *offset, const float *x, int64_t x_stride,
+                    int64_t n_channels, int64_t n_pixels, const float *scale, const float *shift);
 
-  /* *mean and *m2 (sum of squared distances from it) of n contiguous values. */
-  void (*moments)(const float *x, int64_t n, double *mean, double *m2);
+  /*
+  ** dw[i][j] += sum over p < n_pixels of a(i, p) * b[b_offset[p] + j] for i < n_rows, j < n_columns
+  ** rounded up to CPU_SUM_LANES; a is packed. Rows of a may be read up to the next multiple of
+  ** CPU_OUTER_ROWS.
+  */
+  void (*outer)(float *dw, int64_t dw_stride, int64_t n_rows, int64_t n_columns, const float *a,
+                cpu_layout layout, const float *b, const int32_t *b_offset, int64_t n_pixels,
+                cpu_ahead *soon);
+
+  /* n values of one channel into its sums; copied to `to` on the way, unless that is NULL. */
+  void (*moments)(cpu_moments *sums, const float *x, int64_t n, float *to);
 } cpu_tiles;
 
 /* The table for this processor, or the one that was selected. */
@@ -95,6 +141,15 @@ int cpu_tiles_all(const cpu_tiles *tables[3]);
 
 /* Test hook, for the process: one of cpu_tiles_all's, to be used from now on. */
 void cpu_tiles_select(const cpu_tiles *table);
+
+/* Sets of rows to be asked for, in this order; those with no rows are passed over. */
+cpu_ahead cpu_ahead_of(cpu_far first, cpu_far second, cpu_far third);
+
+/* Called by the tiles when a set is done: the next one, or nothing any more. */
+void cpu_ahead_turn(cpu_ahead *soon);
+
+/* Mean and squared distances from it of the n values behind the sums. */
+void cpu_moments_result(const cpu_moments *sums, double n, double *mean, double *m2);
 
 /* Floats that cpu_pack_panels writes. */
 int64_t cpu_panels_count(const cpu_tiles *tiles, int64_t n_rows, int64_t depth);

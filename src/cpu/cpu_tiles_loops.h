@@ -8,13 +8,13 @@
 #include "cpu_tiles.h"
 
 #if defined(__AVX512F__) && defined(CPU_TILES_AVX512)
-enum { LANES = 16, ROWS = 12, STEP = 4, DOT_ROWS = 6, DOT_COLUMNS = 4 };
+enum { LANES = 16, ROWS = 12, STEP = 4, OUTER_ROWS = 8 };
 #elif defined(__AVX2__) && defined(CPU_TILES_AVX2)
-enum { LANES = 8, ROWS = 6, STEP = 3, DOT_ROWS = 3, DOT_COLUMNS = 3 };
+enum { LANES = 8, ROWS = 6, STEP = 3, OUTER_ROWS = 4 };
 #else
-enum { LANES = 4, ROWS = 6, STEP = 3, DOT_ROWS = 3, DOT_COLUMNS = 3 };
+enum { LANES = 4, ROWS = 6, STEP = 3, OUTER_ROWS = 4 };
 #endif
-enum { WIDTH = 2 * LANES };
+enum { WIDTH = 2 * LANES, OUTER_STEP = 4 };
 
 typedef float vec __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
 typedef int32_t lane_mask __attribute__((vector_size(LANES * sizeof(float)), may_alias));
@@ -22,6 +22,12 @@ typedef int32_t lane_mask __attribute__((vector_size(LANES * sizeof(float)), may
 typedef float quad __attribute__((vector_size(4 * sizeof(float)), aligned(4), may_alias));
 typedef int32_t quad_mask __attribute__((vector_size(4 * sizeof(float)), may_alias));
 #define INLINE static inline __attribute__((always_inline))
+/* gcc places accumulators in registers only when their loops are taken apart; clang does it unasked. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define UNROLLED _Pragma("GCC unroll 16")
+#else
+#define UNROLLED
+#endif
 
 INLINE vec load(const float *p) { return *(const vec *)p; }
 INLINE void store(float *p, vec v) { *(vec *)p = v; }
@@ -29,22 +35,29 @@ INLINE void store(float *p, vec v) { *(vec *)p = v; }
 /* v in the lanes where `of` is positive, else 0 */
 INLINE vec where_positive(vec of, vec v) { return (vec)((lane_mask)v & (of > 0)); }
 
-static void norm_relu(float *rows, int64_t stride, const float *x, int64_t x_stride,
+INLINE vec norm_relu_of(vec x, float scale, float shift) {
+  const vec v = scale * x + shift;
+  return where_positive(v, v);
+}
+
+static void norm_relu(float *packed, cpu_layout layout, const float *x, int64_t x_stride,
                       int64_t n_channels, int64_t n_pixels, const float *scale,
                       const float *shift) {
-  const int64_t n_end = (n_pixels + CPU_BLOCK - 1) / CPU_BLOCK * CPU_BLOCK;
-  for (int64_t c = 0; c < n_channels; c++, rows += stride, x += x_stride) {
-    int64_t p = 0;
-    for (; p + LANES <= n_pixels; p += LANES) {
-      const vec v = scale[c] * load(x + p) + shift[c];
-      store(rows + p, where_positive(v, v));
+  for (int64_t c = 0; c < n_channels; c++, x += x_stride)
+    for (int64_t first = 0; first < n_pixels; first += CPU_BLOCK) {
+      float *to = packed + c * layout.row + first / CPU_BLOCK * layout.block;
+      const float *from = x + first;
+      const int64_t n = n_pixels - first;
+      if (n >= CPU_BLOCK) {
+        for (int p = 0; p < CPU_BLOCK; p += LANES)
+          store(to + p, norm_relu_of(load(from + p), scale[c], shift[c]));
+        continue;
+      }
+      for (int64_t p = 0; p < CPU_BLOCK; p++) {
+        const float v = p < n ? scale[c] * from[p] + shift[c] : 0;
+        to[p] = v > 0 ? v : 0;
+      }
     }
-    for (; p < n_pixels; p++) {
-      const float v = scale[c] * x[p] + shift[c];
-      rows[p] = v > 0 ? v : 0;
-    }
-    for (; p < n_end; p++) rows[p] = 0;
-  }
 }
 
 static void norm_relu_lines(float *rows, int64_t stride, const float *x, int64_t x_stride,
@@ -55,10 +68,8 @@ static void norm_relu_lines(float *rows, int64_t stride, const float *x, int64_t
       float *to = rows + c * stride + line * (width + 2) + 1;
       const float *from = x + c * x_stride + line * width;
       int64_t p = 0;
-      for (; p + LANES <= width; p += LANES) {
-        const vec v = scale[c] * load(from + p) + shift[c];
-        store(to + p, where_positive(v, v));
-      }
+      for (; p + LANES <= width; p += LANES)
+        store(to + p, norm_relu_of(load(from + p), scale[c], shift[c]));
       for (; p + 4 <= width; p += 4) {
         const quad v = scale[c] * *(const quad *)(from + p) + shift[c];
         *(quad *)(to + p) = (quad)((quad_mask)v & (v > 0));
@@ -70,79 +81,86 @@ static void norm_relu_lines(float *rows, int64_t stride, const float *x, int64_t
     }
 }
 
-static void deferred(float *rows, int64_t stride, const float *dy, int64_t dy_stride,
+static void deferred(float *packed, cpu_layout layout, const float *dy, int64_t dy_stride,
                      const float *y, int64_t y_stride, int64_t n_channels, int64_t n_pixels,
                      cpu_deferred terms) {
-  const int64_t n_end = (n_pixels + CPU_BLOCK - 1) / CPU_BLOCK * CPU_BLOCK;
-  for (int64_t c = 0; c < n_channels; c++, rows += stride, dy += dy_stride, y += y_stride) {
-    int64_t p = 0;
-    for (; p + LANES <= n_pixels; p += LANES)
-      store(rows + p,
-            load(dy + p) + (terms.slope[c] * (load(y + p) - terms.mean[c]) + terms.offset[c]));
-    for (; p < n_pixels; p++)
-      rows[p] = dy[p] + (terms.slope[c] * (y[p] - terms.mean[c]) + terms.offset[c]);
-    for (; p < n_end; p++) rows[p] = 0;
+  for (int64_t c = 0; c < n_channels; c++, dy += dy_stride, y += y_stride) {
+    const float slope = terms.slope[c], mean = terms.mean[c], offset = terms.offset[c];
+    for (int64_t first = 0; first < n_pixels; first += CPU_BLOCK) {
+      float *to = packed + c * layout.row + first / CPU_BLOCK * layout.block;
+      const float *d = dy + first, *value = y + first;
+      const int64_t n = n_pixels - first;
+      if (n >= CPU_BLOCK) {
+        for (int p = 0; p < CPU_BLOCK; p += LANES)
+          store(to + p, load(d + p) + (slope * (load(value + p) - mean) + offset));
+        continue;
+      }
+      for (int64_t p = 0; p < CPU_BLOCK; p++)
+        to[p] = p < n ? d[p] + (slope * (value[p] - mean) + offset) : 0;
+    }
   }
 }
 
-/*
-** What will be wanted from far memory while a tile is computed: the tile's own pixels in rows of
-** other arrays. A row is asked for every n_steps steps of the sum, because a burst of requests
-** would fill the queue to memory and stall the product itself.
-*/
-typedef struct ahead {
-  const float *read;    /* row 0 of what is read soon */
-  const float *written; /* of what is read and written soon; NULL: nothing */
-  int64_t read_stride, written_stride;
-  int64_t n_rows, n_steps;
-} ahead;
-
-INLINE void fetch(const ahead *soon, int64_t row, int64_t p) {
-  for (int i = 0; i < WIDTH; i += 16) {
-    __builtin_prefetch(soon->read + row * soon->read_stride + p + i, 0, 2);
-    if (soon->written) __builtin_prefetch(soon->written + row * soon->written_stride + p + i, 1, 3);
+/* One line of what is wanted soon. */
+INLINE void ask(cpu_ahead *soon) {
+  __builtin_prefetch(soon->at, 0, 2);
+  soon->at += 16;
+  if (--soon->left == 0) {
+    soon->left = soon->length;
+    soon->at += soon->gap;
   }
+}
+
+/* After `n` lines at most: on to the next set of rows. */
+INLINE void asked(cpu_ahead *soon, int64_t n) {
+  soon->n_lines -= n;
+  if (soon->n_lines <= 0) cpu_ahead_turn(soon);
 }
 
 INLINE void product_step(const int rows, vec acc[][2], const float *panel, const float *row) {
   const vec b0 = load(row), b1 = load(row + LANES);
+  UNROLLED
   for (int m = 0; m < rows; m++) {
     acc[m][0] += panel[m] * b0;
     acc[m][1] += panel[m] * b1;
   }
 }
 
-/* acc[m] = row m of the panel times two vectors of b's rows, pixels p.. */
+/* acc[m] = row m of the panel times two vectors of b's rows. Asks for a line every other step. */
 INLINE void product_tile(const int rows, vec acc[][2], const float *panel, int64_t depth,
-                         const float *b, const int32_t *b_offset, int64_t p, const ahead *soon) {
+                         const float *b, const int32_t *b_offset, cpu_ahead *soon) {
+  UNROLLED
   for (int m = 0; m < rows; m++) acc[m][0] = acc[m][1] = (vec){0};
-  b += p;
+  cpu_ahead now = {.at = soon->at, .left = soon->left, .length = soon->length, .gap = soon->gap};
   int64_t k = 0;
-  for (int64_t row = 0; row < soon->n_rows && k + soon->n_steps <= depth; row++) {
-    fetch(soon, row, p);
-    for (const int64_t end = k + soon->n_steps; k < end; k++, panel += rows)
-      product_step(rows, acc, panel, b + b_offset[k]);
+  for (; k + 2 <= depth; k += 2, panel += 2 * rows) {
+    ask(&now);
+    product_step(rows, acc, panel, b + b_offset[k]);
+    product_step(rows, acc, panel + rows, b + b_offset[k + 1]);
   }
-  for (; k < depth; k++, panel += rows) product_step(rows, acc, panel, b + b_offset[k]);
+  if (k < depth) product_step(rows, acc, panel, b + b_offset[k]);
+  soon->at = now.at;
+  soon->left = now.left;
+  asked(soon, depth / 2);
 }
 
-INLINE void product_panel(const int rows, float *out, int64_t out_stride, int64_t n_rows,
+/* A tile, stored: n_rows by n_pixels of it, if it has as many. */
+INLINE void product_store(const int rows, float *out, int64_t out_stride, int64_t n_rows,
                           const float *panel, int64_t depth, const float *b,
-                          const int32_t *b_offset, int64_t n_pixels, const ahead *soon) {
-  for (int64_t p = 0; p < n_pixels; p += WIDTH) {
-    vec acc[ROWS][2];
-    product_tile(rows, acc, panel, depth, b, b_offset, p, soon);
-    if (n_pixels - p >= WIDTH && n_rows >= rows) {
-      for (int m = 0; m < rows; m++) {
-        store(out + m * out_stride + p, acc[m][0]);
-        store(out + m * out_stride + p + LANES, acc[m][1]);
-      }
-    } else {
-      const int64_t n = n_pixels - p < WIDTH ? n_pixels - p : WIDTH;
-      for (int m = 0; m < rows && m < n_rows; m++)
-        memcpy(out + m * out_stride + p, acc[m], (size_t)n * sizeof *out);
+                          const int32_t *b_offset, int64_t n_pixels, cpu_ahead *soon) {
+  vec acc[ROWS][2];
+  product_tile(rows, acc, panel, depth, b, b_offset, soon);
+  if (n_pixels >= WIDTH && n_rows >= rows) {
+    UNROLLED
+    for (int m = 0; m < rows; m++) {
+      store(out + m * out_stride, acc[m][0]);
+      store(out + m * out_stride + LANES, acc[m][1]);
     }
+    return;
   }
+  const int64_t n = n_pixels < WIDTH ? n_pixels : WIDTH;
+  for (int m = 0; m < rows && m < n_rows; m++)
+    memcpy(out + m * out_stride, acc[m], (size_t)n * sizeof *out);
 }
 
 /* Rows of the panel that holds the first of `left` rows. */
@@ -163,26 +181,23 @@ INLINE int rows_of_panel(int64_t left) {
     }                                  \
   } while (0)
 
+/* Where a tile that begins at pixel p finds row 0 of b. */
+INLINE const float *block_of(const float *b, int64_t b_block, int64_t p) {
+  return b + p / CPU_BLOCK * b_block + p % CPU_BLOCK;
+}
+
 static void product(float *out, int64_t out_stride, int64_t n_rows, const float *panels,
-                    int64_t depth, const float *b, const int32_t *b_offset, int64_t n_pixels,
-                    const float *next, int64_t next_stride) {
-  const int64_t n_panels = (n_rows + ROWS - 1) / ROWS;
-  for (int64_t p = 0; p < n_pixels; p += CPU_BLOCK) {
-    const int64_t n = n_pixels - p < CPU_BLOCK ? n_pixels - p : CPU_BLOCK;
-    const float *panel = panels;
-    ahead soon = {.read_stride = next_stride, .n_steps = n_panels};
-    if (next) {
-      soon.read = next + p;
-      soon.n_rows = depth / n_panels;
-    }
+                    int64_t depth, const float *b, const int32_t *b_offset, int64_t b_block,
+                    int64_t n_pixels, cpu_ahead *soon) {
+  for (int64_t p = 0; p < n_pixels; p += WIDTH) {
+    const float *panel = panels, *block = block_of(b, b_block, p);
     for (int64_t m = 0; m < n_rows; m += ROWS) {
       const int rows = rows_of_panel(n_rows - m);
 #define PRODUCT(constant_rows)                                                                 \
-  product_panel(constant_rows, out + m * out_stride + p, out_stride, n_rows - m, panel, depth, \
-                b + p, b_offset, n, &soon)
+  product_store(constant_rows, out + m * out_stride + p, out_stride, n_rows - m, panel, depth, \
+                block, b_offset, n_pixels - p, soon)
       WITH_CONSTANT_ROWS(rows, PRODUCT);
       panel += rows * depth;
-      if (next) soon.read += soon.n_rows * next_stride;
     }
   }
 }
@@ -194,11 +209,10 @@ INLINE void unmask_tile(float *dx, const vec d[2], const float *x, cpu_norm norm
   for (int v = 0; v < 2; v++) {
     const vec raw = load(x + v * LANES);
     const vec kept = where_positive(norm.scale[m] * raw + norm.shift[m], d[v]);
+    const vec before = accumulate ? load(dx + v * LANES) : (vec){0};
     beta[v] = kept;
     gamma[v] = kept * (raw - norm.mean[m]);
-    vec out = norm.scale[m] * kept;
-    if (accumulate) out += load(dx + v * LANES);
-    store(dx + v * LANES, out);
+    store(dx + v * LANES, before + norm.scale[m] * kept);
   }
   /* Where a vector fills all lanes of the sums, the two go there together. */
   const bool together = (int)LANES == (int)CPU_SUM_LANES;
@@ -209,86 +223,86 @@ INLINE void unmask_tile(float *dx, const vec d[2], const float *x, cpu_norm norm
   for (int v = 0; v < (together ? 1 : 2); v++) {
     float *sum = sums + v * LANES;
     store(sum, load(sum) + beta[v]);
-    store(sum + CPU_SUM_LANES, load(sum + CPU_SUM_LANES) + gamma[v] * norm.inv_std[m]);
+    store(sum + CPU_SUM_LANES, load(sum + CPU_SUM_LANES) + gamma[v]);
   }
 }
 
-/* The same for n < WIDTH pixels: neither x nor dx is touched beyond them, and d is zero there. */
-INLINE void unmask_tail(float *dx, const vec d[2], const float *x, int64_t n, cpu_norm norm,
+/* The same for n <= WIDTH pixels: nothing is read or written beyond them. */
+static void unmask_part(float *dx, const float *d, const float *x, int64_t n, cpu_norm norm,
                         int64_t m, float *sums, bool accumulate) {
-  float x_tail[WIDTH] = {0}, dx_tail[WIDTH] = {0};
-  memcpy(x_tail, x, (size_t)n * sizeof *x);
-  if (accumulate) memcpy(dx_tail, dx, (size_t)n * sizeof *dx);
-  unmask_tile(dx_tail, d, x_tail, norm, m, sums, accumulate);
-  memcpy(dx, dx_tail, (size_t)n * sizeof *dx);
+  float d_part[WIDTH] = {0}, x_part[WIDTH] = {0}, dx_part[WIDTH] = {0};
+  memcpy(d_part, d, (size_t)n * sizeof *d);
+  memcpy(x_part, x, (size_t)n * sizeof *x);
+  if (accumulate) memcpy(dx_part, dx, (size_t)n * sizeof *dx);
+  const vec value[2] = {load(d_part), load(d_part + LANES)};
+  unmask_tile(dx_part, value, x_part, norm, m, sums, accumulate);
+  memcpy(dx, dx_part, (size_t)n * sizeof *dx);
 }
 
 static void unmask(float *dx, int64_t dx_stride, const float *d, int64_t d_stride, const float *x,
                    int64_t x_stride, int64_t n_rows, int64_t n_pixels, cpu_norm norm, float *sums,
                    bool accumulate) {
   for (int64_t m = 0; m < n_rows; m++, sums += 2 * CPU_SUM_LANES) {
-    for (int64_t p = 0; p < n_pixels; p += WIDTH) {
-      const float *d_at = d + m * d_stride + p, *x_at = x + m * x_stride + p;
-      float *dx_at = dx + m * dx_stride + p;
-      if (n_pixels - p >= WIDTH) {
-        const vec value[2] = {load(d_at), load(d_at + LANES)};
-        unmask_tile(dx_at, value, x_at, norm, m, sums, accumulate);
-      } else {
-        float d_tail[WIDTH] = {0};
-        memcpy(d_tail, d_at, (size_t)(n_pixels - p) * sizeof *d);
-        const vec value[2] = {load(d_tail), load(d_tail + LANES)};
-        unmask_tail(dx_at, value, x_at, n_pixels - p, norm, m, sums, accumulate);
-      }
+    const float *d_row = d + m * d_stride, *x_row = x + m * x_stride;
+    float *dx_row = dx + m * dx_stride;
+    int64_t p = 0;
+    for (; p + WIDTH <= n_pixels; p += WIDTH) {
+      const vec value[2] = {load(d_row + p), load(d_row + p + LANES)};
+      unmask_tile(dx_row + p, value, x_row + p, norm, m, sums, accumulate);
     }
+    if (p < n_pixels)
+      unmask_part(dx_row + p, d_row + p, x_row + p, n_pixels - p, norm, m, sums, accumulate);
   }
 }
 
 INLINE void product_unmask_panel(const int rows, float *dx, int64_t dx_stride, int64_t n_rows,
                                  const float *panel, int64_t depth, const float *b,
-                                 const int32_t *b_offset, int64_t n_pixels, const float *x,
-                                 int64_t x_stride, cpu_norm norm, int64_t first, float *sums,
-                                 bool accumulate, const float *next) {
-  const ahead soon = {.read = next,
-                      .written = dx + 2 * WIDTH, /* by the tile after the next one */
-                      .read_stride = x_stride,
-                      .written_stride = dx_stride,
-                      .n_rows = n_rows < rows ? n_rows : rows,
-                      .n_steps = depth > rows ? depth / rows : 1};
+                                 const int32_t *b_offset, int64_t b_block, int64_t n_pixels,
+                                 const float *x, int64_t x_stride, cpu_norm norm, int64_t first,
+                                 float *sums, bool accumulate, cpu_ahead *soon) {
   for (int64_t p = 0; p < n_pixels; p += WIDTH) {
     vec acc[ROWS][2];
-    product_tile(rows, acc, panel, depth, b, b_offset, p, &soon);
-    for (int m = 0; m < rows; m++) {
-      if (m >= n_rows) break;
-      const float *x_at = x + m * x_stride + p;
-      float *dx_at = dx + m * dx_stride + p, *sum = sums + m * 2 * CPU_SUM_LANES;
-      if (n_pixels - p >= WIDTH)
-        unmask_tile(dx_at, acc[m], x_at, norm, first + m, sum, accumulate);
-      else
-        unmask_tail(dx_at, acc[m], x_at, n_pixels - p, norm, first + m, sum, accumulate);
+    product_tile(rows, acc, panel, depth, block_of(b, b_block, p), b_offset, soon);
+    if (n_pixels - p >= WIDTH && n_rows >= rows) {
+      UNROLLED
+      for (int m = 0; m < rows; m++)
+        unmask_tile(dx + m * dx_stride + p, acc[m], x + m * x_stride + p, norm, first + m,
+                    sums + m * 2 * CPU_SUM_LANES, accumulate);
+      continue;
     }
+    float d[ROWS][WIDTH];
+    UNROLLED
+    for (int m = 0; m < rows; m++) {
+      store(d[m], acc[m][0]);
+      store(d[m] + LANES, acc[m][1]);
+    }
+    const int64_t n = n_pixels - p < WIDTH ? n_pixels - p : WIDTH;
+    for (int m = 0; m < rows && m < n_rows; m++)
+      unmask_part(dx + m * dx_stride + p, d[m], x + m * x_stride + p, n, norm, first + m,
+                  sums + m * 2 * CPU_SUM_LANES, accumulate);
   }
 }
 
 /* Panel by panel, so that dx and x are walked along their rows, as memory likes it. */
 static void product_unmask(float *dx, int64_t dx_stride, int64_t n_rows, const float *panels,
-                           int64_t depth, const float *b, const int32_t *b_offset, int64_t n_pixels,
-                           const float *x, int64_t x_stride, cpu_norm norm, float *sums,
-                           bool accumulate, const float *next) {
+                           int64_t depth, const float *b, const int32_t *b_offset, int64_t b_block,
+                           int64_t n_pixels, const float *x, int64_t x_stride, cpu_norm norm,
+                           float *sums, bool accumulate, cpu_ahead *soon) {
   const float *panel = panels;
   for (int64_t m = 0; m < n_rows; m += ROWS) {
     const int rows = rows_of_panel(n_rows - m);
 #define PRODUCT_UNMASK(constant_rows)                                                             \
   product_unmask_panel(constant_rows, dx + m * dx_stride, dx_stride, n_rows - m, panel, depth, b, \
-                       b_offset, n_pixels, x + m * x_stride, x_stride, norm, m,                   \
-                       sums + m * 2 * CPU_SUM_LANES, accumulate, next + m * x_stride)
+                       b_offset, b_block, n_pixels, x + m * x_stride, x_stride, norm, m,          \
+                       sums + m * 2 * CPU_SUM_LANES, accumulate, soon)
     WITH_CONSTANT_ROWS(rows, PRODUCT_UNMASK);
     panel += rows * depth;
   }
 }
 
 /*
-** Transposing sum: lane l of the result is the sum of the lanes of v[l]. Each level folds the
-** vectors in pairs, first LANES/2 apart, then LANES/4, and so on.
+** LANES vectors are transposed in place: each level swaps halves of vectors that lie d apart, for d
+** = LANES / 2 down to 1.
 */
 #if defined(__clang__) || __GNUC__ >= 12
 #define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
@@ -305,92 +319,153 @@ static void product_unmask(float *dx, int64_t dx_stride, int64_t n_rows, const f
 #else
 #define OF_ALL(f, d) OF_4(f, d, 0)
 #endif
-#define FOLD(v, d)                                           \
-  for (int i = 0; i < (d); i++)                              \
-  (v)[i] = SHUFFLE((v)[i], (v)[i + (d)], OF_ALL(FIRST, d)) + \
-           SHUFFLE((v)[i], (v)[i + (d)], OF_ALL(SECOND, d))
+#define SWAP(v, d)                                   \
+  UNROLLED                                           \
+  for (int i = 0; i < LANES; i++) {                  \
+    if (i & (d)) continue;                           \
+    const vec a = (v)[i], b = (v)[i + (d)];          \
+    (v)[i] = SHUFFLE(a, b, OF_ALL(FIRST, d));        \
+    (v)[i + (d)] = SHUFFLE(a, b, OF_ALL(SECOND, d)); \
+  }
 
-INLINE vec sums_of_lanes(vec v[LANES]) {
+INLINE void transpose_square(vec v[LANES]) {
 #if defined(CPU_TILES_AVX512)
-  FOLD(v, 8);
+  SWAP(v, 8);
 #endif
 #if defined(CPU_TILES_AVX512) || defined(CPU_TILES_AVX2)
-  FOLD(v, 4);
+  SWAP(v, 4);
 #endif
-  FOLD(v, 2);
-  FOLD(v, 1);
-  return v[0];
+  SWAP(v, 2);
+  SWAP(v, 1);
 }
 
-/* One tile of dw: DOT_ROWS rows by DOT_COLUMNS columns, n_rows and n_columns of them wanted. */
-INLINE void dot_tile(float *dw, int64_t dw_stride, int64_t n_rows, int64_t n_columns,
-                     const float *const a[], const float *const b[], int64_t n_pixels) {
-  vec acc[DOT_ROWS][DOT_COLUMNS];
-  for (int m = 0; m < DOT_ROWS; m++)
-    for (int c = 0; c < DOT_COLUMNS; c++) acc[m][c] = (vec){0};
-  for (int64_t p = 0; p < n_pixels; p += LANES) {
-    vec right[DOT_COLUMNS];
-    for (int c = 0; c < DOT_COLUMNS; c++) right[c] = load(b[c] + p);
-    for (int m = 0; m < DOT_ROWS; m++) {
-      const vec left = load(a[m] + p);
-      for (int c = 0; c < DOT_COLUMNS; c++) acc[m][c] += left * right[c];
+static void transpose(float *to, const int32_t *offset, const float *x, int64_t x_stride,
+                      int64_t n_channels, int64_t n_pixels, const float *scale,
+                      const float *shift) {
+  const int64_t n_columns = (n_channels + CPU_SUM_LANES - 1) / CPU_SUM_LANES * CPU_SUM_LANES;
+  for (int64_t c = 0; c < n_columns; c += LANES)
+    for (int64_t p = 0; p < n_pixels; p += LANES) {
+      const int64_t n = n_pixels - p < LANES ? n_pixels - p : LANES;
+      vec square[LANES];
+      for (int i = 0; i < LANES; i++) {
+        square[i] = (vec){0};
+        if (c + i >= n_channels) continue;
+        const float *from = x + (c + i) * x_stride + p;
+        if (n == LANES)
+          square[i] = load(from);
+        else
+          memcpy(&square[i], from, (size_t)n * sizeof *from);
+        if (scale) square[i] = norm_relu_of(square[i], scale[c + i], shift[c + i]);
+      }
+      transpose_square(square);
+      for (int i = 0; i < n; i++) store(to + offset[p + i] + c, square[i]);
+    }
+}
+
+INLINE void outer_step(const int rows, const int vectors, vec acc[][3], const float *a, int64_t row,
+                       const float *right) {
+  UNROLLED
+  for (int m = 0; m < rows; m++)
+    for (int v = 0; v < vectors; v++) acc[m][v] += a[m * row] * load(right + v * LANES);
+}
+
+/* One tile of dw, its height and width in vectors constant; n_rows of them wanted. */
+INLINE void outer_tile(const int rows, const int vectors, float *dw, int64_t dw_stride,
+                       int64_t n_rows, const float *a, cpu_layout layout, const float *b,
+                       const int32_t *b_offset, int64_t n_pixels, cpu_ahead *soon) {
+  vec acc[OUTER_ROWS][3];
+  UNROLLED
+  for (int m = 0; m < rows; m++)
+    for (int v = 0; v < vectors; v++) acc[m][v] = (vec){0};
+  cpu_ahead now = {.at = soon->at, .left = soon->left, .length = soon->length, .gap = soon->gap};
+  for (int64_t first = 0; first < n_pixels; first += CPU_BLOCK, a += layout.block) {
+    const int64_t n = n_pixels - first < CPU_BLOCK ? n_pixels - first : CPU_BLOCK;
+    int64_t p = 0;
+    for (; p + 2 <= n; p += 2) {
+      ask(&now);
+      outer_step(rows, vectors, acc, a + p, layout.row, b + b_offset[first + p]);
+      ask(&now);
+      outer_step(rows, vectors, acc, a + p + 1, layout.row, b + b_offset[first + p + 1]);
+    }
+    if (p < n) outer_step(rows, vectors, acc, a + p, layout.row, b + b_offset[first + p]);
+  }
+  soon->at = now.at;
+  soon->left = now.left;
+  asked(soon, n_pixels);
+  UNROLLED
+  for (int m = 0; m < rows; m++) {
+    if (m >= n_rows) break;
+    for (int v = 0; v < vectors; v++) {
+      float *to = dw + m * dw_stride + v * LANES;
+      store(to, load(to) + acc[m][v]);
     }
   }
-  enum { N_SUMS = (DOT_ROWS * DOT_COLUMNS + LANES - 1) / LANES * LANES };
-  vec all[N_SUMS] = {{0}};
-  float total[N_SUMS];
-  for (int m = 0; m < DOT_ROWS; m++)
-    for (int c = 0; c < DOT_COLUMNS; c++) all[m * DOT_COLUMNS + c] = acc[m][c];
-  for (int s = 0; s < N_SUMS; s += LANES) store(total + s, sums_of_lanes(all + s));
-  for (int m = 0; m < DOT_ROWS && m < n_rows; m++)
-    for (int c = 0; c < DOT_COLUMNS && c < n_columns; c++)
-      dw[m * dw_stride + c] += total[m * DOT_COLUMNS + c];
 }
 
-static void dot(float *dw, int64_t dw_stride, int64_t n_rows, int64_t n_columns, const float *a,
-                const int32_t *a_offset, const float *b, const int32_t *b_offset,
-                int64_t n_pixels) {
-  for (int64_t i = 0; i < n_rows; i += DOT_ROWS) {
-    const float *a_row[DOT_ROWS];
-    for (int m = 0; m < DOT_ROWS; m++) a_row[m] = a + a_offset[i + m < n_rows ? i + m : n_rows - 1];
-    for (int64_t j = 0; j < n_columns; j += DOT_COLUMNS) {
-      const float *b_row[DOT_COLUMNS];
-      for (int c = 0; c < DOT_COLUMNS; c++)
-        b_row[c] = b + b_offset[j + c < n_columns ? j + c : n_columns - 1];
-      dot_tile(dw + i * dw_stride + j, dw_stride, n_rows - i, n_columns - j, a_row, b_row,
-               n_pixels);
+static void outer(float *dw, int64_t dw_stride, int64_t n_rows, int64_t n_columns, const float *a,
+                  cpu_layout layout, const float *b, const int32_t *b_offset, int64_t n_pixels,
+                  cpu_ahead *soon) {
+  const int64_t n_padded = (n_columns + CPU_SUM_LANES - 1) / CPU_SUM_LANES * CPU_SUM_LANES;
+  for (int64_t i = 0, rows; i < n_rows; i += rows) {
+    rows = n_rows - i > OUTER_STEP ? OUTER_ROWS : OUTER_STEP;
+    for (int64_t j = 0, left; j < n_padded; j += left * LANES) {
+      left = (n_padded - j) / LANES;
+      left = left == 4 ? 2 : left > 3 ? 3 : left;
+#define OUTER(constant_rows, constant_vectors)                                               \
+  outer_tile(constant_rows, constant_vectors, dw + i * dw_stride + j, dw_stride, n_rows - i, \
+             a + i * layout.row, layout, b + j, b_offset, n_pixels, soon)
+#define OUTER_WIDE(constant_rows) \
+  do {                            \
+    if (left == 3) {              \
+      OUTER(constant_rows, 3);    \
+    } else if (left == 2) {       \
+      OUTER(constant_rows, 2);    \
+    } else {                      \
+      OUTER(constant_rows, 1);    \
+    }                             \
+  } while (0)
+      if (rows == OUTER_ROWS)
+        OUTER_WIDE(OUTER_ROWS);
+      else
+        OUTER_WIDE(OUTER_STEP);
     }
   }
 }
 
-/* Two passes, so that a large mean costs no digits; float lanes within a run, double across. */
-static void moments(const float *x, int64_t n, double *mean, double *m2) {
-  enum { RUN = 64 * LANES };
-  double sum = 0, squares = 0;
+/* Float lanes within a run, double across. */
+static void moments(cpu_moments *sums, const float *x, int64_t n, float *to) {
+  enum { RUN = 64 * CPU_SUM_LANES, PARTS = CPU_SUM_LANES / LANES };
+  if (n > 0 && !sums->is_open) {
+    sums->is_open = true;
+    sums->pivot = x[0];
+  }
+  const float pivot = sums->pivot;
   for (int64_t begin = 0; begin < n; begin += RUN) {
     const int64_t end = n - begin < RUN ? n : begin + RUN;
-    vec lanes = {0};
+    vec sum[PARTS], squares[PARTS];
+    for (int i = 0; i < PARTS; i++) sum[i] = squares[i] = (vec){0};
     int64_t p = begin;
-    for (; p + LANES <= end; p += LANES) lanes += load(x + p);
-    for (int l = 0; l < LANES; l++) sum += (double)lanes[l];
-    for (; p < end; p++) sum += (double)x[p];
-  }
-  const float centre = (float)(sum / (double)n);
-  for (int64_t begin = 0; begin < n; begin += RUN) {
-    const int64_t end = n - begin < RUN ? n : begin + RUN;
-    vec lanes = {0};
-    int64_t p = begin;
-    for (; p + LANES <= end; p += LANES) {
-      const vec d = load(x + p) - centre;
-      lanes += d * d;
+    for (; p + CPU_SUM_LANES <= end; p += CPU_SUM_LANES)
+      for (int i = 0; i < PARTS; i++) {
+        const vec value = load(x + p + i * LANES), d = value - pivot;
+        sum[i] += d;
+        squares[i] += d * d;
+        if (to) store(to + p + i * LANES, value);
+      }
+    float lane_sum[CPU_SUM_LANES], lane_squares[CPU_SUM_LANES];
+    memcpy(lane_sum, sum, sizeof sum);
+    memcpy(lane_squares, squares, sizeof squares);
+    for (int l = 0; p < end; p++, l++) {
+      const float d = x[p] - pivot;
+      lane_sum[l] += d;
+      lane_squares[l] += d * d;
+      if (to) to[p] = x[p];
     }
-    for (int l = 0; l < LANES; l++) squares += (double)lanes[l];
-    for (; p < end; p++)
-      squares += ((double)x[p] - (double)centre) * ((double)x[p] - (double)centre);
+    for (int l = 0; l < CPU_SUM_LANES; l++) {
+      sums->sum[l] += (double)lane_sum[l];
+      sums->squares[l] += (double)lane_squares[l];
+    }
   }
-  const double rest = sum / (double)n - (double)centre;
-  *mean = sum / (double)n;
-  *m2 = squares - rest * rest * (double)n;
 }
 
 const cpu_tiles CPU_TILES_TABLE = {
@@ -403,6 +478,7 @@ const cpu_tiles CPU_TILES_TABLE = {
     .product = product,
     .unmask = unmask,
     .product_unmask = product_unmask,
-    .dot = dot,
+    .transpose = transpose,
+    .outer = outer,
     .moments = moments,
 };

@@ -92,6 +92,7 @@ static bool asks_for_scratch(dn_op op) {
     case DN_OP_conv2d_backward_weight:
     case DN_OP_norm_relu_conv_forward:
     case DN_OP_norm_relu_conv_backward:
+    case DN_OP_norm_relu_pool_backward:
       return true;
     default:
       return false;
