@@ -1,8 +1,10 @@
 # densenet: a C module for Lua 5.4 that trains DenseNets.
 #
-#   make            the module, build/densenet/core.so
+#   make            the module, build/densenet/core.so, and cuda.so beside it where nvcc is found
 #   make demo       installs what is missing, builds, trains a small DenseNet on Fashion-MNIST
-#   make test       installs what is missing, builds, runs every spec
+#   make test       installs what is missing, builds, runs every spec, those of CUDA on an emulation
+#   make test-cuda  the specs of CUDA on a GPU; fails when anything was skipped
+#   make test-cuda-emulated, make sanitize-cuda  the same without a GPU; and under compute-sanitizer
 #   make lint       formatting, luacheck, warnings as errors with gcc and clang, the layering spec
 #   make asan       the specs under AddressSanitizer and UndefinedBehaviorSanitizer, leaks included
 #   make bench      memory and seconds of a training step in every memory mode, as a table and a plot
@@ -10,6 +12,7 @@
 #   make env        prints what lets a shell's Lua scripts require "densenet" from this checkout
 #
 # Choices: CC, ARCH (native; empty for the compiler's default), LUA_INCDIR, BLAS_LIBS, NO_OPENMP=1,
+# CUDA (0: left out; emulated: a GPU made of the host), NVCC, CUDA_ARCHS (80 90), CXX (emulated only),
 # EXTRA_CFLAGS, B (the build directory), V=1 (show commands). scripts/configure.sh finds the rest and says what it found.
 
 ifeq ($(origin CC),default)
@@ -25,7 +28,8 @@ LIBDIR ?= $(PREFIX)/lib/lua/5.4
 MODULE := $(B)/densenet/core.so
 SOURCES := $(wildcard src/*.c src/cpu/*.c src/bind/*.c)
 OBJECTS := $(SOURCES:%.c=$(B)/obj/%.o)
-C_FILES := $(wildcard src/*.[ch] src/cpu/*.[ch] src/bind/*.[ch] spec/support/*.[ch])
+C_FILES := $(wildcard src/*.[ch] src/cpu/*.[ch] src/bind/*.[ch] spec/support/*.[ch] \
+  cuda/*.cu cuda/*.h spec/support/cuda_emulation/*.h spec/support/cuda_emulation/*.cpp)
 LUA_FILES := main.lua lua scripts spec rockspec
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Wstrict-prototypes \
@@ -40,11 +44,12 @@ ALL_CFLAGS = $(CFLAGS) -std=c11 -D_POSIX_C_SOURCE=200809L -O3 -g -fPIC -fvisibil
 
 Q := $(if $(V),,@)
 
-all: $(MODULE)
+all: $(MODULE) cuda
 
 # What the machine has is asked once per build directory, and again when a choice changes.
-CHOICES := CC='$(CC)' ARCH='$(ARCH)' LUA_INCDIR='$(LUA_INCDIR)' BLAS_LIBS='$(BLAS_LIBS)' NO_OPENMP='$(NO_OPENMP)'
-BUILDING := $(filter all install $(MODULE),$(or $(MAKECMDGOALS),all))
+CHOICES := CC='$(CC)' ARCH='$(ARCH)' LUA_INCDIR='$(LUA_INCDIR)' BLAS_LIBS='$(BLAS_LIBS)' NO_OPENMP='$(NO_OPENMP)' \
+  CUDA='$(CUDA)' NVCC='$(NVCC)' CUDA_ARCHS='$(CUDA_ARCHS)'
+BUILDING := $(filter all install cuda $(MODULE),$(or $(MAKECMDGOALS),all))
 ifneq ($(BUILDING),)
 ifneq ($(shell cat $(B)/choices 2>/dev/null),$(CHOICES))
 $(shell mkdir -p $(B) && printf '%s\n' "$(CHOICES)" > $(B)/choices)
@@ -61,17 +66,54 @@ $(B)/choices: ;
 # loaded the module, so its code has to stay when that state closes. The flag is one of ELF linkers.
 ifneq ($(shell uname -s),Darwin)
 KEEP_LOADED := -Wl,-z,nodelete
+DL_LIBS := -ldl
 endif
 
 $(MODULE): $(OBJECTS)
 	@mkdir -p $(@D)
 	@echo "link $@"
-	$(Q)$(CC) -shared $(KEEP_LOADED) -pthread $(OPENMP) $(EXTRA_CFLAGS) $(LIBFLAG_EXTRA) -o $@ $(OBJECTS) $(BLAS_LIBS) -lz -lm
+	$(Q)$(CC) -shared $(KEEP_LOADED) -pthread $(OPENMP) $(EXTRA_CFLAGS) $(LIBFLAG_EXTRA) -o $@ $(OBJECTS) $(BLAS_LIBS) -lz -lm $(DL_LIBS)
 
 $(B)/obj/%.o: %.c $(B)/config.mk Makefile
 	@mkdir -p $(@D)
 	@echo "$(CC) $<"
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+# The CUDA backend is an object of its own, loaded when a GPU is first asked for. The same sources build
+# with nvcc, and with the host's compiler against the emulation in spec/support. CUDA_BUILD is nvcc,
+# emulated or none (configure.sh).
+CUDA_MODULE := $(B)/densenet/cuda.so
+CUDA_SOURCES := $(wildcard cuda/*.cu)
+EMULATION_SOURCES := $(wildcard spec/support/cuda_emulation/*.cpp)
+PURE_OBJECTS := $(patsubst %,$(B)/obj/src/%.o,dn_dtype dn_shape dn_tensor)
+CUDA_OBJECTS := $(CUDA_SOURCES:%.cu=$(B)/obj/%.o)
+CXX := $(if $(filter default,$(origin CXX)),g++,$(CXX))
+COMPILE_CUDA_nvcc = $(NVCC_FOUND) -std=c++17 -O3 -lineinfo $(CUDA_CODE) \
+  -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra $(CUDA_EXTRA_FLAGS) -c
+COMPILE_CUDA_emulated = $(CXX) -x c++ -std=c++17 -O2 -g -fPIC -fvisibility=hidden -pthread -Wall -Wextra \
+  -Ispec/support/cuda_emulation $(EXTRA_CFLAGS) -c
+LINK_CUDA_nvcc = $(NVCC_FOUND) -shared -cudart shared -lcublas -lcudnn
+LINK_CUDA_emulated = $(CXX) -shared -pthread $(EXTRA_CFLAGS)
+
+ifeq ($(CUDA_BUILD),emulated)
+CUDA_OBJECTS += $(EMULATION_SOURCES:%.cpp=$(B)/obj/%.o)
+endif
+cuda: $(if $(filter nvcc emulated,$(CUDA_BUILD)),$(CUDA_MODULE))
+
+$(CUDA_MODULE): $(CUDA_OBJECTS) $(PURE_OBJECTS)
+	@mkdir -p $(@D)
+	@echo "link $@"
+	$(Q)$(LINK_CUDA_$(CUDA_BUILD)) -o $@ $^
+
+$(B)/obj/%.o: %.cu $(B)/config.mk Makefile
+	@mkdir -p $(@D)
+	@echo "$(CUDA_BUILD) $<"
+	$(Q)$(COMPILE_CUDA_$(CUDA_BUILD)) -MMD -MP -MF $(@:.o=.d) $< -o $@
+
+$(B)/obj/%.o: %.cpp $(B)/config.mk Makefile
+	@mkdir -p $(@D)
+	@echo "$(CUDA_BUILD) $<"
+	$(Q)$(COMPILE_CUDA_$(CUDA_BUILD)) -MMD -MP -MF $(@:.o=.d) $< -o $@
 
 # Tiles are compiled per instruction set and chosen when the module loads; fused multiply-add there
 # is wanted, and their users compare results within a tolerance, never bit by bit across sets.
@@ -82,13 +124,13 @@ $(TILES)_avx512.o: TILE_CFLAGS += -mavx512f -mavx512dq -mavx512vl -mavx512bw -mf
 $(TILES)_avx2.o: TILE_CFLAGS += -mavx2 -mfma
 endif
 
--include $(OBJECTS:.o=.d)
+-include $(OBJECTS:.o=.d) $(CUDA_OBJECTS:.o=.d)
 
 JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 BUILD = $(MAKE) --no-print-directory -j$(JOBS) all
 # Specs share the machine with whatever else runs there: threads that wait must not hold a core.
 BUSTED = "$$(command -v busted)" --ignore-lua
-test asan: export OMP_WAIT_POLICY := passive
+test asan test-cuda test-cuda-emulated sanitize-cuda: export OMP_WAIT_POLICY := passive
 
 demo:
 	@sh scripts/install_dependencies.sh build data
@@ -101,14 +143,39 @@ DEMO_OPTIONS ?= -dataset fashion-mnist -depth 22 -growthRate 12 -batchSize 32 -n
 test:
 	@sh scripts/install_dependencies.sh build data test
 	@$(BUILD)
-	@$(LUA) $(BUSTED) $(SPECS)
+	@$(BUILD_EMULATED)
+	@rm -f $(B)/totals; status=0; \
+	$(if $(CPU_SPECS)$(if $(SPECS),,all),DENSENET_TOTALS=$(B)/totals $(LUA) $(BUSTED) $(CPU_SPECS) || status=1;) \
+	$(if $(CUDA_SPECS)$(if $(SPECS),,all),DENSENET_TOTALS=$(B)/totals $(RUN_EMULATED) || status=1;) exit $$status
+
+# The specs of CUDA are those in spec/cuda; all others compute on the CPU. The report adds the figures
+# of both runs up (spec/support/report.lua).
+CPU_SPECS = $(filter-out spec/cuda%,$(SPECS))
+CUDA_SPECS = $(filter spec/cuda%,$(SPECS))
+EMULATED := build/cuda-emulated
+BUILD_EMULATED = $(BUILD) B=$(EMULATED) CUDA=emulated
+RUN_EMULATED = DENSENET_DEVICES="cuda:0 cuda:1" DENSENET_BUILD=$(EMULATED) $(LUA) $(BUSTED) --run=cuda $(CUDA_SPECS)
+
+test-cuda-emulated:
+	@sh scripts/install_dependencies.sh build test
+	@$(BUILD_EMULATED)
+	@$(RUN_EMULATED)
+
+test-cuda: all
+	@DENSENET_COMPLETE=1 DENSENET_DEVICES=cuda:0 $(LUA) $(BUSTED) --run=cuda $(CUDA_SPECS)
+
+sanitize-cuda: all
+	@for tool in memcheck racecheck initcheck synccheck; do \
+	  echo "compute-sanitizer --tool $$tool"; \
+	  DENSENET_COMPLETE=1 DENSENET_DEVICES=cuda:0 compute-sanitizer --tool $$tool --error-exitcode 1 $(LUA) $(BUSTED) --run=cuda $(CUDA_SPECS) || exit 1; \
+	done
 
 lint:
 	@sh scripts/install_dependencies.sh build test lint
 	clang-format --dry-run --Werror $(C_FILES)
 	luacheck -q $(LUA_FILES)
-	@$(BUILD) CC=gcc B=build/lint-gcc EXTRA_CFLAGS=-Werror
-	@$(BUILD) CC=clang B=build/lint-clang EXTRA_CFLAGS=-Werror NO_OPENMP=1
+	@$(BUILD) CC=gcc CXX=g++ CUDA=emulated B=build/lint-gcc EXTRA_CFLAGS=-Werror
+	@$(BUILD) CC=clang CXX=clang++ CUDA=emulated B=build/lint-clang EXTRA_CFLAGS=-Werror NO_OPENMP=1
 	@$(BUILD)
 	@$(LUA) $(BUSTED) spec/repo/layering_spec.lua
 
@@ -117,10 +184,11 @@ SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-
 asan: B := build/asan
 asan:
 	@sh scripts/install_dependencies.sh build data test
-	@$(BUILD) B=$(B) EXTRA_CFLAGS="$(SANITIZERS) -O1"
+	@$(BUILD) B=$(B) CUDA=emulated EXTRA_CFLAGS="$(SANITIZERS) -O1"
 	gcc -g $(SANITIZERS) -Wall -Wextra spec/support/lua_host.c -o $(B)/lua $$(pkg-config --cflags --libs lua5.4) -Wl,-E
 	@DENSENET_BUILD=$(B) ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 LSAN_OPTIONS=suppressions=spec/support/leaks.supp:print_suppressions=0 \
-	  $(B)/lua $(BUSTED) $(SPECS)
+	  sh -c '$(if $(CPU_SPECS)$(if $(SPECS),,all),$(B)/lua $(BUSTED) $(CPU_SPECS) &&) \
+	    $(if $(CUDA_SPECS)$(if $(SPECS),,all),$(B)/lua $(BUSTED) --run=cuda $(CUDA_SPECS),true)'
 
 # A few minutes; BENCH_OPTIONS=-full adds the large networks.
 bench: all
@@ -131,6 +199,7 @@ install: all
 	install -d "$(DESTDIR)$(LUADIR)" "$(DESTDIR)$(LIBDIR)/densenet"
 	cp -R lua/densenet "$(DESTDIR)$(LUADIR)/"
 	install -m 755 $(MODULE) "$(DESTDIR)$(LIBDIR)/densenet/core.so"
+	$(if $(filter nvcc,$(CUDA_BUILD)),install -m 755 $(CUDA_MODULE) "$(DESTDIR)$(LIBDIR)/densenet/cuda.so")
 
 env:
 	@echo "export LUA_PATH_5_4='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;';"
@@ -140,4 +209,4 @@ env:
 clean:
 	rm -rf build
 
-.PHONY: all demo test lint asan bench install env clean
+.PHONY: all cuda demo test test-cuda test-cuda-emulated sanitize-cuda lint asan bench install env clean

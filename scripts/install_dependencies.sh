@@ -33,6 +33,7 @@ for group in "$@"; do
     data) need dataset-fashion-mnist test -e "${FASHION_MNIST_DIR:-/usr/share/datasets/fashion-mnist}/train-images-idx3-ubyte.gz" ;;
     test)
       need lua-busted has_busted
+      need g++ command -v "${CXX:-g++}"
       need luarocks command -v luarocks
       ;;
     lint)

@@ -44,39 +44,66 @@ static void confirm(dn_device *device) {
   pthread_mutex_unlock(&device->memory_lock);
 }
 
-dn_status dn_alloc(dn_device *device, int64_t n_bytes, void **block) {
+typedef dn_status maker(dn_device *device, int64_t n_bytes, void **block);
+
+/* `counted` is the device whose memory this is, `made_by` the one that makes it. */
+static dn_status allocate(dn_device *counted, dn_device *made_by, maker *make, int64_t n_bytes,
+                          void **block) {
   *block = NULL;
   if (n_bytes < 0) return dn_error(DN_EARG, "cannot allocate %" PRId64 " bytes", n_bytes);
-  if (!is_refused() && reserve(device, n_bytes)) {
-    *block = device->backend->memory_new(device, n_bytes);
-    if (*block) {
-      confirm(device);
+  if (!is_refused() && reserve(counted, n_bytes)) {
+    const dn_status status = make(made_by, n_bytes, block);
+    if (status == DN_OK) {
+      confirm(counted);
       return DN_OK;
     }
-    cancel(device, n_bytes);
+    cancel(counted, n_bytes);
+    *block = NULL;
+    if (status != DN_ENOMEM) return status;
   }
-  const dn_memory memory = dn_memory_read(device);
+  const dn_memory memory = dn_memory_read(counted);
   return dn_error(DN_ENOMEM,
                   "out of memory on %s: %" PRId64 " bytes asked for, %" PRId64 " in use, %" PRId64
                   " at the peak",
-                  device->name, n_bytes, memory.live_bytes, memory.peak_bytes);
+                  counted->name, n_bytes, memory.live_bytes, memory.peak_bytes);
 }
 
-void dn_free(dn_device *device, void *block, int64_t n_bytes) {
-  if (!block) return;
-  device->backend->memory_free(device, block);
+static void discount(dn_device *device, int64_t n_bytes) {
   pthread_mutex_lock(&device->memory_lock);
   device->memory.live_bytes -= n_bytes;
   device->memory.n_blocks--;
   pthread_mutex_unlock(&device->memory_lock);
 }
 
+dn_status dn_alloc(dn_device *device, int64_t n_bytes, void **block) {
+  return allocate(device, device, device->backend->memory_new, n_bytes, block);
+}
+
+void dn_free(dn_device *device, void *block, int64_t n_bytes) {
+  if (!block) return;
+  device->backend->memory_free(device, block, n_bytes);
+  discount(device, n_bytes);
+}
+
+dn_status dn_alloc_pinned(dn_device *device, int64_t n_bytes, void **block) {
+  return allocate(dn_device_cpu(), device, device->backend->pinned_new, n_bytes, block);
+}
+
+void dn_free_pinned(dn_device *device, void *block, int64_t n_bytes) {
+  if (!block) return;
+  device->backend->pinned_free(device, block, n_bytes);
+  discount(dn_device_cpu(), n_bytes);
+}
+
 dn_memory dn_memory_read(dn_device *device) {
   pthread_mutex_lock(&device->memory_lock);
-  const dn_memory memory = device->memory;
+  dn_memory memory = device->memory;
   pthread_mutex_unlock(&device->memory_lock);
+  memory.reserved_bytes = device->backend->memory_reserved(device, memory.live_bytes);
   return memory;
 }
+
+void dn_memory_trim(dn_device *device) { device->backend->memory_trim(device); }
 
 void dn_memory_reset_peak(dn_device *device) {
   pthread_mutex_lock(&device->memory_lock);

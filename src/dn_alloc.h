@@ -17,23 +17,35 @@
 typedef struct dn_device dn_device;
 
 typedef struct dn_memory {
-  int64_t live_bytes;  /* asked for and not yet given back */
-  int64_t peak_bytes;  /* the most that was ever live at once */
-  int64_t n_blocks;    /* blocks behind live_bytes */
-  int64_t n_allocated; /* allocations ever made: unchanged over a step that allocates nothing */
+  int64_t live_bytes;     /* asked for and not yet given back */
+  int64_t peak_bytes;     /* the most that was ever live at once */
+  int64_t n_blocks;       /* blocks behind live_bytes */
+  int64_t n_allocated;    /* allocations ever made: unchanged over a step that allocates nothing */
+  int64_t reserved_bytes; /* taken from the system: live ones, rounded up, and free ones kept */
 } dn_memory;
 
 /*
 ** *block becomes n_bytes on `device`, aligned to 64 bytes, content undefined. n_bytes may be 0.
-** Returns DN_ENOMEM (bytes asked for, live and peak in the sentence) and leaves *block NULL.
+** Returns DN_ENOMEM (bytes asked for, live and peak in the sentence) or DN_EDEVICE, and leaves *block
+** NULL.
 */
 dn_status dn_alloc(dn_device *device, int64_t n_bytes, void **block);
 
 /* Gives back what dn_alloc(device, n_bytes, ...) gave. NULL is ignored. */
 void dn_free(dn_device *device, void *block, int64_t n_bytes);
 
+/*
+** The same for host memory from which `device` can copy while the host goes on. It is counted
+** against "cpu". Devices without a use for it give plain host memory.
+*/
+dn_status dn_alloc_pinned(dn_device *device, int64_t n_bytes, void **block);
+void dn_free_pinned(dn_device *device, void *block, int64_t n_bytes);
+
 /* A consistent copy of the device's figures. */
 dn_memory dn_memory_read(dn_device *device);
+
+/* Gives free blocks that the device keeps for later back to the system. */
+void dn_memory_trim(dn_device *device);
 
 /* The peak becomes what is live now. */
 void dn_memory_reset_peak(dn_device *device);

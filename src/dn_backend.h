@@ -11,9 +11,48 @@
 typedef struct dn_backend {
   const char *name;
 
-  /* n_bytes (0 or more) aligned to 64 bytes, or NULL. */
-  void *(*memory_new)(dn_device *device, int64_t n_bytes);
-  void (*memory_free)(dn_device *device, void *block);
+  /*
+  ** *block: n_bytes (0 or more) aligned to 64 bytes. Returns DN_ENOMEM, which the caller puts into
+  ** words, or DN_EDEVICE. memory_free is told the same n_bytes and waits for nothing.
+  */
+  dn_status (*memory_new)(dn_device *device, int64_t n_bytes, void **block);
+  void (*memory_free)(dn_device *device, void *block, int64_t n_bytes);
+  /* Bytes taken from the system, free blocks that are kept included; live: those in use. */
+  int64_t (*memory_reserved)(dn_device *device, int64_t live);
+  /* Gives kept free blocks back to the system. */
+  void (*memory_trim)(dn_device *device);
+
+  /* Host memory from which this device can copy while the host goes on. Results as memory_new's. */
+  dn_status (*pinned_new)(dn_device *device, int64_t n_bytes, void **block);
+  void (*pinned_free)(dn_device *device, void *block, int64_t n_bytes);
+
+  /*
+  ** Bytes between host and device, behind the operations called before; done on return. download
+  ** also returns what operations found wrong with values they met (dn_ops.h, "late errors").
+  */
+  dn_status (*upload)(dn_device *device, void *to, const void *from, int64_t n_bytes);
+  dn_status (*download)(dn_device *device, void *to, const void *from, int64_t n_bytes);
+  /* Bytes between two devices of this backend, or within one; behind what was called on either. */
+  dn_status (*transfer)(dn_device *to_device, void *to, dn_device *from_device, const void *from,
+                        int64_t n_bytes);
+
+  /*
+  ** From pinned memory, on the side: starts when the operations called before are done, and runs
+  ** beside those called later. upload_join makes later operations wait for all copies so started,
+  ** and returns at once; upload_wait waits itself, after which the pinned memory may be written.
+  */
+  dn_status (*upload_async)(dn_device *device, void *to, const void *from, int64_t n_bytes);
+  dn_status (*upload_join)(dn_device *device);
+  dn_status (*upload_wait)(dn_device *device);
+
+  /* Waits for everything called before; returns late errors and failures of the device. */
+  dn_status (*synchronize)(dn_device *device);
+
+  dn_status (*describe)(dn_device *device, dn_device_info *info);
+
+  /* Scratch: given back; and the most that operations on this plan device would have taken. */
+  void (*scratch_release)(dn_device *device);
+  int64_t (*scratch_planned)(dn_device *device, bool resets);
 
 #define DN_OP(name, parameters, arguments) dn_status(*name) parameters;
 #include "dn_ops.def"

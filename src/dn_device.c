@@ -1,10 +1,12 @@
 #include "dn_device.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "dn_backend.h"
+#include "dn_cuda.h"
 
 static dn_device cpu = {.name = "cpu",
                         .backend = &dn_cpu_backend,
@@ -16,6 +18,66 @@ static dn_device plan = {
 
 dn_device *dn_device_cpu(void) { return &cpu; }
 
+/* ---- CUDA ---- */
+
+enum { MOST_CUDA_DEVICES = 16 };
+
+typedef struct cuda_slot {
+  dn_device device;
+  bool is_open;
+} cuda_slot;
+
+static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
+static cuda_slot cuda_slots[2][MOST_CUDA_DEVICES]; /* GPUs, and their plans */
+
+/* "cuda", "cuda:3", "plan:cuda", "plan:cuda:3". */
+static bool parse_cuda(const char *name, bool *is_plan, int *ordinal) {
+  *is_plan = strncmp(name, "plan:", 5) == 0;
+  if (*is_plan) name += 5;
+  if (strncmp(name, "cuda", 4) != 0) return false;
+  name += 4;
+  *ordinal = 0;
+  if (*name == '\0') return true;
+  if (*name++ != ':' || *name < '0' || *name > '9' || (*name == '0' && name[1])) return false;
+  for (; *name >= '0' && *name <= '9'; name++)
+    if (*ordinal < 1000) *ordinal = 10 * *ordinal + (*name - '0');
+  return *name == '\0';
+}
+
+static dn_status open_cuda(cuda_slot *slot, bool is_plan, int ordinal) {
+  const dn_cuda_module *module;
+  DN_TRY(dn_cuda_load(&module));
+  dn_device *device = &slot->device;
+  snprintf(device->name, sizeof device->name, "%scuda:%d", is_plan ? "plan:" : "", ordinal);
+  device->backend = is_plan ? module->plan_backend : module->backend;
+  device->has_values = !is_plan;
+  if (!is_plan) DN_TRY(module->device_open(device, ordinal));
+  if (pthread_mutex_init(&device->memory_lock, NULL) != 0)
+    return dn_error(DN_ENOMEM, "no lock for device '%s'", device->name);
+  slot->is_open = true;
+  return DN_OK;
+}
+
+static dn_status find_cuda(const char *name, bool is_plan, int ordinal, dn_device **device) {
+  if (ordinal >= MOST_CUDA_DEVICES)
+    return dn_error(DN_EDEVICE, "device '%s' is not available: devices count from 0 to %d", name,
+                    MOST_CUDA_DEVICES - 1);
+  cuda_slot *slot = &cuda_slots[is_plan][ordinal];
+  pthread_mutex_lock(&opening);
+  const dn_status status = slot->is_open ? DN_OK : open_cuda(slot, is_plan, ordinal);
+  pthread_mutex_unlock(&opening);
+  if (status != DN_OK) return status;
+  *device = &slot->device;
+  return DN_OK;
+}
+
+dn_status dn_device_describe(dn_device *device, dn_device_info *info) {
+  memset(info, 0, sizeof *info);
+  return device->backend->describe(device, info);
+}
+
+dn_status dn_device_synchronize(dn_device *device) { return device->backend->synchronize(device); }
+
 dn_status dn_device_find(const char *name, dn_device **device) {
   if (strcmp(name, "cpu") == 0) {
     *device = &cpu;
@@ -25,9 +87,9 @@ dn_status dn_device_find(const char *name, dn_device **device) {
     *device = &plan;
     return DN_OK;
   }
-  if (strcmp(name, "cuda") == 0 || strncmp(name, "cuda:", 5) == 0)
-    return dn_error(DN_EDEVICE, "device '%s' is not available: this build has no CUDA backend",
-                    name);
+  bool is_plan;
+  int ordinal;
+  if (parse_cuda(name, &is_plan, &ordinal)) return find_cuda(name, is_plan, ordinal, device);
   return dn_error(DN_EARG, "unknown device '%s'; expected 'cpu' or 'cuda'", name);
 }
 

@@ -3,6 +3,10 @@
 ** Devices live as long as the process. "cpu" always exists, and so does "plan", where a program runs
 ** to find out what memory it needs: its tensors have a geometry and are counted, but hold no
 ** values, and its operations check their arguments and compute nothing.
+**
+** "cuda:0", "cuda:1"... are NVIDIA GPUs ("cuda" is "cuda:0"), and "plan:cuda:0" finds out what a
+** program would need there. They exist from when they are first asked for; what computes on them is
+** a shared object of its own, loaded then (dn_cuda.h).
 */
 #ifndef DN_DEVICE_H
 #define DN_DEVICE_H
@@ -15,8 +19,9 @@
 struct dn_backend;
 
 struct dn_device {
-  char name[16]; /* "cpu", later "cuda:0" */
+  char name[24]; /* "cpu", "cuda:0" */
   const struct dn_backend *backend;
+  void *state;                 /* the backend's own */
   bool has_values;             /* false for "plan" */
   pthread_mutex_t memory_lock; /* guards the two below */
   dn_memory memory;
@@ -26,8 +31,25 @@ struct dn_device {
 /* The host. */
 dn_device *dn_device_cpu(void);
 
+/* What a device says of itself. */
+typedef struct dn_device_info {
+  char name[128];         /* of the product */
+  int64_t total_bytes;    /* its memory; 0: not known */
+  int capability[2];      /* compute capability, major and minor; 0: none */
+  int driver, runtime;    /* versions, as 1000 major + 10 minor; 0: none */
+  int64_t reserved_bytes; /* taken from the system */
+} dn_device_info;
+
+dn_status dn_device_describe(dn_device *device, dn_device_info *info);
+
 /*
-** The device called `name`: "cpu", "plan". Returns DN_EDEVICE for a device that is not there, with the
+** Waits until the device has done everything asked of it. Returns what operations found wrong with
+** values they met (DN_EARG, dn_ops.h), or DN_EDEVICE.
+*/
+dn_status dn_device_synchronize(dn_device *device);
+
+/*
+** The device called `name`: "cpu", "plan", "cuda:0", "plan:cuda:0". Returns DN_EDEVICE for a device that is not there, with the
 ** reason, and DN_EARG for a word that names no kind of device.
 */
 dn_status dn_device_find(const char *name, dn_device **device);

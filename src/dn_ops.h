@@ -25,6 +25,11 @@
 **                 Arguments are numbered as Lua passes them: a struct counts as its fields
 **   errors        DN_EARG naming the argument, shapes included; DN_ENOMEM where scratch is needed,
 **                 before anything has been added to an output, so that the call can be repeated
+**   late errors   on a GPU, wrong values inside tensors (labels, positions, zero divisors of long and
+**                 byte) are met after the call has returned. DN_EARG then comes, without a number,
+**                 from the next call that waits for the device: a copy to the CPU, item, totable,
+**                 synchronize. It names the operation, the argument and the first wrong element;
+**                 what was computed since then is not to be used
 **   no elements   nothing to do is a success for elements, reductions, products, relu, dropout and
 **                 concat; the others refuse tensors without elements
 ** In shapes: N images, C channels, H W input plane; K output channels, R S kernel, P Q output
@@ -103,7 +108,7 @@ typedef struct dn_sgd {
 /*
 ** elements (any dtype; a and b broadcast to y's shape)
 **   fill            y = value
-**   copy            y = x; same shape, any two dtypes on one device; real to long or byte truncates
+**   copy            y = x; same shape, any two dtypes, on one device or two; real to long or byte truncates
 **                   and saturates, NaN becomes 0; to half and bfloat16 rounds to nearest even
 **   unary           y = kind(x); sign of NaN is NaN
 **   binary          y = a kind b; min, max: NaN wins. long wraps around modulo 2^64, byte modulo

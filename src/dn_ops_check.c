@@ -25,7 +25,7 @@ static dn_status check_present(const dn_arg *arg) {
 static dn_status check_device(const dn_arg *arg, const dn_arg *leader) {
   const dn_device *here = arg->tensor->storage->device;
   const dn_device *there = leader->tensor->storage->device;
-  if (here == there) return DN_OK;
+  if (here == there || (arg->traits & DN_ANY_DEVICE)) return DN_OK;
   return dn_error_argument(arg->number, "%s is on %s; expected %s, where %s is", arg->name,
                            here->name, there->name, leader->name);
 }

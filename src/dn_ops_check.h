@@ -26,7 +26,8 @@ enum {
   DN_ANY_DTYPE = 1 << 8, /* may differ from the others */
   DN_ROWS = 1 << 9,      /* each row of the last dimension is contiguous */
   /* goes with the first row, an activation: double where that is double, else float */
-  DN_PARAMETER = 1 << 10
+  DN_PARAMETER = 1 << 10,
+  DN_ANY_DEVICE = 1 << 11 /* may be elsewhere than the others */
 };
 
 /* Which dtype the rows without a dtype of their own may share. */

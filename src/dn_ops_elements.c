@@ -6,6 +6,8 @@
 
 #include <math.h>
 
+#include "dn_ops_transfer.h"
+
 /* What a kind is called, and whether it needs a dtype with fractions. */
 typedef struct kind_rule {
   const char *name;
@@ -32,10 +34,17 @@ dn_status dn_fill(dn_tensor *y, double value) {
   return dn_backend_of(y)->fill(y, value);
 }
 
+/* On devices where tensors have values, so that they can cross from one to another. */
+static bool has_values(const dn_tensor *tensor) {
+  return tensor && tensor->storage && tensor->storage->device->has_values;
+}
+
 dn_status dn_copy(dn_tensor *y, const dn_tensor *x) {
+  const unsigned anywhere = has_values(y) && has_values(x) ? DN_ANY_DEVICE : 0;
   DN_TRY(DN_CHECK(DN_CLASS_ANY, {2, "x", x, "*", DN_IN_PLACE | DN_ANY_DTYPE},
-                  {1, "y", y, "*", DN_OUT | DN_ANY_DTYPE}));
+                  {1, "y", y, "*", DN_OUT | DN_ANY_DTYPE | anywhere}));
   if (is_empty(y)) return DN_OK;
+  if (y->storage->device != x->storage->device) return dn_transfer(y, x);
   return dn_backend_of(y)->copy(y, x);
 }
 

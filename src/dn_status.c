@@ -1,26 +1,29 @@
 #include "dn_status.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 static _Thread_local char message[1024];
 static _Thread_local int argument_index;
 
+dn_status dn_error_list(dn_status status, int argument, const char *format, va_list list) {
+  vsnprintf(message, sizeof message, format, list);
+  argument_index = argument;
+  return status;
+}
+
 dn_status dn_error(dn_status status, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  vsnprintf(message, sizeof message, format, arguments);
+  dn_error_list(status, 0, format, arguments);
   va_end(arguments);
-  argument_index = 0;
   return status;
 }
 
 dn_status dn_error_argument(int argument, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  vsnprintf(message, sizeof message, format, arguments);
+  dn_error_list(DN_EARG, argument, format, arguments);
   va_end(arguments);
-  argument_index = argument;
   return DN_EARG;
 }
 

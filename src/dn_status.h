@@ -9,6 +9,8 @@
 #ifndef DN_STATUS_H
 #define DN_STATUS_H
 
+#include <stdarg.h>
+
 typedef enum dn_status {
   DN_OK,
   DN_EARG,    /* the caller's mistake: shape, dtype, device, range, aliasing */
@@ -27,6 +29,9 @@ typedef enum dn_status {
 
 /* Leaves the sentence and returns `status`, so that `return dn_error(...)` reads as one step. */
 dn_status dn_error(dn_status status, const char *format, ...) DN_FORMAT_CHECK(2, 3);
+
+/* The same for a list of arguments; `argument` from 1, or 0. */
+dn_status dn_error_list(dn_status status, int argument, const char *format, va_list list);
 
 /* The same for DN_EARG, naming the argument (from 1). */
 dn_status dn_error_argument(int argument, const char *format, ...) DN_FORMAT_CHECK(2, 3);

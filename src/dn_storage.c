@@ -1,21 +1,43 @@
 #include "dn_storage.h"
 
-dn_status dn_storage_new(dn_device *device, int64_t n_bytes, dn_storage **storage) {
-  *storage = NULL;
-  void *header = NULL, *data = NULL;
-  DN_TRY(dn_alloc(dn_device_cpu(), (int64_t)sizeof(dn_storage), &header));
-  const dn_status status = dn_alloc(device, n_bytes, &data);
+static void release_bytes(dn_device *device, dn_device *pinned_by, void *data, int64_t n_bytes) {
+  if (pinned_by)
+    dn_free_pinned(pinned_by, data, n_bytes);
+  else
+    dn_free(device, data, n_bytes);
+}
+
+/* The header comes second, so that a failure has only the bytes to give back. */
+static dn_status finish(dn_device *device, dn_device *pinned_by, void *data, int64_t n_bytes,
+                        dn_storage **storage) {
+  void *header = NULL;
+  const dn_status status = dn_alloc(dn_device_cpu(), (int64_t)sizeof(dn_storage), &header);
   if (status != DN_OK) {
-    dn_free(dn_device_cpu(), header, (int64_t)sizeof(dn_storage));
+    release_bytes(device, pinned_by, data, n_bytes);
     return status;
   }
   dn_storage *made = header;
   made->device = device;
+  made->pinned_by = pinned_by;
   made->data = data;
   made->n_bytes = n_bytes;
   atomic_init(&made->n_references, 1);
   *storage = made;
   return DN_OK;
+}
+
+dn_status dn_storage_new(dn_device *device, int64_t n_bytes, dn_storage **storage) {
+  *storage = NULL;
+  void *data = NULL;
+  DN_TRY(dn_alloc(device, n_bytes, &data));
+  return finish(device, NULL, data, n_bytes, storage);
+}
+
+dn_status dn_storage_new_pinned(dn_device *device, int64_t n_bytes, dn_storage **storage) {
+  *storage = NULL;
+  void *data = NULL;
+  DN_TRY(dn_alloc_pinned(device, n_bytes, &data));
+  return finish(dn_device_cpu(), device, data, n_bytes, storage);
 }
 
 dn_storage *dn_storage_retain(dn_storage *storage) {
@@ -26,6 +48,6 @@ dn_storage *dn_storage_retain(dn_storage *storage) {
 void dn_storage_release(dn_storage *storage) {
   if (!storage) return;
   if (atomic_fetch_sub_explicit(&storage->n_references, 1, memory_order_acq_rel) != 1) return;
-  dn_free(storage->device, storage->data, storage->n_bytes);
+  release_bytes(storage->device, storage->pinned_by, storage->data, storage->n_bytes);
   dn_free(dn_device_cpu(), storage, (int64_t)sizeof(dn_storage));
 }

@@ -5,19 +5,29 @@
 #ifndef DN_STORAGE_H
 #define DN_STORAGE_H
 
-#include <stdatomic.h>
-
 #include "dn_device.h"
+
+/* The same bytes to C++ sources (cuda/), which never touch the count. */
+#ifdef __cplusplus
+typedef int dn_reference_count;
+#else
+#include <stdatomic.h>
+typedef atomic_int dn_reference_count;
+#endif
 
 typedef struct dn_storage {
   dn_device *device;
   void *data; /* aligned to 64 bytes */
   int64_t n_bytes;
-  atomic_int n_references;
+  dn_reference_count n_references;
+  dn_device *pinned_by; /* for host memory: the device that made it for copies, or NULL */
 } dn_storage;
 
 /* A storage with one reference, content undefined. Returns DN_ENOMEM and leaves *storage NULL. */
 dn_status dn_storage_new(dn_device *device, int64_t n_bytes, dn_storage **storage);
+
+/* Host memory (its device is "cpu") from which `device` copies while the host goes on. */
+dn_status dn_storage_new_pinned(dn_device *device, int64_t n_bytes, dn_storage **storage);
 
 /* One reference more; returns the storage. */
 dn_storage *dn_storage_retain(dn_storage *storage);

@@ -5,17 +5,29 @@
 
 #include "dn_alloc.h"
 
-dn_status dn_tensor_new(dn_device *device, dn_dtype dtype, int n_dim, const int64_t *size,
-                        dn_tensor *out) {
+typedef dn_status storage_maker(dn_device *device, int64_t n_bytes, dn_storage **storage);
+
+static dn_status make_tensor(storage_maker *make, dn_device *device, dn_dtype dtype, int n_dim,
+                             const int64_t *size, dn_tensor *out) {
   int64_t n_bytes;
   DN_TRY(dn_shape_count(n_dim, size, dtype, NULL, &n_bytes));
   dn_storage *storage;
-  DN_TRY(dn_storage_new(device, n_bytes, &storage));
+  DN_TRY(make(device, n_bytes, &storage));
   dn_tensor made = {.storage = storage, .dtype = dtype, .n_dim = n_dim};
   if (n_dim > 0) memcpy(made.size, size, (size_t)n_dim * sizeof *size);
   dn_shape_strides(n_dim, size, made.stride);
   *out = made;
   return DN_OK;
+}
+
+dn_status dn_tensor_new(dn_device *device, dn_dtype dtype, int n_dim, const int64_t *size,
+                        dn_tensor *out) {
+  return make_tensor(dn_storage_new, device, dtype, n_dim, size, out);
+}
+
+dn_status dn_tensor_new_pinned(dn_device *device, dn_dtype dtype, int n_dim, const int64_t *size,
+                               dn_tensor *out) {
+  return make_tensor(dn_storage_new_pinned, device, dtype, n_dim, size, out);
 }
 
 void dn_tensor_free(dn_tensor *tensor) {

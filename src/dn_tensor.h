@@ -25,6 +25,10 @@ typedef struct dn_tensor {
 dn_status dn_tensor_new(dn_device *device, dn_dtype dtype, int n_dim, const int64_t *size,
                         dn_tensor *out);
 
+/* The same in host memory that `device` has pinned (dn_storage_new_pinned). */
+dn_status dn_tensor_new_pinned(dn_device *device, dn_dtype dtype, int n_dim, const int64_t *size,
+                               dn_tensor *out);
+
 /* Gives the reference back; idempotent. */
 void dn_tensor_free(dn_tensor *tensor);
 

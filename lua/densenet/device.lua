@@ -6,12 +6,18 @@ local device = {}
 
 local Device = { __tostring = function(self) return self.name end }
 
---- The device called `name` ("cpu").
--- @return {name =}, or nil, message, code where there is no such device
+--- The device called `name`: "cpu", or a GPU, "cuda:0" ("cuda" for short). What it is, it says in
+-- `product` (a name), `memory` (bytes), and for a GPU `capability` ("9.0"), `driver` and `runtime`
+-- (versions of CUDA, "13.0").
+-- @return {name =, product =, memory =, ...}, or nil, message, code where there is no such device
 function device.find(name)
   local found, message, code = core.device_find(name)
   if not found then return nil, message, code end
-  return setmetatable({ name = name }, Device)
+  local described
+  described, message, code = core.device_describe(name)
+  if not described then return nil, message, code end
+  described.name, described.product = name == "cuda" and "cuda:0" or name, described.name
+  return setmetatable(described, Device)
 end
 
 --- The name of a device given as a name, as a device, or not at all ("cpu").

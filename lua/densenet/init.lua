@@ -33,13 +33,19 @@ function dn.isTensor(value) return core.is_tensor(value) end
 --- Starts the default generator again: what is random afterwards depends on `seed` (an integer) only.
 function dn.manualSeed(seed) random.seed(seed) end
 
---- The device called `name` ("cpu"): a table with its name, good wherever a device is asked for.
+--- The device called `name` ("cpu", "cuda:0"): a table with its name, good wherever a device is asked
+-- for, and what it says of itself (device.lua).
 -- @return device, or nil, message, code where there is no such device
 function dn.device(name) return device.find(name) end
 
+--- Waits until a device (itself or its name; "cpu" when left out) has done everything it was told.
+-- Raises what went wrong there meanwhile.
+function dn.synchronize(on) core.synchronize(device.nameOf(on)) end
+
 --- Memory of a device (itself or its name; "cpu" when left out): `live` and `peak` in bytes,
--- `blocks` behind the live ones, `allocations` ever made. Counts what tensors and operations ask
--- for, to the byte; not Lua's own memory.
+-- `reserved` what the system gave for that, free blocks kept for later included, `blocks` behind the
+-- live ones, `allocations` ever made. Counts what tensors and operations ask for, to the byte; not
+-- Lua's own memory.
 function dn.memory(on) return core.memory(device.nameOf(on)) end
 
 --- Threads that operations called from here may use, after setting the number when `n` is given.

@@ -86,10 +86,21 @@ function methods:typeAs(other) return convert(self, other:dtype()) end
 function methods:to(target)
   if is_dtype[target] then return convert(self, target) end
   local name = device.nameOf(target)
+  if name == "cuda" then name = "cuda:0" end
   if name == self:device() then return self end
   local moved = core.tensor_new(name, self:dtype(), self:size())
   core.copy(moved, self)
   return moved
+end
+
+--- A contiguous copy on the CPU, in memory from which a GPU copies while the program goes on
+-- (core.copy_async); itself when it is that already.
+-- @param on the GPU, its name or itself; by default "cuda:0"
+function methods:pin(on)
+  if self:isPinned() and self:isContiguous() then return self end
+  local pinned = core.tensor_new_pinned(on and device.nameOf(on) or "cuda:0", self:dtype(), self:size())
+  core.copy(pinned, self)
+  return pinned
 end
 
 --- A contiguous copy with a storage of its own.

@@ -83,7 +83,7 @@ end
 --- The text of a tensor, freed or not.
 return function(tensor)
   local last = "[" .. core.tensor_describe(tensor) .. "]"
-  if tensor:isFreed() or tensor:nElement() == 0 or tensor:device() == "plan" then return last end
+  if tensor:isFreed() or tensor:nElement() == 0 or tensor:device():find("^plan") then return last end
   local lines
   if tensor:dim() == 0 then
     lines = rowsText({ { tensor:item() } }, "")

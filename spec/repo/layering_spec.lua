@@ -16,6 +16,9 @@ local function content(path)
   return text
 end
 
+-- Files that may include CUDA's headers.
+local function is_of_cuda(path) return path:find("^cuda/") or path:find("^spec/support/cuda_emulation/") end
+
 local function sources(pattern)
   return lines_of("find . -path ./build -prune -o -name '" .. pattern .. "' -print | sed 's|^./||' | LC_ALL=C sort")
 end
@@ -24,7 +27,7 @@ end
 local c_layers = {
   { "^dn_status%.", "^dn_alloc%.", "^dn_dtype%.", "^dn_shape%.", "^dn_device%.", "^dn_storage%.", "^dn_tensor%.",
     "^dn_philox%.", "^dn_float16%.", "^dn_rng%." },
-  { "^dn_backend%.h", "^dn_ops%.h", "^dn_ops%.def" },
+  { "^dn_backend%.h", "^dn_ops%.h", "^dn_ops%.def", "^dn_cuda%.", "^dn_element%.h" },
   { "^cpu_" },
   { "^dn_ops" },
   { "^dn_plan", "^dn_dense_block", "^dn_optim", "^dn_comm", "^dn_file", "^dn_gzip", "^dn_directory", "^dn_image",
@@ -34,7 +37,7 @@ local c_layers = {
 
 -- The one way down past the table: allocation and devices ask the backend for memory.
 local c_exceptions = {
-  ["dn_alloc.c dn_backend.h"] = true, ["dn_device.c dn_backend.h"] = true,
+  ["dn_alloc.c dn_backend.h"] = true, ["dn_device.c dn_backend.h"] = true, ["dn_device.c dn_cuda.h"] = true,
 }
 
 local function c_layer(name)
@@ -93,7 +96,7 @@ describe("the layers", function()
         not (path:find("^src/bind/") or path:find("^spec/support/")) then
         wrong[#wrong + 1] = path .. " includes Lua's headers"
       end
-      if text:find("#include%s*[<\"]cu[^/\">]*%.h[>\"]") and path:find("^src/") then
+      if text:find("#include%s*[<\"]cu[^/\">]*%.h[>\"]") and not is_of_cuda(path) then
         wrong[#wrong + 1] = path .. " includes CUDA's headers"
       end
       if text:find("cblas.h", 1, true) and path:find("^src/") and not path:find("cpu_blas%.[ch]$") then
@@ -110,6 +113,26 @@ describe("the layers", function()
       for included in content(path):gmatch('#include "([^"]+)"') do
         if included:find("cpu_") and path:find("^src/") and not inside and not path:find("^src/bind/") then
           wrong[#wrong + 1] = ("%s includes %s; only the backend itself may"):format(path, included)
+        end
+      end
+    end
+    assert.same({}, wrong)
+  end)
+
+  it("leave cuda/ its own headers and those of src/ that keep nothing", function()
+    local allowed = { "dn_backend.h", "dn_cuda.h", "dn_device.h", "dn_dtype.h", "dn_element.h", "dn_float16.h",
+      "dn_ops.h", "dn_ops.def", "dn_philox.h", "dn_shape.h", "dn_status.h", "dn_tensor.h" }
+    for i = 1, #allowed do allowed[allowed[i]] = true end
+    local wrong = {}
+    for _, pattern in ipairs { "*.cu", "*.h" } do
+      for _, path in ipairs(sources(pattern)) do
+        if path:find("^cuda/") then
+          for included in content(path):gmatch('#include "([^"]+)"') do
+            local shared = included:match("^%.%./src/(.+)$")
+            if shared and not allowed[shared] or not shared and not included:find("^cuda_") then
+              wrong[#wrong + 1] = path .. " includes " .. included
+            end
+          end
         end
       end
     end

@@ -23,6 +23,14 @@ function compare.clone(tensor, dtype)
   return copy
 end
 
+--- The tensor itself when it is on the CPU, else a copy there.
+function compare.on_cpu(tensor)
+  if tensor:device() == "cpu" then return tensor end
+  local copy = core.tensor_new("cpu", tensor:dtype(), tensor:size())
+  core.copy(copy, tensor)
+  return copy
+end
+
 local function norm(tensor)
   local ones = {}
   for d = 1, tensor:dim() do ones[d] = 1 end
@@ -39,7 +47,7 @@ end
 --- |a - b| / |b|, or |a| where b is all zeros.
 function compare.norm_error(a, b)
   check_same_size(a, b, "norm_error")
-  local difference, right = compare.clone(a, "double"), compare.clone(b, "double")
+  local difference, right = compare.clone(compare.on_cpu(a), "double"), compare.clone(compare.on_cpu(b), "double")
   core.binary(difference, difference, right, "sub")
   local scale = norm(right)
   return norm(difference) / (scale > 0 and scale or 1)
@@ -87,6 +95,7 @@ end
 function compare.identical(a, b, what)
   check_same_size(a, b, what)
   if a:nElement() == 0 then return end
+  a, b = compare.on_cpu(a), compare.on_cpu(b)
   local ones = {}
   for d = 1, a:dim() do ones[d] = 1 end
   local differs, most = core.tensor_new("cpu", "byte", a:size()), core.tensor_new("cpu", "byte", ones)

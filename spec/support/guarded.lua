@@ -38,14 +38,14 @@ local layouts = {
   end,
 }
 
---- A tensor of `sizes`, content undefined, laid out as the word says: "contiguous" (default),
--- "channels" or "images" (a slice along dimension 2 or 1), "gaps" (rows with unused ends),
+--- A tensor of `sizes` on a device ("cpu" by default), content undefined, laid out as the word says:
+-- "contiguous" (default), "channels" or "images" (a slice along dimension 2 or 1), "gaps" (rows with unused ends),
 -- "transposed" (last two dimensions). Its guard is the second result.
-function guarded.new(dtype, sizes, layout)
+function guarded.new(dtype, sizes, layout, device)
   local parent_sizes, view_of = layouts[layout or "contiguous"](sizes)
   local n = 1
   for _, size in ipairs(parent_sizes) do n = n * size end
-  local storage = core.tensor_new("cpu", dtype, { n + 2 * MARGIN })
+  local storage = core.tensor_new(device or "cpu", dtype, { n + 2 * MARGIN })
   core.fill(storage, SENTINEL)
   local view = view_of(storage:narrow(1, MARGIN + 1, n):view(parent_sizes))
   return view, setmetatable({ storage = storage, view = view }, guarded)
@@ -56,7 +56,7 @@ function guarded:check(what)
   local content = compare.clone(self.view)
   core.fill(self.view, SENTINEL)
   local is_changed = core.tensor_new("cpu", "byte", self.storage:size())
-  core.compare_scalar(is_changed, self.storage, SENTINEL, "ne")
+  core.compare_scalar(is_changed, compare.on_cpu(self.storage), SENTINEL, "ne")
   core.copy(self.view, content)
   local most = core.tensor_new("cpu", "byte", { 1 })
   core.reduce(most, is_changed, "max")

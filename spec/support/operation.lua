@@ -126,18 +126,18 @@ local poison = { long = -77, byte = 119 }
 
 -- One argument's tensor, guard and (for inputs) copy. `dtype` is the run's, `rounding` the dtype
 -- whose numbers it starts from.
-local function build_tensor(argument, dtype, rounding, seed)
+local function build_tensor(argument, dtype, rounding, seed, device)
   dtype, rounding = argument.dtype or dtype, argument.dtype or rounding
   local sizes, layout = sizes_of(argument), argument.layout
   if layout == "expanded" then
     local full = sizes_of(argument)
     sizes[1], layout = 1, nil
-    local tensor, guard = guarded.new(dtype, sizes, layout)
+    local tensor, guard = guarded.new(dtype, sizes, layout, device)
     core.copy(tensor, operation.values({ role = "input", values = argument.values, table.unpack(sizes) },
       dtype, rounding, seed))
     return tensor:expand(full), guard
   end
-  local tensor, guard = guarded.new(dtype, sizes, layout)
+  local tensor, guard = guarded.new(dtype, sizes, layout, device)
   if argument.role == "output" then
     core.fill(tensor, poison[dtype] or 0 / 0)
   else
@@ -148,7 +148,7 @@ end
 
 --- Everything a call needs: { values = arguments in order, n =, tensors = list of
 -- { number =, role =, tensor =, guard =, before = copy of an input } }.
--- @param options dtype, rounding (the dtype by default), seed
+-- @param options dtype, rounding (the dtype by default), seed, device ("cpu" by default)
 function operation.build(case, options)
   local dtype, seed = options.dtype, options.seed or 1
   local call = { values = {}, n = #case.arguments, tensors = {} }
@@ -159,7 +159,7 @@ function operation.build(case, options)
   local function tensor_of(argument, number)
     seed = seed + 1
     local tensor, guard = build_tensor(argument, dtype_of(case, number, dtype),
-      dtype_of(case, number, options.rounding or dtype), seed)
+      dtype_of(case, number, options.rounding or dtype), seed, options.device)
     local role = written_in_place[number] and "output" or argument.role
     call.tensors[#call.tensors + 1] = {
       number = number, role = role, tensor = tensor, guard = guard,

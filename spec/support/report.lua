@@ -1,5 +1,7 @@
 -- busted's output for people and for machines: one line per spec file while it runs, every failure
--- in full at the end, then the count of tests, alone on the last line.
+-- in full at the end, then the count of tests, alone on the last line. Where DENSENET_TOTALS names a
+-- file, the count goes on from what an earlier run wrote there. With DENSENET_COMPLETE a skipped test
+-- is a failure.
 
 local function place(failure)
   local trace = failure.element.trace or failure.trace
@@ -10,6 +12,20 @@ local function text(message)
   if type(message) == "string" then return message end
   if message == nil then return "no message" end
   return require("pl.pretty").write(message)
+end
+
+-- The counts of this run and those before it.
+local function added(path, counts)
+  if not path then return counts end
+  local file = io.open(path)
+  if file then
+    for i = 1, #counts do counts[i] = counts[i] + file:read("n") end
+    file:close()
+  end
+  file = assert(io.open(path, "w"))
+  file:write(table.concat(counts, " "), "\n")
+  file:close()
+  return counts
 end
 
 return function()
@@ -51,9 +67,11 @@ return function()
         end
       end
     end
-    io.write(("\n%d passed, %d failed, %d skipped\n"):format(handler.successesCount,
-      handler.failuresCount + handler.errorsCount, handler.pendingsCount))
+    local failed = handler.failuresCount + handler.errorsCount
+    local counts = added(os.getenv "DENSENET_TOTALS", { handler.successesCount, failed, handler.pendingsCount })
+    io.write(("\n%d passed, %d failed, %d skipped\n"):format(table.unpack(counts)))
     io.flush()
+    if os.getenv "DENSENET_COMPLETE" and handler.pendingsCount > 0 then os.exit(1) end
     return nil, true
   end
 

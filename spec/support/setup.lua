@@ -10,11 +10,22 @@ local busted = require "busted"
 local is_built, core = pcall(require, "densenet.core")
 local n_threads = is_built and core.threads()
 
+-- Besides the CPU: the GPUs that specs of spec/cuda use.
+local used_devices = {}
+if is_built and os.getenv "DENSENET_DEVICES" then
+  for device in os.getenv("DENSENET_DEVICES"):gmatch("%S+") do used_devices[#used_devices + 1] = device end
+end
+
 local function live_blocks()
   collectgarbage()
   collectgarbage() -- finalizers of the first round may have freed what others held
   core.scratch_release()
-  return core.memory("cpu").blocks
+  local n_blocks = core.memory("cpu").blocks
+  for _, device in ipairs(used_devices) do
+    core.scratch_release(device)
+    n_blocks = n_blocks + core.memory(device).blocks
+  end
+  return n_blocks
 end
 
 busted.subscribe({ "test", "start" }, function()

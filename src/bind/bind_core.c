@@ -6,7 +6,7 @@
 
 #include <limits.h>
 
-#include "../cpu/cpu_scratch.h"
+#include "../dn_cuda.h"
 #include "../cpu/cpu_tiles.h"
 
 int bind_raise(lua_State *L, dn_status status) {
@@ -67,11 +67,18 @@ static void set_integer(lua_State *L, const char *name, int64_t value) {
   lua_setfield(L, -2, name);
 }
 
-/* memory(device) -> {live=, peak=} in bytes, {blocks=, allocations=} in numbers */
+/* 1000 major + 10 minor as "major.minor" */
+static void set_version(lua_State *L, const char *name, int version) {
+  lua_pushfstring(L, "%d.%d", version / 1000, version % 1000 / 10);
+  lua_setfield(L, -2, name);
+}
+
+/* memory(device) -> {live=, peak=, reserved=} in bytes, {blocks=, allocations=} in numbers */
 static int memory(lua_State *L) {
   const dn_memory figures = dn_memory_read(bind_check_device(L, 1));
-  lua_createtable(L, 0, 4);
+  lua_createtable(L, 0, 5);
   set_integer(L, "live", figures.live_bytes);
+  set_integer(L, "reserved", figures.reserved_bytes);
   set_integer(L, "peak", figures.peak_bytes);
   set_integer(L, "blocks", figures.n_blocks);
   set_integer(L, "allocations", figures.n_allocated);
@@ -119,21 +126,103 @@ static int reference(lua_State *L) {
   return 1;
 }
 
-/* scratch_release(): gives back the calling thread's scratch memory */
+static dn_device *optional_device(lua_State *L, int arg, const char *name) {
+  if (!lua_isnoneornil(L, arg)) return bind_check_device(L, arg);
+  dn_device *device = dn_device_cpu();
+  (void)dn_device_find(name, &device); /* "cpu" and "plan" are always there */
+  return device;
+}
+
+/* scratch_release([device]): gives back the scratch memory of "cpu" (the calling thread's) or another */
 static int scratch_release(lua_State *L) {
-  (void)L;
-  cpu_scratch_release();
+  dn_device *device = optional_device(L, 1, "cpu");
+  device->backend->scratch_release(device);
   return 0;
 }
 
 /*
-** scratch_planned([reset]) -> the most bytes of scratch that an operation of the calling thread on
-** "plan" would have taken; `reset` starts the figure anew after reading it
+** scratch_planned([reset [, device]]) -> the most bytes of scratch that an operation of the calling
+** thread on "plan", or another plan device, would have taken; `reset` starts the figure anew after
+** reading it
 */
 static int scratch_planned(lua_State *L) {
   const bool resets = bind_check_boolean(L, 1);
-  lua_pushinteger(L, cpu_scratch_planned());
-  if (resets) cpu_scratch_planned_reset();
+  dn_device *device = optional_device(L, 2, "plan");
+  lua_pushinteger(L, device->backend->scratch_planned(device, resets));
+  return 1;
+}
+
+/* memory_trim(device): free blocks that the device keeps for later go back to the system */
+static int memory_trim(lua_State *L) {
+  dn_memory_trim(bind_check_device(L, 1));
+  return 0;
+}
+
+/* synchronize(device): waits until it has done everything; raises what went wrong there */
+static int synchronize(lua_State *L) {
+  const dn_status status = dn_device_synchronize(bind_check_device(L, 1));
+  return status == DN_OK ? 0 : bind_raise(L, status);
+}
+
+/*
+** device_describe(device) -> {name=, memory=, capability=, driver=, runtime=, reserved=}: bytes of
+** memory, "9.0", "13.0"; what a device has none of is left out | nil, message, code
+*/
+static int device_describe(lua_State *L) {
+  dn_device_info info;
+  const dn_status status = dn_device_describe(bind_check_device(L, 1), &info);
+  if (status != DN_OK) return bind_fail(L, status);
+  lua_createtable(L, 0, 6);
+  lua_pushstring(L, info.name);
+  lua_setfield(L, -2, "name");
+  if (info.total_bytes > 0) set_integer(L, "memory", info.total_bytes);
+  if (info.capability[0] > 0) {
+    lua_pushfstring(L, "%d.%d", info.capability[0], info.capability[1]);
+    lua_setfield(L, -2, "capability");
+    set_version(L, "driver", info.driver);
+    set_version(L, "runtime", info.runtime);
+  }
+  return 1;
+}
+
+/* cuda_missing() -> names of the operations that CUDA devices do not have yet | nil, message, code */
+static int cuda_missing(lua_State *L) {
+  const dn_cuda_module *module;
+  dn_device *plan;
+  dn_status status = dn_device_find("plan:cuda:0", &plan); /* loads under the lock */
+  if (status == DN_OK) status = dn_cuda_load(&module);
+  if (status != DN_OK) return bind_fail(L, status);
+  lua_newtable(L);
+  for (int i = 0; module->missing[i]; i++) {
+    lua_pushstring(L, module->missing[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
+/* cuda_emulation(hook, n) -> true when an emulation computes in place of GPUs and knows the hook */
+static int cuda_emulation(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  const lua_Integer value = luaL_optinteger(L, 2, 0);
+  const dn_cuda_module *module;
+  dn_device *plan;
+  dn_status status = dn_device_find("plan:cuda:0", &plan);
+  if (status == DN_OK) status = dn_cuda_load(&module);
+  lua_pushboolean(L,
+                  status == DN_OK && module->emulation_hook && module->emulation_hook(name, value));
+  return 1;
+}
+
+/* cuda_devices() -> the number of GPUs | nil, message, code */
+static int cuda_devices(lua_State *L) {
+  const dn_cuda_module *module;
+  dn_device *plan;
+  int count = 0;
+  dn_status status = dn_device_find("plan:cuda:0", &plan);
+  if (status == DN_OK) status = dn_cuda_load(&module);
+  if (status == DN_OK) status = module->device_count(&count);
+  if (status != DN_OK) return bind_fail(L, status);
+  lua_pushinteger(L, count);
   return 1;
 }
 
@@ -183,6 +272,12 @@ int luaopen_densenet_core(lua_State *L) {
       {"reference", reference},
       {"scratch_release", scratch_release},
       {"scratch_planned", scratch_planned},
+      {"memory_trim", memory_trim},
+      {"synchronize", synchronize},
+      {"device_describe", device_describe},
+      {"cuda_devices", cuda_devices},
+      {"cuda_missing", cuda_missing},
+      {"cuda_emulation", cuda_emulation},
       {"tiles", tiles},
       {"philox", philox},
       {"operations", operations},

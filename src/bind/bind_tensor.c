@@ -7,6 +7,9 @@
 
 #include <string.h>
 
+#include "../dn_backend.h"
+#include "../dn_ops_transfer.h"
+
 /* ---- The userdata ---- */
 
 dn_tensor *bind_check_tensor(lua_State *L, int arg) {
@@ -285,6 +288,54 @@ static int tensor_new(lua_State *L) {
 }
 
 /*
+** tensor_new_pinned(device, dtype, {sizes}) -> tensor on the CPU from which `device` can copy while
+** the host goes on (copy_async)
+*/
+static int tensor_new_pinned(lua_State *L) {
+  dn_device *by = bind_check_device(L, 1);
+  const dn_dtype type = bind_check_dtype(L, 2);
+  luaL_checktype(L, 3, LUA_TTABLE);
+  int64_t sizes[DN_MAX_DIM];
+  const int n_dim = bind_check_sizes(L, 3, sizes);
+  dn_tensor *tensor = bind_push_tensor(L);
+  BIND_TRY(L, dn_tensor_new_pinned(by, type, n_dim, sizes, tensor));
+  bind_note_allocation(L, tensor->storage->n_bytes);
+  return 1;
+}
+
+/*
+** copy_async(y, x): x pinned by y's device, both contiguous, of one dtype and shape. Starts when what
+** was called before is done, beside what is called later; operations may read y after
+** copy_join(device), and the host may write x (or free either) after copy_wait(device).
+*/
+static int copy_async(lua_State *L) {
+  dn_tensor *y = bind_check_tensor(L, 1);
+  const dn_tensor *x = bind_check_tensor(L, 2);
+  BIND_TRY(L, dn_copy_async(y, x));
+  return 0;
+}
+
+/* copy_join(device): operations called from here on wait for the copies that were started */
+static int copy_join(lua_State *L) {
+  dn_device *on = bind_check_device(L, 1);
+  BIND_TRY(L, on->backend->upload_join(on));
+  return 0;
+}
+
+/* copy_wait(device): waits itself for the copies that were started */
+static int copy_wait(lua_State *L) {
+  dn_device *on = bind_check_device(L, 1);
+  BIND_TRY(L, on->backend->upload_wait(on));
+  return 0;
+}
+
+/* t:isPinned() -> whether it is host memory that a device copies from on its own */
+static int is_pinned(lua_State *L) {
+  lua_pushboolean(L, bind_check_tensor(L, 1)->storage->pinned_by != NULL);
+  return 1;
+}
+
+/*
 ** tensor_at(bytes, offset, dtype, {sizes}) -> a row-major view into the byte tensor's storage,
 ** `offset` bytes (from 0) behind its first byte
 */
@@ -322,6 +373,7 @@ void bind_register_tensor(lua_State *L) {
       {"storageOffset", storage_offset},
       {"isSameView", is_same_view},
       {"isFreed", is_freed},
+      {"isPinned", is_pinned},
       {"narrow", narrow},
       {"select", select_index},
       {"view", view},
@@ -341,6 +393,10 @@ void bind_register_tensor(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"tensor_new", tensor_new},
       {"tensor_from", bind_tensor_from},
+      {"tensor_new_pinned", tensor_new_pinned},
+      {"copy_async", copy_async},
+      {"copy_join", copy_join},
+      {"copy_wait", copy_wait},
       {"tensor_at", tensor_at},
       {"storage_key", storage_key},
       {"is_tensor", is_tensor},

@@ -90,7 +90,7 @@ static void store_float(dn_dtype dtype, void *to, int64_t stride, const float *f
       MOVE(n, uint16_t, to, stride, float, from, 1, dn_bfloat16_from_float);
       return;
     default:
-      MOVE(n, uint8_t, to, stride, float, from, 1, cpu_byte_from_float);
+      MOVE(n, uint8_t, to, stride, float, from, 1, dn_byte_from_float);
       return;
   }
 }
@@ -110,10 +110,10 @@ static void store_double(dn_dtype dtype, void *to, int64_t stride, const double 
       MOVE(n, uint16_t, to, stride, double, from, 1, dn_bfloat16_from_double);
       return;
     case DN_LONG:
-      MOVE(n, int64_t, to, stride, double, from, 1, cpu_long_from_double);
+      MOVE(n, int64_t, to, stride, double, from, 1, dn_long_from_double);
       return;
     default:
-      MOVE(n, uint8_t, to, stride, double, from, 1, cpu_byte_from_double);
+      MOVE(n, uint8_t, to, stride, double, from, 1, dn_byte_from_double);
       return;
   }
 }
@@ -136,7 +136,7 @@ static void store_long(dn_dtype dtype, void *to, int64_t stride, const int64_t *
       MOVE(n, int64_t, to, stride, int64_t, from, 1, same_long);
       return;
     default:
-      MOVE(n, uint8_t, to, stride, int64_t, from, 1, cpu_byte_from_long);
+      MOVE(n, uint8_t, to, stride, int64_t, from, 1, dn_byte_from_long);
       return;
   }
 }

@@ -1,8 +1,6 @@
 /*
 ** Comparisons, of tensors and with a number: 0 or 1 in a byte. NaN is unequal to everything.
 */
-#include <math.h>
-
 #include "cpu_backend.h"
 #include "cpu_chunk.h"
 #include "cpu_element.h"
@@ -142,31 +140,6 @@ static void run(task *job, dn_tensor *y, const dn_tensor *a, const dn_tensor *b)
   cpu_rows_run(&rows, 1, compare_row, job);
 }
 
-/* Every int64 is INT64_MIN or more, and none is less. */
-static void compare_always(task *job, bool result) {
-  job->kind = result ? DN_COMPARE_GE : DN_COMPARE_LT;
-  job->whole_number = INT64_MIN;
-}
-
-/*
-** Integers against a real number, exactly: the number moves to the whole one next to it on the side
-** where the answer stays the same, or beyond the range, where the answer is the same for all.
-*/
-static void set_whole_number(task *job, double number) {
-  const dn_compare_kind kind = job->kind;
-  const bool rounds_up = kind == DN_COMPARE_LT || kind == DN_COMPARE_GE;
-  const double whole = rounds_up ? ceil(number) : floor(number);
-  const bool is_equality = kind == DN_COMPARE_EQ || kind == DN_COMPARE_NE;
-  if (isnan(number) || (is_equality && whole != number))
-    compare_always(job, kind == DN_COMPARE_NE);
-  else if (whole >= 9223372036854775808.0)
-    compare_always(job, kind == DN_COMPARE_NE || kind == DN_COMPARE_LT || kind == DN_COMPARE_LE);
-  else if (whole < -9223372036854775808.0)
-    compare_always(job, kind == DN_COMPARE_NE || kind == DN_COMPARE_GT || kind == DN_COMPARE_GE);
-  else
-    job->whole_number = (int64_t)whole;
-}
-
 dn_status cpu_compare(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, dn_compare_kind kind) {
   task job = {.kind = kind, .dtype = a->dtype, .computing = cpu_computing_dtype(a->dtype)};
   run(&job, y, a, b);
@@ -181,7 +154,7 @@ dn_status cpu_compare_scalar(dn_tensor *y, const dn_tensor *a, double b, dn_comp
   if (dn_dtype_is_real(a->dtype))
     job.number = cpu_rounded(a->dtype, b);
   else
-    set_whole_number(&job, b);
+    dn_compare_whole(&job.kind, b, &job.whole_number);
   cpu_chunk_repeat(job.computing, &job.numbers, job.number, job.whole_number);
   run(&job, y, a, NULL);
   return DN_OK;

@@ -6,32 +6,9 @@
 #ifndef CPU_ELEMENT_H
 #define CPU_ELEMENT_H
 
+#include "../dn_element.h"
 #include "../dn_float16.h"
 #include "../dn_tensor.h"
-
-/*
-** Real numbers as integers: cut towards zero, held at the ends of the range; NaN is 0.
-** All three are chains of selections, so that loops over them vectorise.
-*/
-static inline int64_t cpu_long_from_double(double value) {
-  if (value != value) return 0;
-  if (value >= 9223372036854775808.0) return INT64_MAX;
-  return value < -9223372036854775808.0 ? INT64_MIN : (int64_t)value;
-}
-
-static inline uint8_t cpu_byte_from_double(double value) {
-  const double from_zero = value > 0 ? value : 0;
-  return (uint8_t)(int32_t)(from_zero < 255 ? from_zero : 255);
-}
-
-static inline uint8_t cpu_byte_from_float(float value) {
-  const float from_zero = value > 0 ? value : 0;
-  return (uint8_t)(int32_t)(from_zero < 255 ? from_zero : 255);
-}
-
-static inline uint8_t cpu_byte_from_long(int64_t value) {
-  return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
-}
 
 /* Element `index` of `data` as a number; a long beyond 2^53 is rounded. */
 static inline double cpu_load(const void *data, dn_dtype dtype, int64_t index) {
@@ -67,10 +44,10 @@ static inline void cpu_store(void *data, dn_dtype dtype, int64_t index, double v
       ((uint16_t *)data)[index] = dn_bfloat16_from_double(value);
       return;
     case DN_LONG:
-      ((int64_t *)data)[index] = cpu_long_from_double(value);
+      ((int64_t *)data)[index] = dn_long_from_double(value);
       return;
     default:
-      ((uint8_t *)data)[index] = cpu_byte_from_double(value);
+      ((uint8_t *)data)[index] = dn_byte_from_double(value);
       return;
   }
 }

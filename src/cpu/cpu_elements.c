@@ -13,43 +13,6 @@
 #include "cpu_element.h"
 #include "cpu_rows.h"
 
-/* ---- integers ---- */
-
-static inline int64_t add_long(int64_t a, int64_t b) {
-  return (int64_t)((uint64_t)a + (uint64_t)b);
-}
-
-static inline int64_t sub_long(int64_t a, int64_t b) {
-  return (int64_t)((uint64_t)a - (uint64_t)b);
-}
-
-static inline int64_t mul_long(int64_t a, int64_t b) {
-  return (int64_t)((uint64_t)a * (uint64_t)b);
-}
-
-static inline int64_t neg_long(int64_t a) { return sub_long(0, a); }
-
-/* Towards minus infinity; b is not 0. */
-static inline int64_t div_long(int64_t a, int64_t b) {
-  if (b == -1) return neg_long(a); /* the one quotient that can overflow */
-  const int64_t quotient = a / b;
-  return a % b != 0 && (a < 0) != (b < 0) ? quotient - 1 : quotient;
-}
-
-/* A negative exponent gives the true power cut towards zero, and 0 for base 0. */
-static inline int64_t pow_long(int64_t base, int64_t exponent) {
-  if (exponent < 0) {
-    if (base == 1) return 1;
-    return base == -1 ? (exponent % 2 ? -1 : 1) : 0;
-  }
-  int64_t power = 1;
-  for (; exponent > 0; exponent >>= 1) {
-    if (exponent & 1) power = mul_long(power, base);
-    base = mul_long(base, base);
-  }
-  return power;
-}
-
 /* ---- one element, for the reference loops and the kinds that do not vectorise ---- */
 
 /* A dn_unary_kind or dn_binary_kind, and the number of binary_scalar or add_scaled. */
@@ -61,82 +24,26 @@ typedef struct operation {
 
 static double unary_one(const operation *op, double x, double unused) {
   (void)unused;
-  switch (op->kind) {
-    case DN_UNARY_NEG:
-      return -x;
-    case DN_UNARY_ABS:
-      return fabs(x);
-    case DN_UNARY_SIGN:
-      return x > 0 ? 1 : x < 0 ? -1 : x;
-    case DN_UNARY_SQUARE:
-      return x * x;
-    case DN_UNARY_SQRT:
-      return sqrt(x);
-    case DN_UNARY_EXP:
-      return exp(x);
-    case DN_UNARY_LOG:
-      return log(x);
-    default:
-      return floor(x);
-  }
+  return dn_unary_double(op->kind, x);
 }
 
 static int64_t unary_one_long(const operation *op, int64_t x, int64_t unused) {
   (void)unused;
-  switch (op->kind) {
-    case DN_UNARY_NEG:
-      return neg_long(x);
-    case DN_UNARY_ABS:
-      return x < 0 ? neg_long(x) : x;
-    case DN_UNARY_SIGN:
-      return (x > 0) - (x < 0);
-    default:
-      return mul_long(x, x);
-  }
+  return dn_unary_long(op->kind, x);
 }
 
 static double binary_one(const operation *op, double a, double b) {
-  switch (op->kind) {
-    case DN_BINARY_ADD:
-      return a + b;
-    case DN_BINARY_SUB:
-      return a - b;
-    case DN_BINARY_MUL:
-      return a * b;
-    case DN_BINARY_DIV:
-      return a / b;
-    case DN_BINARY_POW:
-      return pow(a, b);
-    case DN_BINARY_MIN:
-      return isnan(a) || a < b ? a : b;
-    default:
-      return isnan(a) || a > b ? a : b;
-  }
+  return dn_binary_double(op->kind, a, b);
 }
 
 static int64_t binary_one_long(const operation *op, int64_t a, int64_t b) {
-  switch (op->kind) {
-    case DN_BINARY_ADD:
-      return add_long(a, b);
-    case DN_BINARY_SUB:
-      return sub_long(a, b);
-    case DN_BINARY_MUL:
-      return mul_long(a, b);
-    case DN_BINARY_DIV:
-      return div_long(a, b);
-    case DN_BINARY_POW:
-      return pow_long(a, b);
-    case DN_BINARY_MIN:
-      return a < b ? a : b;
-    default:
-      return a > b ? a : b;
-  }
+  return dn_binary_long(op->kind, a, b);
 }
 
 static double add_scaled_one(const operation *op, double a, double b) { return a + op->number * b; }
 
 static int64_t add_scaled_one_long(const operation *op, int64_t a, int64_t b) {
-  return add_long(a, mul_long(op->whole_number, b));
+  return dn_add_long(a, dn_mul_long(op->whole_number, b));
 }
 
 /* ---- kernels: n numbers of one computing type, without gaps; y may be a or b ---- */
@@ -248,13 +155,13 @@ static void binary_long(const operation *op, int64_t n, void *to, const void *le
   const int64_t *a = left, *b = right;
   switch (op->kind) {
     case DN_BINARY_ADD:
-      CPU_VECTOR_LOOP(i, n, y[i] = add_long(a[i], b[i]));
+      CPU_VECTOR_LOOP(i, n, y[i] = dn_add_long(a[i], b[i]));
       return;
     case DN_BINARY_SUB:
-      CPU_VECTOR_LOOP(i, n, y[i] = sub_long(a[i], b[i]));
+      CPU_VECTOR_LOOP(i, n, y[i] = dn_sub_long(a[i], b[i]));
       return;
     case DN_BINARY_MUL:
-      CPU_VECTOR_LOOP(i, n, y[i] = mul_long(a[i], b[i]));
+      CPU_VECTOR_LOOP(i, n, y[i] = dn_mul_long(a[i], b[i]));
       return;
     default:
       for (int64_t i = 0; i < n; i++) y[i] = binary_one_long(op, a[i], b[i]);
@@ -283,7 +190,7 @@ static void add_scaled_long(const operation *op, int64_t n, void *to, const void
   int64_t *y = to;
   const int64_t *a = left, *b = right;
   const int64_t scale = op->whole_number;
-  CPU_VECTOR_LOOP(i, n, y[i] = add_long(a[i], mul_long(scale, b[i])));
+  CPU_VECTOR_LOOP(i, n, y[i] = dn_add_long(a[i], dn_mul_long(scale, b[i])));
 }
 
 /* ---- an operation in all its types ---- */
@@ -368,7 +275,7 @@ static void run(const family *types, int kind, double number, dn_tensor *y, cons
                 const dn_tensor *b) {
   /* A number joins a float, half or bfloat16 tensor as a float, a long or byte one as an int64. */
   const operation op = {kind, y->dtype == DN_DOUBLE ? number : (double)(float)number,
-                        cpu_long_from_double(number)};
+                        dn_long_from_double(number)};
   if (dn_reference()) {
     run_plainly(types, &op, y, a, b);
     return;
@@ -425,7 +332,7 @@ dn_status cpu_binary(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, dn_bi
 }
 
 dn_status cpu_binary_scalar(dn_tensor *y, const dn_tensor *a, double b, dn_binary_kind kind) {
-  if (kind == DN_BINARY_DIV && !dn_dtype_is_real(a->dtype) && cpu_long_from_double(b) == 0)
+  if (kind == DN_BINARY_DIV && !dn_dtype_is_real(a->dtype) && dn_long_from_double(b) == 0)
     return dn_error_argument(3, "b is %g; %s division has no result for 0", b,
                              dn_dtype_name(a->dtype));
   run(&binary_family, (int)kind, b, y, a, NULL);

@@ -5,21 +5,24 @@
 ** (cpu_scratch.h).
 */
 #include "../dn_backend.h"
+#include "cpu_device.h"
 #include "cpu_scratch.h"
 #include "cpu_widen.h"
 
 /* An address for storages to have; nobody reads or writes there. */
 static _Alignas(64) char nowhere[64];
 
-static void *memory_new(dn_device *device, int64_t n_bytes) {
+static dn_status memory_new(dn_device *device, int64_t n_bytes, void **block) {
   (void)device;
   (void)n_bytes;
-  return nowhere;
+  *block = nowhere;
+  return DN_OK;
 }
 
-static void memory_free(dn_device *device, void *block) {
+static void memory_free(dn_device *device, void *block, int64_t n_bytes) {
   (void)device;
   (void)block;
+  (void)n_bytes;
 }
 
 #define DN_OP(name, parameters, arguments)                     \
@@ -34,6 +37,7 @@ const dn_backend dn_plan_backend = {
     .name = "plan",
     .memory_new = memory_new,
     .memory_free = memory_free,
+    CPU_DEVICE_SLOTS,
 #define DN_OP(name, parameters, arguments) .name = plan_##name,
 #include "../dn_ops.def"
 #undef DN_OP

@@ -1,0 +1,73 @@
+/*
+** The table of the backend, and this object's one entry. Every operation is called with its device
+** current and locked, so that what it enqueues stands together on the stream.
+*/
+#include "cuda_backend.h"
+
+#include "cuda_copy.h"
+#include "cuda_host.h"
+#include "cuda_missing.h"
+#include "cuda_plan.h"
+
+/* The device of a call: its first argument is a tensor, or the count of a list of them. */
+static dn_device *device_of(const dn_tensor *first, ...) { return first->storage->device; }
+
+static dn_device *device_of(int n_tensors, ...) {
+  va_list list;
+  va_start(list, n_tensors);
+  dn_tensor *const *tensors = va_arg(list, dn_tensor *const *);
+  va_end(list);
+  return tensors[0]->storage->device;
+}
+
+#define DN_OP(name, parameters, arguments)          \
+  static dn_status run_##name parameters {          \
+    DN_TRY(cuda_enter(device_of arguments));        \
+    cuda_current()->sequence++;                     \
+    const dn_status status = cuda_##name arguments; \
+    cuda_leave();                                   \
+    return status;                                  \
+  }
+#include "../src/dn_ops.def"
+#undef DN_OP
+
+/* In the order of dn_backend. */
+static const dn_backend backend = {
+    "cuda",
+    cuda_memory_new,
+    cuda_memory_free,
+    cuda_memory_reserved,
+    cuda_memory_trim,
+    cuda_pinned_new,
+    cuda_pinned_free,
+    cuda_upload,
+    cuda_download,
+    cuda_transfer,
+    cuda_upload_async,
+    cuda_upload_join,
+    cuda_upload_wait,
+    cuda_synchronize,
+    cuda_describe,
+    cuda_scratch_release,
+    cuda_scratch_planned,
+#define DN_OP(name, parameters, arguments) run_##name,
+#include "../src/dn_ops.def"
+#undef DN_OP
+};
+
+extern "C" __attribute__((visibility("default"))) dn_status dn_cuda_open(const dn_cuda_host *host,
+                                                                         dn_cuda_module *module) {
+  /* Of another build, the table may not even have the function to say so with. */
+  if (!cuda_host_set(host)) return DN_EDEVICE;
+  module->backend = &backend;
+  module->plan_backend = &cuda_plan_backend;
+  module->device_open = cuda_device_open;
+  module->device_count = cuda_device_count;
+  module->missing = cuda_missing_names;
+#ifdef __CUDACC__
+  module->emulation_hook = NULL;
+#else
+  module->emulation_hook = emulation_hook;
+#endif
+  return DN_OK;
+}

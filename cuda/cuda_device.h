@@ -1,0 +1,65 @@
+/*
+** A GPU as the backend keeps it. There is one stream, on which everything is done in the order in
+** which it was asked for, and one beside it for copies from pinned memory.
+**
+** A failure that CUDA does not recover from (an illegal address, a fault of the hardware) marks the
+** device as failed: it is refused afterwards, with that reason.
+*/
+#ifndef CUDA_DEVICE_H
+#define CUDA_DEVICE_H
+
+#include <cuda_runtime.h>
+
+#include "cuda_memory.h"
+
+struct cuda_fault;
+
+typedef struct cuda_device {
+  int ordinal;
+  dn_device *device;
+  pthread_mutex_t lock; /* held while an operation is enqueued */
+  cudaStream_t stream, side_stream;
+  cudaEvent_t reached;         /* a place in `stream` that others wait for */
+  cudaEvent_t side_done;       /* behind the last copy on the side */
+  bool side_is_open;           /* copies were started that `stream` does not wait for yet */
+  int64_t n_started, n_waited; /* copies on the side, and those the host has waited for */
+  bool is_failed;
+  char reason[400];
+  cuda_pool memory, pinned;
+  void *scratch;
+  int64_t n_scratch_bytes;
+  struct cuda_fault *fault; /* host memory that kernels see */
+  uint64_t sequence;        /* operations so far */
+  int capability[2];        /* compute capability */
+  int n_multiprocessors;
+} cuda_device;
+
+/* dn_cuda_module's. */
+dn_status cuda_device_open(dn_device *device, int ordinal);
+dn_status cuda_device_count(int *count);
+
+/*
+** Around everything that is done on a device: makes it this thread's current one and locks it.
+** Returns DN_EDEVICE for a failed device, and then there is nothing to leave.
+*/
+dn_status cuda_enter(dn_device *device);
+void cuda_leave(void);
+
+/* Between cuda_enter and cuda_leave: the device, and its stream. */
+cuda_device *cuda_current(void);
+cudaStream_t cuda_stream(void);
+
+/*
+** DN_OK for cudaSuccess; else the error is cleared and DN_EDEVICE (DN_ENOMEM for memory) names
+** `call`, up to its parenthesis. Good inside and outside of cuda_enter.
+*/
+dn_status cuda_check(cudaError_t error, const char *call);
+
+dn_status cuda_describe(dn_device *device, dn_device_info *info);
+dn_status cuda_synchronize(dn_device *device);
+
+static inline cuda_device *cuda_state(const dn_device *device) {
+  return (cuda_device *)device->state;
+}
+
+#endif

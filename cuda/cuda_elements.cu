@@ -1,0 +1,201 @@
+/*
+** Arithmetic on elements: unary, binary with a tensor or a number, y = a + scale b, and comparisons.
+** A thread takes elements i, i + threads, ... of the walk over y; the formulas are those of
+** dn_element.h, in the type in which the dtype is computed.
+*/
+#include "cuda_dtype.h"
+#include "cuda_index.h"
+
+/* ---- The formulas by type ---- */
+
+CUDA_INLINE float unary_one(int kind, float x) { return dn_unary_float(kind, x); }
+CUDA_INLINE double unary_one(int kind, double x) { return dn_unary_double(kind, x); }
+CUDA_INLINE int64_t unary_one(int kind, int64_t x) { return dn_unary_long(kind, x); }
+
+CUDA_INLINE float binary_one(int kind, float a, float b) { return dn_binary_float(kind, a, b); }
+CUDA_INLINE double binary_one(int kind, double a, double b) { return dn_binary_double(kind, a, b); }
+CUDA_INLINE int64_t binary_one(int kind, int64_t a, int64_t b) {
+  return dn_binary_long(kind, a, b);
+}
+
+CUDA_INLINE float add_scaled_one(float a, float scale, float b) { return a + scale * b; }
+CUDA_INLINE double add_scaled_one(double a, double scale, double b) { return a + scale * b; }
+CUDA_INLINE int64_t add_scaled_one(int64_t a, int64_t scale, int64_t b) {
+  return dn_add_long(a, dn_mul_long(scale, b));
+}
+
+template <typename T>
+CUDA_INLINE bool compare_one(int kind, T a, T b) {
+  switch (kind) {
+    case DN_COMPARE_EQ:
+      return a == b;
+    case DN_COMPARE_NE:
+      return a != b;
+    case DN_COMPARE_LT:
+      return a < b;
+    case DN_COMPARE_LE:
+      return a <= b;
+    case DN_COMPARE_GT:
+      return a > b;
+    default:
+      return a >= b;
+  }
+}
+
+/* ---- Kernels; T is the stored type, C the computed one ---- */
+
+template <typename T>
+__global__ void unary_kernel(T *y, const T *x, int kind, const cuda_index index) {
+  CUDA_FOR(i, index.n_elements) {
+    int64_t offset[2];
+    cuda_offsets<2>(index, i, offset);
+    cuda_store(&y[offset[0]], unary_one(kind, cuda_load(x[offset[1]])));
+  }
+}
+
+template <typename T>
+__global__ void binary_kernel(T *y, const T *a, const T *b, int kind, const cuda_index index) {
+  CUDA_FOR(i, index.n_elements) {
+    int64_t offset[3];
+    cuda_offsets<3>(index, i, offset);
+    cuda_store(&y[offset[0]], binary_one(kind, cuda_load(a[offset[1]]), cuda_load(b[offset[2]])));
+  }
+}
+
+/* long and byte; a zero divisor is reported, and the quotient is 0. */
+template <typename T>
+__global__ void divide_kernel(T *y, const T *a, const T *b, const cuda_reporter reporter,
+                              const cuda_index index) {
+  CUDA_FOR(i, index.n_elements) {
+    int64_t offset[3];
+    cuda_offsets<3>(index, i, offset);
+    const int64_t divisor = cuda_load(b[offset[2]]);
+    if (divisor == 0) cuda_fault_report(reporter, i, 0);
+    const int64_t quotient = divisor == 0 ? 0 : dn_div_long(cuda_load(a[offset[1]]), divisor);
+    cuda_store(&y[offset[0]], quotient);
+  }
+}
+
+template <typename T, typename C>
+__global__ void binary_scalar_kernel(T *y, const T *a, C b, int kind, const cuda_index index) {
+  CUDA_FOR(i, index.n_elements) {
+    int64_t offset[2];
+    cuda_offsets<2>(index, i, offset);
+    cuda_store(&y[offset[0]], binary_one(kind, cuda_load(a[offset[1]]), b));
+  }
+}
+
+template <typename T, typename C>
+__global__ void add_scaled_kernel(T *y, const T *a, const T *b, C scale, const cuda_index index) {
+  CUDA_FOR(i, index.n_elements) {
+    int64_t offset[3];
+    cuda_offsets<3>(index, i, offset);
+    cuda_store(&y[offset[0]],
+               add_scaled_one(cuda_load(a[offset[1]]), scale, cuda_load(b[offset[2]])));
+  }
+}
+
+template <typename T>
+__global__ void compare_kernel(uint8_t *y, const T *a, const T *b, int kind,
+                               const cuda_index index) {
+  CUDA_FOR(i, index.n_elements) {
+    int64_t offset[3];
+    cuda_offsets<3>(index, i, offset);
+    y[offset[0]] = compare_one(kind, cuda_load(a[offset[1]]), cuda_load(b[offset[2]]));
+  }
+}
+
+template <typename T, typename C>
+__global__ void compare_scalar_kernel(uint8_t *y, const T *a, C b, int kind,
+                                      const cuda_index index) {
+  CUDA_FOR(i, index.n_elements) {
+    int64_t offset[2];
+    cuda_offsets<2>(index, i, offset);
+    y[offset[0]] = compare_one(kind, cuda_load(a[offset[1]]), b);
+  }
+}
+
+/* ---- Operations ---- */
+
+/* A number joins a float, half or bfloat16 tensor as a float, a long or byte one as an int64. */
+static void join(double number, float *joined) { *joined = (float)number; }
+static void join(double number, double *joined) { *joined = number; }
+static void join(double number, int64_t *joined) { *joined = dn_long_from_double(number); }
+
+#define LAUNCH(kernel, index, ...)                                                     \
+  CUDA_LAUNCH(kernel, cuda_blocks((index).n_elements), CUDA_THREADS, 0, cuda_stream(), \
+              __VA_ARGS__, index)
+
+dn_status cuda_unary(dn_tensor *y, const dn_tensor *x, dn_unary_kind kind) {
+  const cuda_index index = cuda_index_of(2, y, x);
+  CUDA_FOR_ANY(y->dtype, T,
+               LAUNCH((unary_kernel<T>), index, (T *)dn_tensor_data(y),
+                      (const T *)dn_tensor_data(x), (int)kind));
+  return DN_OK;
+}
+
+static dn_status divide_whole(dn_tensor *y, const dn_tensor *a, const dn_tensor *b,
+                              const cuda_index &index) {
+  const cuda_reporter reporter =
+      cuda_fault_reporter(CUDA_FAULT_ZERO_DIVISOR, DN_OP_binary, 3, (int64_t)b->dtype);
+  CUDA_FOR_WHOLE(y->dtype, T,
+                 LAUNCH((divide_kernel<T>), index, (T *)dn_tensor_data(y),
+                        (const T *)dn_tensor_data(a), (const T *)dn_tensor_data(b), reporter));
+  return DN_OK;
+}
+
+dn_status cuda_binary(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, dn_binary_kind kind) {
+  const cuda_index index = cuda_index_of(3, y, a, b);
+  if (kind == DN_BINARY_DIV && !dn_dtype_is_real(y->dtype)) return divide_whole(y, a, b, index);
+  CUDA_FOR_ANY(y->dtype, T,
+               LAUNCH((binary_kernel<T>), index, (T *)dn_tensor_data(y),
+                      (const T *)dn_tensor_data(a), (const T *)dn_tensor_data(b), (int)kind));
+  return DN_OK;
+}
+
+dn_status cuda_binary_scalar(dn_tensor *y, const dn_tensor *a, double b, dn_binary_kind kind) {
+  if (kind == DN_BINARY_DIV && !dn_dtype_is_real(a->dtype) && dn_long_from_double(b) == 0)
+    return dn_error_argument(3, "b is %g; %s division has no result for 0", b,
+                             dn_dtype_name(a->dtype));
+  const cuda_index index = cuda_index_of(2, y, a);
+  CUDA_FOR_ANY(y->dtype, T, typedef cuda_types<T>::computed C; C number; join(b, &number);
+               LAUNCH((binary_scalar_kernel<T, C>), index, (T *)dn_tensor_data(y),
+                      (const T *)dn_tensor_data(a), number, (int)kind));
+  return DN_OK;
+}
+
+dn_status cuda_add_scaled(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, double scale) {
+  const cuda_index index = cuda_index_of(3, y, a, b);
+  CUDA_FOR_ANY(y->dtype, T, typedef cuda_types<T>::computed C; C number; join(scale, &number);
+               LAUNCH((add_scaled_kernel<T, C>), index, (T *)dn_tensor_data(y),
+                      (const T *)dn_tensor_data(a), (const T *)dn_tensor_data(b), number));
+  return DN_OK;
+}
+
+dn_status cuda_compare(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, dn_compare_kind kind) {
+  const cuda_index index = cuda_index_of(3, y, a, b);
+  CUDA_FOR_ANY(a->dtype, T,
+               LAUNCH((compare_kernel<T>), index, (uint8_t *)dn_tensor_data(y),
+                      (const T *)dn_tensor_data(a), (const T *)dn_tensor_data(b), (int)kind));
+  return DN_OK;
+}
+
+static dn_status compare_whole(dn_tensor *y, const dn_tensor *a, double b, dn_compare_kind kind,
+                               const cuda_index &index) {
+  int64_t number = 0;
+  dn_compare_whole(&kind, b, &number);
+  CUDA_FOR_WHOLE(a->dtype, T,
+                 LAUNCH((compare_scalar_kernel<T, int64_t>), index, (uint8_t *)dn_tensor_data(y),
+                        (const T *)dn_tensor_data(a), number, (int)kind));
+  return DN_OK;
+}
+
+dn_status cuda_compare_scalar(dn_tensor *y, const dn_tensor *a, double b, dn_compare_kind kind) {
+  const cuda_index index = cuda_index_of(2, y, a);
+  if (!dn_dtype_is_real(a->dtype)) return compare_whole(y, a, b, kind, index);
+  CUDA_FOR_REAL(a->dtype, T, typedef cuda_types<T>::computed C;
+                const C number = cuda_load(cuda_convert<T>(b));
+                LAUNCH((compare_scalar_kernel<T, C>), index, (uint8_t *)dn_tensor_data(y),
+                       (const T *)dn_tensor_data(a), number, (int)kind));
+  return DN_OK;
+}

@@ -1,0 +1,70 @@
+/*
+** Wrong values that a kernel meets (dn_ops.h, "late errors"): a word per device in host memory that
+** kernels see. Kernels write it only when something is wrong; the host reads it when it has waited
+** for the device anyway. The earliest operation counts, and in it the smallest place, so the sentence
+** is the same at every run.
+*/
+#ifndef CUDA_FAULT_H
+#define CUDA_FAULT_H
+
+#include <cuda_runtime.h>
+#include <stdint.h>
+
+extern "C" {
+#include "../src/dn_ops.h"
+}
+
+typedef enum cuda_fault_kind {
+  CUDA_FAULT_NONE,
+  CUDA_FAULT_ZERO_DIVISOR, /* of long or byte; `limit` is the dtype */
+  CUDA_FAULT_LABEL,        /* outside 1..limit */
+  CUDA_FAULT_POSITION      /* outside 1..limit */
+} cuda_fault_kind;
+
+typedef struct cuda_fault {
+  unsigned lock;
+  unsigned kind; /* cuda_fault_kind */
+  unsigned op;   /* dn_op */
+  unsigned argument;
+  unsigned long long sequence; /* the operation's */
+  long long place;             /* row-major element of the argument, from 0 */
+  long long value, limit;
+} cuda_fault;
+
+/* What a kernel is given, by value, to report with. */
+typedef struct cuda_reporter {
+  cuda_fault *fault;
+  unsigned kind, op, argument;
+  unsigned long long sequence;
+  long long limit;
+} cuda_reporter;
+
+/* For the current device: op's argument (from 1) holds wrong values of this kind. */
+cuda_reporter cuda_fault_reporter(cuda_fault_kind kind, dn_op op, int argument, int64_t limit);
+
+/* With the device waited for and entered: DN_EARG for what was reported, which is then forgotten. */
+dn_status cuda_fault_take(void);
+
+/* From a kernel: element `place` is `value`, which is wrong. */
+__device__ static inline void cuda_fault_report(const cuda_reporter reporter, int64_t place,
+                                                int64_t value) {
+  cuda_fault *fault = reporter.fault;
+  while (atomicCAS(&fault->lock, 0u, 1u) != 0u) {
+  }
+  volatile cuda_fault *seen = fault;
+  const bool is_first = seen->kind == CUDA_FAULT_NONE || reporter.sequence < seen->sequence ||
+                        (reporter.sequence == seen->sequence && place < seen->place);
+  if (is_first) {
+    seen->kind = reporter.kind;
+    seen->op = reporter.op;
+    seen->argument = reporter.argument;
+    seen->sequence = reporter.sequence;
+    seen->place = place;
+    seen->value = value;
+    seen->limit = reporter.limit;
+  }
+  __threadfence_system();
+  atomicExch(&fault->lock, 0u);
+}
+
+#endif

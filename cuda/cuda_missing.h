@@ -1,0 +1,85 @@
+/*
+** Operations that are not there yet: they return DN_EDEVICE and their name. Whoever writes
+** cuda_<op> takes its line away; the last one takes this file away, and cuda_missing.cu with it.
+*/
+#ifndef CUDA_MISSING_H
+#define CUDA_MISSING_H
+
+#define CUDA_IS_MISSING ~, true
+
+/* reductions and selections */
+#define CUDA_MISSING_reduce CUDA_IS_MISSING
+#define CUDA_MISSING_arg_reduce CUDA_IS_MISSING
+#define CUDA_MISSING_topk CUDA_IS_MISSING
+#define CUDA_MISSING_index_select CUDA_IS_MISSING
+
+/* random numbers */
+#define CUDA_MISSING_random_uniform CUDA_IS_MISSING
+#define CUDA_MISSING_random_normal CUDA_IS_MISSING
+#define CUDA_MISSING_random_permutation CUDA_IS_MISSING
+
+/* products */
+#define CUDA_MISSING_gemm CUDA_IS_MISSING
+#define CUDA_MISSING_linear_forward CUDA_IS_MISSING
+#define CUDA_MISSING_linear_backward_data CUDA_IS_MISSING
+#define CUDA_MISSING_linear_backward_weight CUDA_IS_MISSING
+
+/* convolution */
+#define CUDA_MISSING_conv2d_forward CUDA_IS_MISSING
+#define CUDA_MISSING_conv2d_backward_data CUDA_IS_MISSING
+#define CUDA_MISSING_conv2d_backward_weight CUDA_IS_MISSING
+
+/* normalization */
+#define CUDA_MISSING_batchnorm_forward CUDA_IS_MISSING
+#define CUDA_MISSING_batchnorm_backward CUDA_IS_MISSING
+#define CUDA_MISSING_batchnorm_inference_forward CUDA_IS_MISSING
+#define CUDA_MISSING_batchnorm_inference_backward CUDA_IS_MISSING
+
+/* activations */
+#define CUDA_MISSING_relu_forward CUDA_IS_MISSING
+#define CUDA_MISSING_relu_backward CUDA_IS_MISSING
+#define CUDA_MISSING_dropout_forward CUDA_IS_MISSING
+#define CUDA_MISSING_dropout_backward CUDA_IS_MISSING
+
+/* pooling */
+#define CUDA_MISSING_max_pool2d_forward CUDA_IS_MISSING
+#define CUDA_MISSING_max_pool2d_backward CUDA_IS_MISSING
+#define CUDA_MISSING_avg_pool2d_forward CUDA_IS_MISSING
+#define CUDA_MISSING_avg_pool2d_backward CUDA_IS_MISSING
+#define CUDA_MISSING_global_avg_pool_forward CUDA_IS_MISSING
+#define CUDA_MISSING_global_avg_pool_backward CUDA_IS_MISSING
+
+/* concatenation */
+#define CUDA_MISSING_concat_forward CUDA_IS_MISSING
+#define CUDA_MISSING_concat_backward CUDA_IS_MISSING
+
+/* dense layers */
+#define CUDA_MISSING_channel_stats CUDA_IS_MISSING
+#define CUDA_MISSING_norm_table CUDA_IS_MISSING
+#define CUDA_MISSING_norm_relu_conv_forward CUDA_IS_MISSING
+#define CUDA_MISSING_norm_relu_conv_backward CUDA_IS_MISSING
+#define CUDA_MISSING_norm_relu_pool_forward CUDA_IS_MISSING
+#define CUDA_MISSING_norm_relu_pool_backward CUDA_IS_MISSING
+#define CUDA_MISSING_deferred_update CUDA_IS_MISSING
+#define CUDA_MISSING_deferred_apply CUDA_IS_MISSING
+
+/* losses */
+#define CUDA_MISSING_log_softmax_forward CUDA_IS_MISSING
+#define CUDA_MISSING_log_softmax_backward CUDA_IS_MISSING
+#define CUDA_MISSING_nll_forward CUDA_IS_MISSING
+#define CUDA_MISSING_nll_backward CUDA_IS_MISSING
+#define CUDA_MISSING_mse_forward CUDA_IS_MISSING
+#define CUDA_MISSING_mse_backward CUDA_IS_MISSING
+
+/* parameters */
+#define CUDA_MISSING_sgd_step CUDA_IS_MISSING
+
+/* true for a name that has a line above, false for the others. */
+#define CUDA_SECOND(first, second, ...) second
+#define CUDA_PICK(...) CUDA_SECOND(__VA_ARGS__)
+#define CUDA_MISSES(name) CUDA_PICK(CUDA_MISSING_##name, false, ~)
+
+/* The names above; ends with NULL. */
+extern const char *const cuda_missing_names[];
+
+#endif

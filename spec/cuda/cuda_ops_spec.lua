@@ -1,0 +1,133 @@
+-- Every case of every operation on the GPU: against the CPU's reference loops in double, or the
+-- results written in the case; outputs hold NaN before, and nothing beside them may be written. A second
+-- run has to give the same bits, and under the emulation a third one with threads in reverse order.
+-- Scratch stays within what the plan device said. Misuse raises as on the CPU, for wrong values
+-- perhaps late.
+
+local core = require "densenet.core"
+local compare = require "spec.support.compare"
+local operation = require "spec.support.operation"
+
+local DEVICE, PLAN = "cuda:0", "plan:cuda:0"
+
+-- long and byte compute on their own; the other dtypes are judged by what double makes of their inputs.
+local truth_of = {
+  float = "double", double = "double", half = "double", bfloat16 = "double", long = "long", byte = "byte",
+}
+
+local missing, is_missing = assert(core.cuda_missing()), {}
+for _, op in ipairs(missing) do is_missing[op] = true end
+
+local all = operation.families()
+local is_emulated = core.cuda_emulation("reverse", 0)
+
+-- Raises unless a run on the plan device asks for at least the scratch that was taken.
+local function check_scratch(case, dtype)
+  local call = operation.build(case, { dtype = dtype, device = DEVICE })
+  core.scratch_release(DEVICE)
+  local before = core.memory(DEVICE).live
+  operation.call(case, call)
+  local taken = core.memory(DEVICE).live - before
+  core.scratch_planned(true, PLAN)
+  local function planned(value)
+    if core.is_tensor(value) then
+      local twin = core.tensor_new(PLAN, value:dtype(), { value:nElement() })
+      return #value:size() == 0 and twin:view({}) or twin:view(value:size())
+    end
+    if type(value) ~= "table" then return value end
+    local list = {}
+    for i, part in ipairs(value) do list[i] = planned(part) end
+    return list
+  end
+  local twins = {}
+  for i = 1, call.n do twins[i] = planned(call.values[i]) end
+  core[case.op](table.unpack(twins, 1, call.n))
+  assert.are.equal(taken, core.scratch_planned(true, PLAN), "scratch, as planned and as taken")
+end
+
+local function check(case, dtype)
+  local truth = operation.run(case, { dtype = truth_of[dtype], rounding = dtype, reference = true })
+  local first = operation.run(case, { dtype = dtype, device = DEVICE })
+  for i, result in ipairs(first) do
+    local what = "argument " .. result.number
+    local expected = case.expected and case.expected[result.number]
+    local tolerance = compare.tolerance[result.tensor:dtype()]
+    if expected then
+      compare.values(result.tensor, expected, tolerance, what .. ", by hand")
+    elseif not case.expected then
+      compare.near(result.tensor, truth[i].tensor, tolerance, what)
+    end
+  end
+  for _, order in ipairs(is_emulated and { 0, 1 } or { 0 }) do
+    core.cuda_emulation("reverse", order)
+    local again = operation.run(case, { dtype = dtype, device = DEVICE })
+    core.cuda_emulation("reverse", 0)
+    for i, result in ipairs(first) do
+      compare.identical(again[i].tensor, result.tensor, ("argument %d, run again"):format(result.number))
+    end
+  end
+  check_scratch(case, dtype)
+end
+
+local by_op = {}
+for _, case in ipairs(all.cases) do
+  by_op[case.op] = by_op[case.op] or {}
+  table.insert(by_op[case.op], case)
+end
+
+for _, op in ipairs(core.operations()) do
+  describe(op .. " on a GPU", function()
+    for _, case in ipairs(is_missing[op] and {} or by_op[op]) do
+      for _, dtype in ipairs(case.dtypes or { "float", "double" }) do
+        it(("%s (%s)"):format(case.name, dtype), function() check(case, dtype) end)
+      end
+    end
+    if is_missing[op] then
+      it("is not there yet, and says so", function()
+        local case = by_op[op][1]
+        local dtype = case.dtypes and case.dtypes[1] or "float"
+        local call = operation.build(case, { dtype = dtype, device = DEVICE })
+        assert.error_matches(function() operation.call(case, call) end, "'" .. op .. "' is not there yet on CUDA")
+      end)
+    end
+  end)
+end
+
+describe("misuse on a GPU", function()
+  for i, misuse in ipairs(all.misuse) do
+    if not is_missing[misuse.op] then
+      it(("%s, argument %d: %s [%d]"):format(misuse.op, misuse.argument, misuse.says[1], i), function()
+        local call = operation.build(misuse, { dtype = misuse.arguments.dtype or "float", device = DEVICE })
+        local ok, message = pcall(core[misuse.op], table.unpack(call.values, 1, call.n))
+        if not ok then
+          assert.matches(("bad argument #%d to '[%%a.]-%s'"):format(misuse.argument, misuse.op), message)
+          for _, says in ipairs(misuse.says) do assert.matches(says, message) end
+        else
+          -- Met by the kernel, so told by whoever waits next; and once.
+          ok, message = pcall(core.synchronize, DEVICE)
+          assert.is_false(ok, "no error; expected: " .. misuse.says[1])
+          assert.matches(("%s: '%s' met .* in argument #%d, at element %%d+"):format(DEVICE, misuse.op,
+            misuse.argument), message)
+          core.synchronize(DEVICE)
+        end
+        for _, entry in ipairs(call.tensors) do entry.guard:check(misuse.op) end
+      end)
+    end
+  end
+
+  it("tensors of two devices", function()
+    local here, there = core.tensor_new("cpu", "float", { 2 }), core.tensor_new(DEVICE, "float", { 2 })
+    assert.error_matches(function() core.binary(there, there, here, "add") end,
+      "b is on cpu; expected cuda:0, where a is")
+  end)
+end)
+
+describe("all operations", function()
+  it("are there when nothing may be left out", function()
+    if os.getenv "DENSENET_COMPLETE" then
+      assert.are.same({}, missing)
+    else
+      assert.is_true(#missing < #core.operations())
+    end
+  end)
+end)

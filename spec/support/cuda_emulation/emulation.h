@@ -1,0 +1,112 @@
+/*
+** A GPU made of one thread of the host, for running cuda/ where there is none. It is slow and strict.
+**
+**   streams   work is queued and runs only when somebody waits for it: in order on its stream, and
+**             behind the events that the stream waits for. So a result that is read too early is not
+**             there yet.
+**   memory    a device's memory is one range of addresses that nothing but running work may touch:
+**             host code that follows a device's pointer ends the process. Fresh memory holds 0xFF, which
+**             is NaN; under AddressSanitizer there is poison between blocks.
+**   kernels   block by block, a block's threads one after the other. A thread that waits (for the block
+**             or its warp) gives way to the next; so a value that is used without a barrier in between
+**             is often not there yet, in one order or, with the hook "reverse", in the other.
+**   shared    is fresh for every block, holds 0xFF, and is fenced.
+** A kernel that does something wrong (a barrier that not all threads reach, a fence written to) fails
+** with cudaErrorLaunchFailure, and the message says what it was.
+**
+** emulation_hook(name, n), for specs: "fail malloc" fails the n-th cudaMalloc from now as out of
+** memory; "fail launch" the n-th launch; "fail copy" the n-th copy; "reverse" (0 or 1) the order of
+** threads and blocks; "broken" (from 1) runs a kernel that is wrong on purpose on device 0
+** (emulation_broken.cpp). The environment sets what is there from the start: DENSENET_EMULATED_GPUS,
+** a number (2 when not set), or "no driver"; and DENSENET_EMULATED_BYTES, the memory of each.
+*/
+#ifndef EMULATION_H
+#define EMULATION_H
+
+#include <functional>
+#include <tuple>
+
+#define EMULATION_LANE_BYTES 16
+
+/* Where the running thread is. */
+struct emulation_place {
+  uint3 thread, block;
+  dim3 block_size, grid_size;
+};
+extern emulation_place emulation_now;
+
+int emulation_lane(void);
+
+/* Waits for all threads of the block. */
+void emulation_wait_block(void);
+
+/*
+** Waits for all lanes of the warp, which give n_bytes each; where they stand, EMULATION_LANE_BYTES
+** apart, good until the next exchange but one. All 32 lanes take part: other masks are not emulated.
+*/
+const char *emulation_exchange(unsigned mask, const void *value, size_t n_bytes);
+
+/* The block's shared memory for the declaration `key`, and what was asked for at the launch. */
+void *emulation_shared(const void *key, size_t n_bytes);
+void *emulation_shared_dynamic(void);
+
+/* Puts work on a stream; it may touch the memory of the stream's device. For libraries' stand-ins. */
+void emulation_enqueue(cudaStream_t stream, const std::function<void()> &work);
+
+/* From inside such work: it failed, and why. The device is lost, as it would be. */
+void emulation_fail(cudaError_t error, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+void emulation_launch_body(const char *name, dim3 grid, dim3 block, size_t n_shared,
+                           cudaStream_t stream, const std::function<void()> &body);
+
+/* kernel<<<grid, block, n_shared, stream>>>(arguments...); they are evaluated now. */
+template <typename... Parameters, typename... Arguments>
+void emulation_launch(const char *name, dim3 grid, dim3 block, size_t n_shared, cudaStream_t stream,
+                      void (*kernel)(Parameters...), const Arguments &...arguments) {
+  const std::tuple<std::decay_t<Parameters>...> given(arguments...);
+  emulation_launch_body(name, grid, block, n_shared, stream,
+                        [kernel, given]() { std::apply(kernel, given); });
+}
+
+bool emulation_hook(const char *name, int64_t value);
+
+/* ---- Between the emulation's own files ---- */
+
+/* One step of the countdown that the hook of this name set; true for the one to fail. */
+bool emulation_is_ordered(const char *name);
+bool emulation_is_reversed(void);
+
+/* One call of the runtime at a time; a call may make others. */
+struct emulation_locked {
+  emulation_locked();
+  ~emulation_locked();
+};
+
+/* Runs a launch, now. */
+void emulation_run(const char *name, dim3 grid, dim3 block, size_t n_shared,
+                   const std::function<void()> &body);
+
+/* The memory of a device opens while its work runs. */
+void emulation_memory_open(int device);
+void emulation_memory_close(int device);
+
+/* Whose block `address` is in: a device, or -1 for the host's. */
+int emulation_device_of(const void *address);
+bool emulation_is_pinned(const void *address);
+
+/* This thread's device, and the error that calls leave behind. */
+int emulation_current(void);
+cudaError_t emulation_leave_error(cudaError_t error);
+/* The failure that the device has had, or cudaSuccess. */
+cudaError_t emulation_lost(int device);
+
+int emulation_n_devices(void);
+int64_t emulation_device_bytes(void);
+/* Waits for all work of a device, or of all (-1). */
+void emulation_finish(int device);
+
+/* Runs broken kernel number n; false when there is none. */
+bool emulation_break(int64_t n);
+
+#endif

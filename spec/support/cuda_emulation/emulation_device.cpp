@@ -1,0 +1,165 @@
+/*
+** The emulated devices themselves, the errors that calls leave behind, and the hooks of specs.
+*/
+#include "cuda_runtime.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <map>
+#include <string>
+
+/* In emulation_streams.cpp: why a device was lost with this error, or NULL. */
+const char *emulation_reason(cudaError_t error);
+
+static thread_local int current;
+static thread_local cudaError_t last;
+
+static const char *gpus(void) {
+  const char *given = getenv("DENSENET_EMULATED_GPUS");
+  return given ? given : "2";
+}
+
+int emulation_n_devices(void) {
+  const int n = atoi(gpus());
+  return n < 0 ? 0 : n > 16 ? 16 : n;
+}
+
+int64_t emulation_device_bytes(void) {
+  const char *given = getenv("DENSENET_EMULATED_BYTES");
+  return given ? atoll(given) : (int64_t)2 << 30;
+}
+
+int emulation_current(void) { return current; }
+
+cudaError_t emulation_leave_error(cudaError_t error) {
+  last = error;
+  return error;
+}
+
+/* ---- Hooks ---- */
+
+static std::map<std::string, int64_t> orders;
+static bool reversed;
+
+bool emulation_is_ordered(const char *name) {
+  auto found = orders.find(name);
+  return found != orders.end() && found->second > 0 && --found->second == 0;
+}
+
+bool emulation_is_reversed(void) { return reversed; }
+
+bool emulation_hook(const char *name, int64_t value) {
+  const std::string word = name;
+  if (word == "reverse") {
+    emulation_finish(-1);
+    reversed = value != 0;
+    return true;
+  }
+  if (word == "broken") return emulation_break(value);
+  if (word != "fail malloc" && word != "fail launch" && word != "refuse launch" &&
+      word != "fail copy")
+    return false;
+  orders[word] = value;
+  return true;
+}
+
+/* ---- The runtime's calls ---- */
+
+cudaError_t cudaGetLastError(void) {
+  const cudaError_t error = last;
+  last = cudaSuccess;
+  return error;
+}
+
+cudaError_t cudaPeekAtLastError(void) { return last; }
+
+static const struct {
+  cudaError_t error;
+  const char *name, *text;
+} errors[] = {
+    {cudaSuccess, "cudaSuccess", "no error"},
+    {cudaErrorInvalidValue, "cudaErrorInvalidValue", "invalid argument"},
+    {cudaErrorMemoryAllocation, "cudaErrorMemoryAllocation", "out of memory"},
+    {cudaErrorInvalidConfiguration, "cudaErrorInvalidConfiguration",
+     "invalid configuration argument"},
+    {cudaErrorInsufficientDriver, "cudaErrorInsufficientDriver",
+     "CUDA driver version is insufficient for CUDA runtime version"},
+    {cudaErrorNoDevice, "cudaErrorNoDevice", "no CUDA-capable device is detected"},
+    {cudaErrorInvalidDevice, "cudaErrorInvalidDevice", "invalid device ordinal"},
+    {cudaErrorNotReady, "cudaErrorNotReady", "device not ready"},
+    {cudaErrorIllegalAddress, "cudaErrorIllegalAddress",
+     "an illegal memory access was encountered"},
+    {cudaErrorLaunchFailure, "cudaErrorLaunchFailure", "unspecified launch failure"},
+};
+
+const char *cudaGetErrorString(cudaError_t error) {
+  const char *reason = emulation_reason(error);
+  if (reason) return reason;
+  for (const auto &entry : errors)
+    if (entry.error == error) return entry.text;
+  return "unknown error";
+}
+
+const char *cudaGetErrorName(cudaError_t error) {
+  for (const auto &entry : errors)
+    if (entry.error == error) return entry.name;
+  return "cudaErrorUnknown";
+}
+
+cudaError_t cudaGetDeviceCount(int *count) {
+  *count = 0;
+  if (strcmp(gpus(), "no driver") == 0) return emulation_leave_error(cudaErrorInsufficientDriver);
+  *count = emulation_n_devices();
+  return *count > 0 ? cudaSuccess : emulation_leave_error(cudaErrorNoDevice);
+}
+
+cudaError_t cudaSetDevice(int device) {
+  if (device < 0 || device >= emulation_n_devices())
+    return emulation_leave_error(cudaErrorInvalidDevice);
+  current = device;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetDevice(int *device) {
+  *device = current;
+  return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int device) {
+  (void)device;
+  switch (attribute) {
+    case cudaDevAttrMaxSharedMemoryPerBlock:
+      *value = 48 << 10;
+      break;
+    case cudaDevAttrMultiProcessorCount:
+      *value = 4;
+      break;
+    case cudaDevAttrComputeCapabilityMajor:
+      *value = 9;
+      break;
+    default:
+      *value = 0;
+      break;
+  }
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device) {
+  memset(properties, 0, sizeof *properties);
+  snprintf(properties->name, sizeof properties->name, "emulated GPU %d", device);
+  properties->totalGlobalMem = (size_t)emulation_device_bytes();
+  properties->major = 9;
+  properties->multiProcessorCount = 4;
+  return cudaSuccess;
+}
+
+cudaError_t cudaDriverGetVersion(int *version) {
+  *version = CUDART_VERSION;
+  return cudaSuccess;
+}
+
+cudaError_t cudaRuntimeGetVersion(int *version) {
+  *version = CUDART_VERSION;
+  return cudaSuccess;
+}

@@ -1,0 +1,299 @@
+/*
+** Streams as queues of work, which runs when somebody waits for it: in order on its stream, and
+** behind the events that the stream waits for, for which other streams go on as far as is needed.
+*/
+#include "cuda_runtime.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace {
+
+struct event_state {
+  uint64_t recorded = 0, passed = 0; /* the latest record, and the latest that its stream passed */
+  cudaStream_t on = nullptr;
+};
+
+struct task {
+  std::function<void()> work;          /* or nothing, and */
+  std::shared_ptr<event_state> awaits; /* this one has to pass `number` */
+  uint64_t number = 0;
+};
+
+const int MOST_DEVICES = 16;
+cudaError_t lost[MOST_DEVICES];
+std::string reasons[MOST_DEVICES];
+int working_device = -1;
+
+/* One call at a time; work never calls the runtime from another thread. */
+pthread_mutex_t lock;
+pthread_once_t once = PTHREAD_ONCE_INIT;
+
+void make_lock() {
+  pthread_mutexattr_t attributes;
+  pthread_mutexattr_init(&attributes);
+  pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
+  pthread_mutex_init(&lock, &attributes);
+}
+
+typedef emulation_locked locked;
+
+}  // namespace
+
+emulation_locked::emulation_locked() {
+  pthread_once(&once, make_lock);
+  pthread_mutex_lock(&lock);
+}
+
+emulation_locked::~emulation_locked() { pthread_mutex_unlock(&lock); }
+
+struct emulation_stream {
+  int device;
+  std::deque<task> queue;
+};
+
+struct emulation_event {
+  std::shared_ptr<event_state> state = std::make_shared<event_state>();
+};
+
+namespace {
+
+std::vector<cudaStream_t> streams;
+
+void pass(const std::shared_ptr<event_state> &state, uint64_t number);
+
+/* The first task of the stream. */
+void step(cudaStream_t stream) {
+  const task first = stream->queue.front();
+  if (first.awaits) pass(first.awaits, first.number);
+  stream->queue.pop_front();
+  if (!first.work || lost[stream->device] != cudaSuccess) return;
+  const int before = working_device;
+  working_device = stream->device;
+  first.work();
+  working_device = before;
+}
+
+cudaError_t drain(cudaStream_t stream) {
+  if (!stream->queue.empty()) {
+    emulation_memory_open(stream->device);
+    while (!stream->queue.empty()) step(stream);
+    emulation_memory_close(stream->device);
+  }
+  const cudaError_t error = lost[stream->device];
+  return error == cudaSuccess ? error : emulation_leave_error(error);
+}
+
+/* A stream may advance because another one waits for it; its memory opens for that. */
+void pass(const std::shared_ptr<event_state> &state, uint64_t number) {
+  while (state->passed < number) {
+    emulation_memory_open(state->on->device);
+    step(state->on);
+    emulation_memory_close(state->on->device);
+  }
+}
+
+void copy_bytes(void *to, const void *from, size_t n_bytes) {
+  const int devices[2] = {emulation_device_of(to), emulation_device_of(from)};
+  for (int device : devices)
+    if (device >= 0) emulation_memory_open(device);
+  memmove(to, from, n_bytes);
+  for (int device : devices)
+    if (device >= 0) emulation_memory_close(device);
+}
+
+}  // namespace
+
+void emulation_enqueue(cudaStream_t stream, const std::function<void()> &work) {
+  locked here;
+  task added;
+  added.work = work;
+  stream->queue.push_back(added);
+}
+
+void emulation_fail(cudaError_t error, const char *format, ...) {
+  char text[400];
+  va_list list;
+  va_start(list, format);
+  vsnprintf(text, sizeof text, format, list);
+  va_end(list);
+  if (lost[working_device] != cudaSuccess) return;
+  lost[working_device] = error;
+  reasons[working_device] = text;
+}
+
+cudaError_t emulation_lost(int device) { return lost[device]; }
+
+const char *emulation_reason(cudaError_t error) {
+  for (int device = 0; device < MOST_DEVICES; device++)
+    if (lost[device] == error && error != cudaSuccess) return reasons[device].c_str();
+  return nullptr;
+}
+
+void emulation_finish(int device) {
+  locked here;
+  for (cudaStream_t stream : streams)
+    if (device < 0 || stream->device == device) (void)drain(stream);
+}
+
+void emulation_launch_body(const char *name, dim3 grid, dim3 block, size_t n_shared,
+                           cudaStream_t stream, const std::function<void()> &body) {
+  locked here;
+  if (lost[stream->device] != cudaSuccess) {
+    emulation_leave_error(lost[stream->device]);
+    return;
+  }
+  const uint64_t n_threads = (uint64_t)block.x * block.y * block.z;
+  const bool fits = n_threads >= 1 && n_threads <= 1024 && block.z <= 64 && grid.x >= 1 &&
+                    grid.x <= INT32_MAX && grid.y >= 1 && grid.y <= 65535 && grid.z >= 1 &&
+                    grid.z <= 65535 && n_shared <= 48 << 10;
+  if (!fits || stream->device != emulation_current() || emulation_is_ordered("refuse launch")) {
+    emulation_leave_error(cudaErrorInvalidConfiguration);
+    return;
+  }
+  const bool fails = emulation_is_ordered("fail launch");
+  const std::string kernel = name;
+  emulation_enqueue(stream, [=]() {
+    if (fails)
+      emulation_fail(cudaErrorLaunchFailure, "%s was told to fail", kernel.c_str());
+    else
+      emulation_run(kernel.c_str(), grid, block, n_shared, body);
+  });
+}
+
+/* ---- The runtime's calls ---- */
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags) {
+  (void)flags;
+  locked here;
+  *stream = new emulation_stream();
+  (*stream)->device = emulation_current();
+  streams.push_back(*stream);
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  locked here;
+  const cudaError_t error = drain(stream);
+  for (size_t i = 0; i < streams.size(); i++)
+    if (streams[i] == stream) streams.erase(streams.begin() + (ptrdiff_t)i);
+  delete stream;
+  return error;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  locked here;
+  return drain(stream);
+}
+
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  locked here;
+  if (lost[stream->device] != cudaSuccess) return emulation_leave_error(lost[stream->device]);
+  return stream->queue.empty() ? cudaSuccess : cudaErrorNotReady;
+}
+
+cudaError_t cudaDeviceSynchronize(void) {
+  const int device = emulation_current();
+  emulation_finish(device);
+  return lost[device] == cudaSuccess ? cudaSuccess : emulation_leave_error(lost[device]);
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
+  (void)flags;
+  *event = new emulation_event();
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  locked here;
+  delete event;
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  locked here;
+  const std::shared_ptr<event_state> state = event->state;
+  /* An earlier record on another stream counts as passed: nobody can ask for it any more. */
+  if (state->on && state->on != stream) pass(state, state->recorded);
+  state->on = stream;
+  const uint64_t number = ++state->recorded;
+  task added;
+  added.work = [state, number]() { state->passed = number; };
+  stream->queue.push_back(added);
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags) {
+  (void)flags;
+  locked here;
+  task added;
+  added.awaits = event->state;
+  added.number = event->state->recorded;
+  stream->queue.push_back(added);
+  return cudaSuccess;
+}
+
+/* A GPU works while nobody waits: whoever asks often enough finds it done. */
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+  locked here;
+  const std::shared_ptr<event_state> state = event->state;
+  if (state->passed >= state->recorded) return cudaSuccess;
+  emulation_memory_open(state->on->device);
+  step(state->on);
+  emulation_memory_close(state->on->device);
+  return emulation_leave_error(cudaErrorNotReady);
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  locked here;
+  pass(event->state, event->state->recorded);
+  return cudaSuccess;
+}
+
+/* Both ends of the bytes are in the memory of the device that the kind names (-1: the host). */
+static bool is_within(const void *bytes, size_t n_bytes, int device) {
+  const char *last = (const char *)bytes + (n_bytes > 0 ? n_bytes - 1 : 0);
+  return emulation_device_of(bytes) == device && emulation_device_of(last) == device;
+}
+
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n_bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream) {
+  locked here;
+  const int device = stream->device;
+  if (lost[device] != cudaSuccess) return emulation_leave_error(lost[device]);
+  const bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
+  const bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
+  if (emulation_is_ordered("fail copy") || !is_within(to, n_bytes, to_device ? device : -1) ||
+      !is_within(from, n_bytes, from_device ? device : -1))
+    return emulation_leave_error(cudaErrorInvalidValue);
+  if (!from_device && !emulation_is_pinned(from)) {
+    const std::shared_ptr<std::string> staged =
+        std::make_shared<std::string>((const char *)from, n_bytes);
+    emulation_enqueue(stream, [=]() { copy_bytes(to, staged->data(), n_bytes); });
+    return cudaSuccess;
+  }
+  emulation_enqueue(stream, [=]() { copy_bytes(to, from, n_bytes); });
+  return !to_device && !emulation_is_pinned(to) ? drain(stream) : cudaSuccess;
+}
+
+cudaError_t cudaMemcpyPeerAsync(void *to, int to_device, const void *from, int from_device,
+                                size_t n_bytes, cudaStream_t stream) {
+  locked here;
+  if (!is_within(to, n_bytes, to_device) || !is_within(from, n_bytes, from_device))
+    return emulation_leave_error(cudaErrorInvalidValue);
+  emulation_enqueue(stream, [=]() { copy_bytes(to, from, n_bytes); });
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemsetAsync(void *to, int value, size_t n_bytes, cudaStream_t stream) {
+  locked here;
+  if (!is_within(to, n_bytes, stream->device)) return emulation_leave_error(cudaErrorInvalidValue);
+  emulation_enqueue(stream, [=]() { memset(to, value, n_bytes); });
+  return cudaSuccess;
+}

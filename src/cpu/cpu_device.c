@@ -1,0 +1,66 @@
+#include "cpu_device.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cpu_scratch.h"
+
+dn_status cpu_memory_new(dn_device *device, int64_t n_bytes, void **block) {
+  (void)device;
+  *block = NULL;
+  if ((uint64_t)n_bytes > SIZE_MAX - 64) return DN_ENOMEM;
+  const size_t rounded = ((size_t)n_bytes + 63) / 64 * 64;
+  *block = aligned_alloc(64, rounded > 0 ? rounded : 64);
+  return *block ? DN_OK : DN_ENOMEM;
+}
+
+void cpu_memory_free(dn_device *device, void *block, int64_t n_bytes) {
+  (void)device;
+  (void)n_bytes;
+  free(block);
+}
+
+int64_t cpu_memory_reserved(dn_device *device, int64_t live) {
+  (void)device;
+  return live;
+}
+
+void cpu_memory_trim(dn_device *device) { (void)device; }
+
+dn_status cpu_upload(dn_device *device, void *to, const void *from, int64_t n_bytes) {
+  (void)device;
+  memcpy(to, from, (size_t)n_bytes);
+  return DN_OK;
+}
+
+dn_status cpu_transfer(dn_device *to_device, void *to, dn_device *from_device, const void *from,
+                       int64_t n_bytes) {
+  (void)from_device;
+  return cpu_upload(to_device, to, from, n_bytes);
+}
+
+dn_status cpu_synchronize(dn_device *device) {
+  (void)device;
+  return DN_OK;
+}
+
+dn_status cpu_describe(dn_device *device, dn_device_info *info) {
+  snprintf(info->name, sizeof info->name, "%s", device->name);
+  const long n_pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+  if (n_pages > 0 && page > 0) info->total_bytes = (int64_t)n_pages * page;
+  return DN_OK;
+}
+
+void cpu_device_scratch_release(dn_device *device) {
+  (void)device;
+  cpu_scratch_release();
+}
+
+int64_t cpu_device_scratch_planned(dn_device *device, bool resets) {
+  (void)device;
+  const int64_t planned = cpu_scratch_planned();
+  if (resets) cpu_scratch_planned_reset();
+  return planned;
+}
