@@ -69,6 +69,9 @@ local function check(case, dtype)
   check_scratch(case, dtype)
 end
 
+-- Kept blocks make every launch of the emulation slower.
+local function trim() core.memory_trim(DEVICE) end
+
 local by_op = {}
 for _, case in ipairs(all.cases) do
   by_op[case.op] = by_op[case.op] or {}
@@ -77,6 +80,7 @@ end
 
 for _, op in ipairs(core.operations()) do
   describe(op .. " on a GPU", function()
+    after_each(trim)
     for _, case in ipairs(is_missing[op] and {} or by_op[op]) do
       for _, dtype in ipairs(case.dtypes or { "float", "double" }) do
         it(("%s (%s)"):format(case.name, dtype), function() check(case, dtype) end)

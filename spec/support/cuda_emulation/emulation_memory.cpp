@@ -38,6 +38,21 @@ std::map<char *, size_t> pinned;
 
 size_t up(size_t n, size_t step) { return (n + step - 1) / step * step; }
 
+/*
+** Opening and closing is a matter of the thread's own register where the processor has keys for pages;
+** else of every page.
+*/
+int key_of(int device) {
+#ifdef PKEY_DISABLE_ACCESS
+  static int keys[MOST_DEVICES]; /* 0: not asked for yet */
+  if (keys[device] == 0) keys[device] = pkey_alloc(0, PKEY_DISABLE_ACCESS);
+  return keys[device];
+#else
+  (void)device;
+  return -1;
+#endif
+}
+
 range *range_of(int device) {
   range *it = &ranges[device];
   if (it->base) return it;
@@ -46,10 +61,21 @@ range *range_of(int device) {
       mmap(nullptr, it->n_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (base == MAP_FAILED) it->n_bytes = 0;
   it->base = base == MAP_FAILED ? nullptr : (char *)base;
+#ifdef PKEY_DISABLE_ACCESS
+  const int key = key_of(device);
+  if (key > 0 && it->base) pkey_mprotect(it->base, it->n_bytes, PROT_READ | PROT_WRITE, key);
+#endif
   return it;
 }
 
 void protect(const range *it) {
+#ifdef PKEY_DISABLE_ACCESS
+  const int key = key_of((int)(it - ranges));
+  if (key > 0) {
+    pkey_set(key, it->n_open > 0 ? 0 : PKEY_DISABLE_ACCESS);
+    return;
+  }
+#endif
   if (it->n_used > 0)
     mprotect(it->base, up(it->n_used, 4096), it->n_open > 0 ? PROT_READ | PROT_WRITE : PROT_NONE);
 }
@@ -62,6 +88,12 @@ char *find_gap(const range *it, size_t n_bytes) {
     at = it->base + up((size_t)(block.first + block.second - it->base), FENCE) + FENCE;
   }
   return at + n_bytes + FENCE <= it->base + it->n_bytes ? at : nullptr;
+}
+
+void give_pages_back(char *block, size_t n_bytes) {
+  char *first = (char *)up((size_t)block, 4096);
+  char *end = (char *)((size_t)(block + n_bytes) / 4096 * 4096);
+  if (end > first) madvise(first, (size_t)(end - first), MADV_DONTNEED);
 }
 
 }  // namespace
@@ -127,6 +159,7 @@ cudaError_t cudaFree(void *block) {
   const auto found = it->blocks.find((char *)block);
   if (found == it->blocks.end()) return emulation_leave_error(cudaErrorInvalidValue);
   ASAN_POISON_MEMORY_REGION(block, found->second);
+  give_pages_back(found->first, found->second);
   it->blocks.erase(found);
   return cudaSuccess;
 }
