@@ -22,6 +22,7 @@ local function main()
 
   -- What to start from, images, network
   local origin = check(train.origin.find(opt, given))
+  local notes = check(train.device.choose(opt, given))
   opt.nCores = dn.threads(opt.nCores)
   if opt.plan then return print(train.memory.plan(opt, origin):table()) end
   dn.manualSeed(opt.manualSeed)
@@ -40,7 +41,7 @@ local function main()
 
   -- The run
   local run = train.Run.new { options = opt, origin = origin, trainer = trainer, loaders = loaders, sets = sets,
-    plan = plan }
+    plan = plan, notes = notes }
   run:announce()
   if opt.testOnly then return check(run:testOnly()) and 0 end
   check(run:open())

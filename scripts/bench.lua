@@ -23,6 +23,7 @@ package.cpath = build .. "/?.so;" .. package.cpath
 local dn = require "densenet"
 local core = require "densenet.core"
 local CommandLine = require "densenet.train.command_line"
+local device = require "densenet.train.device"
 local program = require "densenet.train.program"
 
 local command_line = CommandLine.new {
@@ -44,10 +45,10 @@ local command_line = CommandLine.new {
     { name = "channels", type = "integer", default = 3, min = 1, max = 100000, help = "channels" },
   },
   { title = "Measurement",
-    { name = "device", type = "word", default = "cpu", choices = { "cpu", "cuda" }, available = { "cpu" },
-      because = "this version computes on the CPU", help = "where to compute" },
-    { name = "precision", type = "word", default = "single", choices = { "single", "double", "half", "bfloat16" },
-      available = { "single", "double" }, because = "the CPU computes in float and double", help = "numbers" },
+    { name = "device", type = "word", default = "cpu", choices = { "cpu", "cuda", "cuda:N" }, pattern = "^cuda:%d+$",
+      help = "where to compute" },
+    { name = "precision", type = "word", default = "single",
+      choices = { "single", "tf32", "double", "half", "bfloat16" }, help = "numbers; in half the loss is scaled" },
     { name = "nCores", type = "integer", shown = "all there are", min = 1, max = 1024, help = "compute threads" },
     { name = "steps", type = "integer", default = 10, min = 1, help = "timed steps" },
     { name = "warmup", type = "integer", default = 2, min = 1, help = "steps before them" },
@@ -75,40 +76,54 @@ local function build_model(opt)
     stem = opt.stem, inputChannels = opt.channels, nClasses = opt.nClasses, optMemory = opt.optMemory,
     precision = opt.precision,
   })
-  if done then return model end
+  if done then return model:to(opt.device) end
   if type(model) == "string" and model:find("^models%.densenet: ") then program.refuse(model) end
   error(model, 0)
 end
 
+-- The plan of a step, which also finds images that are too small for the network.
+local function plan_of(opt, model)
+  local done, plan = pcall(model.plan, model, { opt.batchSize, opt.channels, opt.size, opt.size })
+  if done then return plan end
+  if tostring(plan):find("bad argument", 1, true) then
+    local reason = plan:match("^[^\n]*"):match("bad argument.-%((.*)%)") or plan
+    program.refuse(("-size %d: images of %dx%d are too small for this network (%s)"):format(opt.size, opt.size,
+      opt.size, reason))
+  end
+  error(plan, 0)
+end
+
 -- function() that does one step.
 local function step_of(opt, model)
-  local dtype = opt.precision == "double" and "double" or "float"
-  local input = dn.randn(opt.batchSize, opt.channels, opt.size, opt.size, dtype)
+  local input = dn.randn(opt.batchSize, opt.channels, opt.size, opt.size):type(model:type()):to(opt.device)
   if opt.infer then
     model:evaluate()
     return function() model:forward(input) end
   end
   local labels = {}
   for i = 1, opt.batchSize do labels[i] = math.random(opt.nClasses) end
-  local target = dn.tensor(labels, "long")
+  local target = dn.tensor(labels, "long"):to(opt.device)
   local criterion = dn.nn.CrossEntropyCriterion()
+  local scaling = model:type() == "half" and dn.optim.LossScale(model) or nil
   local optimizer = dn.optim.SGD(model,
     { learningRate = 0.1, momentum = 0.9, dampening = 0, nesterov = true, weightDecay = 1e-4 })
   return function()
     local output = model:forward(input)
     criterion:forward(output, target)
     model:zeroGradParameters()
-    model:backward(input, criterion:backward(output, target))
-    optimizer:step()
+    local scale = scaling and scaling.scale or 1
+    model:backward(input, criterion:backward(output, target, scale), 1 / scale)
+    if not scaling or scaling:check() then optimizer:step() end
   end
 end
 
--- Seconds of each of n calls.
-local function time(step, n)
+-- Seconds of each of n calls, until the device is done.
+local function time(step, n, on)
   local seconds = {}
   for i = 1, n do
     local start = core.clock()
     step()
+    if on ~= "cpu" then core.synchronize(on) end
     seconds[i] = core.clock() - start
   end
   return seconds
@@ -136,15 +151,20 @@ local function main()
   local opt, why = command_line:parse(arg)
   if not opt then program.refuse(why) end
   if opt.help then return print("lua scripts/bench.lua [-option value ...]\n" .. command_line:help()) end
+  local fine
+  fine, why = device.check(opt)
+  if not fine then program.refuse(why) end
+  program.check(device.choose(opt, { precision = true }))
   opt.nCores = dn.threads(opt.nCores)
   dn.manualSeed(0)
   math.randomseed(0)
   local model = build_model(opt)
-  local plan = not opt.infer and model:plan { opt.batchSize, opt.channels, opt.size, opt.size }
+  local plan = plan_of(opt, model)
+  if opt.infer then plan = nil end
   local step = step_of(opt, model)
-  local warmup = time(step, opt.warmup)
+  local warmup = time(step, opt.warmup, opt.device)
   local before = dn.memory(opt.device).allocations
-  local seconds = time(step, opt.steps)
+  local seconds = time(step, opt.steps, opt.device)
   local memory = dn.memory(opt.device)
 
   local result = {

@@ -21,6 +21,7 @@ package.cpath = build .. "/?.so;" .. package.cpath
 local dn = require "densenet"
 local core = require "densenet.core"
 local CommandLine = require "densenet.train.command_line"
+local device = require "densenet.train.device"
 local line_chart = require "line_chart"
 local memory = require "densenet.train.memory"
 local program = require "densenet.train.program"
@@ -31,6 +32,10 @@ local command_line = CommandLine.new {
     { name = "planOnly", type = "flag", help = "run nothing" },
     { name = "batchSize", type = "integer", default = 64, min = 1, max = 1000000, help = "images a step" },
     { name = "steps", type = "integer", default = 3, min = 1, help = "timed steps, after one that is not" },
+    { name = "device", type = "word", default = "cpu", choices = { "cpu", "cuda", "cuda:N" }, pattern = "^cuda:%d+$",
+      help = "where to compute" },
+    { name = "precision", type = "word", default = "single",
+      choices = { "single", "tf32", "double", "half", "bfloat16" }, help = "numbers" },
     { name = "nCores", type = "integer", shown = "all there are", min = 1, max = 1024, help = "compute threads" },
   },
   { title = "Results",
@@ -56,11 +61,11 @@ local function networks(opt)
   return list
 end
 
-local function planned_bytes(network, mode)
+local function planned_bytes(opt, network, mode)
   return dn.models.withoutMemory({
     depth = network.depth, blocks = network.blocks, growthRate = network.growthRate, stem = network.stem,
-    nClasses = network.nClasses, optMemory = mode,
-  }):plan({ network.batchSize, 3, network.size, network.size }).totalBytes
+    nClasses = network.nClasses, optMemory = mode, precision = opt.precision,
+  }, opt.device):plan({ network.batchSize, 3, network.size, network.size }).totalBytes
 end
 
 local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
@@ -69,6 +74,7 @@ local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 local function measure(opt, network, mode)
   local words = { quote(arg[-1] or "lua5.4"), quote(root .. "/scripts/bench.lua"), "-json", "-warmup 1",
     "-steps", opt.steps, "-nCores", opt.nCores, "-optMemory", mode,
+    "-device", opt.device, "-precision", opt.precision,
     "-batchSize", network.batchSize, "-size", network.size,
     "-growthRate", network.growthRate, "-stem", network.stem or "cifar", "-nClasses", network.nClasses or 10,
     network.blocks and "-blocks " .. table.concat(network.blocks, ",") or "-depth " .. network.depth }
@@ -81,13 +87,13 @@ end
 
 local function table_of(opt)
   local lines = {
-    ("MB are 2^20 bytes, everything counted; float32, %d threads; seconds are medians of %d steps."):format(opt.nCores,
-      opt.steps), "",
+    ("MB are 2^20 bytes, everything counted; %s precision on %s, %d threads; seconds are medians of %d steps.")
+      :format(opt.precision, opt.device, opt.nCores, opt.steps), "",
     "| network | batch | -optMemory | MB planned | MB measured | s a step |", "|---|---|---|---|---|---|",
   }
   for _, network in ipairs(networks(opt)) do
     for mode = 0, #MODES do
-      local planned, available = planned_bytes(network, mode), memory.available()
+      local planned, available = planned_bytes(opt, network, mode), memory.available(opt.device)
       local fits = not available or planned < 0.9 * available
       local seen = fits and not opt.planOnly and measure(opt, network, mode) or nil
       lines[#lines + 1] = ("| %s | %d | %d %s | %.1f | %s | %s |"):format(network.name, network.batchSize, mode,
@@ -108,7 +114,7 @@ local function plot_of(opt)
     local line = { name = one[2] }
     for i, depth in ipairs(DEPTHS) do
       local network = { depth = depth, growthRate = GROWTH_RATE, batchSize = opt.batchSize, size = 32 }
-      line[i] = { depth, planned_bytes(network, one[1]) / 2 ^ 20 }
+      line[i] = { depth, planned_bytes(opt, network, one[1]) / 2 ^ 20 }
     end
     chart[#chart + 1] = line
   end
@@ -119,6 +125,10 @@ local function main()
   local opt, why = command_line:parse(arg)
   if not opt then program.refuse(why) end
   if opt.help then return print("lua scripts/bench_memory.lua [-option value ...]\n" .. command_line:help()) end
+  local fine
+  fine, why = device.check(opt)
+  if not fine then program.refuse(why) end
+  program.check(device.choose(opt, { precision = true }))
   opt.nCores = dn.threads(opt.nCores)
   if opt.plot then program.check(core.file_write(opt.plot, plot_of(opt), {})) end
   local text = table_of(opt)

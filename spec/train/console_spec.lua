@@ -35,6 +35,15 @@ describe("the console", function()
     assert.equal(5, #lines)
   end)
 
+  it("shows the loss scale and the skipped steps where there is one", function()
+    local c, lines = console()
+    c:startTraining(1, 1, 2)
+    local batch = seen()
+    batch.lossScale = { scale = 32768.0, skipped = 3 }
+    c:trained(1, 1, 2, batch)
+    assert.is_truthy(lines[2]:find("  lr 0.1000  scale 32768  skipped 3  left ", 1, true), lines[2])
+  end)
+
   it("averages over the batches since the line before, by samples", function()
     local c, lines = console()
     c:startTraining(1, 1, 3)

@@ -48,6 +48,13 @@ describe("the log", function()
     assert.equal("epoch\tloss\ttop1\n", temporary.read(path))
   end)
 
+  it("goes on in a log that lacks a column", function()
+    temporary.write(path, "epoch\ttop1\n1\t12.5\n2\t10\n")
+    local log = assert(Log.open(path, columns, 2))
+    assert(log:add(2, { loss = 1, top1 = 9 }))
+    assert.equal("epoch\tloss\ttop1\n1\tnan\t12.5\n2\t1\t9\n", temporary.read(path))
+  end)
+
   for name, content in pairs {
     ["another header"] = "epoch\taccuracy\n1\t2\n",
     ["no rows of ours"] = "epoch\tloss\ttop1\nfirst\t2\t3\n",

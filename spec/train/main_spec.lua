@@ -57,7 +57,7 @@ describe("main.lua", function()
 
   local bad_lines = {
     "-depth forty", "-depth 41", "-batchSize 0", "-testOnly maybe", "-nEpochs -3", "-dept 40", "-depth", "-nGPU 2",
-    "-device cuda", "-precision half", "-optMemory 4 -memory minimal",
+    "-device cuda -nGPU 0", "-precision tf32 -device cpu", "-optMemory 4 -memory minimal",
     "-tenCrop true", "-dataset imagenet", "-testOnly true",
   }
   it("refuses a bad command line with its reason, the usage, and status 2", function()
@@ -96,6 +96,7 @@ describe("main.lua", function()
       [tiny .. "-valSize 256"] = "-valSize 256: expected fewer than the 256 training images",
       ["-trainSize 60001"] = "60000",
       [tiny .. "-nClasses 9"] = "9 classes",
+      [tiny .. "-device cuda:15"] = "device 'cuda:15' is not available",
     } do
       local status, _, stderr = run(line)
       assert.equal(1, status, line)
@@ -125,6 +126,37 @@ describe("main.lua", function()
     assert.is_truthy(stderr:find("-growthRate 12 (the checkpoint has 4)", 1, true))
     assert.equal("latest.json log.tsv model_1.safetensors model_best.safetensors optimState_1.safetensors",
       table.concat(core.directory_list(directory .. "/run"), " "))
+  end)
+
+  it("trains in half precision, and goes on in another one, with a note", function()
+    local status, stdout, stderr = run(tiny .. "-device cpu -precision half -nEpochs 1 -save run")
+    assert.equal("", stderr)
+    assert.equal(0, status)
+    assert.is_truthy(stdout:find("device:    cpu in half precision", 1, true), stdout)
+    assert.is_truthy(stdout:find("half is slow on the CPU", 1, true))
+    assert.is_truthy(stdout:find("lr 0%.1000  scale %d+  skipped %d+  left"), stdout)
+    local header, row = read("run/log.tsv"):match("([^\n]*)\n([^\n]*)\n")
+    assert.is_truthy(header:find("\tloss_scale\tskipped_steps\t", 1, true))
+    assert.is_nil(row:find("best_top1"))
+    status, stdout, stderr = run("-resume run -nEpochs 2 -precision single")
+    assert.equal("", stderr)
+    assert.equal(0, status)
+    assert.is_truthy(stdout:find("cpu in single precision", 1, true))
+    assert.is_truthy(stdout:find("it had -precision half: it goes on the same to rounding", 1, true), stdout)
+    assert.is_nil(stdout:find("skipped", 1, true))
+    status, stdout = run("-resume run -nEpochs 3 -device cpu")
+    assert.equal(0, status)
+    assert.is_truthy(stdout:find("cpu in single precision", 1, true))
+    assert.is_nil(stdout:find("it had", 1, true))
+  end)
+
+  it("says where it computes, and why not on a GPU", function()
+    if core.device_find("cuda") then return pending("there is a GPU here") end
+    local _, stdout = run(tiny .. "-nEpochs 1 -save run")
+    assert.is_truthy(stdout:find("device:    cpu in single precision", 1, true))
+    assert.is_truthy(stdout:find("no GPU: device 'cuda' is not available", 1, true), stdout)
+    _, stdout = run("-resume run -nEpochs 2 -nGPU 0")
+    assert.is_nil(stdout:find("no GPU", 1, true))
   end)
 
   it("saves and stops on Ctrl-C and on SIGTERM, and goes on", function()
@@ -228,10 +260,28 @@ describe("bench.lua", function()
 
   it("refuses what it does not understand", function()
     for line, reason in pairs { ["-depth 41"] = "40 and 46", ["-steps 0"] = "at least 1", ["-blocks 2,x"] = "'x'",
-      ["-device cuda"] = "not available", ["-optMemory 6"] = "at most 5" } do
+      ["-precision tf32"] = "is a GPU's", ["-optMemory 6"] = "at most 5",
+      ["-size 2"] = "-size 2: images of 2x2 are too small for this network",
+      ["-size 2 -infer"] = "images of 2x2 are too small" } do
       local output, status = bench(line)
       assert.equal(2, status, line)
       assert.is_truthy(output:find(reason, 1, true), output)
+      assert.is_nil(output:find("traceback", 1, true), output)
+    end
+    local output, status = bench("-device cuda:15")
+    assert.equal(1, status)
+    assert.is_truthy(output:find("^bench.lua: device 'cuda:15' is not available[^\n]*\n$"), output)
+  end)
+
+  it("times 16 bits", function()
+    for _, precision in ipairs { "half", "bfloat16" } do
+      local output, status = bench("-depth 10 -growthRate 4 -size 8 -batchSize 4 -steps 2 -json -precision "
+        .. precision)
+      assert.equal(0, status, output)
+      local result = json.decode(output)
+      assert.equal(precision, result.precision)
+      assert.equal(0, result.allocations)
+      assert.is_true(result.peak_mb <= result.planned_mb + 0.1)
     end
   end)
 end)

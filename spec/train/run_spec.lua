@@ -45,7 +45,7 @@ local function go(line, interrupted, on_start)
   assert(opt, given)
   local origin, message, code = train.origin.find(opt, given)
   if not origin then return nil, message, code end
-  opt.nCores = core.threads(1)
+  opt.nCores, opt.device = core.threads(1), "cpu"
   dn.manualSeed(opt.manualSeed)
   local sets, loaders = open_sets()
   local model = assert(train.network.build(opt, origin, sets.test))
@@ -78,6 +78,7 @@ local function go(line, interrupted, on_start)
     run:report()
     return run
   end
+  run.values = opt
   local result = table.pack(pcall(epochs))
   core.interrupt_remove()
   if not result[1] then error(result[2], 0) end
@@ -160,6 +161,59 @@ describe("a run", function()
       assert_as_expected(path)
     end
     assert.is_true(stops >= 10, stops)
+  end)
+
+  it("in half precision, stopped after any batch, ends with the same bytes and the same loss scale", function()
+    local half = new_run:gsub("%-dropRate 0.2", "-dropRate 0.2 -precision half")
+    local whole = directory .. "/whole"
+    -- A scale that overflows some of the steps: it starts where gradients times it are near 65504.
+    local function start(run) run.trainer.lossScale:setState { scale = 2 ^ 19, good = 1997, skipped = 0 } end
+    local finished = assert(go(half .. whole, nil, start))
+    local scaling = finished.trainer.lossScale:state()
+    assert.is_true(scaling.skipped > 0 and scaling.skipped < 6, dn.json.encode(scaling))
+    assert.matches("\t" .. math.tointeger(scaling.scale) .. "\t" .. scaling.skipped .. "$", log_of(whole)[3])
+    for at = 2, 10, 4 do
+      local path, asked = ("%s/%d"):format(directory, at), 0
+      local run = go(half .. path, function()
+        asked = asked + 1
+        return asked >= at and 1 or 0, 15
+      end, start)
+      assert.is_nil(run)
+      run = assert(go("-resume " .. path))
+      assert.same(scaling, run.trainer.lossScale:state())
+      assert.equal("half", run.values.precision)
+      for _, name in ipairs { "model_2.safetensors", "optimState_2.safetensors" } do
+        assert.is_true(temporary.read(whole .. "/" .. name) == temporary.read(path .. "/" .. name), name)
+      end
+      assert.same(log_of(whole), log_of(path))
+    end
+  end)
+
+  it("goes on in any precision from any other, and says so", function()
+    for _, from in ipairs { "single", "double", "half", "bfloat16" } do
+      local path = directory .. "/" .. from
+      assert(go(new_run:gsub("%-nEpochs 2", "-nEpochs 1 -precision " .. from) .. path))
+      for name, tensor in pairs(dn.safetensors.load(path .. "/model_1.safetensors")) do
+        assert.equal(from == "double" and "double" or "float", tensor:dtype(), name)
+      end
+      for _, to in ipairs { "single", "double", "half", "bfloat16" } do
+        local run = assert(go(("-resume %s -nEpochs 2 -precision %s -save %s-%s"):format(path, to, path, to)))
+        assert.equal(to, run.trainer.model.config.precision)
+        assert.equal((require "densenet.models.precision")[to], run.trainer.model:type())
+        local note = table.concat(run.lines, "\n"):find("it had -precision " .. from, 1, true)
+        assert.equal(from ~= to, note ~= nil)
+      end
+    end
+  end)
+
+  it("goes on on another device, and says so", function()
+    local path = directory .. "/a"
+    assert(go(new_run:gsub("%-nEpochs 2", "-nEpochs 1") .. path))
+    local latest = temporary.read(path .. "/latest.json")
+    assert.matches('"device": "cpu"', latest, 1, true)
+    temporary.write(path .. "/latest.json", (latest:gsub('"device": "cpu"', '"device": "cuda:3"')))
+    local run = assert(go("-nEpochs 2 -resume " .. path))
+    assert.matches("it had -device cuda:3: it goes on the same to rounding", table.concat(run.lines, "\n"), 1, true)
   end)
 
   -- Every third operation here; the checkpoint's own spec takes every one.

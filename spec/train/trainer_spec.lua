@@ -32,7 +32,7 @@ local function new_trainer(parts)
   parts = parts or {}
   dn.manualSeed(5)
   local model = dn.models.densenet { blocks = { 1, 1 }, growthRate = 4, inputChannels = 1, nClasses = n_classes,
-    dropRate = parts.dropRate }
+    dropRate = parts.dropRate, precision = parts.precision }
   local lines = {}
   local console = Console.new(3, {}, function(line) lines[#lines + 1] = line end)
   return Trainer.new {
@@ -69,6 +69,74 @@ describe("the trainer", function()
     local tested = assert(trainer:test("Test", 12, held_out))
     assert.is_true(tested.top1 < 20, tested.top1)
     assert.equal(0, tested.top5)
+  end)
+
+  for _, precision in ipairs { "half", "bfloat16", "double" } do
+    it("learns in " .. precision .. " precision as well", function()
+      local exact, trainer = new_trainer { nEpochs = 6 }, new_trainer { nEpochs = 6, precision = precision }
+      local loader = loader_of(images(1), true)
+      for epoch = 1, 6 do
+        local right, came = assert(exact:train(epoch, loader)), assert(trainer:train(epoch, loader))
+        assert.is_true(math.abs(came.loss - right.loss) < 0.2 * right.loss, ("%g for %g"):format(came.loss, right.loss))
+      end
+      for name, tensor in pairs(trainer.model:stateDict()) do
+        assert.equal(precision == "double" and "double" or "float", tensor:dtype(), name)
+      end
+      assert.equal(precision == "half", trainer.lossScale ~= nil)
+      assert.is_true(assert(trainer:test("Test", 6, loader_of(images(2), false))).loss < 1)
+    end)
+  end
+
+  it("skips steps whose gradients overflow half, and halves the scale", function()
+    local trainer, lines = new_trainer { precision = "half" }
+    trainer.lossScale:setState { scale = 2 ^ 24, good = 0, skipped = 0 }
+    local steps, original = 0, trainer.optimizer.step
+    trainer.optimizer.step = function(...)
+      steps = steps + 1
+      return original(...)
+    end
+    assert(trainer:train(1, loader_of(images(1), true)))
+    local scaling = trainer.lossScale
+    assert.is_true(scaling.skipped > 0)
+    assert.equal(7, steps + scaling.skipped)
+    assert.equal(2.0 ^ (24 - scaling.skipped), scaling.scale)
+    assert.same(scaling:state(), trainer:position().lossScale)
+    assert.is_truthy(table.concat(lines, "\n"):find(("scale %g  skipped %d"):format(scaling.scale, scaling.skipped), 1,
+      true))
+    for name, tensor in pairs(trainer.model:stateDict()) do
+      assert.equal(0, tensor:sum() - tensor:sum(), name)
+    end
+  end)
+
+  it("stops where gradients overflow half even without a scale", function()
+    local trainer = new_trainer { precision = "half" }
+    trainer.lossScale:setState { scale = 2, good = 0, skipped = 15 }
+    local backward = trainer.model.backward
+    trainer.model.backward = function(model, ...)
+      local gradInput = backward(model, ...)
+      model:get("classifier").gradBias:fill(1 / 0)
+      return gradInput
+    end
+    local before = copy_of(trainer.model:get("classifier"):stateDict())
+    local result, message, code = trainer:train(1, loader_of(images(1), true))
+    assert.is_nil(result)
+    assert.equal("diverged", code)
+    assert.is_truthy(message:find("gradients overflow half precision without any loss scale in epoch 1, iteration 2", 1,
+      true), message)
+    assert_same_tensors(before, trainer.model:get("classifier"):stateDict())
+  end)
+
+  it("says once that a network has no memory plan, and why", function()
+    local trainer, lines = new_trainer()
+    local forward = trainer.model.forward
+    trainer.model.forward = function(model, input)
+      local output = forward(model, input)
+      model.planFailure = "its reason"
+      return output
+    end
+    assert(trainer:train(1, loader_of(images(1), true)))
+    local _, n = table.concat(lines, "\n"):gsub("cannot be planned, so every buffer is kept by itself: its reason", "")
+    assert.equal(1, n)
   end)
 
   it("goes on from the middle of an epoch as if it had not stopped", function()

@@ -26,7 +26,7 @@ local BATCHES_AHEAD = 2 -- for each thread: one being made, one waiting
 
 local KNOWN = {
   set = true, batchSize = true, nThreads = true, seed = true, shuffle = true, transform = true,
-  precision = true, prefetch = true, worker = true,
+  precision = true, prefetch = true, worker = true, pinFor = true,
 }
 
 local function is_count(value, least)
@@ -66,6 +66,7 @@ local function complaint_about(options)
   if precision ~= "float" and precision ~= "double" then
     return ("precision must be float or double, not %s"):format(tostring(precision))
   end
+  if options.pinFor ~= nil and type(options.pinFor) ~= "string" then return "pinFor must be the name of a device" end
   if (options.nThreads or 0) > 0 and not options.set.images and not options.worker then
     return "threads cannot share a data set that has only get(i); say worker = {module =, argument =}"
       .. " so that each makes its own, or nThreads = 0"
@@ -84,6 +85,8 @@ end
 --              that can be described (densenet.data.transforms; FromModule for your own)
 --   precision  "float" (default) or "double": of the batches, and of the images while transformed
 --   prefetch   batches made ahead of the one in use, by threads; default 2 for each thread
+--   pinFor     name of a device that the batches go to: their memory is then pinned, once their size
+--              is known, so that it copies them on its own
 --   worker     {module =, argument =}: for a set with only get(i) in threads, each of which uses
 --              require(module)(argument)
 local function new(_, options)
@@ -98,6 +101,7 @@ local function new(_, options)
     dtype = options.precision or "float",
     transform = options.transform,
     worker = options.worker,
+    pinFor = options.pinFor,
   }, Loader)
   self.prefetch = options.prefetch or BATCHES_AHEAD * self.nThreads
   self.spare = {} -- buffers {input, target} that nobody uses
@@ -202,6 +206,17 @@ local function by_threads(self, epoch, order, first_batch)
   end
 end
 
+-- Buffers of a batch for the next one: themselves, or as large in memory that pinFor has pinned.
+local function reusable(self, buffers)
+  if not self.pinFor then return buffers end
+  for i, held in ipairs(buffers) do
+    if not held:isPinned() then
+      buffers[i] = core.tensor_new_pinned(self.pinFor, held:dtype(), held:size())
+    end
+  end
+  return buffers
+end
+
 --- Iterates over the batches of an epoch: for n, sample in loader:run(epoch) do.
 -- sample.input is N,C,h,w of the loader's precision (N,10,C,h,w after TenCrop), sample.target N
 -- long, sample.size N. The loop may be left at any time. A loader makes one run at a time: a new one
@@ -228,7 +243,7 @@ function Loader:run(epoch, firstBatch)
   local given -- buffers of the batch that the caller has
   return function()
     if self.current ~= run then error("Loader: this run was ended by a later one", 2) end
-    if given then table.insert(self.spare, given) end
+    if given then table.insert(self.spare, reusable(self, given)) end
     given = nil
     if n >= last then return nil end
     n = n + 1

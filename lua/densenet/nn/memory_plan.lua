@@ -231,10 +231,10 @@ function MemoryPlan.prepare(module, input)
     end
     return
   end
-  if module.planFailure then
-    return module.planFailure -- not asked again until its buffers are given up
-  end
   if not (plan and plan:fits(input:size())) then
+    if module.planFailure then
+      return module.planFailure -- not asked again until its buffers are given up
+    end
     local isPlanned
     isPlanned, plan = pcall(MemoryPlan, module, input:size(), { optMemory = mode, type = input:dtype() })
     if not isPlanned then

@@ -2,6 +2,7 @@
 -- @module densenet.optim
 
 return {
+  LossScale = require "densenet.optim.loss_scale",
   SGD = require "densenet.optim.sgd",
   schedule = require "densenet.optim.schedule",
 }

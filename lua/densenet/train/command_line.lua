@@ -9,6 +9,7 @@
 --   default      the value when it is not given; nil means none, and `shown` says what happens then
 --   min, max     bounds that are allowed themselves; above, below: bounds that are not
 --   choices      the words that mean something
+--   pattern      of further such words, for which one of the choices stands: cuda:N for cuda:1
 --   available    the values that this version can do, where they are fewer; `because` says why
 local CommandLine = {}
 CommandLine.__index = CommandLine
@@ -92,8 +93,9 @@ local function read(option, text)
     return nil
   end
   if option.type == "word" or option.type == "text" then
-    if text == "" or option.choices and not contains(option.choices, text) then return nil end
-    return text
+    if text == "" then return nil end
+    local is_known = not option.choices or contains(option.choices, text)
+    return (is_known or option.pattern and text:find(option.pattern)) and text or nil
   end
   local value
   if option.type == "integer" then

@@ -2,7 +2,8 @@
 --
 -- A line stands for the batches since the line before: Time and Data are seconds a batch (Data is
 -- the part spent waiting for the loader), Err is the loss, and top1 and top5 are error rates in
--- percent. A line comes every 50 batches or 10 seconds, for the first batch and for the last, so
+-- percent; scale and skipped, in half precision, are the loss scale and the steps that overflowed so
+-- far. A line comes every 50 batches or 10 seconds, for the first batch and for the last, so
 -- that a terminal shows life and a file stays short.
 local meters = require "densenet.train.meters"
 
@@ -80,9 +81,15 @@ local function time_left(self, epoch, n, count)
   return this_epoch, this_epoch + test + (self.nEpochs - epoch) * (count * batch + test)
 end
 
+-- "  scale 65536  skipped 2"; nothing without a loss scale.
+local function scale_text(scaling)
+  return scaling and ("  scale %g  skipped %d"):format(scaling.scale, scaling.skipped) or ""
+end
+
 --- After a training batch.
 -- @param epoch, n, count batch n of count
--- @param seen { time=, data=, score=, learningRate= }: seconds, and what meters.score gave
+-- @param seen { time=, data=, score=, learningRate=, lossScale= or nil }: seconds, what meters.score gave,
+-- and the trainer's optim.LossScale
 function Console:trained(epoch, n, count, seen)
   local line = self.line
   self.total:add(seen.time)
@@ -90,9 +97,10 @@ function Console:trained(epoch, n, count, seen)
   if self.total.count > 1 and not is_due(line, n, count) then return end
   local mean = line.errors:result()
   local left, run_left = time_left(self, epoch, n, count)
-  self:print(" | Epoch: [%d][%d/%d]  Time %.3f  Data %.3f  Err %.4f  top1 %7.3f  top5 %7.3f  lr %.4f  left %s (run %s)",
+  self:print(" | Epoch: [%d][%d/%d]  Time %.3f  Data %.3f  Err %.4f  top1 %7.3f  top5 %7.3f  lr %.4f%s  "
+    .. "left %s (run %s)",
     epoch, n, count, line.time:mean(), line.data:mean(), mean.loss, mean.top1, mean.top5, seen.learningRate,
-    Console.duration(left), Console.duration(run_left))
+    scale_text(seen.lossScale), Console.duration(left), Console.duration(run_left))
   self:startLine()
 end
 

@@ -4,6 +4,8 @@
 return {
   checkpoint = require "densenet.train.checkpoint",
   Console = require "densenet.train.console",
+  device = require "densenet.train.device",
+  Feed = require "densenet.train.feed",
   Log = require "densenet.train.log",
   memory = require "densenet.train.memory",
   meters = require "densenet.train.meters",

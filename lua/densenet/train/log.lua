@@ -11,16 +11,36 @@ Log.__index = Log
 
 local function header(columns) return "epoch\t" .. table.concat(columns, "\t") end
 
--- The rows in `text` as { epoch, line }; nil when the text is no log with this header.
+local function split(line)
+  local cells = {}
+  for text in line:gmatch("[^\t]+") do cells[#cells + 1] = text end
+  return cells
+end
+
+-- Where each of the columns stands in a log with this header, or nil when it is not ours: it may lack
+-- columns that were added since.
+local function places_of(first_line, columns)
+  local names, place = split(first_line), {}
+  for i, name in ipairs(names) do place[name] = i end
+  local n_known = place.epoch == 1 and 1 or 0
+  for _, column in ipairs(columns) do n_known = n_known + (place[column] and 1 or 0) end
+  return n_known > 1 and n_known == #names and place or nil
+end
+
+-- The rows in `text` as { epoch, line }; nil when the text is no such log.
 local function rows_of(text, columns)
   local lines = {}
   for line in text:gmatch("[^\n]+") do lines[#lines + 1] = line end
-  if lines[1] and lines[1] ~= header(columns) then return nil end
-  local rows = {}
+  if not lines[1] then return {} end
+  local place, rows = places_of(lines[1], columns), {}
+  if not place then return nil end
   for i = 2, #lines do
-    local epoch = math.tointeger(tonumber(lines[i]:match("^(%d+)\t")))
+    local cells = split(lines[i])
+    local epoch = (cells[1] or ""):find("^%d+$") and math.tointeger(tonumber(cells[1]))
     if not epoch then return nil end
-    rows[#rows + 1] = { epoch = epoch, line = lines[i] }
+    local row = { cells[1] }
+    for c, column in ipairs(columns) do row[c + 1] = cells[place[column]] or "nan" end
+    rows[#rows + 1] = { epoch = epoch, line = table.concat(row, "\t") }
   end
   return rows
 end
@@ -40,7 +60,8 @@ local function drop_from(self, epoch)
 end
 
 --- Opens the log and writes it, so that a place that cannot be written is known at once.
--- @param path file; a file that is not such a log is refused, not overwritten
+-- @param path file; a file that is not such a log is refused, not overwritten. It may lack some of the
+-- columns
 -- @param columns names after "epoch"
 -- @param nextEpoch rows of this and later epochs are dropped (1: a new run)
 -- @return log, or nil, message, code

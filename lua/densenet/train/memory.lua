@@ -1,4 +1,5 @@
 --- What a run will need of the machine's memory, known before it takes any. MB are 2^20 bytes.
+local core = require "densenet.core"
 local data = require "densenet.data"
 local MemoryPlan = require "densenet.nn.memory_plan"
 local network = require "densenet.train.network"
@@ -26,8 +27,13 @@ function memory.plan(values, origin)
   return plan_for(values, origin, values.batchSize, values.optMemory)
 end
 
---- Bytes that the machine can still give, or nil where it does not say (Linux does).
-function memory.available()
+--- Bytes that a device can still give, or nil where it does not say (Linux and GPUs do).
+-- @param device its name; the CPU when left out
+function memory.available(device)
+  if device and device ~= "cpu" then
+    local about = core.device_describe and core.device_describe(device)
+    return about and about.memory or nil
+  end
   local file = io.open("/proc/meminfo")
   local text = file and file:read("a") or ""
   if file then file:close() end
@@ -62,10 +68,10 @@ end
 
 --- Plans a run's training step and compares it with what there is.
 -- @param values, origin as origin.find leaves them
--- @param available bytes there are; memory.available() when left out
+-- @param available bytes there are; memory.available(values.device) when left out
 -- @return the plan; or nil, message, "memory": with the largest batch that fits
 function memory.check(values, origin, available)
-  available = available or memory.available()
+  available = available or memory.available(values.device)
   local plan = memory.plan(values, origin)
   if not available or plan.totalBytes <= available then return plan end
   local batch, last = largest_batch(values, origin, available), #MemoryPlan.words

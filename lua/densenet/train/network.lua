@@ -40,7 +40,7 @@ local function chosen_of(values, origin, images)
   end
   local chosen = {}
   for name, value in pairs(config) do chosen[name] = value end
-  chosen.optMemory = values.optMemory
+  chosen.optMemory, chosen.precision = values.optMemory, values.precision
   return chosen, wanted, is_reset
 end
 
@@ -48,14 +48,14 @@ end
 function network.withoutMemory(values, origin, images)
   local config, wanted, is_reset = chosen_of(values, origin, images)
   if is_reset then config.nClasses = wanted end
-  return models.withoutMemory(config)
+  return models.withoutMemory(config, values.device)
 end
 
 --- Builds it.
 -- @param values options
 -- @param origin from origin.find
 -- @param images an opened data set: name, channels, nClasses
--- @return model, in training mode, with its complete configuration in model.config; or nil,
+-- @return model, on values.device, in training mode, with its complete configuration in model.config; or nil,
 -- message, code when weights or images do not fit
 function network.build(values, origin, images)
   local config, wanted, is_reset = chosen_of(values, origin, images)
@@ -69,7 +69,7 @@ function network.build(values, origin, images)
   if is_reset then models.resetClassifier(model, wanted) end
   local fine, message, code = fits(model.config, images)
   if not fine then return nil, message, code end
-  return model
+  return model:to(values.device)
 end
 
 return network

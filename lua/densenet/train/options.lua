@@ -1,6 +1,7 @@
 --- The options of main.lua: read from the command line, checked against each other, and joined with
 -- those of a run that is resumed. What they are stands in option_list.lua.
 local CommandLine = require "densenet.train.command_line"
+local device = require "densenet.train.device"
 local groups = require "densenet.train.option_list"
 
 local options = {}
@@ -92,6 +93,7 @@ function options.check(values, given)
       .. "blocks; nearest: %s"):format(values.depth, values.bottleneck, step, nearest_depths(values.depth, step))
   end
   local settled, why = settle_memory(values, given)
+  if settled then settled, why = device.check(values) end
   if not settled then return nil, why end
   if values.resetClassifier and not (values.retrain or values.resume) then
     return nil, "-resetClassifier true needs -retrain FILE: without it every layer is new"
@@ -139,7 +141,7 @@ function options.merge(values, given, saved)
   for _, option in ipairs(command_line.inOrder) do
     local name = option.name
     if option.resume and not given[name] then
-      values[name] = saved[name]
+      if saved[name] ~= nil then values[name] = saved[name] end
     elseif option.resume == "same" and values[name] ~= saved[name] then
       conflict(option, "")
     elseif name == "nEpochs" and values.nEpochs ~= 0 and values.nEpochs < saved.nEpochs then

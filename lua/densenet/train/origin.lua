@@ -28,7 +28,6 @@ end
 local function adapted(network, values, given)
   local config = {}
   for name, value in pairs(network) do config[name] = value end
-  config.precision = values.precision
   if given.dropRate then config.dropRate = values.dropRate end
   return config
 end
@@ -42,9 +41,8 @@ local function load_weights(values, given)
   local conflict = state and network_conflict(values, given, state.network)
   if conflict then return nil, conflict, "usage" end
   if state and values.testOnly then
-    for _, name in ipairs { "dataset", "precision" } do
-      if not given[name] then values[name] = state.options[name] end
-    end
+    if not given.dataset then values.dataset = state.options.dataset end
+    if not given.precision then values.precision = state.precision end
   end
   local optimizer
   if values.optimState then
@@ -58,7 +56,7 @@ end
 local function load_checkpoint(values, given)
   local saved, message, code = checkpoint.load(values.resume)
   if not saved then return nil, message, code end
-  local before = {}
+  local before = { precision = saved.state.precision }
   for _, part in ipairs { saved.state.options, saved.settings } do
     for name, value in pairs(part) do before[name] = value end
   end

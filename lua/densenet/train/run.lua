@@ -10,6 +10,7 @@ local checkpoint = require "densenet.train.checkpoint"
 local Log = require "densenet.train.log"
 local memory = require "densenet.train.memory"
 local options = require "densenet.train.options"
+local device = require "densenet.train.device"
 local random = require "densenet.random"
 local sources = require "densenet.train.sources"
 
@@ -17,10 +18,11 @@ local Run = {}
 Run.__index = Run
 
 --- Columns of the log after "epoch": the learning rate of the last batch, losses, error rates in
--- percent, seconds.
+-- percent; in half precision the loss scale and the steps skipped so far; seconds.
 Run.columns = {
   "lr", "train_loss", "train_top1", "train_top5", "val_loss", "val_top1", "val_top5",
-  "test_loss", "test_top1", "test_top5", "best_top1", "train_seconds", "test_seconds",
+  "test_loss", "test_top1", "test_top5", "best_top1", "loss_scale", "skipped_steps",
+  "train_seconds", "test_seconds",
 }
 
 -- What a file of the run says about itself beside its state, so that it can be used alone.
@@ -38,11 +40,12 @@ end
 --   trainer
 --   sets, loaders   { train=, test=, validation= or nil } each
 --   plan      (optional) of the training step, to be announced
+--   notes     (optional) lines about the device, from device.choose
 --   interrupted  (optional) function() → count, signal; core.interrupted when left out
 function Run.new(parts)
   local self = setmetatable({
     options = parts.options, origin = parts.origin, trainer = parts.trainer, console = parts.trainer.console,
-    sets = parts.sets, loaders = parts.loaders, plan = parts.plan, best = nil,
+    sets = parts.sets, loaders = parts.loaders, plan = parts.plan, notes = parts.notes or {}, best = nil,
     facts = facts_of(parts.trainer.model, parts.sets.test, parts.options),
     interrupted = parts.interrupted or core.interrupted,
     seconds = 0.0, -- spent training in the epoch under way, also by earlier processes
@@ -58,7 +61,7 @@ end
 function Run:goOn(saved)
   local state = saved.state
   if state.finished then
-    self.trainer:goTo { epoch = state.epoch + 1, iteration = 0 }
+    self.trainer:goTo { epoch = state.epoch + 1, iteration = 0, lossScale = state.lossScale }
   else
     self.trainer:goTo(state)
     self.seconds = saved.settings.seconds or 0.0
@@ -73,7 +76,7 @@ function Run:snapshot(finished)
   state.finished, state.best, state.random = finished, self.best, random.state()
   for name, value in pairs(self.facts) do state[name] = value end
   local settings = options.select(self.options, "free")
-  settings.seconds = self.seconds
+  settings.seconds, settings.device = self.seconds, self.options.device
   return { state = state, settings = settings,
     model = self.trainer.model:stateDict(), optimizer = self.trainer.optimizer:state() }
 end
@@ -184,6 +187,8 @@ function Run:finish(epoch, trained, tested)
   local count = self.loaders.train:size()
   local row = { lr = self.trainer.schedule:learningRate(epoch, count, count), best_top1 = self.best.top1,
     train_seconds = self.seconds, test_seconds = tested.seconds }
+  local scaling = self.trainer.lossScale
+  if scaling then row.loss_scale, row.skipped_steps = scaling.scale, scaling.skipped end
   fill(row, "train", trained)
   fill(row, "val", tested.validation)
   fill(row, "test", tested.test)
@@ -223,8 +228,9 @@ function Run:announce()
   local opt, resumed = self.options, self.origin.resumed
   for _, line in ipairs(sources.describe(self.sets)) do self.console:print("%s", line) end
   self.console:print("%-11s%s", "network:", network_line(self.trainer))
-  self.console:print("%-11s%s in %s precision, %d compute threads, %d loader threads", "device:", opt.device,
-    opt.precision, opt.nCores, opt.nThreads)
+  self.console:print("%-11s%s in %s precision, %d compute threads, %d loader threads", "device:",
+    device.describe(opt.device), opt.precision, opt.nCores, opt.nThreads)
+  for _, note in ipairs(self.notes) do self.console:print("%-11s%s", "", note) end
   if opt.testOnly then return end
   if self.plan then self.console:print("%-11s%s", "memory:", memory.describe(self.plan)) end
   self.console:print("%-11s%s", "saves in:", opt.save)
@@ -232,11 +238,13 @@ function Run:announce()
   local state = resumed.state
   self.console:print("%-11s%s, %s epoch %d", "resumes:", resumed.directory,
     state.finished and "after" or ("after batch %d of"):format(state.iteration), state.epoch)
-  local before = resumed.settings.optMemory
-  if before and before ~= opt.optMemory then
-    self.console:print("%-11sit had %s: it goes on the same to rounding, not bit for bit", "",
-      memory.modeText(before))
+  local before = resumed.settings
+  local function changed(was)
+    self.console:print("%-11sit had %s: it goes on the same to rounding, not bit for bit", "", was)
   end
+  if before.optMemory and before.optMemory ~= opt.optMemory then changed(memory.modeText(before.optMemory)) end
+  if before.device and before.device ~= opt.device then changed("-device " .. before.device) end
+  if state.precision ~= opt.precision then changed("-precision " .. tostring(state.precision)) end
   if self.trainer.epoch > opt.nEpochs then
     self.console:print("All of its %d epochs are trained; a larger -nEpochs trains on.", opt.nEpochs)
   end

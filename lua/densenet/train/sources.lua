@@ -22,6 +22,7 @@ local function loader(values, set, split)
     set = set, batchSize = values.batchSize, nThreads = values.nThreads, seed = values.manualSeed,
     shuffle = is_training, transform = preprocess(set, split),
     precision = values.precision == "double" and "double" or "float",
+    pinFor = values.device ~= "cpu" and values.device or nil,
   }
 end
 

@@ -2,15 +2,20 @@
 -- criterion, an optimizer, a schedule, loaders; it knows no data set and no file.
 --
 -- Where a training run stands is kept here, in plain numbers, so that a checkpoint taken between
--- any two batches can be gone on from: epoch, iteration (batches of that epoch done), and the score
--- of those batches.
+-- any two batches can be gone on from: epoch, iteration (batches of that epoch done), the score of
+-- those batches, and where the loss scale of half precision is.
+--
+-- Batches come to the model's device and dtype by themselves (densenet.train.feed).
+local Feed = require "densenet.train.feed"
+local LossScale = require "densenet.optim.loss_scale"
 local meters = require "densenet.train.meters"
 
 local Trainer = {}
 Trainer.__index = Trainer
 
 --- @param parts
---   model, criterion, optimizer   as in densenet.nn and densenet.optim
+--   model      of the type and on the device that it stays in; in half the loss is scaled
+--   criterion, optimizer   as in densenet.nn and densenet.optim
 --   schedule   learningRate(epoch, iteration, count): for the iteration-th (from 1) of count batches
 --   console    what prints (densenet.train.console)
 --   epoch      number of the first epoch, 1 when left out
@@ -22,7 +27,20 @@ function Trainer.new(parts)
     model = parts.model, criterion = parts.criterion, optimizer = parts.optimizer, schedule = parts.schedule,
     console = parts.console, onBatch = parts.onBatch, interrupted = parts.interrupted,
     epoch = parts.epoch or 1, iteration = 0, errors = meters.ErrorMeter(),
+    lossScale = parts.model:type() == "half" and LossScale(parts.model) or nil,
+    feeds = setmetatable({}, { __mode = "k" }), -- by loader
   }, Trainer)
+end
+
+-- The loader's batches on the model's device.
+local function feed_of(self, loader)
+  local feed = self.feeds[loader]
+  if not feed then
+    local weight = self.model:parameters()[1]
+    feed = Feed.new(loader, weight:device(), self.model:type())
+    self.feeds[loader] = feed
+  end
+  return feed
 end
 
 --- Goes to the start of an epoch, unless the trainer stands within it.
@@ -34,25 +52,47 @@ end
 
 --- Where training stands, as a plain table; goTo returns there.
 function Trainer:position()
-  return { epoch = self.epoch, iteration = self.iteration, errors = self.errors:state() }
+  return { epoch = self.epoch, iteration = self.iteration, errors = self.errors:state(),
+    lossScale = self.lossScale and self.lossScale:state() }
 end
 
 function Trainer:goTo(position)
   self.epoch, self.iteration = position.epoch, position.iteration
   self.errors = meters.ErrorMeter(position.errors)
+  if self.lossScale and position.lossScale then self.lossScale:setState(position.lossScale) end
 end
 
 local function is_finite(x) return x == x and x ~= math.huge and x ~= -math.huge end
 
--- One step of SGD on a batch; returns the loss of before the step.
+-- One step of SGD on a batch. Returns the batch's score from before the step; or nil and a sentence
+-- where training has diverged.
 local function step(self, batch)
   local output = self.model:forward(batch.input)
   local loss = self.criterion:forward(output, batch.target)
-  if not is_finite(loss) then return loss end
+  if not is_finite(loss) then
+    return nil, loss == loss and "the loss is infinite" or "the loss is not a number"
+  end
+  -- Before the backward pass, so that a GPU has something to do while the next batch is prepared.
+  local score = meters.score(output, batch.target, loss)
+  local scaling = self.lossScale
+  local scale = scaling and scaling.scale or 1
   self.model:zeroGradParameters()
-  self.model:backward(batch.input, self.criterion:backward(output, batch.target))
-  self.optimizer:step()
-  return loss
+  self.model:backward(batch.input, self.criterion:backward(output, batch.target, scale), 1 / scale)
+  local is_least = scaling and scaling:isLeast()
+  if not scaling or scaling:check() then
+    self.optimizer:step()
+  elseif is_least then
+    return nil, "gradients overflow half precision without any loss scale"
+  end
+  return score
+end
+
+-- Once: why the network trains without a memory plan.
+local function report_plan(self)
+  local reason = self.model.planFailure
+  if not reason or self.hasReported then return end
+  self.hasReported = true
+  self.console:print("The network's memory cannot be planned, so every buffer is kept by itself: %s", reason)
 end
 
 --- Trains until the end of the epoch, from where the trainer stands in it.
@@ -60,7 +100,8 @@ end
 -- @param loader size() → batches in an epoch; run(epoch, first) iterates over n, batch from batch
 -- first on; a batch has input and target
 -- @return { loss=, top1=, top5=, count= } over the whole epoch, errors in percent, and the seconds
--- spent; or nil, message, code: "diverged" for a loss that is no number, or what onBatch returned
+-- spent; or nil, message, code: "diverged" for a loss or gradients that are no numbers, or what onBatch
+-- returned
 function Trainer:train(epoch, loader)
   self:enter(epoch)
   self.model:training()
@@ -69,19 +110,20 @@ function Trainer:train(epoch, loader)
   self.console:startTraining(epoch, first, count)
   if first > count then return self.errors:result(), 0.0 end
   local since = meters.Stopwatch()
-  for n, batch in loader:run(epoch, first) do
+  for n, batch in feed_of(self, loader):run(epoch, first) do
     local waited = since:seconds()
     self.optimizer.learningRate = self.schedule:learningRate(epoch, n, count)
-    local loss = step(self, batch)
-    if not is_finite(loss) then
-      return nil, ("the loss is %s in epoch %d, iteration %d of %d: training diverged; a smaller -LR may help"):format(
-        loss == loss and "infinite" or "not a number", epoch, n, count), "diverged"
+    local score, wrong = step(self, batch)
+    if not score then
+      return nil, ("%s in epoch %d, iteration %d of %d: training diverged; a smaller -LR may help"):format(wrong, epoch,
+        n, count), "diverged"
     end
-    local score = meters.score(self.model.output, batch.target, loss)
+    report_plan(self)
     self.errors:add(score)
     self.iteration = n
     self.console:trained(epoch, n, count,
-      { time = since:lap(), data = waited, score = score, learningRate = self.optimizer.learningRate })
+      { time = since:lap(), data = waited, score = score, learningRate = self.optimizer.learningRate,
+        lossScale = self.lossScale })
     if self.onBatch then
       local goes_on, message, code, status = self.onBatch(n, count)
       if not goes_on then return nil, message, code, status end
@@ -101,7 +143,7 @@ function Trainer:test(name, epoch, loader)
   local errors = meters.ErrorMeter()
   self.console:startTesting()
   local since = meters.Stopwatch()
-  for n, batch in loader:run(epoch) do
+  for n, batch in feed_of(self, loader):run(epoch) do
     local waited = since:seconds()
     local output = self.model:forward(batch.input)
     local score = meters.score(output, batch.target, self.criterion:forward(output, batch.target))
