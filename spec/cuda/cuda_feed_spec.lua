@@ -29,7 +29,8 @@ describe("batches for a GPU", function()
   for _, threads in ipairs { 0, 2 } do
     for _, dtype in ipairs { "float", "half" } do
       it(("are those of the CPU, with %d threads, in %s"):format(threads, dtype), function()
-        local plain <close>, pinned <close> = loader_of(threads), loader_of(threads, DEVICE)
+        local plain <close> = loader_of(threads)
+        local pinned <close> = loader_of(threads, DEVICE)
         local right = batches(Feed.new(plain, "cpu", dtype), "cpu")
         local feed = Feed.new(pinned, DEVICE, dtype)
         for _ = 1, 3 do assert.same(right, batches(feed, DEVICE)) end

@@ -41,7 +41,7 @@ describe("the device of a run", function()
   it("is the CPU where there is none, and the log says so", function()
     local values, result = choose("", 0)
     assert.equal("cpu", values.device)
-    assert.same({ "no GPU: device 'cuda' is not available: none here" }, result[1])
+    assert.same({ "not on a GPU: device 'cuda' is not available: none here" }, result[1])
   end)
 
   it("is what was asked for", function()
@@ -84,7 +84,7 @@ describe("the device of a run", function()
     values.precision = "tf32"
     local notes = assert(device.choose(values, {}))
     assert.equal("single", values.precision)
-    assert.same({ "no GPU: none here", "tf32 is a GPU's: the run goes on in single precision" }, notes)
+    assert.same({ "not on a GPU: none here", "tf32 is a GPU's: the run goes on in single precision" }, notes)
   end)
 
   it("is described in a line", function() assert.equal("cpu", device.describe("cpu")) end)

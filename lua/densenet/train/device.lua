@@ -42,7 +42,7 @@ function device.choose(values, given)
   local on, message, code = settle(values, values.plan)
   if not on then return nil, message, code end
   local notes = {}
-  if on == "cpu" and message then notes[1] = "no GPU: " .. message end
+  if on == "cpu" and message then notes[1] = "not on a GPU: " .. message end
   if values.precision == "tf32" and on == "cpu" then
     if given.precision then return nil, "-precision tf32 needs a GPU: " .. message, "device" end
     values.precision = "single"
