@@ -19,7 +19,6 @@ enum {
   FORWARD_FLOATS = 128 * 1024, /* of a unit's packed input and its output */
   BACKWARD_PIECE = 256,
   BACKWARD_FLOATS = 96 * 1024, /* of its packed input and gradient */
-  OUTER_PIECE = 128,           /* pixels of the weight gradient's inner products */
   ROW_GAP = 16
 };
 
@@ -188,9 +187,7 @@ dn_status cpu_norm_relu_conv1x1_backward(dn_tensor *dx, dn_tensor *dnorm, dn_ten
       const image_part then = part_of(&cut, next_unit);
       cpu_ahead soon = cpu_ahead_of(far_of(din, part_of(&cut, first_part)),
                                     far_of(gradient.dy, then), far_of(gradient.y, then));
-      for (int64_t p = 0; p < n_filled; p += OUTER_PIECE)
-        tiles->outer(dw, n_columns, n_in, n_out, z + p * n_in, z_layout, turned, turn + p,
-                     n_filled - p < OUTER_PIECE ? n_filled - p : OUTER_PIECE, &soon);
+      tiles->outer(dw, n_columns, n_in, n_out, z, z_layout, turned, turn, n_filled, &soon);
       for (int64_t i = 0; i < n_here; i++) {
         const int64_t index = first_part + i, later = index + cut.group;
         const image_part here = part_of(&cut, index);

@@ -16,7 +16,7 @@
 enum {
   FORWARD_FLOATS = 96 * 1024,   /* of one band's bordered input */
   BACKWARD_FLOATS = 160 * 1024, /* of its bordered input, its gradient and the way back */
-  OUTER_PIECE = 128             /* pixels of the weight gradient's inner products */
+  OUTER_PIECE = 256             /* pixels of the weight gradient's inner products */
 };
 
 /* How the images are cut into bands, and the geometry of a bordered one. */

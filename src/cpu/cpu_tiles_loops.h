@@ -202,101 +202,75 @@ static void product(float *out, int64_t out_stride, int64_t n_rows, const float 
   }
 }
 
-/* unmask for WIDTH pixels of one row, d in registers. */
-INLINE void unmask_tile(float *dx, const vec d[2], const float *x, cpu_norm norm, int64_t m,
-                        float *sums, bool accumulate) {
-  vec beta[2], gamma[2];
+/* unmask for WIDTH pixels of channel m; the sums of d and of d (x - mean) stay in registers. */
+INLINE void unmask_step(float *dx, const float *d, const float *x, cpu_norm norm, int64_t m,
+                        vec beta[2], vec gamma[2], bool accumulate) {
   for (int v = 0; v < 2; v++) {
     const vec raw = load(x + v * LANES);
-    const vec kept = where_positive(norm.scale[m] * raw + norm.shift[m], d[v]);
+    const vec kept = where_positive(norm.scale[m] * raw + norm.shift[m], load(d + v * LANES));
     const vec before = accumulate ? load(dx + v * LANES) : (vec){0};
-    beta[v] = kept;
-    gamma[v] = kept * (raw - norm.mean[m]);
+    beta[v] += kept;
+    gamma[v] += kept * (raw - norm.mean[m]);
     store(dx + v * LANES, before + norm.scale[m] * kept);
   }
-  /* Where a vector fills all lanes of the sums, the two go there together. */
-  const bool together = (int)LANES == (int)CPU_SUM_LANES;
-  if (together) {
-    beta[0] += beta[1];
-    gamma[0] += gamma[1];
+}
+
+INLINE void unmask_row(float *dx, const float *d, const float *x, int64_t n_pixels, cpu_norm norm,
+                       int64_t m, float *sums, bool accumulate) {
+  vec beta[2] = {{0}, {0}}, gamma[2] = {{0}, {0}};
+  int64_t p = 0;
+  for (; p + WIDTH <= n_pixels; p += WIDTH)
+    unmask_step(dx + p, d + p, x + p, norm, m, beta, gamma, accumulate);
+  if (p < n_pixels) { /* nothing is read or written beyond them */
+    float d_rest[WIDTH] = {0}, x_rest[WIDTH] = {0}, dx_rest[WIDTH] = {0};
+    const size_t n_bytes = (size_t)(n_pixels - p) * sizeof *d;
+    memcpy(d_rest, d + p, n_bytes);
+    memcpy(x_rest, x + p, n_bytes);
+    if (accumulate) memcpy(dx_rest, dx + p, n_bytes);
+    unmask_step(dx_rest, d_rest, x_rest, norm, m, beta, gamma, accumulate);
+    memcpy(dx + p, dx_rest, n_bytes);
   }
-  for (int v = 0; v < (together ? 1 : 2); v++) {
-    float *sum = sums + v * LANES;
+  /* Where a vector fills all lanes of the sums, the two go there together. */
+  for (int v = 0; v < 2; v++) {
+    float *sum = sums + v * LANES % CPU_SUM_LANES;
     store(sum, load(sum) + beta[v]);
     store(sum + CPU_SUM_LANES, load(sum + CPU_SUM_LANES) + gamma[v]);
   }
 }
 
-/* The same for n <= WIDTH pixels: nothing is read or written beyond them. */
-static void unmask_part(float *dx, const float *d, const float *x, int64_t n, cpu_norm norm,
-                        int64_t m, float *sums, bool accumulate) {
-  float d_part[WIDTH] = {0}, x_part[WIDTH] = {0}, dx_part[WIDTH] = {0};
-  memcpy(d_part, d, (size_t)n * sizeof *d);
-  memcpy(x_part, x, (size_t)n * sizeof *x);
-  if (accumulate) memcpy(dx_part, dx, (size_t)n * sizeof *dx);
-  const vec value[2] = {load(d_part), load(d_part + LANES)};
-  unmask_tile(dx_part, value, x_part, norm, m, sums, accumulate);
-  memcpy(dx, dx_part, (size_t)n * sizeof *dx);
-}
-
 static void unmask(float *dx, int64_t dx_stride, const float *d, int64_t d_stride, const float *x,
                    int64_t x_stride, int64_t n_rows, int64_t n_pixels, cpu_norm norm, float *sums,
                    bool accumulate) {
-  for (int64_t m = 0; m < n_rows; m++, sums += 2 * CPU_SUM_LANES) {
-    const float *d_row = d + m * d_stride, *x_row = x + m * x_stride;
-    float *dx_row = dx + m * dx_stride;
-    int64_t p = 0;
-    for (; p + WIDTH <= n_pixels; p += WIDTH) {
-      const vec value[2] = {load(d_row + p), load(d_row + p + LANES)};
-      unmask_tile(dx_row + p, value, x_row + p, norm, m, sums, accumulate);
-    }
-    if (p < n_pixels)
-      unmask_part(dx_row + p, d_row + p, x_row + p, n_pixels - p, norm, m, sums, accumulate);
+  for (int64_t m = 0; m < n_rows; m++) {
+    float *to = dx + m * dx_stride, *sum = sums + m * 2 * CPU_SUM_LANES;
+    if (accumulate)
+      unmask_row(to, d + m * d_stride, x + m * x_stride, n_pixels, norm, m, sum, true);
+    else
+      unmask_row(to, d + m * d_stride, x + m * x_stride, n_pixels, norm, m, sum, false);
   }
 }
 
-INLINE void product_unmask_panel(const int rows, float *dx, int64_t dx_stride, int64_t n_rows,
-                                 const float *panel, int64_t depth, const float *b,
-                                 const int32_t *b_offset, int64_t b_block, int64_t n_pixels,
-                                 const float *x, int64_t x_stride, cpu_norm norm, int64_t first,
-                                 float *sums, bool accumulate, cpu_ahead *soon) {
-  for (int64_t p = 0; p < n_pixels; p += WIDTH) {
-    vec acc[ROWS][2];
-    product_tile(rows, acc, panel, depth, block_of(b, b_block, p), b_offset, soon);
-    if (n_pixels - p >= WIDTH && n_rows >= rows) {
-      UNROLLED
-      for (int m = 0; m < rows; m++)
-        unmask_tile(dx + m * dx_stride + p, acc[m], x + m * x_stride + p, norm, first + m,
-                    sums + m * 2 * CPU_SUM_LANES, accumulate);
-      continue;
-    }
-    float d[ROWS][WIDTH];
-    UNROLLED
-    for (int m = 0; m < rows; m++) {
-      store(d[m], acc[m][0]);
-      store(d[m] + LANES, acc[m][1]);
-    }
-    const int64_t n = n_pixels - p < WIDTH ? n_pixels - p : WIDTH;
-    for (int m = 0; m < rows && m < n_rows; m++)
-      unmask_part(dx + m * dx_stride + p, d[m], x + m * x_stride + p, n, norm, first + m,
-                  sums + m * 2 * CPU_SUM_LANES, accumulate);
-  }
-}
-
-/* Panel by panel, so that dx and x are walked along their rows, as memory likes it. */
+/*
+** A panel's rows for some hundred pixels stay in the nearest cache until they are unmasked, and dx
+** and x are walked along their rows, as memory likes it.
+*/
 static void product_unmask(float *dx, int64_t dx_stride, int64_t n_rows, const float *panels,
                            int64_t depth, const float *b, const int32_t *b_offset, int64_t b_block,
                            int64_t n_pixels, const float *x, int64_t x_stride, cpu_norm norm,
                            float *sums, bool accumulate, cpu_ahead *soon) {
-  const float *panel = panels;
-  for (int64_t m = 0; m < n_rows; m += ROWS) {
-    const int rows = rows_of_panel(n_rows - m);
-#define PRODUCT_UNMASK(constant_rows)                                                             \
-  product_unmask_panel(constant_rows, dx + m * dx_stride, dx_stride, n_rows - m, panel, depth, b, \
-                       b_offset, b_block, n_pixels, x + m * x_stride, x_stride, norm, m,          \
-                       sums + m * 2 * CPU_SUM_LANES, accumulate, soon)
-    WITH_CONSTANT_ROWS(rows, PRODUCT_UNMASK);
-    panel += rows * depth;
+  enum { SOME = 8 * CPU_BLOCK };
+  float d[ROWS * SOME];
+  for (int64_t p = 0; p < n_pixels; p += SOME) {
+    const int64_t n = n_pixels - p < SOME ? n_pixels - p : SOME;
+    const float *panel = panels;
+    for (int64_t m = 0, rows; m < n_rows; m += rows) {
+      rows = n_rows - m < ROWS ? n_rows - m : ROWS;
+      product(d, SOME, rows, panel, depth, block_of(b, b_block, p), b_offset, b_block, n, soon);
+      const cpu_norm own = {norm.mean + m, norm.inv_std + m, norm.scale + m, norm.shift + m};
+      unmask(dx + m * dx_stride + p, dx_stride, d, SOME, x + m * x_stride + p, x_stride, rows, n,
+             own, sums + m * 2 * CPU_SUM_LANES, accumulate);
+      panel += ROWS * depth;
+    }
   }
 }
 
