@@ -76,7 +76,7 @@ local function build_model(opt)
     stem = opt.stem, inputChannels = opt.channels, nClasses = opt.nClasses, optMemory = opt.optMemory,
     precision = opt.precision,
   })
-  if done then return model:to(opt.device) end
+  if done then return dn.models.withoutImageGradient(model):to(opt.device) end
   if type(model) == "string" and model:find("^models%.densenet: ") then program.refuse(model) end
   error(model, 0)
 end

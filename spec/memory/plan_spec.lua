@@ -13,14 +13,19 @@ local function network(options)
   return config
 end
 
+-- What a case does to its network once it is built.
+local function prepared(model, case)
+  return case.skipsImages and dn.models.withoutImageGradient(model) or model
+end
+
 -- The most bytes that `steps` training steps hold, of the network built for them too.
-local function measure(options, batch_size, size, steps)
+local function measure(options, batch_size, size, steps, case)
   collectgarbage()
   collectgarbage()
   core.scratch_release()
   local before = core.memory("cpu").live
   dn.manualSeed(1)
-  local model = dn.models.densenet(network(options))
+  local model = prepared(dn.models.densenet(network(options)), case or {})
   local x = dn.randn { batch_size, 3, size, size, dtype = model:type() }
   local labels = {}
   for i = 1, batch_size do labels[i] = i % 10 + 1 end
@@ -43,8 +48,8 @@ local function measure(options, batch_size, size, steps)
   return figures.peak - before, figures.allocations - allocations
 end
 
-local function plan(options, batch_size, size)
-  return dn.models.withoutMemory(network(options)):plan { batch_size, 3, size, size }
+local function plan(options, batch_size, size, case)
+  return prepared(dn.models.withoutMemory(network(options)), case or {}):plan { batch_size, 3, size, size }
 end
 
 describe("a plan", function()
@@ -54,6 +59,7 @@ describe("a plan", function()
     ["one without bottlenecks"] = { { blocks = { 3, 2, 3 }, growthRate = 12, bottleneck = false }, 8, 16 },
     ["one in double precision"] = { { blocks = { 2, 2 }, growthRate = 8, precision = "double" }, 2, 8 },
     ["one in half precision"] = { { blocks = { 2, 2 }, growthRate = 8, dropRate = 0.2, precision = "half" }, 4, 16 },
+    ["one that skips the images' gradient"] = { { blocks = { 2, 2 }, growthRate = 8 }, 8, 16, skipsImages = true },
     ["one for ImageNet"] = { { blocks = { 2, 2 }, growthRate = 8, stem = "imagenet" }, 2, 64 },
   }
   for name, case in pairs(cases) do
@@ -62,8 +68,8 @@ describe("a plan", function()
         core.threads(1) -- quicker, for so little, where others compute too
         local options = { optMemory = mode }
         for option, value in pairs(case[1]) do options[option] = value end
-        local planned = plan(options, case[2], case[3]).totalBytes
-        local measured, allocations = measure(options, case[2], case[3], 3)
+        local planned = plan(options, case[2], case[3], case).totalBytes
+        local measured, allocations = measure(options, case[2], case[3], 3, case)
         -- Beyond the plan there are the criterion's few numbers and the plan's own bookkeeping.
         assert.is_true(math.abs(measured / planned - 1) <= 0.02, ("planned %d, measured %d bytes"):format(planned,
           measured))

@@ -23,6 +23,14 @@ function models.withoutMemory(config, device)
   return densenet.withoutMemory(config, device)
 end
 
+--- For training: nobody asks for the gradient of the images, so the first convolution skips it, and
+-- model:backward returns nil.
+-- @return the model
+function models.withoutImageGradient(model)
+  model:get(1).gradInput = nil
+  return model
+end
+
 --- A network by name, such as "densenet121" or "bc-100-12"; densenet.models.presets lists them.
 -- @tparam string name
 -- @tparam[opt] table overrides options of models.densenet that replace or add to the preset's

@@ -48,7 +48,7 @@ end
 function network.withoutMemory(values, origin, images)
   local config, wanted, is_reset = chosen_of(values, origin, images)
   if is_reset then config.nClasses = wanted end
-  return models.withoutMemory(config, values.device)
+  return models.withoutImageGradient(models.withoutMemory(config, values.device))
 end
 
 --- Builds it.
@@ -69,7 +69,7 @@ function network.build(values, origin, images)
   if is_reset then models.resetClassifier(model, wanted) end
   local fine, message, code = fits(model.config, images)
   if not fine then return nil, message, code end
-  return model:to(values.device)
+  return models.withoutImageGradient(model):to(values.device)
 end
 
 return network

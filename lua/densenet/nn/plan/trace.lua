@@ -229,7 +229,9 @@ end
 function trace.signature(network)
   local parts = {}
   network:apply(function(module)
-    parts[#parts + 1] = (module.train and "t" or "e") .. (module.gradInput and "" or "-")
+    -- A container's gradInput is what its first child has left, and says nothing of its own.
+    local skips = not module.modules and not module.gradInput
+    parts[#parts + 1] = (module.train and "t" or "e") .. (skips and "-" or "")
       .. (module.inplace and "i" or "") .. (type(module.p) == "number" and module.p or "")
   end)
   return table.concat(parts, " ")
