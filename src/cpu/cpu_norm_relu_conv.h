@@ -48,15 +48,18 @@ void cpu_gradient_pack(const cpu_tiles *tiles, cpu_gradient gradient, int64_t n,
 cpu_far cpu_map_far(cpu_map map, int64_t n, int64_t first, int64_t n_pixels);
 
 /*
-** stats 2,K: mean and biased variance of channel k from moments[thread * n_channels + k]. The
-** threads' parts are joined in their order (Chan, Golub & LeVeque 1983), n_values[thread] values
-** each, so a fixed number of threads gives fixed bits.
+** stats 2,K: mean and biased variance of channel k from moments[share * n_channels + k]. The shares
+** are joined in their order (Chan, Golub & LeVeque 1983), n_values[share] values each, so a fixed
+** number of threads gives fixed bits.
 */
 void cpu_moments_write(dn_tensor *stats, const cpu_moments *moments, const int64_t *n_values,
-                       int n_threads);
+                       int n_shares);
 
-/* dnorm 2,C: dbeta and dgamma from the sums of each thread, laid out as cpu_tiles.unmask has them. */
-void cpu_sums_write(dn_tensor *dnorm, const float *sums, int64_t thread_stride, int n_threads,
+/* The first n values of all shares, added up in their order into the first share's; returns them. */
+const float *cpu_shares_join(float *shares, int64_t share_stride, int64_t n, int n_shares);
+
+/* dnorm 2,C: dbeta and dgamma from the sums of each share, laid out as cpu_tiles.unmask has them. */
+void cpu_sums_write(dn_tensor *dnorm, const float *sums, int64_t share_stride, int n_shares,
                     cpu_norm norm);
 
 dn_status cpu_norm_relu_conv1x1_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x,

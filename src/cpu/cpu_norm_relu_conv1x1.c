@@ -84,8 +84,9 @@ dn_status cpu_norm_relu_conv1x1_forward(dn_tensor *y, dn_tensor *stats, const dn
   const int64_t n_panels = cpu_whole_lines(cpu_panels_count(tiles, n_out, n_in));
   const int64_t n_z = n_in * to_blocks(cut.piece) + CPU_TILE_SLACK;
   const int64_t n_own = cpu_whole_lines(n_z) + cpu_whole_lines(n_out * stride);
-  const int64_t n_moments = stats ? n_threads * n_out * (int64_t)sizeof(cpu_moments) : 0;
-  const int64_t n_counts = n_threads * (int64_t)sizeof(int64_t);
+  const int n_shares = cpu_shares(n_threads);
+  const int64_t n_moments = stats ? n_shares * n_out * (int64_t)sizeof(cpu_moments) : 0;
+  const int64_t n_counts = n_shares * (int64_t)sizeof(int64_t);
   void *scratch;
   DN_TRY(cpu_scratch(
       (n_panels + cpu_whole_lines(n_in) + n_threads * n_own) * 4 + n_moments + n_counts, &scratch));
@@ -98,12 +99,12 @@ dn_status cpu_norm_relu_conv1x1_forward(dn_tensor *y, dn_tensor *stats, const dn
   cpu_pack_panels(tiles, panels, dn_tensor_data(weight), n_out, n_in, n_in, offset);
   offsets(offset, n_in, layout.row);
 
-#pragma omp parallel for schedule(static) num_threads(n_threads)
-  for (int t = 0; t < n_threads; t++) {
-    float *z = own + t * n_own, *product = z + cpu_whole_lines(n_z);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(n_threads)
+  for (int s = 0; s < n_shares; s++) {
+    float *z = own + cpu_thread() * n_own, *product = z + cpu_whole_lines(n_z);
     int64_t index, end;
-    cpu_share(cut.n_all, n_threads, t, &index, &end);
-    n_values[t] = 0;
+    cpu_share(cut.n_all, n_shares, s, &index, &end);
+    n_values[s] = 0;
     for (; index < end; index++) {
       const image_part here = part_of(&cut, index);
       const image_part next = part_of(&cut, index + 1 < end ? index + 1 : index);
@@ -116,14 +117,14 @@ dn_status cpu_norm_relu_conv1x1_forward(dn_tensor *y, dn_tensor *stats, const dn
       for (int64_t k = 0; k < n_out; k++) {
         float *row = product + k * stride, *out_row = to + k * out.planes.stride_c;
         if (stats)
-          tiles->moments(&moments[t * n_out + k], row, here.n_pixels, out_row);
+          tiles->moments(&moments[s * n_out + k], row, here.n_pixels, out_row);
         else
           memcpy(out_row, row, (size_t)here.n_pixels * sizeof *row);
       }
-      n_values[t] += here.n_pixels;
+      n_values[s] += here.n_pixels;
     }
   }
-  if (stats) cpu_moments_write(stats, moments, n_values, n_threads);
+  if (stats) cpu_moments_write(stats, moments, n_values, n_shares);
   return DN_OK;
 }
 
@@ -149,24 +150,27 @@ dn_status cpu_norm_relu_conv1x1_backward(dn_tensor *dx, dn_tensor *dnorm, dn_ten
   const int64_t n_z = n_blocks * z_layout.block + CPU_OUTER_ROWS * CPU_BLOCK;
   const int64_t n_d = n_blocks * d_layout.block, n_turned = n_blocks * CPU_BLOCK * n_columns;
   const int64_t n_dw = n_in * n_columns, n_sums = 2 * CPU_SUM_LANES * n_in;
-  const int64_t n_own = n_z + n_d + n_turned + n_dw + n_sums;
+  const int64_t n_own = n_z + n_d + n_turned, n_share = n_dw + n_sums;
+  const int n_shares = cpu_shares(n_threads);
   const int64_t n_offsets = cpu_whole_lines(n_out), n_turns = n_blocks * CPU_BLOCK;
   void *scratch;
-  DN_TRY(cpu_scratch((n_panels + n_offsets + n_turns + n_threads * n_own) * 4, &scratch));
+  DN_TRY(cpu_scratch((n_panels + n_offsets + n_turns + n_threads * n_own + n_shares * n_share) * 4,
+                     &scratch));
   float *panels = scratch, *own = panels + n_panels + n_offsets + n_turns;
+  float *shares = own + n_threads * n_own;
   int32_t *offset = (int32_t *)(void *)(panels + n_panels), *turn = offset + n_offsets;
   offsets(offset, n_out, n_in);
   cpu_pack_panels(tiles, panels, dn_tensor_data(weight), n_in, 1, n_out, offset);
   offsets(offset, n_out, CPU_BLOCK);
   offsets(turn, n_turns, n_columns);
 
-#pragma omp parallel for schedule(static) num_threads(n_threads)
-  for (int t = 0; t < n_threads; t++) {
-    float *z = own + t * n_own, *d = z + n_z, *turned = d + n_d, *dw = turned + n_turned;
-    float *sums = dw + n_dw;
-    memset(dw, 0, (size_t)(n_dw + n_sums) * sizeof *dw);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(n_threads)
+  for (int s = 0; s < n_shares; s++) {
+    float *z = own + cpu_thread() * n_own, *d = z + n_z, *turned = d + n_d;
+    float *dw = shares + s * n_share, *sums = dw + n_dw;
+    memset(dw, 0, (size_t)n_share * sizeof *dw);
     int64_t unit, end;
-    cpu_share(cut.n_units, n_threads, t, &unit, &end);
+    cpu_share(cut.n_units, n_shares, s, &unit, &end);
     for (; unit < end; unit++) {
       const int64_t first_part = unit * cut.group, left = cut.n_all - first_part;
       const int64_t n_here = left < cut.group ? left : cut.group;
@@ -201,12 +205,9 @@ dn_status cpu_norm_relu_conv1x1_backward(dn_tensor *dx, dn_tensor *dnorm, dn_ten
     }
   }
   float *total = dn_tensor_data(dweight);
-  for (int t = 0; t < n_threads; t++) {
-    const float *dw = own + (t + 1) * n_own - n_sums - n_dw;
-    for (int64_t k = 0; k < n_out; k++)
-      for (int64_t c = 0; c < n_in; c++)
-        total[k * n_in + c] += (float)scale * dw[c * n_columns + k];
-  }
-  cpu_sums_write(dnorm, own + n_own - n_sums, n_own, n_threads, vectors);
+  const float *dw = cpu_shares_join(shares, n_share, n_dw, n_shares);
+  for (int64_t k = 0; k < n_out; k++)
+    for (int64_t c = 0; c < n_in; c++) total[k * n_in + c] += (float)scale * dw[c * n_columns + k];
+  cpu_sums_write(dnorm, shares + n_dw, n_share, n_shares, vectors);
   return DN_OK;
 }

@@ -122,8 +122,9 @@ dn_status cpu_norm_relu_conv3x3_forward(dn_tensor *y, dn_tensor *stats, const dn
   const int64_t n_panels = cpu_whole_lines(cpu_panels_count(tiles, n_out, depth));
   const int64_t n_rows = cpu_whole_lines(n_in * cut.stride + CPU_TILE_SLACK);
   const int64_t n_own = n_rows + cpu_whole_lines(n_out * flat_stride);
-  const int64_t n_moments = stats ? n_threads * n_out * (int64_t)sizeof(cpu_moments) : 0;
-  const int64_t n_counts = n_threads * (int64_t)sizeof(int64_t);
+  const int n_shares = cpu_shares(n_threads);
+  const int64_t n_moments = stats ? n_shares * n_out * (int64_t)sizeof(cpu_moments) : 0;
+  const int64_t n_counts = n_shares * (int64_t)sizeof(int64_t);
   void *scratch;
   DN_TRY(cpu_scratch(
       (n_panels + cpu_whole_lines(depth) + n_threads * n_own) * 4 + n_moments + n_counts,
@@ -137,13 +138,13 @@ dn_status cpu_norm_relu_conv3x3_forward(dn_tensor *y, dn_tensor *stats, const dn
   cpu_pack_panels(tiles, panels, dn_tensor_data(weight), n_out, depth, depth, offset);
   tap_offsets(&cut, n_in, false, offset);
 
-#pragma omp parallel for schedule(static) num_threads(n_threads)
-  for (int t = 0; t < n_threads; t++) {
-    float *rows = own + t * n_own, *flat = rows + n_rows;
-    memset(rows, 0, (size_t)n_rows * sizeof *rows);
+  for (int t = 0; t < n_threads; t++) memset(own + t * n_own, 0, (size_t)n_rows * sizeof *own);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(n_threads)
+  for (int s = 0; s < n_shares; s++) {
+    float *rows = own + cpu_thread() * n_own, *flat = rows + n_rows;
     int64_t index, end;
-    cpu_share(cut.n_units, n_threads, t, &index, &end);
-    n_values[t] = 0;
+    cpu_share(cut.n_units, n_shares, s, &index, &end);
+    n_values[s] = 0;
     for (; index < end; index++) {
       const image_unit unit = unit_of(&cut, index);
       const image_unit next = unit_of(&cut, index + 1 < end ? index + 1 : index);
@@ -160,12 +161,12 @@ dn_status cpu_norm_relu_conv3x3_forward(dn_tensor *y, dn_tensor *stats, const dn
       for (int64_t k = 0; k < n_out; k++) {
         float *to_row = cpu_map_at(out, unit.n, k) + unit.first * cut.width;
         close_gaps(to_row, flat + k * flat_stride, unit.lines, cut.width, cut.line);
-        if (stats) tiles->moments(&moments[t * n_out + k], to_row, n_pixels, NULL);
+        if (stats) tiles->moments(&moments[s * n_out + k], to_row, n_pixels, NULL);
       }
-      n_values[t] += n_pixels;
+      n_values[s] += n_pixels;
     }
   }
-  if (stats) cpu_moments_write(stats, moments, n_values, n_threads);
+  if (stats) cpu_moments_write(stats, moments, n_values, n_shares);
   return DN_OK;
 }
 
@@ -202,10 +203,13 @@ dn_status cpu_norm_relu_conv3x3_backward(dn_tensor *dx, dn_tensor *dnorm, dn_ten
   const int64_t n_rows = (n_out + CPU_OUTER_ROWS - 1) / CPU_OUTER_ROWS * CPU_OUTER_ROWS;
   const int64_t n_d = n_rows * d_layout.row, n_flat = cpu_whole_lines(n_in * flat_stride);
   const int64_t n_dw = depth * n_columns, n_sums = 2 * CPU_SUM_LANES * n_in;
-  const int64_t n_own = n_z + n_bordered + n_d + n_flat + n_dw + n_sums;
+  const int64_t n_own = n_z + n_bordered + n_d + n_flat, n_share = n_dw + n_sums;
+  const int n_shares = cpu_shares(n_threads);
   void *scratch;
-  DN_TRY(cpu_scratch((n_panels + n_offsets + n_threads * n_own) * 4, &scratch));
+  DN_TRY(
+      cpu_scratch((n_panels + n_offsets + n_threads * n_own + n_shares * n_share) * 4, &scratch));
   float *panels = scratch, *own = panels + n_panels + n_offsets;
+  float *shares = own + n_threads * n_own;
   int32_t *d_taps = (int32_t *)(void *)(panels + n_panels),
           *place = d_taps + cpu_whole_lines(depth);
   for (int64_t k = 0; k < depth; k++) d_taps[k] = (int32_t)(k / 9 * 9 * n_in + k % 9);
@@ -215,14 +219,15 @@ dn_status cpu_norm_relu_conv3x3_backward(dn_tensor *dx, dn_tensor *dnorm, dn_ten
   for (int64_t p = 0; p < n_held; p++)
     place[p] = (int32_t)((p / cut.width * cut.line + p % cut.width) * n_columns);
 
-#pragma omp parallel for schedule(static) num_threads(n_threads)
-  for (int t = 0; t < n_threads; t++) {
-    float *z = own + t * n_own, *bordered = z + n_z, *d = bordered + n_bordered;
-    float *flat = d + n_d, *dw = flat + n_flat, *sums = dw + n_dw;
-    memset(z, 0, (size_t)(n_z + n_bordered) * sizeof *z);
-    memset(dw, 0, (size_t)(n_dw + n_sums) * sizeof *dw);
+  for (int t = 0; t < n_threads; t++)
+    memset(own + t * n_own, 0, (size_t)(n_z + n_bordered) * sizeof *own);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(n_threads)
+  for (int s = 0; s < n_shares; s++) {
+    float *z = own + cpu_thread() * n_own, *bordered = z + n_z, *d = bordered + n_bordered;
+    float *flat = d + n_d, *dw = shares + s * n_share, *sums = dw + n_dw;
+    memset(dw, 0, (size_t)n_share * sizeof *dw);
     int64_t index, end;
-    cpu_share(cut.n_units, n_threads, t, &index, &end);
+    cpu_share(cut.n_units, n_shares, s, &index, &end);
     for (; index < end; index++) {
       const image_unit unit = unit_of(&cut, index);
       const image_unit next = unit_of(&cut, index + 1 < end ? index + 1 : index);
@@ -257,13 +262,11 @@ dn_status cpu_norm_relu_conv3x3_backward(dn_tensor *dx, dn_tensor *dnorm, dn_ten
     }
   }
   float *total = dn_tensor_data(dweight);
-  for (int t = 0; t < n_threads; t++) {
-    const float *dw = own + (t + 1) * n_own - n_sums - n_dw;
-    for (int64_t tap = 0; tap < 9; tap++)
-      for (int64_t k = 0; k < n_out; k++)
-        for (int64_t c = 0; c < n_in; c++)
-          total[(k * n_in + c) * 9 + tap] += (float)scale * dw[(tap * n_out + k) * n_columns + c];
-  }
-  cpu_sums_write(dnorm, own + n_own - n_sums, n_own, n_threads, vectors);
+  const float *dw = cpu_shares_join(shares, n_share, n_dw, n_shares);
+  for (int64_t tap = 0; tap < 9; tap++)
+    for (int64_t k = 0; k < n_out; k++)
+      for (int64_t c = 0; c < n_in; c++)
+        total[(k * n_in + c) * 9 + tap] += (float)scale * dw[(tap * n_out + k) * n_columns + c];
+  cpu_sums_write(dnorm, shares + n_dw, n_share, n_shares, vectors);
   return DN_OK;
 }
