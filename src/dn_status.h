@@ -31,7 +31,8 @@ typedef enum dn_status {
 dn_status dn_error(dn_status status, const char *format, ...) DN_FORMAT_CHECK(2, 3);
 
 /* The same for a list of arguments; `argument` from 1, or 0. */
-dn_status dn_error_list(dn_status status, int argument, const char *format, va_list list);
+dn_status dn_error_list(dn_status status, int argument, const char *format, va_list list)
+    DN_FORMAT_CHECK(3, 0);
 
 /* The same for DN_EARG, naming the argument (from 1). */
 dn_status dn_error_argument(int argument, const char *format, ...) DN_FORMAT_CHECK(2, 3);
