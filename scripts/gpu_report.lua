@@ -74,8 +74,8 @@ local function last_line(text) return text:match("([^\n]+)%s*$") or "" end
 -- A measurement is { network, who, mode or configuration, precision, command }.
 local function ours(opt, network, mode, precision)
   local words = { quote(arg[-1] or "lua5.4"), quote(root .. "/scripts/bench.lua"), "-json", "-warmup 3",
-    "-steps", opt.steps, "-device", opt.device, "-precision", precision, "-optMemory", mode, "-batchSize", network.batch,
-    "-size", network.size, "-growthRate", network.growth, "-nClasses", network.classes,
+    "-steps", opt.steps, "-device", opt.device, "-precision", precision, "-optMemory", mode,
+    "-batchSize", network.batch, "-size", network.size, "-growthRate", network.growth, "-nClasses", network.classes,
     "-stem", network.stem or "cifar",
     network.blocks and "-blocks " .. network.blocks or "-depth " .. network.depth }
   return { network = network.name, batch = network.batch, who = "densenet", what = "-optMemory " .. mode,
