@@ -35,12 +35,6 @@
 #define CUDA_MISSING_batchnorm_inference_forward CUDA_IS_MISSING
 #define CUDA_MISSING_batchnorm_inference_backward CUDA_IS_MISSING
 
-/* activations */
-#define CUDA_MISSING_relu_forward CUDA_IS_MISSING
-#define CUDA_MISSING_relu_backward CUDA_IS_MISSING
-#define CUDA_MISSING_dropout_forward CUDA_IS_MISSING
-#define CUDA_MISSING_dropout_backward CUDA_IS_MISSING
-
 /* pooling */
 #define CUDA_MISSING_max_pool2d_forward CUDA_IS_MISSING
 #define CUDA_MISSING_max_pool2d_backward CUDA_IS_MISSING
@@ -48,10 +42,6 @@
 #define CUDA_MISSING_avg_pool2d_backward CUDA_IS_MISSING
 #define CUDA_MISSING_global_avg_pool_forward CUDA_IS_MISSING
 #define CUDA_MISSING_global_avg_pool_backward CUDA_IS_MISSING
-
-/* concatenation */
-#define CUDA_MISSING_concat_forward CUDA_IS_MISSING
-#define CUDA_MISSING_concat_backward CUDA_IS_MISSING
 
 /* dense layers */
 #define CUDA_MISSING_channel_stats CUDA_IS_MISSING
