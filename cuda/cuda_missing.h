@@ -35,14 +35,6 @@
 #define CUDA_MISSING_batchnorm_inference_forward CUDA_IS_MISSING
 #define CUDA_MISSING_batchnorm_inference_backward CUDA_IS_MISSING
 
-/* pooling */
-#define CUDA_MISSING_max_pool2d_forward CUDA_IS_MISSING
-#define CUDA_MISSING_max_pool2d_backward CUDA_IS_MISSING
-#define CUDA_MISSING_avg_pool2d_forward CUDA_IS_MISSING
-#define CUDA_MISSING_avg_pool2d_backward CUDA_IS_MISSING
-#define CUDA_MISSING_global_avg_pool_forward CUDA_IS_MISSING
-#define CUDA_MISSING_global_avg_pool_backward CUDA_IS_MISSING
-
 /* dense layers */
 #define CUDA_MISSING_channel_stats CUDA_IS_MISSING
 #define CUDA_MISSING_norm_table CUDA_IS_MISSING

@@ -14,6 +14,8 @@ static char nowhere[64];
 */
 static bool asks_for_scratch(dn_op op) {
   switch (op) {
+    case DN_OP_max_pool2d_backward:
+      return true;
     default:
       return false;
   }

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../dn_pool2d.h"
 #include "cpu_backend.h"
 #include "cpu_element.h"
 #include "cpu_parallel.h"
@@ -14,75 +15,71 @@
 #define SPECIALIZED static inline __attribute__((always_inline))
 
 typedef struct geometry {
-  int64_t height, width;         /* input plane */
-  int64_t out_height, out_width; /* output plane */
-  dn_pool2d options;
+  dn_pool_axis height, width;
+  bool counts_padding;
 } geometry;
 
 static geometry geometry_of(const dn_tensor *x, const dn_tensor *y, dn_pool2d options) {
-  const geometry g = {x->size[2], x->size[3], y->size[2], y->size[3], options};
+  const geometry g = {dn_pool_height(x->size[2], y->size[2], options),
+                      dn_pool_width(x->size[3], y->size[3], options), options.count_padding};
   return g;
 }
 
 /* The window of output position (p, q) within the input plane, and what an average divides by. */
 typedef struct window {
-  int64_t top, bottom, left, right;
+  dn_pool_span lines, columns;
   double divisor;
 } window;
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-
 static window window_at(const geometry *g, int64_t p, int64_t q) {
-  const dn_pool2d *const o = &g->options;
-  const int64_t top = p * o->stride_h - o->pad_h, left = q * o->stride_w - o->pad_w;
-  const int64_t bottom = least(top + o->kernel_h, g->height + o->pad_h);
-  const int64_t right = least(left + o->kernel_w, g->width + o->pad_w);
-  window w = {most(top, 0), least(bottom, g->height), most(left, 0), least(right, g->width), 0};
-  const int64_t n_inside = (w.bottom - w.top) * (w.right - w.left);
-  w.divisor = (double)(o->count_padding ? (bottom - top) * (right - left) : n_inside);
+  const dn_pool_span tall = dn_pool_window(&g->height, p), wide = dn_pool_window(&g->width, q);
+  window w = {dn_pool_inside(&g->height, tall), dn_pool_inside(&g->width, wide), 0};
+  const dn_pool_span lines = g->counts_padding ? tall : w.lines;
+  const dn_pool_span columns = g->counts_padding ? wide : w.columns;
+  w.divisor = (double)((lines.end - lines.begin) * (columns.end - columns.begin));
   return w;
 }
 
 SPECIALIZED void max_forward(dn_dtype dtype, void *y, int64_t *indices, const void *x,
                              const geometry *g) {
-  for (int64_t p = 0; p < g->out_height; p++)
-    for (int64_t q = 0; q < g->out_width; q++) {
+  for (int64_t p = 0; p < g->height.n_out; p++)
+    for (int64_t q = 0; q < g->width.n_out; q++) {
       const window w = window_at(g, p, q);
-      int64_t where = w.top * g->width + w.left;
+      int64_t where = w.lines.begin * g->width.n_in + w.columns.begin;
       double best = cpu_load(x, dtype, where);
-      for (int64_t i = w.top; i < w.bottom; i++)
-        for (int64_t j = w.left; j < w.right; j++) {
-          const double value = cpu_load(x, dtype, i * g->width + j);
+      for (int64_t i = w.lines.begin; i < w.lines.end; i++)
+        for (int64_t j = w.columns.begin; j < w.columns.end; j++) {
+          const double value = cpu_load(x, dtype, i * g->width.n_in + j);
           const bool wins = value > best || (isnan(value) && !isnan(best));
           best = wins ? value : best;
-          where = wins ? i * g->width + j : where;
+          where = wins ? i * g->width.n_in + j : where;
         }
-      cpu_store(y, dtype, p * g->out_width + q, best);
-      indices[p * g->out_width + q] = where + 1;
+      cpu_store(y, dtype, p * g->width.n_out + q, best);
+      indices[p * g->width.n_out + q] = where + 1;
     }
 }
 
 SPECIALIZED void avg_forward(dn_dtype dtype, void *y, const void *x, const geometry *g) {
-  for (int64_t p = 0; p < g->out_height; p++)
-    for (int64_t q = 0; q < g->out_width; q++) {
+  for (int64_t p = 0; p < g->height.n_out; p++)
+    for (int64_t q = 0; q < g->width.n_out; q++) {
       const window w = window_at(g, p, q);
       double sum = 0;
-      for (int64_t i = w.top; i < w.bottom; i++)
-        for (int64_t j = w.left; j < w.right; j++) sum += cpu_load(x, dtype, i * g->width + j);
-      cpu_store(y, dtype, p * g->out_width + q, sum / w.divisor);
+      for (int64_t i = w.lines.begin; i < w.lines.end; i++)
+        for (int64_t j = w.columns.begin; j < w.columns.end; j++)
+          sum += cpu_load(x, dtype, i * g->width.n_in + j);
+      cpu_store(y, dtype, p * g->width.n_out + q, sum / w.divisor);
     }
 }
 
 SPECIALIZED void avg_backward(dn_dtype dtype, void *dx, const void *dy, const geometry *g) {
-  memset(dx, 0, (size_t)(g->height * g->width) * dn_dtype_size(dtype));
-  for (int64_t p = 0; p < g->out_height; p++)
-    for (int64_t q = 0; q < g->out_width; q++) {
+  memset(dx, 0, (size_t)(g->height.n_in * g->width.n_in) * dn_dtype_size(dtype));
+  for (int64_t p = 0; p < g->height.n_out; p++)
+    for (int64_t q = 0; q < g->width.n_out; q++) {
       const window w = window_at(g, p, q);
-      const double share = cpu_load(dy, dtype, p * g->out_width + q) / w.divisor;
-      for (int64_t i = w.top; i < w.bottom; i++)
-        for (int64_t j = w.left; j < w.right; j++) {
-          const int64_t at = i * g->width + j;
+      const double share = cpu_load(dy, dtype, p * g->width.n_out + q) / w.divisor;
+      for (int64_t i = w.lines.begin; i < w.lines.end; i++)
+        for (int64_t j = w.columns.begin; j < w.columns.end; j++) {
+          const int64_t at = i * g->width.n_in + j;
           cpu_store(dx, dtype, at, cpu_load(dx, dtype, at) + share);
         }
     }
@@ -96,7 +93,8 @@ static void *plane_of(const dn_tensor *x, int64_t plane) {
 
 static int team(const dn_tensor *x, const dn_tensor *y, const dn_pool2d *options) {
   const int64_t reads = dn_tensor_count(y) * options->kernel_h * options->kernel_w;
-  return cpu_team(most(dn_tensor_count(x), reads));
+  const int64_t count = dn_tensor_count(x);
+  return cpu_team(count > reads ? count : reads);
 }
 
 dn_status cpu_max_pool2d_forward(dn_tensor *y, dn_tensor *indices, const dn_tensor *x,
