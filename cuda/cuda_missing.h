@@ -29,12 +29,6 @@
 #define CUDA_MISSING_conv2d_backward_data CUDA_IS_MISSING
 #define CUDA_MISSING_conv2d_backward_weight CUDA_IS_MISSING
 
-/* normalization */
-#define CUDA_MISSING_batchnorm_forward CUDA_IS_MISSING
-#define CUDA_MISSING_batchnorm_backward CUDA_IS_MISSING
-#define CUDA_MISSING_batchnorm_inference_forward CUDA_IS_MISSING
-#define CUDA_MISSING_batchnorm_inference_backward CUDA_IS_MISSING
-
 /* dense layers */
 #define CUDA_MISSING_channel_stats CUDA_IS_MISSING
 #define CUDA_MISSING_norm_table CUDA_IS_MISSING

@@ -10,6 +10,7 @@
 */
 #include <math.h>
 
+#include "../dn_batchnorm.h"
 #include "cpu_backend.h"
 #include "cpu_batchnorm_reference.h"
 #include "cpu_parallel.h"
@@ -68,7 +69,7 @@ static void apply_affine(float *y, const float *x, int64_t n, affine map) {
 /* The map for statistics in double; what rounding the shift to float loses goes to the offset. */
 static affine affine_of(double mean, double scale, double beta) {
   const float shift = (float)mean;
-  const affine map = {shift, (float)scale, (float)(beta - (mean - (double)shift) * scale)};
+  const affine map = {shift, (float)scale, (float)dn_norm_offset(mean, (double)shift, scale, beta)};
   return map;
 }
 
@@ -104,19 +105,16 @@ dn_status cpu_batchnorm_forward(dn_tensor *y, dn_tensor *mean, dn_tensor *inv_st
       total.sum += part.sum;
       total.product += part.product;
     }
-    const double off = total.sum / count, channel_mean = (double)shift + off;
-    double variance = total.product / count - off * off;
-    if (variance < 0) variance = 0; /* rounding; NaN stays */
-    const double channel_inv_std = 1 / sqrt(variance + epsilon);
-    means[c] = (float)channel_mean;
+    const dn_moments found = dn_moments_of((double)shift, total.sum, total.product, count);
+    const double channel_inv_std = dn_inv_std(found.variance, epsilon);
+    means[c] = (float)found.mean;
     inv_stds[c] = (float)channel_inv_std;
     if (running_means) {
-      const double unbiased = variance * count / (count - 1);
-      running_means[c] =
-          (float)((1 - momentum) * (double)running_means[c] + momentum * channel_mean);
-      running_vars[c] = (float)((1 - momentum) * (double)running_vars[c] + momentum * unbiased);
+      running_means[c] = (float)dn_running_mean((double)running_means[c], found.mean, momentum);
+      running_vars[c] =
+          (float)dn_running_var((double)running_vars[c], found.variance, count, momentum);
     }
-    const affine map = affine_of(channel_mean, (double)parameter(gamma, c, 1) * channel_inv_std,
+    const affine map = affine_of(found.mean, (double)parameter(gamma, c, 1) * channel_inv_std,
                                  (double)parameter(beta, c, 0));
     float *const to = y_data + c * out.stride_c;
     for (int64_t n = 0; n < in.n; n++)
@@ -151,12 +149,7 @@ dn_status cpu_batchnorm_inference_forward(dn_tensor *y, const dn_tensor *x,
   return DN_OK;
 }
 
-/*
-** Gradients of one channel, where xhat = (x - mean) * inv_std and y = gamma xhat + beta:
-**   dbeta = sum dy;  dgamma = sum dy xhat
-**   dx = gamma inv_std (dy - dbeta / M - xhat dgamma / M), or without the means where the
-**   statistics were constants
-*/
+/* Gradients of one channel (dn_batchnorm.h). */
 static void backward_channel(float *dx, const float *dy, const float *x, cpu_planes dx_planes,
                              cpu_planes dy_planes, cpu_planes x_planes, float mean, double inv_std,
                              double gamma, bool of_batch, double *dgamma, double *dbeta) {
@@ -170,10 +163,11 @@ static void backward_channel(float *dx, const float *dy, const float *x, cpu_pla
   *dbeta = total.sum;
   *dgamma = total.product * inv_std;
   const double count = (double)(x_planes.n * x_planes.size);
-  const double scale = gamma * inv_std;
-  const float direct = (float)scale;
-  const float slope = of_batch ? (float)(-scale * inv_std * *dgamma / count) : 0;
-  const float offset = of_batch ? (float)(-scale * *dbeta / count) : 0;
+  const dn_norm_slopes slopes =
+      of_batch ? dn_norm_slopes_of_batch(gamma, inv_std, total.sum, total.product, count)
+               : dn_norm_slopes_of_constants(gamma, inv_std);
+  const float direct = (float)slopes.direct, slope = (float)slopes.slope;
+  const float offset = (float)slopes.offset;
   for (int64_t n = 0; n < x_planes.n; n++) {
     const float *const in = x + n * x_planes.stride_n;
     const float *const gradient = dy + n * dy_planes.stride_n;
@@ -235,7 +229,7 @@ dn_status cpu_batchnorm_inference_backward(dn_tensor *dx, dn_tensor *dgamma, dn_
     double gamma_slope, beta_slope;
     backward_channel(dx_data + c * to.stride_c, dy_data + c * gradient.stride_c,
                      x_data + c * in.stride_c, to, gradient, in, means[c],
-                     1 / sqrt((double)variances[c] + epsilon), (double)parameter(gamma, c, 1),
+                     dn_inv_std((double)variances[c], epsilon), (double)parameter(gamma, c, 1),
                      false, &gamma_slope, &beta_slope);
     if (dgammas) {
       dgammas[c] += (float)(scale * gamma_slope);
