@@ -7,17 +7,6 @@
 
 #define CUDA_IS_MISSING ~, true
 
-/* reductions and selections */
-#define CUDA_MISSING_reduce CUDA_IS_MISSING
-#define CUDA_MISSING_arg_reduce CUDA_IS_MISSING
-#define CUDA_MISSING_topk CUDA_IS_MISSING
-#define CUDA_MISSING_index_select CUDA_IS_MISSING
-
-/* random numbers */
-#define CUDA_MISSING_random_uniform CUDA_IS_MISSING
-#define CUDA_MISSING_random_normal CUDA_IS_MISSING
-#define CUDA_MISSING_random_permutation CUDA_IS_MISSING
-
 /* products */
 #define CUDA_MISSING_gemm CUDA_IS_MISSING
 #define CUDA_MISSING_linear_forward CUDA_IS_MISSING
@@ -38,17 +27,6 @@
 #define CUDA_MISSING_norm_relu_pool_backward CUDA_IS_MISSING
 #define CUDA_MISSING_deferred_update CUDA_IS_MISSING
 #define CUDA_MISSING_deferred_apply CUDA_IS_MISSING
-
-/* losses */
-#define CUDA_MISSING_log_softmax_forward CUDA_IS_MISSING
-#define CUDA_MISSING_log_softmax_backward CUDA_IS_MISSING
-#define CUDA_MISSING_nll_forward CUDA_IS_MISSING
-#define CUDA_MISSING_nll_backward CUDA_IS_MISSING
-#define CUDA_MISSING_mse_forward CUDA_IS_MISSING
-#define CUDA_MISSING_mse_backward CUDA_IS_MISSING
-
-/* parameters */
-#define CUDA_MISSING_sgd_step CUDA_IS_MISSING
 
 /* true for a name that has a line above, false for the others. */
 #define CUDA_SECOND(first, second, ...) second

@@ -14,6 +14,9 @@ static char nowhere[64];
 */
 static bool asks_for_scratch(dn_op op) {
   switch (op) {
+    case DN_OP_reduce:
+    case DN_OP_nll_backward:
+    case DN_OP_mse_forward:
     case DN_OP_batchnorm_forward:
     case DN_OP_batchnorm_backward:
     case DN_OP_batchnorm_inference_backward:

@@ -32,6 +32,13 @@ __device__ static inline T cuda_warp_reduce(T value, Join join) {
   return value;
 }
 
+/* Threads of a block that walks n elements together: whole warps, four elements or more a thread. */
+static inline int cuda_block_threads(int64_t n) {
+  int threads = CUDA_WARP;
+  while (threads < CUDA_THREADS && 4 * threads < n) threads *= 2;
+  return threads;
+}
+
 /*
 ** `shared` holds CUDA_MOST_WARPS elements, and may be used again at once. The block has whole warps;
 ** blockDim.y and z are 1. `nothing` is what changes no result: 0 of a sum.

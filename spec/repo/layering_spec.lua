@@ -28,7 +28,7 @@ local c_layers = {
   { "^dn_status%.", "^dn_alloc%.", "^dn_dtype%.", "^dn_shape%.", "^dn_device%.", "^dn_storage%.", "^dn_tensor%.",
     "^dn_philox%.", "^dn_float16%.", "^dn_rng%." },
   { "^dn_backend%.h", "^dn_ops%.h", "^dn_ops%.def", "^dn_cuda%.", "^dn_element%.h",
-    "^dn_batchnorm%.h", "^dn_pool2d%.h" },
+    "^dn_batchnorm%.h", "^dn_fold%.h", "^dn_order%.h", "^dn_pool2d%.h", "^dn_random%.h", "^dn_sgd%.h" },
   { "^cpu_" },
   { "^dn_ops" },
   { "^dn_plan", "^dn_dense_block", "^dn_optim", "^dn_comm", "^dn_file", "^dn_gzip", "^dn_directory", "^dn_image",

@@ -3,8 +3,7 @@
 ** alone (dn_philox.h), so threads and devices fill in any order and agree. Numbers are made in
 ** double and then rounded to the tensor's dtype.
 */
-#include <math.h>
-
+#include "../dn_random.h"
 #include "cpu_backend.h"
 #include "cpu_chunk.h"
 #include "cpu_element.h"
@@ -20,39 +19,22 @@ typedef struct task {
   void (*make)(const struct task *job, uint64_t first, int64_t n, double *numbers);
 } task;
 
-/* The two uniform numbers of a position, both in [0, 1). */
-static inline void uniform_pair(dn_rng rng, uint64_t position, double pair[2]) {
-  const dn_philox_words words = dn_philox(rng, position);
-  pair[0] = dn_uniform_double(words.word[0], words.word[1]);
-  pair[1] = dn_uniform_double(words.word[2], words.word[3]);
-}
-
-/* Box-Muller; 1 - u lies in (0, 1], so the logarithm is finite. */
-static inline void normal_pair(dn_rng rng, uint64_t position, double pair[2]) {
-  double uniform[2];
-  uniform_pair(rng, position, uniform);
-  const double radius = sqrt(-2 * log(1 - uniform[0]));
-  const double angle = 6.283185307179586476925 * uniform[1];
-  pair[0] = radius * cos(angle);
-  pair[1] = radius * sin(angle);
-}
-
 static void make_uniform(const task *job, uint64_t first, int64_t n, double *numbers) {
-  double pair[2] = {0, 0};
+  dn_pair pair = {{0, 0}};
   for (int64_t i = 0; i < n; i++) {
     const uint64_t element = first + (uint64_t)i;
-    if (i == 0 || element % 2 == 0) uniform_pair(job->rng, element / 2, pair);
-    const double number = job->low + job->range * pair[element % 2];
+    if (i == 0 || element % 2 == 0) pair = dn_uniform_pair(job->rng, element / 2);
+    const double number = dn_random_scaled(job->low, job->range, pair.number[element % 2]);
     numbers[i] = number < job->most ? number : job->most;
   }
 }
 
 static void make_normal(const task *job, uint64_t first, int64_t n, double *numbers) {
-  double pair[2] = {0, 0};
+  dn_pair pair = {{0, 0}};
   for (int64_t i = 0; i < n; i++) {
     const uint64_t element = first + (uint64_t)i;
-    if (i == 0 || element % 2 == 0) normal_pair(job->rng, element / 2, pair);
-    numbers[i] = job->mean + job->deviation * pair[element % 2];
+    if (i == 0 || element % 2 == 0) pair = dn_normal_pair(job->rng, element / 2);
+    numbers[i] = dn_random_scaled(job->mean, job->deviation, pair.number[element % 2]);
   }
 }
 
@@ -73,25 +55,14 @@ static void fill(dn_tensor *y, int steps, task *job) {
   cpu_rows_run(&rows, steps, fill_row, job);
 }
 
-/*
-** The largest number of the dtype that is below `high`: what uniform numbers are held at, because
-** rounding may lift one to `high` itself. Where there is none from `low` on, `low`.
-*/
-static double largest_below(dn_dtype dtype, double low, double high) {
-  const double rounded = cpu_rounded(dtype, high);
-  if (isinf(rounded)) return rounded;
-  double most = rounded;
-  for (double gap = rounded - nextafter(rounded, -INFINITY); most >= high; gap *= 2)
-    most = cpu_rounded(dtype, rounded - gap);
-  return most > low ? most : low;
-}
+static double rounded(int dtype, double value) { return cpu_rounded((dn_dtype)dtype, value); }
 
 dn_status cpu_random_uniform(dn_tensor *y, double low, double high, dn_rng rng) {
   task job = {.dtype = y->dtype,
               .rng = rng,
               .low = low,
               .range = high - low,
-              .most = largest_below(y->dtype, low, high),
+              .most = dn_random_most(y->dtype, rounded, low, high),
               .make = make_uniform};
   fill(y, UNIFORM_STEPS, &job);
   return DN_OK;
@@ -108,11 +79,8 @@ dn_status cpu_random_permutation(dn_tensor *y, dn_rng rng) {
   int64_t *numbers = dn_tensor_data(y);
   const int64_t n = y->size[0];
   for (int64_t i = 0; i < n; i++) numbers[i] = i + 1;
-  /* Fisher-Yates from the end; a number below 1 times i + 1 never rounds up to i + 1. */
   for (int64_t i = n - 1; i > 0; i--) {
-    const dn_philox_words words = dn_philox(rng, (uint64_t)i);
-    const double uniform = dn_uniform_double(words.word[0], words.word[1]);
-    const int64_t other = (int64_t)(uniform * (double)(i + 1));
+    const int64_t other = dn_shuffle_other(rng, i);
     const int64_t kept = numbers[i];
     numbers[i] = numbers[other];
     numbers[other] = kept;

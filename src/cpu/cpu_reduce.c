@@ -9,9 +9,9 @@
 **
 ** Real numbers are folded in double, integers in int64 with wrap-around.
 */
-#include <math.h>
 #include <string.h>
 
+#include "../dn_fold.h"
 #include "cpu_backend.h"
 #include "cpu_chunk.h"
 #include "cpu_element.h"
@@ -26,73 +26,11 @@ enum {
   SEGMENT = 1 << 14 /* elements folded by one piece */
 };
 
-/* One step of a fold. Each starts from start_of() and meets its like in meet(). */
-typedef enum fold {
-  FOLD_SUM,
-  FOLD_SQUARES, /* of the distance to a centre */
-  FOLD_MAX,
-  FOLD_MIN,
-  FOLD_ABS,
-  FOLD_ABS_MAX,
-  FOLD_ABS_POWER
-} fold;
-
-static double start_of(fold kind) {
-  return kind == FOLD_MAX ? -INFINITY : kind == FOLD_MIN ? INFINITY : 0;
-}
-
-static int64_t start_of_long(fold kind) {
-  return kind == FOLD_MAX ? INT64_MIN : kind == FOLD_MIN ? INT64_MAX : 0;
-}
-
-static inline double step(fold kind, double so_far, double x, double centre, double p) {
-  switch (kind) {
-    case FOLD_SUM:
-      return so_far + x;
-    case FOLD_SQUARES:
-      return so_far + (x - centre) * (x - centre);
-    case FOLD_MAX:
-      return ((x > so_far) | (x != x)) ? x : so_far;
-    case FOLD_MIN:
-      return ((x < so_far) | (x != x)) ? x : so_far;
-    case FOLD_ABS:
-      return so_far + fabs(x);
-    case FOLD_ABS_MAX:
-      return ((fabs(x) > so_far) | (x != x)) ? fabs(x) : so_far;
-    default:
-      return so_far + pow(fabs(x), p);
-  }
-}
-
-static inline int64_t step_long(fold kind, int64_t so_far, int64_t x) {
-  switch (kind) {
-    case FOLD_MAX:
-      return x > so_far ? x : so_far;
-    case FOLD_MIN:
-      return x < so_far ? x : so_far;
-    default:
-      return (int64_t)((uint64_t)so_far + (uint64_t)x);
-  }
-}
-
-/* Two results of the same fold. */
-static double meet(fold kind, double a, double b) {
-  switch (kind) {
-    case FOLD_MAX:
-    case FOLD_ABS_MAX:
-      return step(FOLD_MAX, a, b, 0, 0);
-    case FOLD_MIN:
-      return step(FOLD_MIN, a, b, 0, 0);
-    default:
-      return a + b;
-  }
-}
-
 /* ---- loops ---- */
 
 /* One call of the fold over a whole tensor; shared by the threads. */
 typedef struct task {
-  fold kind;
+  dn_fold kind;
   double p;
   dn_dtype dtype, computing;
   bool is_strip;          /* a tile is a strip of outputs */
@@ -119,7 +57,8 @@ typedef struct piece {
 ** x[0..n), float or double, into sums[0..width), around and around. The first two arguments are
 ** constants at every call below, so that each becomes a loop of its own.
 */
-static inline void fold_real_as(bool is_float, fold kind, piece *work, int64_t n, const void *x) {
+static inline void fold_real_as(bool is_float, dn_fold kind, piece *work, int64_t n,
+                                const void *x) {
   const float *floats = x;
   const double *doubles = x;
   double *sums = work->sums.real;
@@ -129,43 +68,43 @@ static inline void fold_real_as(bool is_float, fold kind, piece *work, int64_t n
     const int64_t length = n - begin < work->width ? n - begin : work->width;
     for (int64_t i = 0; i < length; i++) {
       const double number = is_float ? (double)floats[begin + i] : doubles[begin + i];
-      sums[i] = step(kind, sums[i], number, centres[i], p);
+      sums[i] = dn_fold_step(kind, sums[i], number, centres[i], p);
     }
   }
 }
 
 static inline void fold_real(bool is_float, piece *work, int64_t n, const void *x) {
   switch (work->job->kind) {
-    case FOLD_SUM:
-      fold_real_as(is_float, FOLD_SUM, work, n, x);
+    case DN_FOLD_SUM:
+      fold_real_as(is_float, DN_FOLD_SUM, work, n, x);
       return;
-    case FOLD_SQUARES:
-      fold_real_as(is_float, FOLD_SQUARES, work, n, x);
+    case DN_FOLD_SQUARES:
+      fold_real_as(is_float, DN_FOLD_SQUARES, work, n, x);
       return;
-    case FOLD_MAX:
-      fold_real_as(is_float, FOLD_MAX, work, n, x);
+    case DN_FOLD_MAX:
+      fold_real_as(is_float, DN_FOLD_MAX, work, n, x);
       return;
-    case FOLD_MIN:
-      fold_real_as(is_float, FOLD_MIN, work, n, x);
+    case DN_FOLD_MIN:
+      fold_real_as(is_float, DN_FOLD_MIN, work, n, x);
       return;
-    case FOLD_ABS:
-      fold_real_as(is_float, FOLD_ABS, work, n, x);
+    case DN_FOLD_ABS:
+      fold_real_as(is_float, DN_FOLD_ABS, work, n, x);
       return;
-    case FOLD_ABS_MAX:
-      fold_real_as(is_float, FOLD_ABS_MAX, work, n, x);
+    case DN_FOLD_ABS_MAX:
+      fold_real_as(is_float, DN_FOLD_ABS_MAX, work, n, x);
       return;
     default:
-      fold_real_as(is_float, FOLD_ABS_POWER, work, n, x);
+      fold_real_as(is_float, DN_FOLD_ABS_POWER, work, n, x);
       return;
   }
 }
 
 static void fold_whole(piece *work, int64_t n, const int64_t *x) {
   int64_t *sums = work->sums.whole;
-  const fold kind = work->job->kind;
+  const dn_fold kind = work->job->kind;
   for (int64_t begin = 0; begin < n; begin += work->width) {
     const int64_t length = n - begin < work->width ? n - begin : work->width;
-    for (int64_t i = 0; i < length; i++) sums[i] = step_long(kind, sums[i], x[begin + i]);
+    for (int64_t i = 0; i < length; i++) sums[i] = dn_fold_step_long(kind, sums[i], x[begin + i]);
   }
 }
 
@@ -210,9 +149,9 @@ static void begin_piece(piece *work, int64_t output) {
   const task *job = work->job;
   for (int64_t i = 0; i < work->width; i++) {
     if (job->computing != DN_LONG)
-      work->sums.real[i] = start_of(job->kind);
+      work->sums.real[i] = dn_fold_start(job->kind);
     else
-      work->sums.whole[i] = start_of_long(job->kind);
+      work->sums.whole[i] = dn_fold_start_long(job->kind);
     work->centres[i] = !job->centres ? 0 : job->centres[job->is_strip ? output + i : output];
   }
 }
@@ -227,14 +166,16 @@ static void end_piece(piece *work, int64_t segment, int64_t output) {
       memcpy(results, sums, (size_t)work->width * sizeof *sums);
     else
       for (int64_t half = work->width / 2; half > 0; half /= 2)
-        for (int64_t i = 0; i < half; i++) sums[i] = meet(job->kind, sums[i], sums[i + half]);
+        for (int64_t i = 0; i < half; i++)
+          sums[i] = dn_fold_meet(job->kind, sums[i], sums[i + half]);
     *results = sums[0];
   } else {
     int64_t *results = (int64_t *)job->results + at, *sums = work->sums.whole;
     if (job->is_strip)
       memcpy(results, sums, (size_t)work->width * sizeof *sums);
     else
-      for (int64_t i = 1; i < work->width; i++) sums[0] = step_long(job->kind, sums[0], sums[i]);
+      for (int64_t i = 1; i < work->width; i++)
+        sums[0] = dn_fold_step_long(job->kind, sums[0], sums[i]);
     *results = sums[0];
   }
 }
@@ -280,10 +221,10 @@ static void run_pass(const task *job) {
       const int64_t at = segment * n_outputs + i;
       if (job->computing != DN_LONG) {
         double *results = job->results;
-        results[i] = meet(job->kind, results[i], results[at]);
+        results[i] = dn_fold_meet(job->kind, results[i], results[at]);
       } else {
         int64_t *results = job->results;
-        results[i] = step_long(job->kind, results[i], results[at]);
+        results[i] = dn_fold_step_long(job->kind, results[i], results[at]);
       }
     }
 }
@@ -322,45 +263,10 @@ static void plan(task *job) {
       job->is_strip ? job->kept.n_elements / row_length * job->n_strips : job->kept.n_elements;
 }
 
-static fold fold_for(dn_reduce_kind kind, double parameter) {
-  switch (kind) {
-    case DN_REDUCE_MAX:
-      return FOLD_MAX;
-    case DN_REDUCE_MIN:
-      return FOLD_MIN;
-    case DN_REDUCE_VAR:
-      return FOLD_SQUARES;
-    case DN_REDUCE_NORM:
-      return parameter == 2     ? FOLD_SQUARES
-             : parameter == 1   ? FOLD_ABS
-             : isinf(parameter) ? FOLD_ABS_MAX
-                                : FOLD_ABS_POWER;
-    default:
-      return FOLD_SUM;
-  }
-}
-
-/* From the fold over `count` elements to the result. */
-static double result_of(dn_reduce_kind kind, double parameter, double folded, int64_t count) {
-  switch (kind) {
-    case DN_REDUCE_MEAN:
-      return folded / (double)count;
-    case DN_REDUCE_VAR: {
-      const double divisor = (double)count - parameter;
-      return divisor > 0 ? folded / divisor : NAN;
-    }
-    case DN_REDUCE_NORM:
-      if (parameter == 2) return sqrt(folded);
-      return parameter == 1 || isinf(parameter) ? folded : pow(folded, 1 / parameter);
-    default:
-      return folded;
-  }
-}
-
 /* One output after the other, its elements in row-major order. */
 static void reduce_plainly(dn_tensor *y, const dn_tensor *x, dn_reduce_kind kind,
                            double parameter) {
-  const fold step_kind = fold_for(kind, parameter);
+  const dn_fold step_kind = dn_fold_for(kind, parameter);
   const int64_t n_outputs = dn_tensor_count(y), n_reduced = dn_tensor_count(x) / n_outputs;
   const bool is_real = dn_dtype_is_real(x->dtype);
   dn_tensor inner = *x; /* the dimensions that are reduced */
@@ -369,8 +275,8 @@ static void reduce_plainly(dn_tensor *y, const dn_tensor *x, dn_reduce_kind kind
   for (int64_t i = 0; i < n_outputs; i++) {
     const int64_t to = cpu_offset(y, y, i);
     const int64_t start = cpu_offset(x, y, i);
-    double folded = start_of(step_kind), centre = 0;
-    int64_t folded_long = start_of_long(step_kind);
+    double folded = dn_fold_start(step_kind), centre = 0;
+    int64_t folded_long = dn_fold_start_long(step_kind);
     if (kind == DN_REDUCE_VAR) {
       for (int64_t j = 0; j < n_reduced; j++)
         centre += cpu_load(dn_tensor_data(x), x->dtype, start + cpu_offset(&inner, &inner, j));
@@ -379,14 +285,15 @@ static void reduce_plainly(dn_tensor *y, const dn_tensor *x, dn_reduce_kind kind
     for (int64_t j = 0; j < n_reduced; j++) {
       const int64_t at = start + cpu_offset(&inner, &inner, j);
       if (is_real)
-        folded =
-            step(step_kind, folded, cpu_load(dn_tensor_data(x), x->dtype, at), centre, parameter);
+        folded = dn_fold_step(step_kind, folded, cpu_load(dn_tensor_data(x), x->dtype, at), centre,
+                              parameter);
       else
-        folded_long =
-            step_long(step_kind, folded_long, cpu_load_long(dn_tensor_data(x), x->dtype, at));
+        folded_long = dn_fold_step_long(step_kind, folded_long,
+                                        cpu_load_long(dn_tensor_data(x), x->dtype, at));
     }
     if (is_real)
-      cpu_store(dn_tensor_data(y), y->dtype, to, result_of(kind, parameter, folded, n_reduced));
+      cpu_store(dn_tensor_data(y), y->dtype, to,
+                dn_fold_result(kind, parameter, folded, n_reduced));
     else
       cpu_store_long(dn_tensor_data(y), y->dtype, to, folded_long);
   }
@@ -408,7 +315,7 @@ static void write_row(const cpu_row *row, void *context) {
     if (job->computing != DN_LONG) {
       const double folded = ((const double *)job->results)[row->first + i];
       cpu_store(to, job->dtype, 0,
-                result_of(results->kind, results->parameter, folded, job->reduced.n_elements));
+                dn_fold_result(results->kind, results->parameter, folded, job->reduced.n_elements));
     } else {
       cpu_store_long(to, job->dtype, 0, ((const int64_t *)job->results)[row->first + i]);
     }
@@ -421,7 +328,7 @@ dn_status cpu_reduce(dn_tensor *y, const dn_tensor *x, dn_reduce_kind kind, doub
     reduce_plainly(y, x, kind, parameter);
     return DN_OK;
   }
-  task job = {.kind = fold_for(kind, parameter),
+  task job = {.kind = dn_fold_for(kind, parameter),
               .p = parameter,
               .dtype = x->dtype,
               .computing = cpu_computing_dtype(x->dtype)};
@@ -436,7 +343,7 @@ dn_status cpu_reduce(dn_tensor *y, const dn_tensor *x, dn_reduce_kind kind, doub
   if (needs_centres) {
     double *centres = (double *)scratch + job.n_segments * n_outputs;
     task sums = job;
-    sums.kind = FOLD_SUM;
+    sums.kind = DN_FOLD_SUM;
     run_pass(&sums);
     for (int64_t i = 0; i < n_outputs; i++)
       centres[i] = ((const double *)sums.results)[i] / (double)job.reduced.n_elements;

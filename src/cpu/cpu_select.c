@@ -1,13 +1,11 @@
 /*
 ** Selections: the best element along a dimension, the k best along the last, rows by number.
-**
-** "Best" is decided on keys: an int64 for every element, ordered as the elements are, with -0 equal
-** to 0 and NaN above all. For the smallest instead of the largest every key but NaN's is inverted.
-** So one comparison serves all dtypes, and an integer is never rounded on the way.
+** "Best" is decided on keys (dn_order.h).
 */
 #include <inttypes.h>
 #include <string.h>
 
+#include "../dn_order.h"
 #include "cpu_backend.h"
 #include "cpu_chunk.h"
 #include "cpu_copy.h"
@@ -15,14 +13,6 @@
 #include "cpu_parallel.h"
 #include "cpu_rows.h"
 #include "cpu_scratch.h"
-
-/* Doubles order like their bits, the negative ones backwards. */
-static inline int64_t key_of(double value) {
-  const double zero_is_positive = value + 0.0;
-  int64_t bits;
-  memcpy(&bits, &zero_is_positive, sizeof bits);
-  return bits ^ (bits >> 63 & INT64_MAX);
-}
 
 /* Which elements are compared, and how. */
 typedef struct ordering {
@@ -32,16 +22,15 @@ typedef struct ordering {
 
 /* Keys of n elements from x on. */
 static void load_keys(ordering order, const void *x, int64_t stride, int64_t n, int64_t *keys) {
-  const int64_t inverted = order.largest ? 0 : -1;
+  const int64_t inverted = dn_order_inverted(order.largest);
   if (!dn_dtype_is_real(order.dtype)) {
     cpu_chunk_load(DN_LONG, keys, order.dtype, x, stride, n);
-    CPU_VECTOR_LOOP(i, n, keys[i] ^= inverted);
+    CPU_VECTOR_LOOP(i, n, keys[i] = dn_order_key_long(keys[i], inverted));
     return;
   }
   cpu_chunk chunk;
   const double *values = cpu_chunk_read(DN_DOUBLE, order.dtype, x, stride, n, &chunk);
-  CPU_VECTOR_LOOP(i, n,
-                  keys[i] = values[i] != values[i] ? INT64_MAX : key_of(values[i]) ^ inverted);
+  CPU_VECTOR_LOOP(i, n, keys[i] = dn_order_key(values[i], inverted));
 }
 
 /* ---- along a dimension ---- */
