@@ -32,10 +32,10 @@ __device__ static inline T cuda_warp_reduce(T value, Join join) {
   return value;
 }
 
-/* Threads of a block that walks n elements together: whole warps, four elements or more a thread. */
+/* Threads of a block that walks n elements together: a warp, and more where each has over sixteen. */
 static inline int cuda_block_threads(int64_t n) {
   int threads = CUDA_WARP;
-  while (threads < CUDA_THREADS && 4 * threads < n) threads *= 2;
+  while (threads < CUDA_THREADS && 16 * threads < n) threads *= 2;
   return threads;
 }
 
