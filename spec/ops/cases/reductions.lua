@@ -122,6 +122,7 @@ for dim = 1, 4 do
   end
 end
 case("arg_reduce", "many rows", { output { 2000, 1 }, long(2000, 1), input { 2000, 33 }, 2, true })
+case("arg_reduce", "long rows", { output { 3, 1 }, long(3, 1), input { 3, 1000, values = "distinct" }, 2, false })
 
 wrong("arg_reduce", 4, { "dimension is 3", "1 to 2", "2x3" },
   { output { 1, 3 }, long(1, 3), input { 2, 3 }, 3, true })
@@ -149,6 +150,9 @@ for _, layout in ipairs { "contiguous", "channels", "gaps", "transposed" } do
   end
 end
 case("topk", "many rows", { output { 1000, 5 }, long(1000, 5), input { 1000, 100, values = "distinct" }, true })
+for _, k in ipairs { 5, 17 } do
+  case("topk", k .. " of long rows", { output { 3, k }, long(3, k), input { 3, 1000 }, true }, ALL)
+end
 
 wrong("topk", 1, { "room for 4", "1 to 3" }, { output { 2, 4 }, long(2, 4), input { 2, 3 }, true })
 wrong("topk", 1, { "room for 0", "1 to 3" }, { output { 2, 0 }, long(2, 0), input { 2, 3 }, true })
