@@ -48,6 +48,7 @@ static const dn_backend backend = {
     cuda_upload_wait,
     cuda_synchronize,
     cuda_describe,
+    cuda_tf32,
     cuda_scratch_release,
     cuda_scratch_planned,
 #define DN_OP(name, parameters, arguments) run_##name,

@@ -173,3 +173,10 @@ dn_status cuda_synchronize(dn_device *device) {
   cuda_leave();
   return status;
 }
+
+dn_status cuda_tf32(dn_device *device, bool on) {
+  DN_TRY(cuda_enter(device));
+  cuda_current()->uses_tf32 = on;
+  cuda_leave();
+  return DN_OK;
+}

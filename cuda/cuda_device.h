@@ -13,6 +13,8 @@
 #include "cuda_memory.h"
 
 struct cuda_fault;
+struct cublasContext;
+struct cudnnContext;
 
 typedef struct cuda_device {
   int ordinal;
@@ -28,9 +30,12 @@ typedef struct cuda_device {
   cuda_pool memory, pinned;
   void *scratch;
   int64_t n_scratch_bytes;
-  struct cuda_fault *fault; /* host memory that kernels see */
-  uint64_t sequence;        /* operations so far */
-  int capability[2];        /* compute capability */
+  struct cuda_fault *fault;     /* host memory that kernels see */
+  uint64_t sequence;            /* operations so far */
+  struct cublasContext *cublas; /* NULL until the first product */
+  struct cudnnContext *cudnn;   /* NULL until the first convolution */
+  bool uses_tf32;               /* products and convolutions of float may round factors to TF32 */
+  int capability[2];            /* compute capability */
   int n_multiprocessors;
 } cuda_device;
 
@@ -57,6 +62,7 @@ dn_status cuda_check(cudaError_t error, const char *call);
 
 dn_status cuda_describe(dn_device *device, dn_device_info *info);
 dn_status cuda_synchronize(dn_device *device);
+dn_status cuda_tf32(dn_device *device, bool on);
 
 static inline cuda_device *cuda_state(const dn_device *device) {
   return (cuda_device *)device->state;

@@ -7,17 +7,6 @@
 
 #define CUDA_IS_MISSING ~, true
 
-/* products */
-#define CUDA_MISSING_gemm CUDA_IS_MISSING
-#define CUDA_MISSING_linear_forward CUDA_IS_MISSING
-#define CUDA_MISSING_linear_backward_data CUDA_IS_MISSING
-#define CUDA_MISSING_linear_backward_weight CUDA_IS_MISSING
-
-/* convolution */
-#define CUDA_MISSING_conv2d_forward CUDA_IS_MISSING
-#define CUDA_MISSING_conv2d_backward_data CUDA_IS_MISSING
-#define CUDA_MISSING_conv2d_backward_weight CUDA_IS_MISSING
-
 /* dense layers */
 #define CUDA_MISSING_channel_stats CUDA_IS_MISSING
 #define CUDA_MISSING_norm_table CUDA_IS_MISSING

@@ -20,6 +20,13 @@ static bool asks_for_scratch(dn_op op) {
     case DN_OP_batchnorm_forward:
     case DN_OP_batchnorm_backward:
     case DN_OP_batchnorm_inference_backward:
+    case DN_OP_gemm:
+    case DN_OP_linear_forward:
+    case DN_OP_linear_backward_data:
+    case DN_OP_linear_backward_weight:
+    case DN_OP_conv2d_forward:
+    case DN_OP_conv2d_backward_data:
+    case DN_OP_conv2d_backward_weight:
     case DN_OP_max_pool2d_backward:
       return true;
     default:
@@ -66,6 +73,8 @@ static dn_status describe(dn_device *device, dn_device_info *info) {
   return DN_OK;
 }
 
+static dn_status tf32(dn_device *device, bool on) { return DN_OK; }
+
 /* In the order of dn_backend. */
 const dn_backend cuda_plan_backend = {
     "plan:cuda",
@@ -83,6 +92,7 @@ const dn_backend cuda_plan_backend = {
     wait,
     wait,
     describe,
+    tf32,
     cuda_scratch_keep,
     cuda_scratch_planned,
 #define DN_OP(name, parameters, arguments) plan_##name,

@@ -50,6 +50,9 @@ typedef struct dn_backend {
 
   dn_status (*describe)(dn_device *device, dn_device_info *info);
 
+  /* dn_device_tf32; DN_EDEVICE where `on` cannot be had. */
+  dn_status (*tf32)(dn_device *device, bool on);
+
   /* Scratch: given back; and the most that operations on this plan device would have taken. */
   void (*scratch_release)(dn_device *device);
   int64_t (*scratch_planned)(dn_device *device, bool resets);

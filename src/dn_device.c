@@ -76,6 +76,8 @@ dn_status dn_device_describe(dn_device *device, dn_device_info *info) {
   return device->backend->describe(device, info);
 }
 
+dn_status dn_device_tf32(dn_device *device, bool on) { return device->backend->tf32(device, on); }
+
 dn_status dn_device_synchronize(dn_device *device) { return device->backend->synchronize(device); }
 
 dn_status dn_device_find(const char *name, dn_device **device) {

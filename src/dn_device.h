@@ -43,6 +43,12 @@ typedef struct dn_device_info {
 dn_status dn_device_describe(dn_device *device, dn_device_info *info);
 
 /*
+** May products and convolutions of float round their factors to TF32, 10 bits behind the point, as a
+** GPU computes several times faster? Not at first. Returns DN_EDEVICE where `on` cannot be had.
+*/
+dn_status dn_device_tf32(dn_device *device, bool on);
+
+/*
 ** Waits until the device has done everything asked of it. Returns what operations found wrong with
 ** values they met (DN_EARG, dn_ops.h), or DN_EDEVICE.
 */

@@ -213,6 +213,14 @@ static int cuda_emulation(lua_State *L) {
   return 1;
 }
 
+/* tf32(device, on): may products of float round their factors to 10 bits there? | nil, message, code */
+static int tf32(lua_State *L) {
+  const dn_status status = dn_device_tf32(bind_check_device(L, 1), lua_toboolean(L, 2));
+  if (status != DN_OK) return bind_fail(L, status);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
 /* cuda_devices() -> the number of GPUs | nil, message, code */
 static int cuda_devices(lua_State *L) {
   const dn_cuda_module *module;
@@ -275,6 +283,7 @@ int luaopen_densenet_core(lua_State *L) {
       {"memory_trim", memory_trim},
       {"synchronize", synchronize},
       {"device_describe", device_describe},
+      {"tf32", tf32},
       {"cuda_devices", cuda_devices},
       {"cuda_missing", cuda_missing},
       {"cuda_emulation", cuda_emulation},

@@ -71,6 +71,11 @@ dn_status cpu_describe(dn_device *device, dn_device_info *info) {
   return DN_OK;
 }
 
+dn_status cpu_tf32(dn_device *device, bool on) {
+  return on ? dn_error(DN_EDEVICE, "%s computes float as IEEE float; TF32 is a GPU's", device->name)
+            : DN_OK;
+}
+
 void cpu_device_scratch_release(dn_device *device) {
   (void)device;
   cpu_scratch_release();

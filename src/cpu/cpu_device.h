@@ -16,6 +16,7 @@ dn_status cpu_transfer(dn_device *to_device, void *to, dn_device *from_device, c
                        int64_t n_bytes);
 dn_status cpu_synchronize(dn_device *device);
 dn_status cpu_describe(dn_device *device, dn_device_info *info);
+dn_status cpu_tf32(dn_device *device, bool on);
 void cpu_device_scratch_release(dn_device *device);
 int64_t cpu_device_scratch_planned(dn_device *device, bool resets);
 
@@ -25,7 +26,7 @@ int64_t cpu_device_scratch_planned(dn_device *device, bool resets);
   .pinned_new = cpu_memory_new, .pinned_free = cpu_memory_free, .upload = cpu_upload,             \
   .download = cpu_upload, .transfer = cpu_transfer, .upload_async = cpu_upload,                   \
   .upload_join = cpu_synchronize, .upload_wait = cpu_synchronize, .synchronize = cpu_synchronize, \
-  .describe = cpu_describe, .scratch_release = cpu_device_scratch_release,                        \
+  .describe = cpu_describe, .tf32 = cpu_tf32, .scratch_release = cpu_device_scratch_release,      \
   .scratch_planned = cpu_device_scratch_planned
 
 #endif

@@ -58,7 +58,8 @@ bool emulation_hook(const char *name, int64_t value) {
   }
   if (word == "broken") return emulation_break(value);
   if (word != "fail malloc" && word != "fail launch" && word != "refuse launch" &&
-      word != "fail copy")
+      word != "fail copy" && word != "fail cublas" && word != "fail cudnn" &&
+      word != "refuse cudnn")
     return false;
   orders[word] = value;
   return true;
