@@ -92,8 +92,10 @@ COMPILE_CUDA_nvcc = $(NVCC_FOUND) -std=c++17 -O3 -lineinfo $(CUDA_CODE) \
   -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra $(CUDA_EXTRA_FLAGS) -c
 COMPILE_CUDA_emulated = $(CXX) -x c++ -std=c++17 -O2 -g -fPIC -fvisibility=hidden -pthread -Wall -Wextra \
   -Ispec/support/cuda_emulation $(EXTRA_CFLAGS) -c
-LINK_CUDA_nvcc = $(NVCC_FOUND) -shared -cudart shared -lcublas -lcudnn
+LINK_CUDA_nvcc = $(NVCC_FOUND) -shared -cudart shared
 LINK_CUDA_emulated = $(CXX) -shared -pthread $(EXTRA_CFLAGS)
+# Behind the objects: some linkers drop a library that nothing before it has asked for.
+CUDA_LIBS_nvcc = -lcublas -lcudnn
 
 ifeq ($(CUDA_BUILD),emulated)
 CUDA_OBJECTS += $(EMULATION_SOURCES:%.cpp=$(B)/obj/%.o)
@@ -103,7 +105,7 @@ cuda: $(if $(filter nvcc emulated,$(CUDA_BUILD)),$(CUDA_MODULE))
 $(CUDA_MODULE): $(CUDA_OBJECTS) $(PURE_OBJECTS)
 	@mkdir -p $(@D)
 	@echo "link $@"
-	$(Q)$(LINK_CUDA_$(CUDA_BUILD)) -o $@ $^
+	$(Q)$(LINK_CUDA_$(CUDA_BUILD)) -o $@ $^ $(CUDA_LIBS_$(CUDA_BUILD))
 
 $(B)/obj/%.o: %.cu $(B)/config.mk Makefile
 	@mkdir -p $(@D)

@@ -2,25 +2,170 @@
 
 #include "cuda_conv2d_1x1.h"
 #include "cuda_conv2d_direct.h"
+#include "cuda_cudnn.h"
 #include "cuda_parameters.h"
+
+/* Room for 16-bit images widened to float, for gradients of weights. */
+static const int64_t WIDE_BYTES = 16 << 20;
+
+/* What lies where in the scratch of a convolution by cuDNN. */
+typedef struct layout {
+  int64_t n_bytes, workspace, weight, x, y;
+  int64_t n_images; /* at a time, at most */
+} layout;
+
+static layout layout_of(cuda_conv2d_direction direction, const cuda_images *x, const cuda_images *y,
+                        const cuda_conv2d *conv) {
+  layout l;
+  memset(&l, 0, sizeof l);
+  l.n_images = x->n;
+  l.workspace = cuda_scratch_place(&l.n_bytes, CUDA_CUDNN_WORKSPACE, 1);
+  if (!cuda_is_narrow(x->dtype)) return l;
+  if (direction != CUDA_CONV2D_BACKWARD_WEIGHT) {
+    const int64_t n_weights = y->c * (x->c / conv->options.groups) * conv->r * conv->s;
+    l.weight = cuda_scratch_place(&l.n_bytes, n_weights, 2);
+    return l;
+  }
+  const int64_t x_size = x->c * x->h * x->w, y_size = y->c * y->h * y->w, size = sizeof(float);
+  const int64_t n_images = WIDE_BYTES / ((x_size + y_size) * size);
+  l.n_images = n_images < 1 ? 1 : n_images < x->n ? n_images : x->n;
+  l.x = cuda_scratch_place(&l.n_bytes, l.n_images * x_size, size);
+  l.y = cuda_scratch_place(&l.n_bytes, l.n_images * y_size, size);
+  return l;
+}
 
 int64_t cuda_conv2d_scratch(cuda_conv2d_direction direction, const cuda_images *x,
                             const cuda_images *y, const cuda_conv2d *conv) {
-  if (cuda_conv2d_is_1x1(conv)) return cuda_conv2d_1x1_scratch(direction, x, y);
-  return 0;
+  return cuda_conv2d_is_1x1(conv) ? cuda_conv2d_1x1_scratch(direction, x, y)
+                                  : layout_of(direction, x, y, conv).n_bytes;
+}
+
+/* ---- As many images at a time as cuDNN takes ---- */
+
+/* A direction between images: out is y, dx or dweight. */
+typedef struct conv_call {
+  const cuda_conv2d *conv;
+  void *weight;     /* as given; dweight in backward_weight */
+  const void *near; /* the weight in the images' dtype */
+  double scale;
+  char *scratch;
+  layout l;
+} conv_call;
+
+typedef dn_status part_function(const conv_call *call, const cuda_images *x, const cuda_images *y,
+                                cuda_cudnn_outcome *outcome);
+typedef dn_status rest_function(const conv_call *call, const cuda_images *x, const cuda_images *y);
+
+/*
+** By `part` in steps, halved when one is too large for cuDNN; what it refuses, by `rest`. Which way
+** images go depends on their sizes alone.
+*/
+static dn_status in_parts(const conv_call *call, const cuda_images *x, const cuda_images *y,
+                          part_function *part, rest_function *rest) {
+  int64_t step = call->l.n_images, first = 0;
+  while (first < x->n) {
+    const int64_t count = step < x->n - first ? step : x->n - first;
+    const cuda_images some_x = cuda_images_part(x, first, count);
+    const cuda_images some_y = cuda_images_part(y, first, count);
+    cuda_cudnn_outcome outcome = CUDA_CUDNN_REFUSED;
+    DN_TRY(part(call, &some_x, &some_y, &outcome));
+    if (outcome == CUDA_CUDNN_DONE) {
+      first += count;
+    } else if (outcome == CUDA_CUDNN_TOO_LARGE && count > 1) {
+      step = (count + 1) / 2;
+    } else {
+      const cuda_images rest_x = cuda_images_part(x, first, x->n - first);
+      const cuda_images rest_y = cuda_images_part(y, first, y->n - first);
+      return rest(call, &rest_x, &rest_y);
+    }
+  }
+  return DN_OK;
+}
+
+static dn_status forward_part(const conv_call *call, const cuda_images *x, const cuda_images *y,
+                              cuda_cudnn_outcome *outcome) {
+  return cuda_cudnn_forward(y, x, call->near, call->conv, call->scratch + call->l.workspace,
+                            outcome);
+}
+
+static dn_status forward_rest(const conv_call *call, const cuda_images *x, const cuda_images *y) {
+  return cuda_conv2d_direct_forward(y, x, call->weight, call->conv);
+}
+
+static dn_status backward_data_part(const conv_call *call, const cuda_images *x,
+                                    const cuda_images *y, cuda_cudnn_outcome *outcome) {
+  return cuda_cudnn_backward_data(x, y, call->near, call->conv, call->scratch + call->l.workspace,
+                                  outcome);
+}
+
+static dn_status backward_data_rest(const conv_call *call, const cuda_images *x,
+                                    const cuda_images *y) {
+  return cuda_conv2d_direct_backward_data(x, y, call->weight, call->conv);
+}
+
+/* The same images in float, without gaps. */
+static cuda_images widened(const cuda_images *x, void *data) {
+  cuda_images wide = *x;
+  wide.data = data;
+  wide.dtype = DN_FLOAT;
+  wide.channel_stride = x->h * x->w;
+  wide.image_stride = x->c * wide.channel_stride;
+  return wide;
+}
+
+static dn_status backward_weight_part(const conv_call *call, const cuda_images *x,
+                                      const cuda_images *y, cuda_cudnn_outcome *outcome) {
+  void *const workspace = call->scratch + call->l.workspace;
+  if (!cuda_is_narrow(x->dtype))
+    return cuda_cudnn_backward_weight(call->weight, y, x, call->conv, call->scale, false, workspace,
+                                      outcome);
+  const cuda_images wide_x = widened(x, call->scratch + call->l.x);
+  const cuda_images wide_y = widened(y, call->scratch + call->l.y);
+  DN_TRY(cuda_images_widen((float *)wide_x.data, x));
+  DN_TRY(cuda_images_widen((float *)wide_y.data, y));
+  return cuda_cudnn_backward_weight(call->weight, &wide_y, &wide_x, call->conv, call->scale, true,
+                                    workspace, outcome);
+}
+
+static dn_status backward_weight_rest(const conv_call *call, const cuda_images *x,
+                                      const cuda_images *y) {
+  return cuda_conv2d_direct_backward_weight(call->weight, y, x, call->conv, call->scale);
+}
+
+/* ---- Directions ---- */
+
+/* The call, with the weight in the images' dtype: itself, or rounded into the scratch. */
+static dn_status prepare(conv_call *call, cuda_conv2d_direction direction, const cuda_images *x,
+                         const cuda_images *y, const void *weight, const cuda_conv2d *conv,
+                         void *scratch) {
+  call->conv = conv;
+  call->weight = const_cast<void *>(weight);
+  call->near = weight;
+  call->scale = 1;
+  call->scratch = (char *)scratch;
+  call->l = layout_of(direction, x, y, conv);
+  if (direction == CUDA_CONV2D_BACKWARD_WEIGHT || !cuda_is_narrow(x->dtype)) return DN_OK;
+  void *const narrow = call->scratch + call->l.weight;
+  call->near = narrow;
+  return cuda_weight_narrow(narrow, x->dtype, (const float *)weight,
+                            y->c * (x->c / conv->options.groups) * conv->r * conv->s);
 }
 
 dn_status cuda_conv2d_images_forward(const cuda_images *y, const cuda_images *x, const void *weight,
                                      const cuda_conv2d *conv, void *scratch) {
   if (cuda_conv2d_is_1x1(conv)) return cuda_conv2d_1x1_forward(y, x, weight, scratch);
-  return cuda_conv2d_direct_forward(y, x, weight, conv);
+  conv_call call;
+  DN_TRY(prepare(&call, CUDA_CONV2D_FORWARD, x, y, weight, conv, scratch));
+  return in_parts(&call, x, y, forward_part, forward_rest);
 }
 
 dn_status cuda_conv2d_images_backward_data(const cuda_images *dx, const cuda_images *dy,
                                            const void *weight, const cuda_conv2d *conv,
                                            void *scratch) {
   if (cuda_conv2d_is_1x1(conv)) return cuda_conv2d_1x1_backward_data(dx, dy, weight, scratch);
-  return cuda_conv2d_direct_backward_data(dx, dy, weight, conv);
+  conv_call call;
+  DN_TRY(prepare(&call, CUDA_CONV2D_BACKWARD_DATA, dx, dy, weight, conv, scratch));
+  return in_parts(&call, dx, dy, backward_data_part, backward_data_rest);
 }
 
 dn_status cuda_conv2d_images_backward_weight(void *dweight, const cuda_images *dy,
@@ -28,7 +173,10 @@ dn_status cuda_conv2d_images_backward_weight(void *dweight, const cuda_images *d
                                              double scale, void *scratch) {
   if (cuda_conv2d_is_1x1(conv))
     return cuda_conv2d_1x1_backward_weight(dweight, dy, x, scale, scratch);
-  return cuda_conv2d_direct_backward_weight(dweight, dy, x, conv, scale);
+  conv_call call;
+  DN_TRY(prepare(&call, CUDA_CONV2D_BACKWARD_WEIGHT, x, dy, dweight, conv, scratch));
+  call.scale = scale;
+  return in_parts(&call, x, dy, backward_weight_part, backward_weight_rest);
 }
 
 /* ---- Operations ---- */

@@ -60,7 +60,7 @@ static cublasComputeType_t compute_type_of(dn_dtype dtype) {
 /* cuBLAS reads columns where we have rows, so it is given c' = b' a'. */
 dn_status cuda_cublas_product(const cuda_product *product, void *workspace) {
   const cuda_matrix *a = &product->a, *b = &product->b, *c = &product->c;
-  cublasHandle_t handle;
+  cublasHandle_t handle = NULL;
   DN_TRY(find_handle(&handle));
   CUBLAS_TRY(cublasSetWorkspace(handle, workspace, CUDA_CUBLAS_WORKSPACE));
   const bool is_double = product->dtype == DN_DOUBLE;

@@ -77,9 +77,15 @@ for _, n in ipairs { 1, 32, 33 } do
   for _, sizes in ipairs { { 1, 1 }, { 12, 10 }, { 150, 33 } } do
     local c, k = sizes[1], sizes[2]
     local name = ("%d samples, %d to %d"):format(n, c, k)
-    case("linear_forward", name, { output { n, k }, input { n, c }, input { k, c }, input { k } })
+    -- A lone number is judged by itself: nothing may cancel.
+    local values = c == 1 and k == 1 and "positive" or "any"
+    case("linear_forward", name, {
+      output { n, k }, input { n, c, values = values }, input { k, c, values = values }, input { k, values = values },
+    })
     case("linear_backward_data", name, { output { n, c }, input { n, k }, input { k, c } })
-    case("linear_backward_weight", name, { sum { k, c }, sum { k }, input { n, k }, input { n, c }, 1 })
+    case("linear_backward_weight", name, {
+      sum { k, c }, sum { k }, input { n, k, values = values }, input { n, c, values = values }, 1,
+    })
   end
 end
 case("linear_forward", "no bias", { output { 31, 7 }, input { 31, 5 }, input { 7, 5 }, "nil" })
