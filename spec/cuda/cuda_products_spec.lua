@@ -1,5 +1,5 @@
--- Products and convolutions by NVIDIA's libraries: 16-bit activations, TF32 only when asked for, images
--- in parts when a workspace has no room for all, plain kernels where cuDNN refuses, failures told.
+-- Products and convolutions by NVIDIA's libraries: TF32 only when asked for, images in parts when a
+-- workspace has no room for all, plain kernels where cuDNN refuses, failures told.
 
 local core = require "densenet.core"
 local compare = require "spec.support.compare"
@@ -9,18 +9,8 @@ local DEVICE = "cuda:0"
 local is_emulated = core.cuda_emulation("reverse", 0)
 local input, output, sum = operation.input, operation.output, operation.sum
 
-local OPS = {
-  gemm = true, linear_forward = true, linear_backward_data = true, linear_backward_weight = true,
-  conv2d_forward = true, conv2d_backward_data = true, conv2d_backward_weight = true,
-}
-
 local function emulated_it(name, test)
   if is_emulated then it(name, test) end
-end
-
--- y = x * weight + bias of one number each may cancel, and has nothing beside it to be judged by.
-local function is_lone(case)
-  return case.op == "conv2d_forward" and case.name:find("1x1x1x1, 1 of 1x1", 1, true)
 end
 
 -- Weights are rounded beside 16-bit activations, so a result carries two roundings.
@@ -33,14 +23,6 @@ local function check(case, dtype)
       "argument " .. result.number)
   end
   core.memory_trim(DEVICE)
-end
-
-for _, dtype in ipairs { "half", "bfloat16" } do
-  describe(dtype .. " on a GPU", function()
-    for _, case in ipairs(operation.families().cases) do
-      if OPS[case.op] and not is_lone(case) then it(operation.title(case), function() check(case, dtype) end) end
-    end
-  end)
 end
 
 -- y = x * weight in each way there is; 1 + 2^-12 is a float, and 1 in TF32.

@@ -77,9 +77,11 @@ local geometries = {
 local function each_direction(g, name, layout)
   local n, c, h, w, k, r, s, sh, sw, ph, pw, groups = table.unpack(g)
   local p, q = (h + 2 * ph - r) // sh + 1, (w + 2 * pw - s) // sw + 1
+  -- A lone number is judged by itself: nothing may cancel.
+  local values = n * k * p * q == 1 and "positive" or "any"
   case("conv2d_forward", name, {
-    output { n, k, p, q, layout = layout }, input { n, c, h, w, layout = layout }, input { k, c // groups, r, s },
-    input { k }, sh, sw, ph, pw, groups,
+    output { n, k, p, q, layout = layout }, input { n, c, h, w, layout = layout, values = values },
+    input { k, c // groups, r, s, values = values }, input { k, values = values }, sh, sw, ph, pw, groups,
   })
   case("conv2d_backward_data", name, {
     output { n, c, h, w, layout = layout }, input { n, k, p, q, layout = layout }, input { k, c // groups, r, s },

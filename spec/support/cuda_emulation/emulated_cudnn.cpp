@@ -90,7 +90,7 @@ enum { FORWARD, BACKWARD_DATA, BACKWARD_FILTER };
 
 /*
 ** Visits every product of x, w and y that the definition has, in one order: columns of y innermost.
-** forward adds x w to y, backward_data y w to x, backward_filter x y to w.
+** forward adds x w to y, backward_data y w to x, backward_filter x y to w, line by line.
 */
 template <typename C>
 void visit(const conv_call &call, int direction, std::vector<C> &x, std::vector<C> &w,
@@ -111,6 +111,7 @@ void visit(const conv_call &call, int direction, std::vector<C> &x, std::vector<
               C *const x_line =
                   &x[(size_t)(((n * xs[1] + k / width * depth + c) * xs[2] + h) * xs[3])];
               C *const y_line = &y[(size_t)(((n * ys[1] + k) * ys[2] + p) * ys[3])];
+              C line_sum = 0;
               for (int64_t q = 0; q < ys[3]; q++) {
                 const int64_t at = q * call.conv.stride[1] - call.conv.pad[1] + s;
                 if (at < 0 || at >= xs[3]) continue;
@@ -119,8 +120,9 @@ void visit(const conv_call &call, int direction, std::vector<C> &x, std::vector<
                 else if (direction == BACKWARD_DATA)
                   x_line[at] += y_line[q] * factor;
                 else
-                  sum += x_line[at] * y_line[q];
+                  line_sum += x_line[at] * y_line[q];
               }
+              sum += line_sum;
             }
             if (direction == BACKWARD_FILTER) weight += sum;
           }
