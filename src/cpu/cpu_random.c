@@ -62,7 +62,7 @@ dn_status cpu_random_uniform(dn_tensor *y, double low, double high, dn_rng rng) 
               .rng = rng,
               .low = low,
               .range = high - low,
-              .most = dn_random_most(y->dtype, rounded, low, high),
+              .most = dn_random_most((int)y->dtype, rounded, low, high),
               .make = make_uniform};
   fill(y, UNIFORM_STEPS, &job);
   return DN_OK;
