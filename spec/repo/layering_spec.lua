@@ -28,7 +28,7 @@ local c_layers = {
   { "^dn_status%.", "^dn_alloc%.", "^dn_dtype%.", "^dn_shape%.", "^dn_device%.", "^dn_storage%.", "^dn_tensor%.",
     "^dn_philox%.", "^dn_float16%.", "^dn_rng%." },
   { "^dn_backend%.h", "^dn_ops%.h", "^dn_ops%.def", "^dn_cuda%.", "^dn_element%.h",
-    "^dn_batchnorm%.h", "^dn_fold%.h", "^dn_order%.h", "^dn_pool2d%.h", "^dn_random%.h", "^dn_sgd%.h" },
+    "^dn_batchnorm%.h", "^dn_fold%.h", "^dn_norm%.h", "^dn_order%.h", "^dn_pool2d%.h", "^dn_random%.h", "^dn_sgd%.h" },
   { "^cpu_" },
   { "^dn_ops" },
   { "^dn_plan", "^dn_dense_block", "^dn_optim", "^dn_comm", "^dn_file", "^dn_gzip", "^dn_directory", "^dn_image",
@@ -122,7 +122,7 @@ describe("the layers", function()
 
   it("leave cuda/ its own headers and those of src/ that keep nothing", function()
     local allowed = { "dn_backend.h", "dn_batchnorm.h", "dn_cuda.h", "dn_device.h", "dn_dtype.h",
-      "dn_element.h", "dn_float16.h", "dn_fold.h", "dn_ops.def", "dn_ops.h", "dn_order.h", "dn_philox.h",
+      "dn_element.h", "dn_float16.h", "dn_fold.h", "dn_norm.h", "dn_ops.def", "dn_ops.h", "dn_order.h", "dn_philox.h",
       "dn_pool2d.h", "dn_random.h", "dn_sgd.h", "dn_shape.h", "dn_status.h", "dn_tensor.h" }
     for i = 1, #allowed do allowed[allowed[i]] = true end
     local wrong = {}

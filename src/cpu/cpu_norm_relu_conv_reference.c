@@ -8,7 +8,7 @@ static double rectified(const dn_tensor *x, const dn_tensor *norm, int64_t n, in
                         int64_t w) {
   if (h < 0 || w < 0 || h >= x->size[2] || w >= x->size[3]) return 0;
   const double v = cpu_norm_apply(norm, c, cpu_plane_load(x, n, c, h * x->size[3] + w));
-  return v > 0 ? v : 0;
+  return dn_norm_rectify_double(v);
 }
 
 static double weight_at(const dn_tensor *weight, int64_t k, int64_t c, int64_t r, int64_t s) {
@@ -42,9 +42,10 @@ static double gradient_at(const dn_tensor *dy, const dn_tensor *y, const dn_tens
   const int64_t p = h * dy->size[3] + w;
   const double value = cpu_plane_load(dy, n, k, p);
   if (!deferred) return value;
-  return value + cpu_table_load(deferred, DEFERRED_OFFSET, k) +
-         cpu_table_load(deferred, DEFERRED_SLOPE, k) *
-             (cpu_plane_load(y, n, k, p) - cpu_table_load(deferred, DEFERRED_MEAN, k));
+  return dn_deferred_add_double(value, cpu_plane_load(y, n, k, p),
+                                cpu_table_load(deferred, DN_DEFERRED_OFFSET, k),
+                                cpu_table_load(deferred, DN_DEFERRED_SLOPE, k),
+                                cpu_table_load(deferred, DN_DEFERRED_MEAN, k));
 }
 
 static double weight_gradient(const dn_tensor *dy, const dn_tensor *y, const dn_tensor *deferred,
@@ -91,9 +92,9 @@ void cpu_norm_relu_conv_backward_reference(dn_tensor *dx, dn_tensor *dnorm, dn_t
         dbeta += d;
         dgamma += d * cpu_norm_hat(norm, c, raw);
         const double before = accumulate ? cpu_plane_load(dx, n, c, p) : 0;
-        cpu_plane_store(dx, n, c, p, before + cpu_table_load(norm, NORM_SCALE, c) * d);
+        cpu_plane_store(dx, n, c, p, before + cpu_table_load(norm, DN_NORM_SCALE, c) * d);
       }
-    cpu_table_store(dnorm, DNORM_BETA, c, dbeta);
-    cpu_table_store(dnorm, DNORM_GAMMA, c, dgamma);
+    cpu_table_store(dnorm, DN_DNORM_BETA, c, dbeta);
+    cpu_table_store(dnorm, DN_DNORM_GAMMA, c, dgamma);
   }
 }

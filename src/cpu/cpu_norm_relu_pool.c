@@ -30,8 +30,7 @@ static void pool_reference(dn_tensor *y, const dn_tensor *x, const dn_tensor *no
       for (int64_t i = 0; i < w.lines; i++)
         for (int64_t j = 0; j < w.columns; j++) {
           const int64_t at = (p * w.lines + i) * w.stride + q * w.columns + j;
-          const double v = cpu_norm_apply(norm, c, cpu_plane_load(x, n, c, at));
-          sum += v > 0 ? v : 0;
+          sum += dn_norm_rectify_double(cpu_norm_apply(norm, c, cpu_plane_load(x, n, c, at)));
         }
       cpu_plane_store(y, n, c, p * w.width + q, sum / (double)(w.lines * w.columns));
     }
@@ -102,7 +101,7 @@ static sums unpool_reference(dn_tensor *dx, const dn_tensor *dy, const dn_tensor
       total.beta += d;
       total.gamma += d * cpu_norm_hat(norm, c, raw);
       cpu_plane_store(dx, n, c, at,
-                      cpu_plane_load(dx, n, c, at) + cpu_table_load(norm, NORM_SCALE, c) * d);
+                      cpu_plane_load(dx, n, c, at) + cpu_table_load(norm, DN_NORM_SCALE, c) * d);
     }
   return total;
 }
@@ -141,8 +140,8 @@ static void backward_reference(dn_tensor *dx, dn_tensor *dnorm, const dn_tensor 
       total.beta += plane.beta;
       total.gamma += plane.gamma;
     }
-    cpu_table_store(dnorm, DNORM_BETA, c, total.beta);
-    cpu_table_store(dnorm, DNORM_GAMMA, c, total.gamma);
+    cpu_table_store(dnorm, DN_DNORM_BETA, c, total.beta);
+    cpu_table_store(dnorm, DN_DNORM_GAMMA, c, total.gamma);
   }
 }
 

@@ -5,12 +5,8 @@
 #ifndef CPU_NORM_TABLE_H
 #define CPU_NORM_TABLE_H
 
+#include "../dn_norm.h"
 #include "cpu_element.h"
-
-enum { NORM_MEAN, NORM_INV_STD, NORM_SCALE, NORM_SHIFT };
-enum { STATS_MEAN, STATS_VAR };
-enum { DNORM_BETA, DNORM_GAMMA };
-enum { DEFERRED_OFFSET, DEFERRED_SLOPE, DEFERRED_MEAN };
 
 static inline double cpu_table_load(const dn_tensor *table, int row, int64_t c) {
   return cpu_load(dn_tensor_data(table), table->dtype, row * table->stride[0] + c);
@@ -31,11 +27,12 @@ static inline void cpu_plane_store(dn_tensor *x, int64_t n, int64_t c, int64_t p
 
 /* scale x + shift of channel c, before the ReLU. */
 static inline double cpu_norm_apply(const dn_tensor *norm, int64_t c, double x) {
-  return cpu_table_load(norm, NORM_SCALE, c) * x + cpu_table_load(norm, NORM_SHIFT, c);
+  return dn_norm_apply_double(cpu_table_load(norm, DN_NORM_SCALE, c), x,
+                              cpu_table_load(norm, DN_NORM_SHIFT, c));
 }
 
 static inline double cpu_norm_hat(const dn_tensor *norm, int64_t c, double x) {
-  return (x - cpu_table_load(norm, NORM_MEAN, c)) * cpu_table_load(norm, NORM_INV_STD, c);
+  return (x - cpu_table_load(norm, DN_NORM_MEAN, c)) * cpu_table_load(norm, DN_NORM_INV_STD, c);
 }
 
 #endif
