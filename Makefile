@@ -90,8 +90,9 @@ CUDA_OBJECTS := $(CUDA_SOURCES:%.cu=$(B)/obj/%.o)
 CXX := $(if $(filter default,$(origin CXX)),g++,$(CXX))
 COMPILE_CUDA_nvcc = $(NVCC_FOUND) -std=c++17 -O3 -lineinfo $(CUDA_CODE) \
   -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra $(CUDA_EXTRA_FLAGS) -c
+# Small chunks: the specs' few images are cut as large batches are.
 COMPILE_CUDA_emulated = $(CXX) -x c++ -std=c++17 -O2 -g -fPIC -fvisibility=hidden -pthread -Wall -Wextra \
-  -Ispec/support/cuda_emulation $(EXTRA_CFLAGS) -c
+  -Ispec/support/cuda_emulation -DCUDA_CHUNK_BYTES=16384 $(EXTRA_CFLAGS) -c
 LINK_CUDA_nvcc = $(NVCC_FOUND) -shared -cudart shared
 LINK_CUDA_emulated = $(CXX) -shared -pthread $(EXTRA_CFLAGS)
 # Behind the objects: some linkers drop a library that nothing before it has asked for.

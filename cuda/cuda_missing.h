@@ -7,9 +7,6 @@
 
 #define CUDA_IS_MISSING ~, true
 
-/* dense layers */
-#define CUDA_MISSING_norm_relu_conv_forward CUDA_IS_MISSING
-#define CUDA_MISSING_norm_relu_conv_backward CUDA_IS_MISSING
 
 /* true for a name that has a line above, false for the others. */
 #define CUDA_SECOND(first, second, ...) second

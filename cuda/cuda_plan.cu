@@ -29,6 +29,8 @@ static bool asks_for_scratch(dn_op op) {
     case DN_OP_conv2d_backward_weight:
     case DN_OP_max_pool2d_backward:
     case DN_OP_channel_stats:
+    case DN_OP_norm_relu_conv_forward:
+    case DN_OP_norm_relu_conv_backward:
     case DN_OP_norm_relu_pool_backward:
       return true;
     default:
