@@ -6,7 +6,6 @@
 
 #include "cuda_copy.h"
 #include "cuda_host.h"
-#include "cuda_missing.h"
 #include "cuda_plan.h"
 
 /* The device of a call: its first argument is a tensor, or the count of a list of them. */
@@ -64,7 +63,6 @@ extern "C" __attribute__((visibility("default"))) dn_status dn_cuda_open(const d
   module->plan_backend = &cuda_plan_backend;
   module->device_open = cuda_device_open;
   module->device_count = cuda_device_count;
-  module->missing = cuda_missing_names;
 #ifdef __CUDACC__
   module->emulation_hook = NULL;
 #else

@@ -29,7 +29,6 @@ typedef struct dn_cuda_module {
   dn_status (*device_open)(dn_device *device, int ordinal);
   /* GPUs that are there. Returns DN_EDEVICE saying what is missing. */
   dn_status (*device_count)(int *count);
-  const char *const *missing; /* operations that are not there yet; ends with NULL */
   /* A test hook of the emulation (false: no such hook); NULL where a real GPU computes. */
   bool (*emulation_hook)(const char *name, int64_t value);
 } dn_cuda_module;

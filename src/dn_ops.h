@@ -186,6 +186,8 @@ typedef struct dn_sgd {
 **                            dweight += scale *; with dz, the gradient of scale x + shift: dnorm =
 **                            its sums, dx = (accumulate ? dx : 0) + norm's scale * dz. What goes
 **                            through norm's own statistics is left to deferred_update
+**                            On a GPU 16-bit numbers are rounded on their way as well: z, dy with
+**                            its missing terms, dz
 **   norm_relu_pool_forward   y N,C,P,Q = mean of z over windows side by side, P = H / window_h, Q =
 **                            W / window_w; lines and columns that fill no window are left out
 **   norm_relu_pool_backward  dx, dnorm as norm_relu_conv_backward; elements left out have no

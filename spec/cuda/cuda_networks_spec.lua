@@ -11,11 +11,6 @@ local MODES = { 0, 1, 2, 3, 4, 5 }
 local DTYPE = { double = "double", single = "float" }
 local N_CLASSES, N_CHANNELS = 5, 2
 
-if #assert(core.cuda_missing()) > 0 then
-  pending "networks on a GPU, where operations are missing"
-  return
-end
-
 after_each(function()
   collectgarbage()
   core.memory_trim(DEVICE)

@@ -23,9 +23,6 @@ local function dtypes_of(case)
   return operation.parameters[case.op] and { "float", "double", "half", "bfloat16" } or { "float", "double" }
 end
 
-local missing, is_missing = assert(core.cuda_missing()), {}
-for _, op in ipairs(missing) do is_missing[op] = true end
-
 local all = operation.families()
 local is_emulated = core.cuda_emulation("reverse", 0)
 
@@ -55,13 +52,22 @@ local function check_scratch(case, dtype)
   assert.are.equal(taken, core.scratch_planned(true, PLAN), "scratch, as planned and as taken")
 end
 
--- What was worked out by hand is not so for numbers rounded to 16 bits; the reference loops are. They
--- may say infinity or NaN, which have no error.
 -- Beside 16-bit activations these round their weight, too: two roundings at most, of the same size.
 local ROUNDS_WEIGHT = {
   linear_forward = true, linear_backward_data = true, conv2d_forward = true, conv2d_backward_data = true,
 }
 
+-- A dense layer's convolution rounds all that it makes on its way, so that what is float in the end is
+-- no better than 16 bits: the weight, z or dz, a gradient with its deferred terms, the result.
+local ROUNDS_ON_ITS_WAY = { norm_relu_conv_forward = true, norm_relu_conv_backward = true }
+
+local function narrow_tolerance(op, dtype, result_dtype)
+  if ROUNDS_ON_ITS_WAY[op] then return 4 * compare.tolerance[dtype] end
+  return (ROUNDS_WEIGHT[op] and 2 or 1) * compare.tolerance[result_dtype]
+end
+
+-- What was worked out by hand is not so for numbers rounded to 16 bits; the reference loops are. They
+-- may say infinity or NaN, which have no error.
 local function check_narrow(tensor, right, tolerance, what)
   local own_error = right:nElement() == 0 and 0 or compare.norm_error(right, right)
   if own_error == 0 then
@@ -79,7 +85,7 @@ local function check(case, dtype)
     local expected = case.expected and case.expected[result.number]
     local tolerance = compare.tolerance[result.tensor:dtype()]
     if IS_NARROW[dtype] then
-      if ROUNDS_WEIGHT[case.op] then tolerance = 2 * tolerance end
+      tolerance = narrow_tolerance(case.op, dtype, result.tensor:dtype())
       check_narrow(result.tensor, truth[i].tensor, tolerance, what)
     elseif expected then
       compare.values(result.tensor, expected, tolerance, what .. ", by hand")
@@ -110,57 +116,37 @@ end
 for _, op in ipairs(core.operations()) do
   describe(op .. " on a GPU", function()
     after_each(trim)
-    for _, case in ipairs(is_missing[op] and {} or by_op[op]) do
+    for _, case in ipairs(by_op[op]) do
       for _, dtype in ipairs(dtypes_of(case)) do
         it(("%s (%s)"):format(case.name, dtype), function() check(case, dtype) end)
       end
-    end
-    if is_missing[op] then
-      it("is not there yet, and says so", function()
-        local case = by_op[op][1]
-        local dtype = case.dtypes and case.dtypes[1] or "float"
-        local call = operation.build(case, { dtype = dtype, device = DEVICE })
-        assert.error_matches(function() operation.call(case, call) end, "'" .. op .. "' is not there yet on CUDA")
-      end)
     end
   end)
 end
 
 describe("misuse on a GPU", function()
   for i, misuse in ipairs(all.misuse) do
-    if not is_missing[misuse.op] then
-      it(("%s, argument %d: %s [%d]"):format(misuse.op, misuse.argument, misuse.says[1], i), function()
-        local call = operation.build(misuse, { dtype = misuse.arguments.dtype or "float", device = DEVICE })
-        local ok, message = pcall(core[misuse.op], table.unpack(call.values, 1, call.n))
-        if not ok then
-          assert.matches(("bad argument #%d to '[%%a.]-%s'"):format(misuse.argument, misuse.op), message)
-          for _, says in ipairs(misuse.says) do assert.matches(says, message) end
-        else
-          -- Met by the kernel, so told by whoever waits next; and once.
-          ok, message = pcall(core.synchronize, DEVICE)
-          assert.is_false(ok, "no error; expected: " .. misuse.says[1])
-          assert.matches(("%s: '%s' met .* in argument #%d, at element %%d+"):format(DEVICE, misuse.op,
-            misuse.argument), message)
-          core.synchronize(DEVICE)
-        end
-        for _, entry in ipairs(call.tensors) do entry.guard:check(misuse.op) end
-      end)
-    end
+    it(("%s, argument %d: %s [%d]"):format(misuse.op, misuse.argument, misuse.says[1], i), function()
+      local call = operation.build(misuse, { dtype = misuse.arguments.dtype or "float", device = DEVICE })
+      local ok, message = pcall(core[misuse.op], table.unpack(call.values, 1, call.n))
+      if not ok then
+        assert.matches(("bad argument #%d to '[%%a.]-%s'"):format(misuse.argument, misuse.op), message)
+        for _, says in ipairs(misuse.says) do assert.matches(says, message) end
+      else
+        -- Met by the kernel, so told by whoever waits next; and once.
+        ok, message = pcall(core.synchronize, DEVICE)
+        assert.is_false(ok, "no error; expected: " .. misuse.says[1])
+        assert.matches(("%s: '%s' met .* in argument #%d, at element %%d+"):format(DEVICE, misuse.op,
+          misuse.argument), message)
+        core.synchronize(DEVICE)
+      end
+      for _, entry in ipairs(call.tensors) do entry.guard:check(misuse.op) end
+    end)
   end
 
   it("tensors of two devices", function()
     local here, there = core.tensor_new("cpu", "float", { 2 }), core.tensor_new(DEVICE, "float", { 2 })
     assert.error_matches(function() core.binary(there, there, here, "add") end,
       "b is on cpu; expected cuda:0, where a is")
-  end)
-end)
-
-describe("all operations", function()
-  it("are there when nothing may be left out", function()
-    if os.getenv "DENSENET_COMPLETE" then
-      assert.are.same({}, missing)
-    else
-      assert.is_true(#missing < #core.operations())
-    end
   end)
 end)

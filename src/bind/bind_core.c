@@ -185,21 +185,6 @@ static int device_describe(lua_State *L) {
   return 1;
 }
 
-/* cuda_missing() -> names of the operations that CUDA devices do not have yet | nil, message, code */
-static int cuda_missing(lua_State *L) {
-  const dn_cuda_module *module;
-  dn_device *plan;
-  dn_status status = dn_device_find("plan:cuda:0", &plan); /* loads under the lock */
-  if (status == DN_OK) status = dn_cuda_load(&module);
-  if (status != DN_OK) return bind_fail(L, status);
-  lua_newtable(L);
-  for (int i = 0; module->missing[i]; i++) {
-    lua_pushstring(L, module->missing[i]);
-    lua_rawseti(L, -2, i + 1);
-  }
-  return 1;
-}
-
 /* cuda_emulation(hook, n) -> true when an emulation computes in place of GPUs and knows the hook */
 static int cuda_emulation(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
@@ -285,7 +270,6 @@ int luaopen_densenet_core(lua_State *L) {
       {"device_describe", device_describe},
       {"tf32", tf32},
       {"cuda_devices", cuda_devices},
-      {"cuda_missing", cuda_missing},
       {"cuda_emulation", cuda_emulation},
       {"tiles", tiles},
       {"philox", philox},

@@ -29,11 +29,7 @@ local function settle(values, is_planning)
   local wanted = values.device or "cuda"
   if is_planning and values.device then return whole_name(wanted) end
   local found, message, code = core.device_find(wanted)
-  if found then
-    local missing = not values.device and core.cuda_missing() or {}
-    if #missing == 0 then return whole_name(wanted) end
-    return "cpu", ("%d operations are not there yet for it, such as %s"):format(#missing, missing[1])
-  end
+  if found then return whole_name(wanted) end
   if values.device or values.nGPU == 1 then return nil, message, code end
   return "cpu", message
 end
