@@ -1,6 +1,6 @@
 -- Every case of every operation on the GPU: against the CPU's reference loops in double, or the
 -- results written in the case; outputs hold NaN before, and nothing beside them may be written. A second
--- run has to give the same bits, and under the emulation a third one with threads in reverse order.
+-- run has to give the same bits, under the emulation with threads in reverse order.
 -- Scratch stays within what the plan device said. Misuse raises as on the CPU, for wrong values
 -- perhaps late.
 
@@ -24,7 +24,6 @@ local function dtypes_of(case)
 end
 
 local all = operation.families()
-local is_emulated = core.cuda_emulation("reverse", 0)
 
 -- Raises unless a run on the plan device asks for at least the scratch that was taken.
 local function check_scratch(case, dtype)
@@ -58,11 +57,12 @@ local ROUNDS_WEIGHT = {
 }
 
 -- A dense layer's convolution rounds all that it makes on its way, so that what is float in the end is
--- no better than 16 bits: the weight, z or dz, a gradient with its deferred terms, the result.
+-- no better than 16 bits: the weight, z or dz, a gradient with its deferred terms, the result. And the
+-- terms of its sums cancel in part, so that their errors weigh more.
 local ROUNDS_ON_ITS_WAY = { norm_relu_conv_forward = true, norm_relu_conv_backward = true }
 
 local function narrow_tolerance(op, dtype, result_dtype)
-  if ROUNDS_ON_ITS_WAY[op] then return 4 * compare.tolerance[dtype] end
+  if ROUNDS_ON_ITS_WAY[op] then return 8 * compare.tolerance[dtype] end
   return (ROUNDS_WEIGHT[op] and 2 or 1) * compare.tolerance[result_dtype]
 end
 
@@ -93,13 +93,11 @@ local function check(case, dtype)
       compare.near(result.tensor, truth[i].tensor, tolerance, what)
     end
   end
-  for _, order in ipairs(is_emulated and { 0, 1 } or { 0 }) do
-    core.cuda_emulation("reverse", order)
-    local again = operation.run(case, { dtype = dtype, device = DEVICE })
-    core.cuda_emulation("reverse", 0)
-    for i, result in ipairs(first) do
-      compare.identical(again[i].tensor, result.tensor, ("argument %d, run again"):format(result.number))
-    end
+  core.cuda_emulation("reverse", 1)
+  local again = operation.run(case, { dtype = dtype, device = DEVICE })
+  core.cuda_emulation("reverse", 0)
+  for i, result in ipairs(first) do
+    compare.identical(again[i].tensor, result.tensor, ("argument %d, run again"):format(result.number))
   end
   check_scratch(case, dtype)
 end
