@@ -130,7 +130,8 @@ endif
 -include $(OBJECTS:.o=.d) $(CUDA_OBJECTS:.o=.d)
 
 JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-BUILD = $(MAKE) --no-print-directory -j$(JOBS) all
+MAKE_SIDE_BY_SIDE = $(MAKE) --no-print-directory -j$(JOBS)
+BUILD = $(MAKE_SIDE_BY_SIDE) all
 # Specs share the machine with whatever else runs there: threads that wait must not hold a core.
 BUSTED = "$$(command -v busted)" --ignore-lua
 test asan test-cuda test-cuda-emulated sanitize-cuda: export OMP_WAIT_POLICY := passive
@@ -147,20 +148,28 @@ test:
 	@sh scripts/install_dependencies.sh build data test
 	@$(BUILD)
 	@$(BUILD_EMULATED)
-	@rm -f $(B)/totals; status=0; \
-	$(if $(CPU_SPECS)$(if $(SPECS),,all),DENSENET_TOTALS=$(B)/totals $(LUA) $(BUSTED) $(CPU_SPECS) || status=1;) \
-	$(if $(CUDA_SPECS)$(if $(SPECS),,all),DENSENET_TOTALS=$(B)/totals $(RUN_EMULATED) || status=1;) exit $$status
+	@rm -f $(TOTALS); status=0; export DENSENET_TOTALS=$(TOTALS); \
+	$(if $(CPU_SPECS)$(if $(SPECS),,all),$(LUA) $(BUSTED) $(CPU_SPECS) || status=1;) \
+	$(if $(CUDA_SPECS)$(if $(SPECS),,all),$(RUN_EMULATED) || status=1;) \
+	$(LUA) spec/support/totals.lua $(TOTALS); exit $$status
 
-# The specs of CUDA are those in spec/cuda; all others compute on the CPU. The report adds the figures
-# of both runs up (spec/support/report.lua).
+# The specs of CUDA are those in spec/cuda; all others compute on the CPU.
 CPU_SPECS = $(filter-out spec/cuda%,$(SPECS))
 CUDA_SPECS = $(filter spec/cuda%,$(SPECS))
+TOTALS := $(B)/totals
+
+# Only cuda.so is another one. An emulated GPU computes on one core, so its spec files run side by side,
+# each in a process of its own that prints when it ends.
 EMULATED := build/cuda-emulated
-BUILD_EMULATED = $(BUILD) B=$(EMULATED) CUDA=emulated
-RUN_EMULATED = DENSENET_DEVICES="cuda:0 cuda:1" DENSENET_BUILD=$(EMULATED) $(LUA) $(BUSTED) --run=cuda $(CUDA_SPECS)
+BUILD_EMULATED = $(MAKE_SIDE_BY_SIDE) B=$(EMULATED) CUDA=emulated cuda && \
+  ln -sf $(abspath $(MODULE)) $(EMULATED)/densenet/core.so
+RUN_EMULATED = printf '%s\n' $(or $(CUDA_SPECS),$(wildcard spec/cuda/cuda_*_spec.lua)) | \
+  DENSENET_DEVICES="cuda:0 cuda:1" DENSENET_BUILD=$(EMULATED) OMP_NUM_THREADS=1 xargs -P $(JOBS) -I FILE sh -c \
+  'output=$$($(LUA) $(BUSTED) --run=cuda FILE 2>&1); status=$$?; echo "$$output"; exit $$status'
 
 test-cuda-emulated:
 	@sh scripts/install_dependencies.sh build test
+	@$(BUILD)
 	@$(BUILD_EMULATED)
 	@$(RUN_EMULATED)
 
@@ -173,12 +182,13 @@ sanitize-cuda: all
 	  DENSENET_COMPLETE=1 DENSENET_DEVICES=cuda:0 compute-sanitizer --tool $$tool --error-exitcode 1 $(LUA) $(BUSTED) --run=cuda $(CUDA_SPECS) || exit 1; \
 	done
 
+# clang's warnings need no optimised code, some of gcc's do.
 lint:
 	@sh scripts/install_dependencies.sh build test lint
 	clang-format --dry-run --Werror $(C_FILES)
 	luacheck -q $(LUA_FILES)
 	@$(BUILD) CC=gcc CXX=g++ CUDA=emulated B=build/lint-gcc EXTRA_CFLAGS=-Werror
-	@$(BUILD) CC=clang CXX=clang++ CUDA=emulated B=build/lint-clang EXTRA_CFLAGS=-Werror NO_OPENMP=1
+	@$(BUILD) CC=clang CXX=clang++ CUDA=emulated B=build/lint-clang EXTRA_CFLAGS="-Werror -O0" NO_OPENMP=1
 	@$(BUILD)
 	@$(LUA) $(BUSTED) spec/repo/layering_spec.lua
 

@@ -1,149 +1,19 @@
--- Every case of every operation on the GPU: against the CPU's reference loops in double, or the
--- results written in the case; outputs hold NaN before, and nothing beside them may be written. A second
--- run has to give the same bits, under the emulation with threads in reverse order.
--- Scratch stays within what the plan device said. Misuse raises as on the CPU, for wrong values
--- perhaps late.
+-- Operations on the GPU, but for those of dense layers, which have a file of their own because they take
+-- as long as all others.
 
 local core = require "densenet.core"
-local compare = require "spec.support.compare"
+local cuda_cases = require "spec.support.cuda_cases"
 local operation = require "spec.support.operation"
 
-local DEVICE, PLAN = "cuda:0", "plan:cuda:0"
-
--- long and byte compute on their own; the other dtypes are judged by what double makes of their inputs.
-local truth_of = {
-  float = "double", double = "double", half = "double", bfloat16 = "double", long = "long", byte = "byte",
-}
-
-local IS_NARROW = { half = true, bfloat16 = true }
-
--- Activations come in 16 bits as well (spec/ops/precision_spec.lua).
-local function dtypes_of(case)
-  if case.dtypes then return case.dtypes end
-  return operation.parameters[case.op] and { "float", "double", "half", "bfloat16" } or { "float", "double" }
+local families = {}
+for _, family in ipairs(operation.FAMILIES) do
+  if family ~= "dense" then families[#families + 1] = family end
 end
-
-local all = operation.families()
-
--- Raises unless a run on the plan device asks for at least the scratch that was taken.
-local function check_scratch(case, dtype)
-  local call = operation.build(case, { dtype = dtype, device = DEVICE })
-  core.scratch_release(DEVICE)
-  collectgarbage("stop") -- what it frees on the device would count
-  local before = core.memory(DEVICE).live
-  operation.call(case, call)
-  local taken = core.memory(DEVICE).live - before
-  collectgarbage("restart")
-  core.scratch_planned(true, PLAN)
-  local function planned(value)
-    if core.is_tensor(value) then
-      local twin = core.tensor_new(PLAN, value:dtype(), { value:nElement() })
-      return #value:size() == 0 and twin:view({}) or twin:view(value:size())
-    end
-    if type(value) ~= "table" then return value end
-    local list = {}
-    for i, part in ipairs(value) do list[i] = planned(part) end
-    return list
-  end
-  local twins = {}
-  for i = 1, call.n do twins[i] = planned(call.values[i]) end
-  core[case.op](table.unpack(twins, 1, call.n))
-  assert.are.equal(taken, core.scratch_planned(true, PLAN), "scratch, as planned and as taken")
-end
-
--- Beside 16-bit activations these round their weight, too: two roundings at most, of the same size.
-local ROUNDS_WEIGHT = {
-  linear_forward = true, linear_backward_data = true, conv2d_forward = true, conv2d_backward_data = true,
-}
-
--- A dense layer's convolution rounds all that it makes on its way, so that what is float in the end is
--- no better than 16 bits: the weight, z or dz, a gradient with its deferred terms, the result. And the
--- terms of its sums cancel in part, so that their errors weigh more.
-local ROUNDS_ON_ITS_WAY = { norm_relu_conv_forward = true, norm_relu_conv_backward = true }
-
-local function narrow_tolerance(op, dtype, result_dtype)
-  if ROUNDS_ON_ITS_WAY[op] then return 8 * compare.tolerance[dtype] end
-  return (ROUNDS_WEIGHT[op] and 2 or 1) * compare.tolerance[result_dtype]
-end
-
--- What was worked out by hand is not so for numbers rounded to 16 bits; the reference loops are. They
--- may say infinity or NaN, which have no error.
-local function check_narrow(tensor, right, tolerance, what)
-  local own_error = right:nElement() == 0 and 0 or compare.norm_error(right, right)
-  if own_error == 0 then
-    compare.near(tensor, right, tolerance, what)
-  else
-    compare.values(tensor, right:totable(), tolerance, what)
-  end
-end
-
-local function check(case, dtype)
-  local truth = operation.run(case, { dtype = truth_of[dtype], rounding = dtype, reference = true })
-  local first = operation.run(case, { dtype = dtype, device = DEVICE })
-  for i, result in ipairs(first) do
-    local what = "argument " .. result.number
-    local expected = case.expected and case.expected[result.number]
-    local tolerance = compare.tolerance[result.tensor:dtype()]
-    if IS_NARROW[dtype] then
-      tolerance = narrow_tolerance(case.op, dtype, result.tensor:dtype())
-      check_narrow(result.tensor, truth[i].tensor, tolerance, what)
-    elseif expected then
-      compare.values(result.tensor, expected, tolerance, what .. ", by hand")
-    elseif not case.expected then
-      compare.near(result.tensor, truth[i].tensor, tolerance, what)
-    end
-  end
-  core.cuda_emulation("reverse", 1)
-  local again = operation.run(case, { dtype = dtype, device = DEVICE })
-  core.cuda_emulation("reverse", 0)
-  for i, result in ipairs(first) do
-    compare.identical(again[i].tensor, result.tensor, ("argument %d, run again"):format(result.number))
-  end
-  check_scratch(case, dtype)
-end
-
--- Kept blocks make every launch of the emulation slower.
-local function trim() core.memory_trim(DEVICE) end
-
-local by_op = {}
-for _, case in ipairs(all.cases) do
-  by_op[case.op] = by_op[case.op] or {}
-  table.insert(by_op[case.op], case)
-end
-
-for _, op in ipairs(core.operations()) do
-  describe(op .. " on a GPU", function()
-    after_each(trim)
-    for _, case in ipairs(by_op[op]) do
-      for _, dtype in ipairs(dtypes_of(case)) do
-        it(("%s (%s)"):format(case.name, dtype), function() check(case, dtype) end)
-      end
-    end
-  end)
-end
+cuda_cases.describe(operation.families(families))
 
 describe("misuse on a GPU", function()
-  for i, misuse in ipairs(all.misuse) do
-    it(("%s, argument %d: %s [%d]"):format(misuse.op, misuse.argument, misuse.says[1], i), function()
-      local call = operation.build(misuse, { dtype = misuse.arguments.dtype or "float", device = DEVICE })
-      local ok, message = pcall(core[misuse.op], table.unpack(call.values, 1, call.n))
-      if not ok then
-        assert.matches(("bad argument #%d to '[%%a.]-%s'"):format(misuse.argument, misuse.op), message)
-        for _, says in ipairs(misuse.says) do assert.matches(says, message) end
-      else
-        -- Met by the kernel, so told by whoever waits next; and once.
-        ok, message = pcall(core.synchronize, DEVICE)
-        assert.is_false(ok, "no error; expected: " .. misuse.says[1])
-        assert.matches(("%s: '%s' met .* in argument #%d, at element %%d+"):format(DEVICE, misuse.op,
-          misuse.argument), message)
-        core.synchronize(DEVICE)
-      end
-      for _, entry in ipairs(call.tensors) do entry.guard:check(misuse.op) end
-    end)
-  end
-
   it("tensors of two devices", function()
-    local here, there = core.tensor_new("cpu", "float", { 2 }), core.tensor_new(DEVICE, "float", { 2 })
+    local here, there = core.tensor_new("cpu", "float", { 2 }), core.tensor_new("cuda:0", "float", { 2 })
     assert.error_matches(function() core.binary(there, there, here, "add") end,
       "b is on cpu; expected cuda:0, where a is")
   end)

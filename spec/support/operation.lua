@@ -220,14 +220,16 @@ function operation.run(case, options)
   return results
 end
 
---- The families' cases in one list; spec/ops/cases/<family>.lua returns { cases =, gradients =, misuse = }.
-function operation.families()
-  local families = {
-    "elements", "reductions", "random", "products", "convolution", "batchnorm", "activations",
-    "pooling", "dense", "losses", "parameters",
-  }
+operation.FAMILIES = {
+  "elements", "reductions", "random", "products", "convolution", "batchnorm", "activations",
+  "pooling", "dense", "losses", "parameters",
+}
+
+--- The cases of these families, by default of all, in one list;
+-- spec/ops/cases/<family>.lua returns { cases =, gradients =, misuse = }.
+function operation.families(families)
   local all = { cases = {}, gradients = {}, misuse = {} }
-  for _, family in ipairs(families) do
+  for _, family in ipairs(families or operation.FAMILIES) do
     local lists = require("spec.ops.cases." .. family)
     for name, list in pairs(all) do
       table.move(lists[name] or {}, 1, #(lists[name] or {}), #list + 1, list)

@@ -1,7 +1,7 @@
 -- busted's output for people and for machines: one line per spec file while it runs, every failure
--- in full at the end, then the count of tests, alone on the last line. Where DENSENET_TOTALS names a
--- file, the count goes on from what an earlier run wrote there. With DENSENET_COMPLETE a skipped test
--- is a failure.
+-- in full at the end, then the count of tests, alone on the last line, and added to the file that
+-- DENSENET_TOTALS names, where there is one (totals.lua). With DENSENET_COMPLETE a skipped test is a
+-- failure.
 
 local function place(failure)
   local trace = failure.element.trace or failure.trace
@@ -14,18 +14,11 @@ local function text(message)
   return require("pl.pretty").write(message)
 end
 
--- The counts of this run and those before it.
-local function added(path, counts)
-  if not path then return counts end
-  local file = io.open(path)
-  if file then
-    for i = 1, #counts do counts[i] = counts[i] + file:read("n") end
-    file:close()
-  end
-  file = assert(io.open(path, "w"))
-  file:write(table.concat(counts, " "), "\n")
+-- One write at the file's end: several runs may do so side by side.
+local function add_to(path, line)
+  local file = assert(io.open(path, "a"))
+  file:write(line, "\n")
   file:close()
-  return counts
 end
 
 return function()
@@ -68,8 +61,9 @@ return function()
       end
     end
     local failed = handler.failuresCount + handler.errorsCount
-    local counts = added(os.getenv "DENSENET_TOTALS", { handler.successesCount, failed, handler.pendingsCount })
-    io.write(("\n%d passed, %d failed, %d skipped\n"):format(table.unpack(counts)))
+    local counts = ("%d passed, %d failed, %d skipped"):format(handler.successesCount, failed, handler.pendingsCount)
+    if os.getenv "DENSENET_TOTALS" then add_to(os.getenv "DENSENET_TOTALS", counts) end
+    io.write("\n", counts, "\n")
     io.flush()
     if os.getenv "DENSENET_COMPLETE" and handler.pendingsCount > 0 then os.exit(1) end
     return nil, true

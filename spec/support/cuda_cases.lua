@@ -1,0 +1,148 @@
+--- Cases of operations (spec/support/operation.lua) on the GPU: against the CPU's reference loops in
+-- double, or the results written in the case; outputs hold NaN before, and nothing beside them may be
+-- written. A second run has to give the same bits, under the emulation with threads in reverse order.
+-- Scratch stays within what the plan device said. Misuse raises as on the CPU, for wrong values
+-- perhaps late.
+
+local assert = require "luassert"
+local busted = require "busted"
+
+local core = require "densenet.core"
+local compare = require "spec.support.compare"
+local operation = require "spec.support.operation"
+
+local cuda_cases = {}
+
+local DEVICE, PLAN = "cuda:0", "plan:cuda:0"
+
+-- long and byte compute on their own; the other dtypes are judged by what double makes of their inputs.
+local truth_of = {
+  float = "double", double = "double", half = "double", bfloat16 = "double", long = "long", byte = "byte",
+}
+
+local IS_NARROW = { half = true, bfloat16 = true }
+
+-- Activations come in 16 bits as well (spec/ops/precision_spec.lua).
+local function dtypes_of(case)
+  if case.dtypes then return case.dtypes end
+  return operation.parameters[case.op] and { "float", "double", "half", "bfloat16" } or { "float", "double" }
+end
+
+-- Raises unless a run on the plan device asks for at least the scratch that was taken.
+local function check_scratch(case, dtype)
+  local call = operation.build(case, { dtype = dtype, device = DEVICE })
+  core.scratch_release(DEVICE)
+  collectgarbage("stop") -- what it frees on the device would count
+  local before = core.memory(DEVICE).live
+  operation.call(case, call)
+  local taken = core.memory(DEVICE).live - before
+  collectgarbage("restart")
+  core.scratch_planned(true, PLAN)
+  local function planned(value)
+    if core.is_tensor(value) then
+      local twin = core.tensor_new(PLAN, value:dtype(), { value:nElement() })
+      return #value:size() == 0 and twin:view({}) or twin:view(value:size())
+    end
+    if type(value) ~= "table" then return value end
+    local list = {}
+    for i, part in ipairs(value) do list[i] = planned(part) end
+    return list
+  end
+  local twins = {}
+  for i = 1, call.n do twins[i] = planned(call.values[i]) end
+  core[case.op](table.unpack(twins, 1, call.n))
+  assert.are.equal(taken, core.scratch_planned(true, PLAN), "scratch, as planned and as taken")
+end
+
+-- Beside 16-bit activations these round their weight, too: two roundings at most, of the same size.
+local ROUNDS_WEIGHT = {
+  linear_forward = true, linear_backward_data = true, conv2d_forward = true, conv2d_backward_data = true,
+}
+
+-- A dense layer's convolution rounds all that it makes on its way, so that what is float in the end is
+-- no better than 16 bits: the weight, z or dz, a gradient with its deferred terms, the result. And the
+-- terms of its sums cancel in part, so that their errors weigh more.
+local ROUNDS_ON_ITS_WAY = { norm_relu_conv_forward = true, norm_relu_conv_backward = true }
+
+local function narrow_tolerance(op, dtype, result_dtype)
+  if ROUNDS_ON_ITS_WAY[op] then return 8 * compare.tolerance[dtype] end
+  return (ROUNDS_WEIGHT[op] and 2 or 1) * compare.tolerance[result_dtype]
+end
+
+-- What was worked out by hand is not so for numbers rounded to 16 bits; the reference loops are. They
+-- may say infinity or NaN, which have no error.
+local function check_narrow(tensor, right, tolerance, what)
+  local own_error = right:nElement() == 0 and 0 or compare.norm_error(right, right)
+  if own_error == 0 then
+    compare.near(tensor, right, tolerance, what)
+  else
+    compare.values(tensor, right:totable(), tolerance, what)
+  end
+end
+
+local function check(case, dtype)
+  local truth = operation.run(case, { dtype = truth_of[dtype], rounding = dtype, reference = true })
+  local first = operation.run(case, { dtype = dtype, device = DEVICE })
+  for i, result in ipairs(first) do
+    local what = "argument " .. result.number
+    local expected = case.expected and case.expected[result.number]
+    local tolerance = compare.tolerance[result.tensor:dtype()]
+    if IS_NARROW[dtype] then
+      tolerance = narrow_tolerance(case.op, dtype, result.tensor:dtype())
+      check_narrow(result.tensor, truth[i].tensor, tolerance, what)
+    elseif expected then
+      compare.values(result.tensor, expected, tolerance, what .. ", by hand")
+    elseif not case.expected then
+      compare.near(result.tensor, truth[i].tensor, tolerance, what)
+    end
+  end
+  core.cuda_emulation("reverse", 1)
+  local again = operation.run(case, { dtype = dtype, device = DEVICE })
+  core.cuda_emulation("reverse", 0)
+  for i, result in ipairs(first) do
+    compare.identical(again[i].tensor, result.tensor, ("argument %d, run again"):format(result.number))
+  end
+  check_scratch(case, dtype)
+end
+
+-- Met by a kernel, an error is told by whoever waits next; and once.
+local function check_late(misuse)
+  local ok, message = pcall(core.synchronize, DEVICE)
+  assert.is_false(ok, "no error; expected: " .. misuse.says[1])
+  assert.matches(("%s: '%s' met .* in argument #%d, at element %%d+"):format(DEVICE, misuse.op, misuse.argument),
+    message)
+  core.synchronize(DEVICE)
+end
+
+local function check_misuse(misuse)
+  local call = operation.build(misuse, { dtype = misuse.arguments.dtype or "float", device = DEVICE })
+  local ok, message = pcall(core[misuse.op], table.unpack(call.values, 1, call.n))
+  if ok then
+    check_late(misuse)
+  else
+    assert.matches(("bad argument #%d to '[%%a.]-%s'"):format(misuse.argument, misuse.op), message)
+    for _, says in ipairs(misuse.says) do assert.matches(says, message) end
+  end
+  for _, entry in ipairs(call.tensors) do entry.guard:check(misuse.op) end
+end
+
+--- Describes to busted every case and every misuse in lists that operation.families gave.
+function cuda_cases.describe(lists)
+  -- Kept blocks make every launch of the emulation slower.
+  local function trim() core.memory_trim(DEVICE) end
+
+  busted.describe("on a GPU", function()
+    busted.after_each(trim)
+    for _, case in ipairs(lists.cases) do
+      for _, dtype in ipairs(dtypes_of(case)) do
+        busted.it(("%s: %s (%s)"):format(case.op, case.name, dtype), function() check(case, dtype) end)
+      end
+    end
+    for i, misuse in ipairs(lists.misuse) do
+      local name = ("misuse of %s, argument %d: %s [%d]"):format(misuse.op, misuse.argument, misuse.says[1], i)
+      busted.it(name, function() check_misuse(misuse) end)
+    end
+  end)
+end
+
+return cuda_cases
