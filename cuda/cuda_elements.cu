@@ -24,23 +24,9 @@ CUDA_INLINE int64_t add_scaled_one(int64_t a, int64_t scale, int64_t b) {
   return dn_add_long(a, dn_mul_long(scale, b));
 }
 
-template <typename T>
-CUDA_INLINE bool compare_one(int kind, T a, T b) {
-  switch (kind) {
-    case DN_COMPARE_EQ:
-      return a == b;
-    case DN_COMPARE_NE:
-      return a != b;
-    case DN_COMPARE_LT:
-      return a < b;
-    case DN_COMPARE_LE:
-      return a <= b;
-    case DN_COMPARE_GT:
-      return a > b;
-    default:
-      return a >= b;
-  }
-}
+CUDA_INLINE int compare_one(int kind, float a, float b) { return dn_compare_float(kind, a, b); }
+CUDA_INLINE int compare_one(int kind, double a, double b) { return dn_compare_double(kind, a, b); }
+CUDA_INLINE int compare_one(int kind, int64_t a, int64_t b) { return dn_compare_long(kind, a, b); }
 
 /* ---- Kernels; T is the stored type, C the computed one ---- */
 

@@ -104,89 +104,75 @@ DN_SHARED_INLINE int64_t dn_binary_long(int kind, int64_t a, int64_t b) {
   }
 }
 
-/* ---- Real numbers; NaN wins in min and max ---- */
+/* ---- Real numbers, with the functions of their type; NaN wins in min and max ---- */
 
-DN_SHARED_INLINE double dn_unary_double(int kind, double x) {
-  switch (kind) {
-    case DN_UNARY_NEG:
-      return -x;
-    case DN_UNARY_ABS:
-      return fabs(x);
-    case DN_UNARY_SIGN:
-      return x > 0 ? 1 : x < 0 ? -1 : x;
-    case DN_UNARY_SQUARE:
-      return x * x;
-    case DN_UNARY_SQRT:
-      return sqrt(x);
-    case DN_UNARY_EXP:
-      return exp(x);
-    case DN_UNARY_LOG:
-      return log(x);
-    default:
-      return floor(x);
+#define DN_DEFINE_REAL(type, f)                                      \
+  DN_SHARED_INLINE type dn_unary_##type(int kind, type x) {          \
+    switch (kind) {                                                  \
+      case DN_UNARY_NEG:                                             \
+        return -x;                                                   \
+      case DN_UNARY_ABS:                                             \
+        return fabs##f(x);                                           \
+      case DN_UNARY_SIGN:                                            \
+        return x > 0 ? 1 : x < 0 ? -1 : x;                           \
+      case DN_UNARY_SQUARE:                                          \
+        return x * x;                                                \
+      case DN_UNARY_SQRT:                                            \
+        return sqrt##f(x);                                           \
+      case DN_UNARY_EXP:                                             \
+        return exp##f(x);                                            \
+      case DN_UNARY_LOG:                                             \
+        return log##f(x);                                            \
+      default:                                                       \
+        return floor##f(x);                                          \
+    }                                                                \
+  }                                                                  \
+                                                                     \
+  DN_SHARED_INLINE type dn_binary_##type(int kind, type a, type b) { \
+    switch (kind) {                                                  \
+      case DN_BINARY_ADD:                                            \
+        return a + b;                                                \
+      case DN_BINARY_SUB:                                            \
+        return a - b;                                                \
+      case DN_BINARY_MUL:                                            \
+        return a * b;                                                \
+      case DN_BINARY_DIV:                                            \
+        return a / b;                                                \
+      case DN_BINARY_POW:                                            \
+        return pow##f(a, b);                                         \
+      case DN_BINARY_MIN:                                            \
+        return a != a || a < b ? a : b;                              \
+      default:                                                       \
+        return a != a || a > b ? a : b;                              \
+    }                                                                \
   }
-}
 
-DN_SHARED_INLINE float dn_unary_float(int kind, float x) {
-  switch (kind) {
-    case DN_UNARY_NEG:
-      return -x;
-    case DN_UNARY_ABS:
-      return fabsf(x);
-    case DN_UNARY_SIGN:
-      return x > 0 ? 1.0f : x < 0 ? -1.0f : x;
-    case DN_UNARY_SQUARE:
-      return x * x;
-    case DN_UNARY_SQRT:
-      return sqrtf(x);
-    case DN_UNARY_EXP:
-      return expf(x);
-    case DN_UNARY_LOG:
-      return logf(x);
-    default:
-      return floorf(x);
+DN_DEFINE_REAL(double, )
+DN_DEFINE_REAL(float, f)
+
+/* ---- Comparisons; NaN is unequal to everything ---- */
+
+#define DN_DEFINE_COMPARE(name, type)                                \
+  DN_SHARED_INLINE int dn_compare_##name(int kind, type a, type b) { \
+    switch (kind) {                                                  \
+      case DN_COMPARE_EQ:                                            \
+        return a == b;                                               \
+      case DN_COMPARE_NE:                                            \
+        return a != b;                                               \
+      case DN_COMPARE_LT:                                            \
+        return a < b;                                                \
+      case DN_COMPARE_LE:                                            \
+        return a <= b;                                               \
+      case DN_COMPARE_GT:                                            \
+        return a > b;                                                \
+      default:                                                       \
+        return a >= b;                                               \
+    }                                                                \
   }
-}
 
-DN_SHARED_INLINE double dn_binary_double(int kind, double a, double b) {
-  switch (kind) {
-    case DN_BINARY_ADD:
-      return a + b;
-    case DN_BINARY_SUB:
-      return a - b;
-    case DN_BINARY_MUL:
-      return a * b;
-    case DN_BINARY_DIV:
-      return a / b;
-    case DN_BINARY_POW:
-      return pow(a, b);
-    case DN_BINARY_MIN:
-      return a != a || a < b ? a : b;
-    default:
-      return a != a || a > b ? a : b;
-  }
-}
-
-DN_SHARED_INLINE float dn_binary_float(int kind, float a, float b) {
-  switch (kind) {
-    case DN_BINARY_ADD:
-      return a + b;
-    case DN_BINARY_SUB:
-      return a - b;
-    case DN_BINARY_MUL:
-      return a * b;
-    case DN_BINARY_DIV:
-      return a / b;
-    case DN_BINARY_POW:
-      return powf(a, b);
-    case DN_BINARY_MIN:
-      return a != a || a < b ? a : b;
-    default:
-      return a != a || a > b ? a : b;
-  }
-}
-
-/* ---- Comparisons ---- */
+DN_DEFINE_COMPARE(double, double)
+DN_DEFINE_COMPARE(float, float)
+DN_DEFINE_COMPARE(long, int64_t)
 
 /* Every int64 is INT64_MIN or more, and none is less. */
 DN_SHARED_INLINE void dn_compare_always(dn_compare_kind *kind, int64_t *whole, int result) {

@@ -220,19 +220,43 @@ function operation.run(case, options)
   return results
 end
 
+--- What a file of spec/ops/cases returns, and the functions that fill it: cases, gradients and misuse.
+-- case(op, name, arguments, expected); typed_case(op, name, arguments, dtypes, expected);
+-- tiled_case, whose operation has loops for several instruction sets; gradient of what gradient_spec
+-- differentiates; and wrong(op, argument, says, arguments): a call that raises for this argument, in
+-- these words.
+function operation.lists()
+  local lists = { cases = {}, gradients = {}, misuse = {} }
+  local function add(case) table.insert(lists.cases, case) end
+  function lists.case(op, name, arguments, expected)
+    add { op = op, name = name, arguments = arguments, expected = expected }
+  end
+  function lists.typed_case(op, name, arguments, dtypes, expected)
+    add { op = op, name = name, arguments = arguments, dtypes = dtypes, expected = expected }
+  end
+  function lists.tiled_case(op, name, arguments, expected)
+    add { op = op, name = name, arguments = arguments, expected = expected, tiles = true }
+  end
+  function lists.gradient(gradient) table.insert(lists.gradients, gradient) end
+  function lists.wrong(op, argument, says, arguments)
+    table.insert(lists.misuse, { op = op, argument = argument, says = says, arguments = arguments })
+  end
+  return lists
+end
+
 operation.FAMILIES = {
   "elements", "reductions", "random", "products", "convolution", "batchnorm", "activations",
   "pooling", "dense", "losses", "parameters",
 }
 
 --- The cases of these families, by default of all, in one list;
--- spec/ops/cases/<family>.lua returns { cases =, gradients =, misuse = }.
+-- spec/ops/cases/<family>.lua returns its operation.lists().
 function operation.families(families)
   local all = { cases = {}, gradients = {}, misuse = {} }
   for _, family in ipairs(families or operation.FAMILIES) do
     local lists = require("spec.ops.cases." .. family)
     for name, list in pairs(all) do
-      table.move(lists[name] or {}, 1, #(lists[name] or {}), #list + 1, list)
+      table.move(lists[name], 1, #lists[name], #list + 1, list)
     end
   end
   return all

@@ -79,54 +79,20 @@ static void compare_row(const cpu_row *row, void *context) {
   }
 }
 
-static bool compare_one(dn_compare_kind kind, double a, double b) {
-  switch (kind) {
-    case DN_COMPARE_EQ:
-      return a == b;
-    case DN_COMPARE_NE:
-      return a != b;
-    case DN_COMPARE_LT:
-      return a < b;
-    case DN_COMPARE_LE:
-      return a <= b;
-    case DN_COMPARE_GT:
-      return a > b;
-    default:
-      return a >= b;
-  }
-}
-
-static bool compare_one_long(dn_compare_kind kind, int64_t a, int64_t b) {
-  switch (kind) {
-    case DN_COMPARE_EQ:
-      return a == b;
-    case DN_COMPARE_NE:
-      return a != b;
-    case DN_COMPARE_LT:
-      return a < b;
-    case DN_COMPARE_LE:
-      return a <= b;
-    case DN_COMPARE_GT:
-      return a > b;
-    default:
-      return a >= b;
-  }
-}
-
 static void compare_plainly(const task *job, dn_tensor *y, const dn_tensor *a, const dn_tensor *b) {
   uint8_t *results = dn_tensor_data(y);
   const int64_t count = dn_tensor_count(y);
   for (int64_t i = 0; i < count; i++) {
     const int64_t left = cpu_offset(a, y, i), right = b ? cpu_offset(b, y, i) : 0;
-    bool result;
+    int result;
     if (dn_dtype_is_real(job->dtype))
-      result = compare_one(job->kind, cpu_load(dn_tensor_data(a), job->dtype, left),
-                           b ? cpu_load(dn_tensor_data(b), job->dtype, right) : job->number);
+      result = dn_compare_double(job->kind, cpu_load(dn_tensor_data(a), job->dtype, left),
+                                 b ? cpu_load(dn_tensor_data(b), job->dtype, right) : job->number);
     else
-      result = compare_one_long(
+      result = dn_compare_long(
           job->kind, cpu_load_long(dn_tensor_data(a), job->dtype, left),
           b ? cpu_load_long(dn_tensor_data(b), job->dtype, right) : job->whole_number);
-    results[cpu_offset(y, y, i)] = result;
+    results[cpu_offset(y, y, i)] = (uint8_t)result;
   }
 }
 

@@ -3,18 +3,10 @@
 local operation = require "spec.support.operation"
 local core = require "densenet.core"
 local input, output, same, literal = operation.input, operation.output, operation.same, operation.literal
+local lists = operation.lists()
+local case, wrong = lists.case, lists.wrong
 
 local NAN, INF = 0 / 0, math.huge
-
-local cases, gradients, misuse = {}, {}, {}
-
-local function case(op, name, arguments, expected)
-  cases[#cases + 1] = { op = op, name = name, arguments = arguments, expected = expected }
-end
-
-local function wrong(op, argument, says, arguments)
-  misuse[#misuse + 1] = { op = op, argument = argument, says = says, arguments = arguments }
-end
 
 local layouts = { "contiguous", "channels", "images", "gaps", "transposed" }
 
@@ -46,7 +38,7 @@ wrong("relu_forward", 2, { "x is long", "float, double, half or bfloat16" },
   { output { 2 }, input { 2, values = "counts" }, dtype = "long" })
 wrong("relu_backward", 2, { "dy is 3", "expected 2, as y is" }, { output { 2 }, input { 3 }, input { 2 } })
 
-gradients[#gradients + 1] = {
+lists.gradient {
   name = "relu",
   covers = { "relu_forward", "relu_backward" },
   inputs = { x = input { 4, 5, values = "signed" } },
@@ -84,7 +76,7 @@ for _, op in ipairs { "dropout_forward", "dropout_backward" } do
   wrong(op, 1, { "is 3", "expected 2, as" }, { output { 3 }, input { 2 }, 0.5, 1, 1, 1 })
 end
 
-gradients[#gradients + 1] = {
+lists.gradient {
   name = "dropout",
   covers = { "dropout_forward", "dropout_backward" },
   inputs = { x = input { 5, 7 } },
@@ -142,7 +134,7 @@ wrong("concat_backward", 1, { "tensor 2 is 3x1", "dy 2x3 except along dimension 
 for dim = 1, 3 do
   local a, b, whole = { 2, 3, 2 }, { 2, 3, 2 }, { 2, 3, 2 }
   b[dim], whole[dim] = 4, a[dim] + 4
-  gradients[#gradients + 1] = {
+  lists.gradient {
     name = "concat along " .. dim,
     covers = { "concat_forward", "concat_backward" },
     inputs = { a = input(a), b = input(b) },
@@ -152,4 +144,4 @@ for dim = 1, 3 do
   }
 end
 
-return { cases = cases, gradients = gradients, misuse = misuse }
+return lists

@@ -4,16 +4,8 @@ local operation = require "spec.support.operation"
 local core = require "densenet.core"
 local input, output, sum, state, same, literal =
   operation.input, operation.output, operation.sum, operation.state, operation.same, operation.literal
-
-local cases, gradients, misuse = {}, {}, {}
-
-local function case(op, name, arguments, expected)
-  cases[#cases + 1] = { op = op, name = name, arguments = arguments, expected = expected }
-end
-
-local function wrong(op, argument, says, arguments)
-  misuse[#misuse + 1] = { op = op, argument = argument, says = says, arguments = arguments }
-end
+local lists = operation.lists()
+local case, wrong = lists.case, lists.wrong
 
 -- By PyTorch 1.13 (torch.nn.functional.batch_norm in double, and autograd).
 local x = { { { { -4, 0 } }, { { 4, -1 } } }, { { { 3, -2 } }, { { 2, -3 } } } }
@@ -156,7 +148,7 @@ wrong("batchnorm_inference_backward", 7, { "running_var is 5", "C with C = 6" },
 
 for _, sizes in ipairs { { 3, 2, 2, 3 }, { 4, 3 } } do
   local function vector() return core.tensor_new("cpu", "double", { sizes[2] }) end
-  gradients[#gradients + 1] = {
+  lists.gradient {
     name = "batchnorm " .. table.concat(sizes, "x"),
     covers = { "batchnorm_forward", "batchnorm_backward" },
     inputs = { x = input { table.unpack(sizes) }, gamma = input { sizes[2] }, beta = input { sizes[2] } },
@@ -169,7 +161,7 @@ for _, sizes in ipairs { { 3, 2, 2, 3 }, { 4, 3 } } do
       core.batchnorm_backward(d.x, d.gamma, d.beta, dy_, t.x, t.mean, t.inv_std, t.gamma, 1)
     end,
   }
-  gradients[#gradients + 1] = {
+  lists.gradient {
     name = "batchnorm_inference " .. table.concat(sizes, "x"),
     covers = { "batchnorm_inference_forward", "batchnorm_inference_backward" },
     inputs = { x = input { table.unpack(sizes) }, gamma = input { sizes[2] }, beta = input { sizes[2] } },
@@ -184,4 +176,4 @@ for _, sizes in ipairs { { 3, 2, 2, 3 }, { 4, 3 } } do
   }
 end
 
-return { cases = cases, gradients = gradients, misuse = misuse }
+return lists

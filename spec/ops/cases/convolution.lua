@@ -3,16 +3,8 @@
 local operation = require "spec.support.operation"
 local core = require "densenet.core"
 local input, output, sum, literal = operation.input, operation.output, operation.sum, operation.literal
-
-local cases, gradients, misuse = {}, {}, {}
-
-local function case(op, name, arguments, expected)
-  cases[#cases + 1] = { op = op, name = name, arguments = arguments, expected = expected }
-end
-
-local function wrong(op, argument, says, arguments)
-  misuse[#misuse + 1] = { op = op, argument = argument, says = says, arguments = arguments }
-end
+local lists = operation.lists()
+local case, wrong = lists.case, lists.wrong
 
 -- By PyTorch 1.13 (torch.nn.functional.conv2d and autograd); all numbers are exact.
 local x = {
@@ -170,7 +162,7 @@ for _, g in ipairs {
   { 2, 3, 4, 5, 2, 1, 1, 1, 1, 0, 0, 1 }, { 1, 2, 5, 3, 2, 1, 1, 2, 2, 1, 2, 1 },
 } do
   local n, c, h, w, k, r, s, sh, sw, ph, pw, groups = table.unpack(g)
-  gradients[#gradients + 1] = {
+  lists.gradient {
     name = ("conv2d %dx%d, stride %dx%d, %d groups"):format(r, s, sh, sw, groups),
     covers = { "conv2d_forward", "conv2d_backward_data", "conv2d_backward_weight" },
     inputs = { x = input { n, c, h, w }, weight = input { k, c // groups, r, s }, bias = input { k } },
@@ -183,4 +175,4 @@ for _, g in ipairs {
   }
 end
 
-return { cases = cases, gradients = gradients, misuse = misuse }
+return lists

@@ -5,17 +5,8 @@ local operation = require "spec.support.operation"
 local core = require "densenet.core"
 local input, output, sum, state, same, literal =
   operation.input, operation.output, operation.sum, operation.state, operation.same, operation.literal
-
-local cases, gradients, misuse = {}, {}, {}
-
--- `tiles`: run with the loops of every instruction set.
-local function case(op, name, arguments, expected)
-  cases[#cases + 1] = { op = op, name = name, arguments = arguments, expected = expected, tiles = true }
-end
-
-local function wrong(op, argument, says, arguments)
-  misuse[#misuse + 1] = { op = op, argument = argument, says = says, arguments = arguments }
-end
+local lists = operation.lists()
+local case, wrong = lists.tiled_case, lists.wrong
 
 local function changed(arguments, changes)
   for number, value in pairs(changes) do arguments[number] = value end
@@ -370,7 +361,7 @@ local function store_norm_gradient(tables, dgamma, dbeta)
 end
 
 for _, side in ipairs { 1, 3 } do
-  gradients[#gradients + 1] = {
+  lists.gradient {
     name = ("norm_relu_conv %dx%d with its batch's statistics"):format(side, side),
     covers = { "norm_relu_conv_forward", "norm_relu_conv_backward" },
     inputs = { x = input { 2, 3, 3, 4 }, gamma = input { 3 }, beta = input { 3 },
@@ -392,7 +383,7 @@ end
 
 for _, p in ipairs { { 4, 5, 2, 2 }, { 3, 3, 3, 3 }, { 3, 4, 1, 1 }, { 5, 4, 2, 3 } } do
   local h, w, wh, ww = table.unpack(p)
-  gradients[#gradients + 1] = {
+  lists.gradient {
     name = ("norm_relu_pool %dx%d by %dx%d with its batch's statistics"):format(h, w, wh, ww),
     covers = { "norm_relu_pool_forward", "norm_relu_pool_backward" },
     inputs = { x = input { 2, 3, h, w }, gamma = input { 3 }, beta = input { 3 } },
@@ -414,7 +405,7 @@ end
 -- A whole dense layer in one buffer, and the transition's pooling over it: every deferred term is
 -- gathered in one table, and each statistic is taken once.
 local C, U, K = 3, 4, 2
-gradients[#gradients + 1] = {
+lists.gradient {
   name = "a dense layer and a transition",
   covers = { "norm_relu_conv_forward", "norm_relu_conv_backward", "norm_relu_pool_forward",
     "norm_relu_pool_backward" },
@@ -462,4 +453,4 @@ gradients[#gradients + 1] = {
   end,
 }
 
-return { cases = cases, gradients = gradients, misuse = misuse }
+return lists

@@ -2,21 +2,13 @@
 
 local operation = require "spec.support.operation"
 local input, output, same, literal = operation.input, operation.output, operation.same, operation.literal
+local lists = operation.lists()
+local case, wrong = lists.typed_case, lists.wrong
 
 local REAL = { "float", "double", "half", "bfloat16" }
 local WHOLE = { "long", "byte" }
 local ALL = { "float", "double", "half", "bfloat16", "long", "byte" }
 local NAN, INF = 0 / 0, math.huge
-
-local cases, misuse = {}, {}
-
-local function case(op, name, arguments, dtypes, expected)
-  cases[#cases + 1] = { op = op, name = name, arguments = arguments, dtypes = dtypes, expected = expected }
-end
-
-local function wrong(op, argument, says, arguments)
-  misuse[#misuse + 1] = { op = op, argument = argument, says = says, arguments = arguments }
-end
 
 -- fill -------------------------------------------------------------------------------------------
 
@@ -280,4 +272,4 @@ case("compare", "many elements", { byte_output(2, 50000), input { 2, 50000 }, in
 wrong("compare", 1, { "y is float", "expected byte" }, { output { 2 }, input { 2 }, input { 2 }, "eq" })
 wrong("compare_scalar", 1, { "y is float", "expected byte" }, { output { 2 }, input { 2 }, 1, "eq" })
 
-return { cases = cases, misuse = misuse }
+return lists

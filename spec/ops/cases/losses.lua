@@ -3,16 +3,8 @@
 local operation = require "spec.support.operation"
 local core = require "densenet.core"
 local input, output, same, literal = operation.input, operation.output, operation.same, operation.literal
-
-local cases, gradients, misuse = {}, {}, {}
-
-local function case(op, name, arguments, expected)
-  cases[#cases + 1] = { op = op, name = name, arguments = arguments, expected = expected }
-end
-
-local function wrong(op, argument, says, arguments)
-  misuse[#misuse + 1] = { op = op, argument = argument, says = says, arguments = arguments }
-end
+local lists = operation.lists()
+local case, wrong = lists.case, lists.wrong
 
 local function labels(list) return literal(list, { dtype = "long" }) end
 
@@ -44,7 +36,7 @@ wrong("log_softmax_forward", 2, { "contiguous" }, { output { 2, 3 }, input { 2, 
 wrong("log_softmax_backward", 2, { "dy is 2x4", "N,C with C = 3", "y 2x3" },
   { output { 2, 3 }, input { 2, 4 }, input { 2, 3 } })
 
-gradients[#gradients + 1] = {
+lists.gradient {
   name = "log_softmax",
   covers = { "log_softmax_forward", "log_softmax_backward" },
   inputs = { x = input { 4, 5 } },
@@ -105,7 +97,7 @@ wrong("nll_forward", 2, { "log_probabilities is 0x3", "at least one element" },
 wrong("nll_backward", 2, { "target is 3", "N with N = 2" }, { output { 2, 3 }, labels { 1, 2, 3 }, "nil", true })
 
 for _, average in ipairs { true, false } do
-  gradients[#gradients + 1] = {
+  lists.gradient {
     name = "nll" .. (average and ", averaged" or ""),
     covers = { "nll_forward", "nll_backward" },
     inputs = { x = input { 4, 3 } },
@@ -147,7 +139,7 @@ wrong("mse_forward", 2, { "x is 0", "at least one element" }, { output { 1 }, in
 wrong("mse_backward", 1, { "dx is 3", "expected 2, as x is" }, { output { 3 }, input { 2 }, input { 2 }, true })
 
 for _, average in ipairs { true, false } do
-  gradients[#gradients + 1] = {
+  lists.gradient {
     name = "mse" .. (average and ", averaged" or ""),
     covers = { "mse_forward", "mse_backward" },
     inputs = { x = input { 4, 3 } },
@@ -159,4 +151,4 @@ for _, average in ipairs { true, false } do
   }
 end
 
-return { cases = cases, gradients = gradients, misuse = misuse }
+return lists

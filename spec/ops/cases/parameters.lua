@@ -2,16 +2,9 @@
 
 local operation = require "spec.support.operation"
 local input, state, sum, literal = operation.input, operation.state, operation.sum, operation.literal
-
-local cases, misuse = {}, {}
-
-local function case(name, arguments, expected)
-  cases[#cases + 1] = { op = "sgd_step", name = name, arguments = arguments, expected = expected }
-end
-
-local function wrong(argument, says, arguments)
-  misuse[#misuse + 1] = { op = "sgd_step", argument = argument, says = says, arguments = arguments }
-end
+local lists = operation.lists()
+local function case(...) lists.case("sgd_step", ...) end
+local function wrong(...) lists.wrong("sgd_step", ...) end
 
 -- By PyTorch 1.13 (torch.optim.SGD, learning rate 0.1, momentum 0.9, weight decay 0.01): two steps each.
 local function by_hand(name, dampening, nesterov, steps)
@@ -63,4 +56,4 @@ wrong(7, { "weight decay is inf", "finite" },
 wrong(1, { "parameter", "contiguous" },
   { sum { 3, 2, layout = "gaps" }, sum { 3, 2 }, input { 3, 2 }, 0.1, 0.9, 0, 0, true, false })
 
-return { cases = cases, misuse = misuse }
+return lists

@@ -3,16 +3,8 @@
 local operation = require "spec.support.operation"
 local core = require "densenet.core"
 local input, output, literal = operation.input, operation.output, operation.literal
-
-local cases, gradients, misuse = {}, {}, {}
-
-local function case(op, name, arguments, expected)
-  cases[#cases + 1] = { op = op, name = name, arguments = arguments, expected = expected }
-end
-
-local function wrong(op, argument, says, arguments)
-  misuse[#misuse + 1] = { op = op, argument = argument, says = says, arguments = arguments }
-end
+local lists = operation.lists()
+local case, wrong = lists.case, lists.wrong
 
 local function long(sizes)
   sizes.dtype = "long"
@@ -221,7 +213,7 @@ for _, g in ipairs {
   local h, w, kh, kw, sh, sw, ph, pw, ceil = table.unpack(g)
   local p, q = core.pool2d_output_size(h, w, kh, kw, sh, sw, ph, pw, ceil)
   local name = ("%dx%d by %dx%d"):format(h, w, kh, kw)
-  gradients[#gradients + 1] = {
+  lists.gradient {
     name = "max_pool2d " .. name,
     covers = { "max_pool2d_forward", "max_pool2d_backward" },
     inputs = { x = input { 2, 2, h, w, values = "distinct" } },
@@ -233,7 +225,7 @@ for _, g in ipairs {
     backward = function(d, dy, t) core.max_pool2d_backward(d.x, dy, t.indices) end,
   }
   for _, count_padding in ipairs { true, false } do
-    gradients[#gradients + 1] = {
+    lists.gradient {
       name = ("avg_pool2d %s, padding counted: %s"):format(name, count_padding),
       covers = { "avg_pool2d_forward", "avg_pool2d_backward" },
       inputs = { x = input { 2, 2, h, w } },
@@ -243,7 +235,7 @@ for _, g in ipairs {
     }
   end
 end
-gradients[#gradients + 1] = {
+lists.gradient {
   name = "global_avg_pool",
   covers = { "global_avg_pool_forward", "global_avg_pool_backward" },
   inputs = { x = input { 2, 3, 3, 4 } },
@@ -252,4 +244,4 @@ gradients[#gradients + 1] = {
   backward = function(d, dy) core.global_avg_pool_backward(d.x, dy) end,
 }
 
-return { cases = cases, gradients = gradients, misuse = misuse }
+return lists

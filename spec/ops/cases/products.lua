@@ -3,16 +3,8 @@
 local operation = require "spec.support.operation"
 local core = require "densenet.core"
 local input, output, sum, literal = operation.input, operation.output, operation.sum, operation.literal
-
-local cases, gradients, misuse = {}, {}, {}
-
-local function case(op, name, arguments, expected)
-  cases[#cases + 1] = { op = op, name = name, arguments = arguments, expected = expected }
-end
-
-local function wrong(op, argument, says, arguments)
-  misuse[#misuse + 1] = { op = op, argument = argument, says = says, arguments = arguments }
-end
+local lists = operation.lists()
+local case, wrong = lists.case, lists.wrong
 
 -- gemm -------------------------------------------------------------------------------------------
 
@@ -119,7 +111,7 @@ wrong("linear_backward_weight", 1, { "dweight is 3x4", "K,C with K = 4" },
 wrong("linear_backward_weight", 5, { "scale is %-?nan", "finite" },
   { sum { 4, 3 }, sum { 4 }, input { 2, 4 }, input { 2, 3 }, 0 / 0 })
 
-gradients[#gradients + 1] = {
+lists.gradient {
   name = "linear",
   covers = { "linear_forward", "linear_backward_data", "linear_backward_weight" },
   inputs = { x = input { 3, 5 }, weight = input { 4, 5 }, bias = input { 4 } },
@@ -131,4 +123,4 @@ gradients[#gradients + 1] = {
   end,
 }
 
-return { cases = cases, gradients = gradients, misuse = misuse }
+return lists

@@ -3,16 +3,8 @@
 
 local operation = require "spec.support.operation"
 local output = operation.output
-
-local cases, misuse = {}, {}
-
-local function case(op, name, arguments, dtypes, expected)
-  cases[#cases + 1] = { op = op, name = name, arguments = arguments, dtypes = dtypes, expected = expected }
-end
-
-local function wrong(op, argument, says, arguments)
-  misuse[#misuse + 1] = { op = op, argument = argument, says = says, arguments = arguments }
-end
+local lists = operation.lists()
+local case, wrong = lists.typed_case, lists.wrong
 
 -- The words that Random123 publishes for philox4x32-10 with a key and counter of zeros.
 local function fraction(high, low) return ((high << 32 | low) >> 11) * 2.0 ^ -53 end
@@ -56,4 +48,4 @@ case("random_permutation", "of none", { output { 0, dtype = "long" }, 5, 6, 7 },
 wrong("random_permutation", 1, { "y is float", "expected long" }, { output { 3 }, 1, 1, 1 })
 wrong("random_permutation", 1, { "y is 3x2", "1 dimension" }, { output { 3, 2, dtype = "long" }, 1, 1, 1 })
 
-return { cases = cases, misuse = misuse }
+return lists

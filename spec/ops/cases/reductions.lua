@@ -2,20 +2,12 @@
 
 local operation = require "spec.support.operation"
 local input, output, literal = operation.input, operation.output, operation.literal
+local lists = operation.lists()
+local case, wrong = lists.typed_case, lists.wrong
 
 local REAL = { "float", "double", "half", "bfloat16" }
 local ALL = { "float", "double", "half", "bfloat16", "long", "byte" }
 local NAN, INF = 0 / 0, math.huge
-
-local cases, misuse = {}, {}
-
-local function case(op, name, arguments, dtypes, expected)
-  cases[#cases + 1] = { op = op, name = name, arguments = arguments, dtypes = dtypes, expected = expected }
-end
-
-local function wrong(op, argument, says, arguments)
-  misuse[#misuse + 1] = { op = op, argument = argument, says = says, arguments = arguments }
-end
 
 -- reduce -----------------------------------------------------------------------------------------
 
@@ -183,4 +175,4 @@ wrong("index_select", 3, { "index is float", "expected long" }, { output { 2, 2 
 wrong("index_select", 1, { "y is 3x2", "expected 2x2" }, { output { 3, 2 }, input { 3, 2 }, indices { 1, 2 } })
 wrong("index_select", 3, { "index is 1x2", "1 dimension" }, { output { 2, 2 }, input { 3, 2 }, indices { { 1, 2 } } })
 
-return { cases = cases, misuse = misuse }
+return lists
