@@ -84,7 +84,8 @@ struct running {
   shared_block dynamic;
 } run;
 
-std::vector<fiber *> idle;
+/* Never destroyed, so that at the exit the fibers are still known to somebody. */
+std::vector<fiber *> &idle = *new std::vector<fiber *>();
 fiber *current_fiber;
 
 /* ---- Switching ---- */
