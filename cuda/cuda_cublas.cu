@@ -13,6 +13,13 @@ static dn_status check(cublasStatus_t status, const char *call) {
 
 #define CUBLAS_TRY(call) DN_TRY(check((call), #call))
 
+dn_status cuda_cublas_release(int release[3]) {
+  CUBLAS_TRY(cublasGetProperty(MAJOR_VERSION, &release[0]));
+  CUBLAS_TRY(cublasGetProperty(MINOR_VERSION, &release[1]));
+  CUBLAS_TRY(cublasGetProperty(PATCH_LEVEL, &release[2]));
+  return DN_OK;
+}
+
 /* In 16 bits, parts of one sum are added in float, too. */
 static dn_status set_up(cublasHandle_t handle) {
   CUBLAS_TRY(cublasSetStream(handle, cuda_stream()));

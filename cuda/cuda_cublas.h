@@ -39,4 +39,7 @@ typedef struct cuda_product {
 /* Sizes are 1 or more; workspace: CUDA_CUBLAS_WORKSPACE bytes. Returns DN_EDEVICE, DN_ENOMEM. */
 dn_status cuda_cublas_product(const cuda_product *product, void *workspace);
 
+/* The library's major, minor and patch number. Returns DN_EDEVICE. */
+dn_status cuda_cublas_release(int release[3]);
+
 #endif

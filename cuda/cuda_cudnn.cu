@@ -12,6 +12,13 @@ static dn_status check(cudnnStatus_t status, const char *call) {
 
 #define CUDNN_TRY(call) DN_TRY(check((call), #call))
 
+dn_status cuda_cudnn_release(int release[3]) {
+  CUDNN_TRY(cudnnGetProperty(MAJOR_VERSION, &release[0]));
+  CUDNN_TRY(cudnnGetProperty(MINOR_VERSION, &release[1]));
+  CUDNN_TRY(cudnnGetProperty(PATCH_LEVEL, &release[2]));
+  return DN_OK;
+}
+
 /* CUDNN_STATUS_NOT_SUPPORTED and its kinds. */
 static bool is_refusal(cudnnStatus_t status) {
   return (int)status / 1000 == (int)CUDNN_STATUS_NOT_SUPPORTED / 1000;

@@ -40,4 +40,7 @@ dn_status cuda_cudnn_backward_weight(void *dweight, const cuda_images *dy, const
                                      const cuda_conv2d *conv, double scale, bool are_narrow,
                                      void *workspace, cuda_cudnn_outcome *outcome);
 
+/* The library's major, minor and patch number. Returns DN_EDEVICE. */
+dn_status cuda_cudnn_release(int release[3]);
+
 #endif

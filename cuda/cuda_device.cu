@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "cuda_backend.h"
+#include "cuda_cublas.h"
+#include "cuda_cudnn.h"
 
 static thread_local cuda_device *current;
 
@@ -148,9 +150,13 @@ static dn_status describe(dn_device_info *info) {
   CUDA_TRY(cudaRuntimeGetVersion(&info->runtime));
   snprintf(info->name, sizeof info->name, "%.127s", properties.name);
   info->total_bytes = (int64_t)properties.totalGlobalMem;
+  size_t n_free, n_total;
+  CUDA_TRY(cudaMemGetInfo(&n_free, &n_total));
+  info->free_bytes = (int64_t)n_free;
   info->capability[0] = state->capability[0];
   info->capability[1] = state->capability[1];
-  return DN_OK;
+  DN_TRY(cuda_cublas_release(info->cublas));
+  return cuda_cudnn_release(info->cudnn);
 }
 
 dn_status cuda_describe(dn_device *device, dn_device_info *info) {

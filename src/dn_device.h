@@ -33,11 +33,13 @@ dn_device *dn_device_cpu(void);
 
 /* What a device says of itself. */
 typedef struct dn_device_info {
-  char name[128];         /* of the product */
-  int64_t total_bytes;    /* its memory; 0: not known */
-  int capability[2];      /* compute capability, major and minor; 0: none */
-  int driver, runtime;    /* versions, as 1000 major + 10 minor; 0: none */
-  int64_t reserved_bytes; /* taken from the system */
+  char name[128];      /* of the product */
+  int64_t total_bytes; /* its memory; 0: not known */
+  int64_t free_bytes;  /* of it, what no program has taken; 0: not known */
+  int capability[2];   /* compute capability, major and minor; 0: none */
+  /* What the backend stands on, as 1000 major + 10 minor, or major, minor, patch; 0: none. */
+  int driver, runtime;
+  int cublas[3], cudnn[3];
 } dn_device_info;
 
 dn_status dn_device_describe(dn_device *device, dn_device_info *info);

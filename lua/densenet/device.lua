@@ -7,8 +7,9 @@ local device = {}
 local Device = { __tostring = function(self) return self.name end }
 
 --- The device called `name`: "cpu", or a GPU, "cuda:0" ("cuda" for short). What it is, it says in
--- `product` (a name), `memory` (bytes), and for a GPU `capability` ("9.0"), `driver` and `runtime`
--- (versions of CUDA, "13.0").
+-- `product` (a name), `memory` (bytes), and for a GPU `free` (bytes of it that no program has taken),
+-- `capability` ("9.0"), `driver` and `runtime` (versions of CUDA, "13.0"), `cublas` and `cudnn` (of these
+-- libraries, "9.19.0").
 -- @return {name =, product =, memory =, ...}, or nil, message, code where there is no such device
 function device.find(name)
   local found, message, code = core.device_find(name)

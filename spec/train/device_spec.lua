@@ -19,7 +19,10 @@ local function choose_with(gpus, values, given)
     if name == "cpu" or n and n < gpus then return true end
     return nil, ("device '%s' is not available: none here"):format(name), "device"
   end
-  core.tf32 = function(name, on) settings[name] = on end
+  core.tf32 = function(name, on)
+    settings[name] = on
+    return true
+  end
   local results = table.pack(pcall(device.choose, values, given))
   core.device_find, core.tf32 = find, tf32
   assert(results[1], results[2])

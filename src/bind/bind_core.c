@@ -73,6 +73,12 @@ static void set_version(lua_State *L, const char *name, int version) {
   lua_setfield(L, -2, name);
 }
 
+/* t[name] = "9.19.0", t on top */
+static void set_release(lua_State *L, const char *name, const int *release) {
+  lua_pushfstring(L, "%d.%d.%d", release[0], release[1], release[2]);
+  lua_setfield(L, -2, name);
+}
+
 /* memory(device) -> {live=, peak=, reserved=} in bytes, {blocks=, allocations=} in numbers */
 static int memory(lua_State *L) {
   const dn_memory figures = dn_memory_read(bind_check_device(L, 1));
@@ -165,22 +171,25 @@ static int synchronize(lua_State *L) {
 }
 
 /*
-** device_describe(device) -> {name=, memory=, capability=, driver=, runtime=, reserved=}: bytes of
-** memory, "9.0", "13.0"; what a device has none of is left out | nil, message, code
+** device_describe(device) -> {name=, memory=, free=, capability=, driver=, runtime=, cublas=, cudnn=}:
+** bytes of memory, "9.0", "13.0", "9.19.0"; what a device has none of is left out | nil, message, code
 */
 static int device_describe(lua_State *L) {
   dn_device_info info;
   const dn_status status = dn_device_describe(bind_check_device(L, 1), &info);
   if (status != DN_OK) return bind_fail(L, status);
-  lua_createtable(L, 0, 6);
+  lua_createtable(L, 0, 8);
   lua_pushstring(L, info.name);
   lua_setfield(L, -2, "name");
   if (info.total_bytes > 0) set_integer(L, "memory", info.total_bytes);
+  if (info.free_bytes > 0) set_integer(L, "free", info.free_bytes);
   if (info.capability[0] > 0) {
     lua_pushfstring(L, "%d.%d", info.capability[0], info.capability[1]);
     lua_setfield(L, -2, "capability");
     set_version(L, "driver", info.driver);
     set_version(L, "runtime", info.runtime);
+    set_release(L, "cublas", info.cublas);
+    set_release(L, "cudnn", info.cudnn);
   }
   return 1;
 }

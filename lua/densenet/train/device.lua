@@ -52,11 +52,9 @@ function device.choose(values, given)
     notes[#notes + 1] = values.precision .. " is slow on the CPU, which converts to float and back: it is for tests"
   end
   if on ~= "cpu" and not values.plan then
-    if core.tf32 then
-      core.tf32(on, values.precision == "tf32")
-    elseif values.precision == "tf32" then
-      return nil, "-precision tf32 is not available in this build", "device"
-    end
+    local done
+    done, message, code = core.tf32(on, values.precision == "tf32")
+    if not done then return nil, message, code end
   end
   values.device = on
   return notes
@@ -64,7 +62,7 @@ end
 
 --- A device as a line says it: "cpu"; "cuda:0 (NVIDIA H100, 79.6 GB)".
 function device.describe(name)
-  local about = name ~= "cpu" and core.device_describe and core.device_describe(name)
+  local about = name ~= "cpu" and core.device_describe(name)
   if not about then return name end
   local memory = about.memory and (", %.1f GB"):format(about.memory / 2 ^ 30) or ""
   return ("%s (%s%s)"):format(name, about.name, memory)

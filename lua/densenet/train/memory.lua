@@ -31,8 +31,8 @@ end
 -- @param device its name; the CPU when left out
 function memory.available(device)
   if device and device ~= "cpu" then
-    local about = core.device_describe and core.device_describe(device)
-    return about and about.memory or nil
+    local about, figures = core.device_describe(device), core.memory(device)
+    return about and about.free and about.free + figures.reserved - figures.live or nil
   end
   local file = io.open("/proc/meminfo")
   local text = file and file:read("a") or ""

@@ -66,6 +66,13 @@ typedef struct cudaDeviceProp {
   int multiProcessorCount;
 } cudaDeviceProp;
 
+/* Asked of the libraries; NVIDIA has it in library_types.h. */
+typedef enum libraryPropertyType_t {
+  MAJOR_VERSION = 0,
+  MINOR_VERSION = 1,
+  PATCH_LEVEL = 2
+} libraryPropertyType;
+
 cudaError_t cudaGetDeviceCount(int *count);
 cudaError_t cudaSetDevice(int device);
 cudaError_t cudaGetDevice(int *device);
