@@ -116,6 +116,18 @@ void cuda_memory_free(dn_device *device, void *block, int64_t n_bytes) {
   pthread_mutex_unlock(&pool->lock);
 }
 
+void cuda_memory_give_up(dn_device *device, int64_t n_bytes) {
+  cuda_pool *pool = &cuda_state(device)->memory;
+  pthread_mutex_lock(&pool->lock);
+  void *data = take(pool, rounded(n_bytes));
+  if (data) {
+    if (cudaFree(data) != cudaSuccess) (void)cudaGetLastError();
+    pool->n_blocks--;
+    pool->reserved_bytes -= rounded(n_bytes);
+  }
+  pthread_mutex_unlock(&pool->lock);
+}
+
 int64_t cuda_memory_reserved(dn_device *device, int64_t live) {
   (void)live;
   cuda_pool *pool = &cuda_state(device)->memory;

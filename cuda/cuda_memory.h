@@ -40,4 +40,7 @@ void cuda_memory_trim(dn_device *device);
 dn_status cuda_pinned_new(dn_device *device, int64_t n_bytes, void **block);
 void cuda_pinned_free(dn_device *device, void *block, int64_t n_bytes);
 
+/* A free block of what n_bytes get goes back to the device, for which that waits; called inside. */
+void cuda_memory_give_up(dn_device *device, int64_t n_bytes);
+
 #endif

@@ -26,7 +26,9 @@ dn_status cuda_scratch(int64_t n_bytes, void **block) {
   if (plan.on) return note(n_bytes);
   cuda_device *state = cuda_current();
   if (n_bytes > state->n_scratch_bytes || !state->scratch) {
+    const int64_t n_outgrown = state->scratch ? state->n_scratch_bytes : 0;
     release(state);
+    if (n_outgrown > 0) cuda_memory_give_up(state->device, n_outgrown);
     DN_TRY(dn_alloc(state->device, n_bytes, &state->scratch));
     state->n_scratch_bytes = n_bytes;
   }
