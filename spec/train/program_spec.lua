@@ -53,6 +53,11 @@ describe("a program", function()
   it("takes running out of memory for no bug", function()
     local status, text = run(function() error("out of memory on cpu: 99 bytes asked for") end)
     assert.equal(1, status)
-    assert.is_nil(text:find("traceback", 1, true))
+    assert.equal("it.lua: out of memory on cpu: 99 bytes asked for\n", text)
+    -- As a network tells it: with the module's place, and the traceback of the first error.
+    local sentence = "in module 2 of nn.Sequential (nn.Linear): out of memory on cuda:0: 99 bytes asked for"
+    status, text = run(function() error(sentence .. "\nstack traceback:\n\t[C]: in ?", 0) end)
+    assert.equal(1, status)
+    assert.equal("it.lua: " .. sentence .. "\n", text)
   end)
 end)

@@ -29,12 +29,14 @@ function program.check(value, message, code, status, ...)
   return value, message, code, status, ...
 end
 
--- Running out of memory is the outside world too, though Lua learns of it as an error.
+-- Running out of memory is the outside world too, though Lua learns of it as an error, whose place in the
+-- sources says nothing to a user.
 local function explain(err)
   if getmetatable(err) == Stop then return err end
   local text = tostring(err)
   if text:find("out of memory", 1, true) or text == "not enough memory" then
-    return setmetatable({ status = 1, message = text }, Stop)
+    local sentence = text:gsub("\nstack traceback:.*", ""):gsub("^[^\n:]*%.lua:%d+: ", "")
+    return setmetatable({ status = 1, message = sentence }, Stop)
   end
   return { message = debug.traceback(text, 2) }
 end
