@@ -6,6 +6,7 @@
 --   median_s min_s first_s    the first step, the one that allocates, stands apart
 --   peak_mb                   the most tensor memory at once, parameters and all; planned_mb what was
 --                             planned for it (null with -infer: plans are for training)
+--   reserved_mb               what the device had from the system for it, free blocks kept included
 --   rss_mb                    the most memory the process had, as the system counts
 --   allocations               tensor allocations while the timed steps ran
 
@@ -171,6 +172,7 @@ local function main()
     median_s = round(median(seconds), 5), min_s = round(math.min(table.unpack(seconds)), 5),
     first_s = round(warmup[1], 5), peak_mb = round(memory.peak / 2 ^ 20, 1),
     planned_mb = plan and round(plan.totalBytes / 2 ^ 20, 1) or dn.json.null, rss_mb = peak_resident_mb(),
+    reserved_mb = round(memory.reserved / 2 ^ 20, 1),
     params = model:parameterCount(), allocations = memory.allocations - before,
   }
   for name, value in pairs(opt) do

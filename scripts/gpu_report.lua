@@ -1,12 +1,16 @@
 -- What a GPU makes of densenet, in one command: builds, runs the specs of CUDA there, times training
 -- steps in every memory mode and precision, and a peer's beside them, and writes it all down.
 --
---   lua scripts/gpu_report.lua -out build/gpu_report -peer torch_peer.py
+--   lua5.4 scripts/gpu_report.lua -peer torch_peer.py
 --
--- Writes OUT.md, a report to read, and OUT.json, what was measured. Each measurement is a process of its
--- own; the most telling come first, and what the time (-minutes) does not reach is listed as not run.
--- A peer is a Python script that prints a line of JSON with median_s, min_s and peak_mb and knows the
--- options used below.
+-- Writes OUT.md, a page to read (gpu_report_page.lua), and OUT.json, all that was found. Both are written
+-- anew after each step, so a report that is killed keeps what it had. Each measurement is a process of
+-- its own and may fail alone. The most telling come first; what -minutes does not reach is listed.
+--
+-- A peer is a program that knows the options used below (peer_words) and prints a line of JSON:
+--   median_s min_s   seconds a step
+--   peak_mb          the most memory of the GPU it held, in MB of 2^20 bytes
+--   peer             what it is, such as "torch 2.5.1"
 
 -- Older versions of Lua read this file too, so there is no syntax of 5.4 in it.
 if _VERSION ~= "Lua 5.4" then
@@ -14,179 +18,368 @@ if _VERSION ~= "Lua 5.4" then
   os.exit(1)
 end
 
+local started = os.time()
 local root = (arg[0]:match("^(.*)/[^/]*$") or ".") .. "/.."
 local build = os.getenv("DENSENET_BUILD") or root .. "/build"
-package.path = root .. "/lua/?.lua;" .. root .. "/lua/?/init.lua;" .. package.path
+package.path = root .. "/lua/?.lua;" .. root .. "/lua/?/init.lua;" .. root .. "/scripts/?.lua;" .. package.path
 package.cpath = build .. "/?.so;" .. package.cpath
 
-local function quote(text) return "'" .. tostring(text):gsub("'", "'\\''") .. "'" end
-
--- The module is asked for below, so it has to be there before anything else.
-local skips_build = false
-for _, word in ipairs(arg) do skips_build = skips_build or word == "-skipBuild" end
-if not skips_build and not os.execute("make -C " .. quote(root) .. " -j\"$(getconf _NPROCESSORS_ONLN)\" all >&2") then
-  io.stderr:write("gpu_report.lua: the build failed\n")
-  os.exit(1)
-end
-
-local core = require "densenet.core"
-local dn = require "densenet"
+-- These need no built module, which may not be there yet.
 local CommandLine = require "densenet.train.command_line"
+local json = require "densenet.io.json"
+local page = require "gpu_report_page"
 local program = require "densenet.train.program"
 
 local command_line = CommandLine.new {
   { title = "Report",
     { name = "device", type = "word", default = "cuda:0", choices = { "cuda", "cuda:N" }, pattern = "^cuda:%d+$",
       help = "the GPU" },
-    { name = "out", type = "text", default = "build/gpu_report", help = "OUT.md and OUT.json are written" },
-    { name = "minutes", type = "number", default = 8, min = 0, help = "begin no measurement after so many" },
-    { name = "steps", type = "integer", default = 20, min = 1, help = "timed steps of each" },
+    { name = "out", type = "text", shown = "gpu_report in the build directory",
+      help = "OUT.md and OUT.json are written" },
+    { name = "minutes", type = "number", default = 8, min = 0,
+      help = "for all of it, the build and the specs included" },
     { name = "skipBuild", type = "flag", help = "do not build first" },
-    { name = "skipSuite", type = "flag", help = "do not run the specs" },
-    { name = "tiny", type = "flag", help = "a tiny network instead, to try the report itself" },
+  },
+  { title = "Specs",
+    { name = "specs", type = "text", shown = "those in spec/cuda", help = "spec files to run, separated by spaces" },
+    { name = "specMinutes", type = "number", default = 2.5, min = 0, help = "their part of -minutes" },
+    { name = "skipSuite", type = "flag", help = "do not run them" },
+  },
+  { title = "Measurements",
+    { name = "steps", type = "integer", default = 20, min = 1, help = "timed steps; of large networks a quarter" },
+    { name = "seconds", type = "integer", default = 120, min = 1, help = "for one measurement at most" },
+    { name = "tiny", type = "flag", help = "a tiny network and few measurements, to try the report itself" },
   },
   { title = "Peer",
-    { name = "peer", type = "text", shown = "none", help = "a Python script to time beside, such as torch_peer.py" },
+    { name = "peer", type = "text", shown = "none", help = "a program to time beside, such as torch_peer.py" },
     { name = "python", type = "text", default = "python3", help = "what runs it" },
   },
 }
 
-local NETWORKS = {
-  { name = "DenseNet-BC(100,12)", batch = 64, size = 32, growth = 12, classes = 10, depth = 100 },
-  { name = "DenseNet-BC(190,40)", batch = 64, size = 32, growth = 40, classes = 10, depth = 190 },
-  { name = "DenseNet-121", batch = 128, size = 224, growth = 32, classes = 1000, blocks = "6,12,24,16",
-    stem = "imagenet" },
-}
-local TINY = { { name = "DenseNet-BC(22,4)", batch = 2, size = 8, growth = 4, classes = 10, depth = 22 } }
+-- ---- What is measured ----
+
+local BC_100 = { name = "DenseNet-BC(100,12)", batch = 64, size = 32, growth = 12, classes = 10, depth = 100 }
+local BC_190 = { name = "DenseNet-BC(190,40)", batch = 64, size = 32, growth = 40, classes = 10, depth = 190,
+  isLarge = true }
+local D_121 = { name = "DenseNet-121", batch = 128, size = 224, growth = 32, classes = 1000, blocks = "6,12,24,16",
+  stem = "imagenet", isLarge = true }
+local TINY = { name = "DenseNet-BC(10,4)", batch = 8, size = 8, growth = 4, classes = 10, depth = 10 }
+-- Takes 4 GB, twice what an emulated GPU has.
+local TINY_MANY = { name = "DenseNet-BC(40,12)", batch = 30000, size = 8, growth = 12, classes = 10, depth = 40 }
+
+-- By our names; and what the peer calls them.
+local PEER_PRECISION = { single = "float", tf32 = "tf32", bfloat16 = "bf16", half = "half" }
 local PRECISIONS = { "single", "bfloat16", "tf32", "half" }
-local MODES = { 4, 5, 0, 3, 1, 2 }
 
--- Runs a command; its output and whether it ended well, in at most `seconds`.
-local function run(command, seconds)
-  local pipe = assert(io.popen(("timeout %d %s 2>&1"):format(seconds, command)))
-  local text = pipe:read("a")
-  local done, _, status = pipe:close()
-  return text, done == true, status
-end
+-- A peer's configurations: memory, layout, compilation.
+local NHWC, NCHW = { "standard", "nhwc" }, { "standard", "nchw" }
+local EFFICIENT_NHWC, EFFICIENT_NCHW = { "efficient", "nhwc" }, { "efficient", "nchw" }
+local COMPILED = { "standard", "nhwc", "reduce-overhead" }
 
-local function last_line(text) return text:match("([^\n]+)%s*$") or "" end
+-- Rounds of measurements, the most telling first. A round is every network in every precision, in these
+-- memory modes of ours and configurations of the peer; what an earlier round has is not measured again.
+local ROUNDS = {
+  { { BC_100 }, { "single" }, { 4, 5 }, { NHWC, NCHW, EFFICIENT_NHWC, EFFICIENT_NCHW } },
+  { { BC_100 }, PRECISIONS, { 4, 5 }, { NHWC, NCHW } },
+  { { D_121, BC_190 }, { "single", "bfloat16" }, { 4, 5 }, { NHWC, EFFICIENT_NHWC } },
+  { { BC_100 }, { "single" }, { 0, 3, 1, 2 }, {} },
+  { { BC_100, D_121 }, { "bfloat16", "tf32" }, { 4 }, { COMPILED } },
+  { { D_121, BC_190 }, PRECISIONS, { 4, 5 }, { NHWC } },
+  { { BC_100, D_121, BC_190 }, PRECISIONS, { 0, 3, 1, 2 }, { NCHW, EFFICIENT_NHWC, EFFICIENT_NCHW, COMPILED } },
+}
+local TINY_ROUNDS = {
+  { { TINY }, { "single" }, { 4 }, { NHWC, EFFICIENT_NHWC } },
+  { { TINY_MANY }, { "single" }, { 4 }, {} },
+  { { TINY }, { "half" }, { 5 }, {} },
+}
 
--- A measurement is { network, who, mode or configuration, precision, command }.
-local function ours(opt, network, mode, precision)
-  local words = { quote(arg[-1] or "lua5.4"), quote(root .. "/scripts/bench.lua"), "-json", "-warmup 3",
-    "-steps", opt.steps, "-device", opt.device, "-precision", precision, "-optMemory", mode,
-    "-batchSize", network.batch, "-size", network.size, "-growthRate", network.growth, "-nClasses", network.classes,
-    "-stem", network.stem or "cifar",
+local function quote(text) return "'" .. tostring(text):gsub("'", "'\\''") .. "'" end
+
+local function absolute(path) return path:find("^/") and path or os.getenv("PWD") .. "/" .. path end
+
+-- Options of bench.lua.
+local function our_words(opt, network, mode, precision)
+  return { "-json", "-warmup", opt.tiny and 1 or 3, "-steps", opt.stepsOf(network), "-device", opt.device,
+    "-precision", precision, "-optMemory", mode, "-batchSize", network.batch, "-size", network.size,
+    "-growthRate", network.growth, "-nClasses", network.classes, "-stem", network.stem or "cifar",
     network.blocks and "-blocks " .. network.blocks or "-depth " .. network.depth }
-  return { network = network.name, batch = network.batch, who = "densenet", what = "-optMemory " .. mode,
-    precision = precision, command = table.concat(words, " ") }
 end
 
-local function peers(opt, network, format, precision, memory)
-  local words = { quote(opt.python), "-W ignore", quote(opt.peer), "--device cuda", "--warmup 3", "--steps", opt.steps,
-    "--format", format, "--memory", memory, "--precision", precision, "--batch", network.batch,
-    "--size", network.size, "--growth", network.growth, "--classes", network.classes,
+local function peer_words(opt, network, configuration, precision)
+  local memory, format, compile = table.unpack(configuration)
+  return { "--device cuda", "--warmup", opt.tiny and 1 or 3, "--steps", opt.stepsOf(network), "--memory", memory,
+    "--format", format, compile and "--compile " .. compile or "", "--precision", PEER_PRECISION[precision],
+    "--batch", network.batch, "--size", network.size, "--growth", network.growth, "--classes", network.classes,
     network.blocks and "--blocks " .. network.blocks or "--depth " .. network.depth }
-  return { network = network.name, batch = network.batch, who = "peer", what = format .. " " .. memory,
-    precision = precision, command = table.concat(words, " ") }
 end
 
--- Everything there is to measure, the most telling first: the default modes of all networks, then the
--- peer, then the rest.
+-- What makes `device` the only GPU that another program sees.
+local function only_gpu(device)
+  local n, visible = tonumber(device:match("%d+")), {}
+  for name in (os.getenv("CUDA_VISIBLE_DEVICES") or ""):gmatch("[^,]+") do visible[#visible + 1] = name end
+  return "CUDA_VISIBLE_DEVICES=" .. (visible[n + 1] or n)
+end
+
+-- All there is to measure, in order: a list of { network =, batch =, ..., who =, memory =, precision =,
+-- command = }, to which measure adds what it finds.
 local function measurements(opt)
-  local list, networks = {}, opt.tiny and TINY or NETWORKS
-  local function each(modes)
-    for _, mode in ipairs(modes) do
-      for _, precision in ipairs(PRECISIONS) do
-        for _, network in ipairs(networks) do list[#list + 1] = ours(opt, network, mode, precision) end
-      end
-    end
+  local list, known = {}, {}
+  local function add(network, precision, who, memory, command)
+    if known[command] then return end
+    known[command] = true
+    list[#list + 1] = { network = network.name, batch = network.batch, size = network.size,
+      classes = network.classes, steps = opt.stepsOf(network), who = who, memory = memory, precision = precision,
+      command = command, state = "not run" }
   end
-  each { MODES[1], MODES[2] }
-  for _, memory in ipairs(opt.peer and { "standard", "efficient" } or {}) do
-    for _, precision in ipairs { "float", "bf16", "tf32", "half" } do
-      for _, format in ipairs { "nhwc", "nchw" } do
-        for _, network in ipairs(networks) do
-          list[#list + 1] = peers(opt, network, format, precision, memory)
+  local function each(networks, precisions, modes, configurations)
+    for _, precision in ipairs(precisions) do
+      for _, network in ipairs(networks) do
+        for _, mode in ipairs(modes) do
+          add(network, precision, "densenet", "-optMemory " .. mode, ("exec %s %s %s"):format(quote(opt.lua),
+            quote(root .. "/scripts/bench.lua"), table.concat(our_words(opt, network, mode, precision), " ")))
+        end
+        for _, configuration in ipairs(opt.peer and configurations or {}) do
+          local command = ("exec env PYTHONWARNINGS=ignore %s %s %s %s"):format(only_gpu(opt.device), quote(opt.python),
+            quote(opt.peer), table.concat(peer_words(opt, network, configuration, precision), " "))
+          add(network, precision, "peer", table.concat(configuration, ", "), command)
         end
       end
     end
   end
-  each { table.unpack(MODES, 3) }
+  for _, round in ipairs(opt.tiny and TINY_ROUNDS or ROUNDS) do each(table.unpack(round)) end
   return list
 end
 
--- Adds what a measurement found, or why there is nothing.
+-- ---- Running ----
+
+-- Starts a shell command that may run for `seconds`; finish waits for it. In the foreground Ctrl-C
+-- reaches the command, too.
+local function start(command, seconds)
+  seconds = math.max(1, math.ceil(seconds))
+  local line = ("timeout --foreground -k 5 %d sh -c %s 2>&1"):format(seconds, quote(command))
+  return { pipe = assert(io.popen(line)), seconds = seconds }
+end
+
+-- Returns all that a command wrote; and how it ended where it did not end well ("took longer than 120 s",
+-- "signal 11", "status 1"), and the status.
+local function finish(running)
+  local text = running.pipe:read("a")
+  local done, how, status = running.pipe:close()
+  if done then return text end
+  if how == "exit" and status == 124 then return text, ("took longer than %d s"):format(running.seconds), status end
+  if how == "exit" and status > 128 then how, status = "signal", status - 128 end
+  return text, (how == "exit" and "status %d" or "signal %d"):format(status), status
+end
+
+local function run(command, seconds) return finish(start(command, seconds)) end
+
+-- The first line that a command prints, or nil where it fails.
+local function ask(command)
+  local text, wrong = run(command, 60)
+  return not wrong and text:match("[^\n]+") or nil
+end
+
+-- Why a program failed, from what it printed: its last line, or the one above a traceback of Lua's.
+local function reason_in(text)
+  text = (text:match("^(.-)\nstack traceback:") or text):gsub("%s+$", "")
+  return utf8.len(text) and text:match("[^\n]*$"):sub(1, 300) or ""
+end
+
+local function found_in(text)
+  local found
+  for line in text:gmatch("[^\n]+") do
+    local value = line:find("^{") and json.decode(line)
+    if type(value) == "table" and type(value.median_s) == "number" then found = value end
+  end
+  return found
+end
+
+-- Runs a measurement and notes what came of it: state "measured", "out of memory", "failed" or "too slow",
+-- and the reason for the last three.
 local function measure(one, seconds)
-  local text, done, status = run(one.command, seconds)
-  local found = done and dn.json.decode(last_line(text))
-  if type(found) == "table" then
-    one.median_s, one.min_s, one.peak_mb = found.median_s, found.min_s, found.peak_mb
-    one.planned_mb = found.planned_mb
-    one.peer = found.peer
+  local before = os.time()
+  local text, wrong, status = run(one.command, seconds)
+  one.wall_s, one.result = os.time() - before, found_in(text)
+  if one.result then
+    one.state = "measured"
+    if wrong then one.reason = "measured, but it ended with " .. wrong end
     return
   end
-  one.failure = status == 124 and ("took longer than %d s"):format(seconds) or last_line(text)
-  if text:find("out of memory", 1, true) or text:find("OutOfMemory", 1, true) then one.failure = "out of memory" end
+  one.output = utf8.len(text) and text:sub(-4000) or nil
+  one.reason = ("%s (%s)"):format(reason_in(text), wrong or "it printed no result")
+  if text:find("out of memory", 1, true) or text:find("OutOfMemory", 1, true) then
+    one.state = "out of memory"
+  elseif status == 124 then
+    one.state, one.reason = "too slow", wrong
+  else
+    one.state = "failed"
+    one.neverStarts = status == 126 or status == 127 or text:find("ModuleNotFoundError", 1, true) ~= nil
+  end
 end
 
-local function number(format, value) return type(value) == "number" and format:format(value) or "" end
-
-local function row(one)
-  local rate = one.median_s and one.batch / one.median_s
-  return ("| %s, %d images | %s | %s | %s | %s | %s | %s | %s |"):format(one.network, one.batch,
-    one.who == "peer" and (one.peer or "peer") or "densenet", one.what, one.precision,
-    number("%.1f", one.planned_mb), number("%.1f", one.peak_mb),
-    one.median_s and number("%.2f", one.median_s * 1000) or one.failure or "not run", number("%.0f", rate))
+local function spec_files(opt, core)
+  local list = {}
+  for file in (opt.specs or ""):gmatch("%S+") do list[#list + 1] = file end
+  for _, name in ipairs(not opt.specs and core.directory_list(root .. "/spec/cuda") or {}) do
+    if name:find("^cuda_.*_spec%.lua$") then list[#list + 1] = "spec/cuda/" .. name end
+  end
+  table.sort(list)
+  return list
 end
 
-local function report(about, list)
-  local lines = {
-    "# densenet on " .. about.product, "",
-    ("%s, %.0f MB; driver of CUDA %s, runtime %s; compute capability %s. %s"):format(about.device,
-      about.memory / 2 ^ 20, about.driver, about.runtime, about.capability, about.date),
-    ("Commit %s."):format(about.commit), "",
-    "Specs of CUDA: " .. about.suite, "",
-    ("Training steps: forward, cross-entropy, backward, SGD on random images; medians of %d steps. MB are 2^20 bytes "
-      .. "on the device: what was planned, and the most that was held."):format(about.steps), "",
-    "| network | program | memory | precision | MB planned | MB | ms a step | images/s |",
-    "|---|---|---|---|---|---|---|---|",
+-- Starts a spec file in a process of its own. A GPU that tests see is cuda:0.
+local function start_spec(opt, file, seconds)
+  return start(("cd %s && export DENSENET_COMPLETE=1 DENSENET_DEVICES=cuda:0 DENSENET_BUILD=%s %s "
+    .. "OMP_NUM_THREADS=1 && exec %s \"$(command -v busted)\" --ignore-lua --run=cuda %s </dev/null"):format(
+    quote(root), quote(absolute(build)), only_gpu(opt.device), quote(opt.lua), quote(file)), seconds)
+end
+
+-- What came of it: state "passed", "failed", "crashed" or "too slow", and its counts where it got that far.
+local function finish_spec(file, running)
+  local text, wrong, status = finish(running)
+  local one = { file = file, state = wrong and "failed" or "passed", reason = wrong }
+  local passed, failed, skipped = text:match("(%d+) passed, (%d+) failed, (%d+) skipped%s*$")
+  if passed then
+    one.passed, one.failed, one.skipped = tonumber(passed), tonumber(failed), tonumber(skipped)
+    one.seconds = tonumber(text:match("passed[^\n]*  ([%d.]+) s\n"))
+  elseif wrong then
+    one.state = status == 124 and "too slow" or "crashed"
+  end
+  if wrong and utf8.len(text) then one.output = text:sub(1, 8000) end
+  return one
+end
+
+-- ---- The machine ----
+
+local function commit()
+  local git = "git -C " .. quote(root)
+  local name = ask(git .. " rev-parse --short HEAD")
+  if not name then return "unknown" end
+  return name .. (ask(git .. " status --porcelain") and ", with changes that are not committed" or "")
+end
+
+-- What built the backend, from what configure.sh found.
+local function compiler()
+  local file = io.open(build .. "/config.mk")
+  local text = file and file:read("a") or ""
+  if file then file:close() end
+  local nvcc = text:match("\nNVCC_FOUND := ([^\n]+)")
+  local version = nvcc and ask(quote(nvcc) .. " --version | sed -n 's/^Cuda compilation tools, //p'")
+  return version and ("nvcc, %s, for %s"):format(version,
+    (text:match("\nCUDA_CODE := ([^\n]*)") or ""):gsub("%-gencode arch=%S-,code=(%S+)", "%1"):gsub("^ +", ""))
+end
+
+-- What the machine is and what is installed there; what is not known is left out.
+local function describe(opt, gpu, dn)
+  local lua = ask(quote(opt.lua) .. " -v")
+  return {
+    device = opt.device, product = gpu.product, capability = gpu.capability, memory_mb = gpu.memory / 2 ^ 20,
+    free_mb = gpu.free / 2 ^ 20, cuda_driver = gpu.driver, cuda_runtime = gpu.runtime, cublas = gpu.cublas,
+    cudnn = gpu.cudnn, driver = ask "nvidia-smi --query-gpu=driver_version --format=csv,noheader",
+    compiler = compiler(), densenet = dn.version, commit = commit(), lua = lua and lua:match("^Lua [%d.]+"),
+    system = ask "uname -srm", threads = dn.threads(),
+    processor = ask "sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1",
+    peer = opt.peer and opt.peer:match("[^/]+$"),
+    peer_libraries = opt.peer and ask(quote(opt.python) .. " -c " .. quote("import sys, torch; print('Python',"
+      .. " sys.version.split()[0] + ', torch', torch.__version__ + ', CUDA', str(torch.version.cuda) + ', cuDNN',"
+      .. " torch.backends.cudnn.version())")),
+    command = table.concat(arg, " "), date = os.date("!%Y-%m-%d %H:%M UTC", started), minutes = opt.minutes,
   }
-  for _, one in ipairs(list) do lines[#lines + 1] = row(one) end
-  return table.concat(lines, "\n") .. "\n"
+end
+
+-- ---- The report ----
+
+local function options()
+  local opt, why = command_line:parse(arg)
+  if not opt then program.refuse(why) end
+  if opt.help then return opt end
+  if opt.device == "cuda" then opt.device = "cuda:0" end
+  local file = opt.peer and io.open(opt.peer)
+  if opt.peer and not file then program.refuse(("-peer %s: there is no such file"):format(opt.peer)) end
+  if file then file:close() end
+  opt.out, opt.lua = opt.out or build .. "/gpu_report", arg[-1] or "lua5.4"
+  function opt.stepsOf(network) return network.isLarge and math.max(1, opt.steps // 4) or opt.steps end
+  return opt
+end
+
+-- Planned memory of a network that had no room, in MB: what failed says nothing of it.
+local function planned_mb(dn, one)
+  local words = {}
+  for name, value in one.command:gmatch("%-(%a+) ([%w,]+)") do words[name] = value end
+  local blocks = {}
+  for n in (words.blocks or ""):gmatch("%d+") do blocks[#blocks + 1] = math.tointeger(n) end
+  local done, plan = pcall(function()
+    return dn.models.withoutMemory({
+      depth = math.tointeger(words.depth), blocks = words.blocks and blocks, stem = words.stem,
+      growthRate = math.tointeger(words.growthRate), nClasses = one.classes, precision = one.precision,
+      optMemory = math.tointeger(words.optMemory),
+    }, words.device):plan { one.batch, 3, one.size, one.size }
+  end)
+  return done and plan.totalBytes / 2 ^ 20 or nil
 end
 
 local function main()
-  local opt, why = command_line:parse(arg)
-  if not opt then program.refuse(why) end
+  local opt = options()
   if opt.help then return print("lua scripts/gpu_report.lua [-option value ...]\n" .. command_line:help()) end
+  if not opt.skipBuild then
+    local make = "make -C " .. quote(root) .. " -j\"$(getconf _NPROCESSORS_ONLN)\" all >&2"
+    if not os.execute(make) then program.stop(1, "the build failed") end
+  end
+  local core, dn = require "densenet.core", require "densenet"
   local gpu = program.check(dn.device(opt.device))
-  local ends = os.time() + opt.minutes * 60
-  local commit, known = run("git -C " .. quote(root) .. " rev-parse --short HEAD", 10)
-  local about = {
-    device = opt.device, product = gpu.product, memory = gpu.memory, driver = gpu.driver, runtime = gpu.runtime,
-    capability = gpu.capability, date = os.date("%Y-%m-%d"), steps = opt.steps,
-    commit = known and last_line(commit) or "unknown", suite = "not run",
-  }
-  if not opt.skipSuite then
-    local text, done = run("make -C " .. quote(root) .. " test-cuda", math.max(60, opt.minutes * 60 // 2))
-    about.suite = last_line(text)
-    if not done then
-      io.stderr:write(text:sub(-4000), "\n")
-      about.suite = about.suite .. " (failed: `make test-cuda` says more)"
+  core.interrupt_install()
+
+  local function left() return opt.minutes * 60 - (os.time() - started) end
+  local function is_stopped() return core.interrupted() > 0 end
+  local report = { about = describe(opt, gpu, dn), specs = json.array {}, measurements = measurements(opt) }
+  report.about.emulated = core.cuda_emulation("reverse", 0)
+  local function save(state)
+    report.about.state, report.about.seconds = state, os.time() - started
+    program.check(core.file_write(opt.out .. ".json", json.encode(report, " ") .. "\n", {}))
+    program.check(core.file_write(opt.out .. ".md", page(report), {}))
+  end
+  local function say(format, ...)
+    io.stderr:write(("[%d s left] "):format(math.max(0, left())), format:format(...), "\n")
+  end
+  save("under way")
+
+  -- Side by side, as most of their time goes into the CPU's results to compare with.
+  local files, running = opt.skipSuite and {} or spec_files(opt, core), {}
+  local spec_seconds = math.min(left(), opt.specMinutes * 60)
+  for i, file in ipairs(spec_seconds > 0 and files or {}) do running[i] = start_spec(opt, file, spec_seconds) end
+  for i, file in ipairs(files) do
+    local one = running[i] and finish_spec(file, running[i]) or { file = file, state = "not run" }
+    report.specs[i] = one
+    say("%s: %s", file, page.specText(one))
+    save("under way")
+  end
+
+  local peer_reason
+  for i, one in ipairs(report.measurements) do
+    if is_stopped() then break end
+    if one.who == "peer" and peer_reason then
+      one.reason = peer_reason
+    elseif left() > 0 then
+      local seconds = math.min(left(), opt.seconds)
+      measure(one, seconds)
+      if is_stopped() then
+        one.state, one.reason, one.output = "not run", nil, nil
+      elseif one.state == "too slow" and seconds < opt.seconds then
+        one.state, one.reason = "not run", nil
+      elseif one.state == "out of memory" and one.who == "densenet" then
+        one.planned_mb = planned_mb(dn, one)
+      elseif one.neverStarts and one.who == "peer" then
+        peer_reason = "the peer does not start: " .. one.reason
+      end
+      say("%d of %d: %s", i, #report.measurements, page.measurementText(one))
+      save("under way")
     end
   end
-  io.stderr:write("specs of CUDA: ", about.suite, "\n")
-
-  local list = measurements(opt)
-  for i, one in ipairs(list) do
-    local left = ends - os.time()
-    if left > 0 then measure(one, math.max(30, math.min(left, 120))) end
-    io.stderr:write(("[%d/%d, %d s left] %s\n"):format(i, #list, math.max(0, ends - os.time()), row(one)))
-  end
-  program.check(core.file_write(opt.out .. ".md", report(about, list), {}))
-  program.check(core.file_write(opt.out .. ".json", dn.json.encode { about = about, measurements = list } .. "\n", {}))
-  io.stdout:write(report(about, list))
+  local is_cut = false
+  for _, one in ipairs(report.measurements) do is_cut = is_cut or one.state == "not run" and not one.reason end
+  save(is_stopped() and "interrupted" or is_cut and "out of time" or "complete")
+  io.stdout:write(page(report))
+  if is_stopped() then return 128 + select(2, core.interrupted()) end
 end
 
 os.exit(program.run("gpu_report.lua",
