@@ -93,7 +93,8 @@ local function table_of(opt)
   }
   for _, network in ipairs(networks(opt)) do
     for mode = 0, #MODES do
-      local planned, available = planned_bytes(opt, network, mode), memory.available(opt.device)
+      local planned = planned_bytes(opt, network, mode)
+      local available = not opt.planOnly and memory.available(opt.device)
       local fits = not available or planned < 0.9 * available
       local seen = fits and not opt.planOnly and measure(opt, network, mode) or nil
       lines[#lines + 1] = ("| %s | %d | %d %s | %.1f | %s | %s |"):format(network.name, network.batchSize, mode,
@@ -128,6 +129,7 @@ local function main()
   local fine
   fine, why = device.check(opt)
   if not fine then program.refuse(why) end
+  opt.plan = opt.planOnly -- then the device need not be there
   program.check(device.choose(opt, { precision = true }))
   opt.nCores = dn.threads(opt.nCores)
   if opt.plot then program.check(core.file_write(opt.plot, plot_of(opt), {})) end

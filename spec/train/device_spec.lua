@@ -9,14 +9,15 @@ local function parse(line)
   return assert(options.parse(argv))
 end
 
--- Calls choose where `gpus` GPUs are there. Returns what it returns, in a table, and which devices were
--- set to TF32. core is as it was afterwards, whatever happens: of several `finally` in one test busted
--- calls only the last.
+-- Calls choose where `gpus` GPUs are there; nil: in a build without CUDA. Returns what it returns, in a
+-- table, and which devices were set to TF32. core is as it was afterwards, whatever happens: of several
+-- `finally` in one test busted calls only the last.
 local function choose_with(gpus, values, given)
   local find, tf32, settings = core.device_find, core.tf32, {}
   core.device_find = function(name)
     local n = name == "cuda" and 0 or tonumber(name:match("^cuda:(%d+)$"))
-    if name == "cpu" or n and n < gpus then return true end
+    local is_plan = name:find("^plan:cuda:%d+$")
+    if name == "cpu" or gpus and (is_plan or n and n < gpus) then return true end
     return nil, ("device '%s' is not available: none here"):format(name), "device"
   end
   core.tf32 = function(name, on)
@@ -69,7 +70,15 @@ describe("the device of a run", function()
 
   it("need not be there for a plan", function()
     assert.equal("cuda:0", (choose("-plan -device cuda", 0)).device)
+    assert.equal("cuda:3", (choose("-plan -device cuda:3", 0)).device)
     assert.equal("cpu", (choose("-plan", 0)).device)
+  end)
+
+  it("is refused for a plan, too, by a build without CUDA", function()
+    local _, result = choose("-plan -device cuda", nil)
+    assert.is_nil(result[1])
+    assert.matches("^device 'plan:cuda:0' is not available", result[2])
+    assert.equal("cpu", (choose("-plan", nil)).device)
   end)
 
   it("takes tf32 on a GPU alone", function()

@@ -27,8 +27,9 @@ local function whole_name(name) return name == "cuda" and "cuda:0" or name end
 local function settle(values, is_planning)
   if values.device == "cpu" or values.nGPU == 0 then return "cpu" end
   local wanted = values.device or "cuda"
-  if is_planning and values.device then return whole_name(wanted) end
-  local found, message, code = core.device_find(wanted)
+  -- A plan needs the backend, and no GPU when one is named.
+  local needed = is_planning and values.device and "plan:" .. whole_name(wanted) or wanted
+  local found, message, code = core.device_find(needed)
   if found then return whole_name(wanted) end
   if values.device or values.nGPU == 1 then return nil, message, code end
   return "cpu", message
