@@ -63,10 +63,10 @@ describe("README.md", function()
     local makefile = temporary.read("Makefile")
     local commands = {}
     for _, block in ipairs(blocks("sh")) do commands[#commands + 1] = "\n" .. block.text end
-    for target in table.concat(commands):gmatch("\nmake (%l+)") do
+    for target in table.concat(commands):gmatch("\nmake (%l[%l-]*)") do
       assert.message("make " .. target).is_truthy(makefile:find("\n" .. target .. ":", 1, true))
     end
-    for target in readme:gmatch("`make (%l+)`") do
+    for target in readme:gmatch("`make (%l[%l-]*)`") do
       assert.message("make " .. target).is_truthy(makefile:find("\n" .. target .. ":", 1, true))
     end
     for path in readme:gmatch("\n([%w_]+[/.][%w_/.]*)%s%s+%a") do
