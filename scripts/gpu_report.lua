@@ -229,9 +229,9 @@ end
 
 -- Starts a spec file in a process of its own. A GPU that tests see is cuda:0.
 local function start_spec(opt, file, seconds)
-  return start(("cd %s && export DENSENET_COMPLETE=1 DENSENET_DEVICES=cuda:0 DENSENET_BUILD=%s %s "
-    .. "OMP_NUM_THREADS=1 && exec %s \"$(command -v busted)\" --ignore-lua --run=cuda %s </dev/null"):format(
-    quote(root), quote(absolute(build)), only_gpu(opt.device), quote(opt.lua), quote(file)), seconds)
+  return start(("unset DENSENET_TOTALS; export DENSENET_COMPLETE=1 DENSENET_DEVICES=cuda:0 DENSENET_BUILD=%s %s "
+    .. "OMP_NUM_THREADS=1; cd %s && exec %s \"$(command -v busted)\" --ignore-lua --run=cuda %s </dev/null"):format(
+    quote(absolute(build)), only_gpu(opt.device), quote(root), quote(opt.lua), quote(file)), seconds)
 end
 
 -- What came of it: state "passed", "failed", "crashed" or "too slow", and its counts where it got that far.
