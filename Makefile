@@ -5,6 +5,7 @@
 #   make test       installs what is missing, builds, runs every spec, those of CUDA on an emulation
 #   make test-cuda  the specs of CUDA on a GPU; fails when anything was skipped
 #   make test-cuda-emulated, make sanitize-cuda  the same without a GPU; and under compute-sanitizer
+#   make racecheck-cuda-emulated  without a GPU, told of every access to memory: finds races (slow)
 #   make lint       formatting, luacheck, warnings as errors with gcc and clang, the layering spec
 #   make asan       the specs under AddressSanitizer and UndefinedBehaviorSanitizer, leaks included
 #   make bench      memory and seconds of a training step in every memory mode, as a table and a plot
@@ -93,6 +94,13 @@ COMPILE_CUDA_nvcc = $(NVCC_FOUND) -std=c++17 -O3 -lineinfo $(CUDA_CODE) \
 # Small chunks: the specs' few images are cut as large batches are.
 COMPILE_CUDA_emulated = $(CXX) -x c++ -std=c++17 -O2 -g -fPIC -fvisibility=hidden -pthread -Wall -Wextra \
   -Ispec/support/cuda_emulation -DCUDA_CHUNK_BYTES=16384 $(EXTRA_CFLAGS) -c
+# Kernels that tell of their accesses (emulation_races.h): the compiler's calls, without its library.
+# At -O1 each access in the source is one in the program.
+ifneq ($(RACES),)
+$(CUDA_SOURCES:%.cu=$(B)/obj/%.o) $(B)/obj/spec/support/cuda_emulation/emulation_broken.o: \
+  COMPILE_CUDA_emulated += -O1 -fsanitize=thread --param tsan-distinguish-volatile=1 \
+    --param tsan-instrument-func-entry-exit=0
+endif
 LINK_CUDA_nvcc = $(NVCC_FOUND) -shared -cudart shared
 LINK_CUDA_emulated = $(CXX) -shared -pthread $(EXTRA_CFLAGS)
 # Behind the objects: some linkers drop a library that nothing before it has asked for.
@@ -134,7 +142,7 @@ MAKE_SIDE_BY_SIDE = $(MAKE) --no-print-directory -j$(JOBS)
 BUILD = $(MAKE_SIDE_BY_SIDE) all
 # Specs share the machine with whatever else runs there: threads that wait must not hold a core.
 BUSTED = "$$(command -v busted)" --ignore-lua
-test asan test-cuda test-cuda-emulated sanitize-cuda: export OMP_WAIT_POLICY := passive
+test asan test-cuda test-cuda-emulated racecheck-cuda-emulated sanitize-cuda: export OMP_WAIT_POLICY := passive
 
 demo:
 	@sh scripts/install_dependencies.sh build data
@@ -174,6 +182,12 @@ test-cuda-emulated:
 	@sh scripts/install_dependencies.sh build test
 	@$(BUILD)
 	@$(BUILD_EMULATED)
+	@$(RUN_EMULATED)
+
+racecheck-cuda-emulated: EMULATED := build/cuda-races
+racecheck-cuda-emulated:
+	@sh scripts/install_dependencies.sh build test
+	@$(BUILD_EMULATED) CXX=g++ RACES=1
 	@$(RUN_EMULATED)
 
 test-cuda: all
@@ -230,4 +244,4 @@ env:
 clean:
 	rm -rf build
 
-.PHONY: all cuda demo test test-cuda test-cuda-emulated sanitize-cuda lint asan bench install env clean
+.PHONY: all cuda demo test test-cuda test-cuda-emulated racecheck-cuda-emulated sanitize-cuda lint asan bench install env clean

@@ -5,6 +5,7 @@ local core = require "densenet.core"
 local temporary = require "spec.support.temporary"
 
 local is_emulated = core.cuda_emulation("reverse", 0)
+local finds_races = core.cuda_emulation("races", 0)
 
 -- Whether broken kernel n gave the right results, threads in this order; and all it printed.
 local function results_of(n, order)
@@ -42,12 +43,60 @@ describe("the emulation", function()
       assert.is_truthy(output:find("wrote outside of its shared memory") or output:find("AddressSanitizer"))
     end)
 
-    it("shows a missing barrier" .. way, function() assert.matches("^false\t\n$", results_of(3, order)) end)
+    -- Where races are found, these are told as such.
+    it("shows a missing barrier" .. way, function()
+      assert.matches(finds_races and "^false\t.*race" or "^false\t\n$", results_of(3, order))
+    end)
 
-    it("fills shared memory with NaN" .. way, function() assert.matches("^false\t\n$", results_of(4, order)) end)
+    it("fills shared memory with NaN" .. way, function()
+      assert.matches(finds_races and "^false\t.*nobody has written" or "^false\t\n$", results_of(4, order))
+    end)
 
     it("notices a lane that is missing in an exchange" .. way, function()
       assert.matches("^false\t.*wait for their warps", results_of(5, order))
+    end)
+  end
+end)
+
+-- make racecheck-cuda-emulated
+describe("the emulation that finds races", function()
+  if not finds_races then return end
+
+  local THREADS = "thread %d+ %a+ (%a+) memory that thread %d+ of block (%d) %a+, and nothing orders them"
+
+  local function race_of(n, order)
+    local output = results_of(n, order)
+    local kind, other = output:match("a broken kernel, block %d,0,0: a race: " .. THREADS)
+    assert(kind, output)
+    return kind, output:match("block (%d),0,0") ~= other
+  end
+
+  for _, order in ipairs { 0, 1 } do
+    local way = order == 0 and " (forward)" or " (in reverse)"
+    local function finds(what, n, kind, is_of_two_blocks)
+      it("finds " .. what .. way, function()
+        assert.same({ kind, is_of_two_blocks }, { race_of(n, order) })
+      end)
+    end
+
+    finds("a missing __syncthreads", 3, "shared", false)
+    finds("a missing __syncwarp, where lanes exchange values instead", 6, "shared", false)
+    finds("a value that all threads write", 7, "shared", false)
+    finds("two blocks that write one place", 8, "device", true)
+    finds("a block that reads what another one writes", 9, "device", true)
+    finds("a write beside atomic operations", 10, "device", false)
+    finds("a write that does not wait for readers of other warps", 12, "shared", false)
+
+    it("finds a read of memory that nobody has written" .. way, function()
+      assert.matches("a broken kernel, block 0,0,0: thread %d+ reads shared memory that nobody has written",
+        results_of(4, order))
+      assert.matches("a broken kernel, block 0,0,0: thread %d+ reads device memory that nobody has written",
+        results_of(11, order))
+    end)
+
+    it("lets pass what barriers and atomic operations order" .. way, function()
+      assert.matches("^true\t\n$", results_of(0, order))
+      assert.matches("^true\t\n$", results_of(13, order))
     end)
   end
 end)

@@ -137,6 +137,7 @@ struct dim3 {
 };
 
 #include "emulation.h"
+#include "emulation_races.h"
 
 #define threadIdx (emulation_now.thread)
 #define blockIdx (emulation_now.block)
@@ -205,47 +206,46 @@ static inline int __all_sync(unsigned mask, int predicate) {
 static inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
 static inline int __ffs(int bits) { return __builtin_ffs(bits); }
 
-/* One thread runs at a time, and none is interrupted. */
+/*
+** One thread runs at a time, and none is interrupted. What is read and written here is told as one
+** atomic operation, so it is not told as plain ones.
+*/
+template <typename T, typename F>
+__attribute__((no_sanitize("thread"))) static inline T emulation_atomic(T *at, F change) {
+  emulation_races_atomic(at, sizeof *at);
+  const T before = *at;
+  *at = change(before);
+  return before;
+}
+
 template <typename T, typename U>
 static inline T atomicAdd(T *at, U value) {
-  const T before = *at;
-  *at = (T)(before + (T)value);
-  return before;
+  return emulation_atomic(at, [=](T before) { return (T)(before + (T)value); });
 }
 
 template <typename T, typename U>
 static inline T atomicMin(T *at, U value) {
-  const T before = *at;
-  if ((T)value < before) *at = (T)value;
-  return before;
+  return emulation_atomic(at, [=](T before) { return (T)value < before ? (T)value : before; });
 }
 
 template <typename T, typename U>
 static inline T atomicMax(T *at, U value) {
-  const T before = *at;
-  if ((T)value > before) *at = (T)value;
-  return before;
+  return emulation_atomic(at, [=](T before) { return (T)value > before ? (T)value : before; });
 }
 
 template <typename T, typename U>
 static inline T atomicOr(T *at, U value) {
-  const T before = *at;
-  *at = before | (T)value;
-  return before;
+  return emulation_atomic(at, [=](T before) { return before | (T)value; });
 }
 
 template <typename T, typename U>
 static inline T atomicExch(T *at, U value) {
-  const T before = *at;
-  *at = (T)value;
-  return before;
+  return emulation_atomic(at, [=](T) { return (T)value; });
 }
 
 template <typename T, typename U, typename V>
 static inline T atomicCAS(T *at, U expected, V value) {
-  const T before = *at;
-  if (before == (T)expected) *at = (T)value;
-  return before;
+  return emulation_atomic(at, [=](T before) { return before == (T)expected ? (T)value : before; });
 }
 
 #endif

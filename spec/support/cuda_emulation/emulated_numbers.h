@@ -45,6 +45,8 @@ static inline void emulated_store(void *numbers, emulated_type type, int64_t at,
       ((uint16_t *)numbers)[at] = dn_bfloat16_from_float((float)value);
       break;
   }
+  emulation_races_written((const char *)numbers + at * (int64_t)emulated_size(type),
+                          emulated_size(type));
 }
 
 /* A float with 10 bits behind the point; ties go away from zero. */

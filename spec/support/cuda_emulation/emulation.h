@@ -84,6 +84,9 @@ struct emulation_locked {
   ~emulation_locked();
 };
 
+/* From inside a kernel: the launch fails, with its name, the block and this. */
+void emulation_fail_block(const char *what);
+
 /* Runs a launch, now. */
 void emulation_run(const char *name, dim3 grid, dim3 block, size_t n_shared,
                    const std::function<void()> &body);

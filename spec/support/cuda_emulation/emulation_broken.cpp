@@ -13,6 +13,7 @@ __global__ void divergent_kernel(int *y) {
 /* 2: one element behind the shared ones. */
 __global__ void outside_kernel(int *y) {
   CUDA_SHARED(int, values, 32);
+  if (threadIdx.x == 0) values[0] = 0;
   values[threadIdx.x + 1] = (int)threadIdx.x;
   __syncthreads();
   y[threadIdx.x] = values[threadIdx.x];
@@ -21,6 +22,8 @@ __global__ void outside_kernel(int *y) {
 /* 3: reads its neighbour's value without a barrier: y[i] = i, mirrored. */
 __global__ void unsynchronized_kernel(int *y) {
   CUDA_SHARED(int, values, 64);
+  values[threadIdx.x] = 0;
+  __syncthreads();
   values[threadIdx.x] = (int)threadIdx.x;
   y[threadIdx.x] = values[blockDim.x - 1 - threadIdx.x];
 }
@@ -37,6 +40,70 @@ __global__ void incomplete_kernel(int *y) {
   y[threadIdx.x] = __shfl_xor_sync(0xFFFFFFFFu, (int)threadIdx.x, 1);
 }
 
+/* 6: a warp's lanes pass values on, with an exchange in between, which orders no memory. */
+__global__ void unordered_kernel(int *y) {
+  CUDA_SHARED(int, values, 64);
+  values[threadIdx.x] = 63 - (int)threadIdx.x;
+  (void)__shfl_xor_sync(0xFFFFFFFFu, 0, 1);
+  y[threadIdx.x] = values[threadIdx.x ^ 1];
+}
+
+/* 7: the value that is there already, but by all threads. */
+__global__ void repeated_kernel(int *y) {
+  CUDA_SHARED(int, n, 1);
+  *n = 63;
+  __syncthreads();
+  y[threadIdx.x] = *n - (int)(threadIdx.x ^ 1);
+}
+
+/* 8: two blocks, the same places. */
+__global__ void overlapping_kernel(int *y) { y[threadIdx.x] = 63 - (int)(threadIdx.x ^ 1); }
+
+/* 9: two blocks, and what one reads the other writes. */
+__global__ void hasty_kernel(int *y) {
+  const int own = (int)(blockIdx.x * blockDim.x + threadIdx.x), other = (own + 32) % 64;
+  y[other] = 63 - (other ^ 1);
+  if (y[own] == 0) y[other] = 0;
+}
+
+/* 10: all change atomically what one of them begins plainly. */
+__global__ void impolite_kernel(int *y) {
+  if (threadIdx.x == 0) y[63] = 0;
+  atomicMax(&y[63], 1);
+}
+
+/* 11: reads memory of the device that nobody has written. */
+__global__ void fresh_kernel(int *y) {
+  const int before = y[threadIdx.x];
+  y[threadIdx.x] = before == 1 ? before : 63 - (int)(threadIdx.x ^ 1);
+}
+
+/* 12: reads what a warp reads, too, and writes it without waiting for that. */
+__global__ void overtaking_kernel(int *y) {
+  CUDA_SHARED(int, n, 1);
+  if (threadIdx.x == 32) *n = 63;
+  __syncthreads();
+  y[threadIdx.x] = *n - (int)(threadIdx.x ^ 1);
+  if (threadIdx.x == 0) *n = 0;
+}
+
+/* 13: right: lanes order theirs with __syncwarp, atomic operations meet, and the block waits. */
+__global__ void polite_kernel(int *y) {
+  CUDA_SHARED(int, values, 64);
+  CUDA_SHARED(int, n, 1);
+  const int own = (int)threadIdx.x;
+  if (own == 0) *n = 0;
+  values[own] = 63 - own;
+  __syncwarp();
+  const int passed_on = values[own ^ 1];
+  __syncwarp();
+  values[own ^ 1] = passed_on;
+  __syncthreads();
+  if (*(volatile int *)n < 64) atomicAdd(n, 1);
+  __syncthreads();
+  y[own] = *n == 64 ? values[own ^ 1] : 0;
+}
+
 /* 0: right, with a barrier and an exchange; y[i] = 63 - (i ^ 1). */
 __global__ void right_kernel(int *y) {
   CUDA_SHARED(int, values, 64);
@@ -50,17 +117,20 @@ typedef void broken_kernel(int *y);
 
 /* Runs one on a stream of its own, and tells what came of it: true when the results are right. */
 bool emulation_break(int64_t n) {
-  static broken_kernel *const kernels[] = {right_kernel,     divergent_kernel,
-                                           outside_kernel,   unsynchronized_kernel,
-                                           unwritten_kernel, incomplete_kernel};
+  static broken_kernel *const kernels[] = {
+      right_kernel,       divergent_kernel,  outside_kernel,   unsynchronized_kernel,
+      unwritten_kernel,   incomplete_kernel, unordered_kernel, repeated_kernel,
+      overlapping_kernel, hasty_kernel,      impolite_kernel,  fresh_kernel,
+      overtaking_kernel,  polite_kernel};
   if (n < 0 || n >= (int64_t)(sizeof kernels / sizeof *kernels)) return false;
-  const unsigned n_threads = n == 2 ? 32 : 64;
+  const unsigned n_blocks = n == 8 || n == 9 ? 2 : 1, n_threads = n == 2 || n == 9 ? 32 : 64;
   int *y = NULL, results[64] = {0};
   cudaStream_t stream = NULL;
   if (cudaSetDevice(0) != cudaSuccess || cudaMalloc((void **)&y, sizeof results) != cudaSuccess ||
       cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) != cudaSuccess)
     return false;
-  emulation_launch("a broken kernel", 1, n_threads, 0, stream, kernels[n], y);
+  if (n != 11) (void)cudaMemsetAsync(y, 0, sizeof results, stream);
+  emulation_launch("a broken kernel", n_blocks, n_threads, 0, stream, kernels[n], y);
   bool is_right =
       cudaMemcpyAsync(results, y, sizeof results, cudaMemcpyDeviceToHost, stream) == cudaSuccess;
   for (int i = 0; i < 64 && is_right; i++)

@@ -57,6 +57,7 @@ bool emulation_hook(const char *name, int64_t value) {
     return true;
   }
   if (word == "broken") return emulation_break(value);
+  if (word == "races") return emulation_finds_races();
   if (word != "fail malloc" && word != "fail launch" && word != "refuse launch" &&
       word != "fail copy" && word != "fail cublas" && word != "fail cudnn" &&
       word != "refuse cudnn")

@@ -61,6 +61,7 @@ range *range_of(int device) {
       mmap(nullptr, it->n_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (base == MAP_FAILED) it->n_bytes = 0;
   it->base = base == MAP_FAILED ? nullptr : (char *)base;
+  emulation_races_watch(it->base, it->n_bytes, "device");
 #ifdef PKEY_DISABLE_ACCESS
   const int key = key_of(device);
   if (key > 0 && it->base) pkey_mprotect(it->base, it->n_bytes, PROT_READ | PROT_WRITE, key);
@@ -144,6 +145,7 @@ cudaError_t cudaMalloc(void **block, size_t n_bytes) {
   ASAN_UNPOISON_MEMORY_REGION(at, taken);
   ASAN_POISON_MEMORY_REGION(at + taken, FENCE);
   memset(at, 0xFF, taken);
+  emulation_races_fresh(at, taken);
   emulation_memory_close(device);
   *block = at;
   return cudaSuccess;

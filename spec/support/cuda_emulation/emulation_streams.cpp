@@ -104,6 +104,7 @@ void copy_bytes(void *to, const void *from, size_t n_bytes) {
   for (int device : devices)
     if (device >= 0) emulation_memory_open(device);
   memmove(to, from, n_bytes);
+  emulation_races_written(to, n_bytes);
   for (int device : devices)
     if (device >= 0) emulation_memory_close(device);
 }
@@ -294,6 +295,9 @@ cudaError_t cudaMemcpyPeerAsync(void *to, int to_device, const void *from, int f
 cudaError_t cudaMemsetAsync(void *to, int value, size_t n_bytes, cudaStream_t stream) {
   locked here;
   if (!is_within(to, n_bytes, stream->device)) return emulation_leave_error(cudaErrorInvalidValue);
-  emulation_enqueue(stream, [=]() { memset(to, value, n_bytes); });
+  emulation_enqueue(stream, [=]() {
+    memset(to, value, n_bytes);
+    emulation_races_written(to, n_bytes);
+  });
   return cudaSuccess;
 }

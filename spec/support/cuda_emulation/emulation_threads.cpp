@@ -55,6 +55,7 @@ struct thread {
   state is = FRESH;
   fiber *on = nullptr;
   unsigned n_exchanges = 0;
+  size_t n_exchanged = 0; /* bytes; 0 at __syncwarp */
 };
 
 fiber *main_fiber() {
@@ -76,9 +77,11 @@ struct running {
   unsigned now; /* the running thread */
   unsigned n_started;
   bool failed;
+  unsigned block_index, block_epoch; /* epochs count barriers */
   const void *main_bottom;
   size_t main_bytes;
   std::vector<thread> threads;
+  std::vector<unsigned> warp_epochs;
   std::vector<char> lanes; /* [warp][parity][lane] */
   std::map<const void *, shared_block> shared;
   shared_block dynamic;
@@ -126,6 +129,7 @@ void place(unsigned t) {
   run.now = t;
   const dim3 &size = emulation_now.block_size;
   emulation_now.thread = {t % size.x, t / size.x % size.y, t / size.x / size.y};
+  emulation_races_thread(run.block_index, t, run.block_epoch, run.warp_epochs[t / 32]);
 }
 
 void fiber_main() {
@@ -186,14 +190,14 @@ shared_block make_shared(size_t n_bytes) {
   __asan_poison_memory_region(made.bytes.get(), FENCE);
   __asan_poison_memory_region(made.bytes.get() + FENCE + n_bytes, FENCE);
 #endif
+  emulation_races_watch(made.bytes.get() + FENCE, n_bytes, "shared");
   return made;
 }
 
-void open_fences(const shared_block &block) {
+void close_shared(const shared_block &block) {
+  if (block.bytes) emulation_races_unwatch(block.bytes.get() + FENCE);
 #if HAS_ASAN
   if (block.bytes) __asan_unpoison_memory_region(block.bytes.get(), block.n_bytes + 2 * FENCE);
-#else
-  (void)block;
 #endif
 }
 
@@ -208,10 +212,10 @@ bool is_fenced(const shared_block &block) {
 }
 
 void end_shared() {
-  open_fences(run.dynamic);
+  close_shared(run.dynamic);
   bool fenced = is_fenced(run.dynamic);
   for (auto &entry : run.shared) {
-    open_fences(entry.second);
+    close_shared(entry.second);
     fenced = fenced && is_fenced(entry.second);
   }
   run.shared.clear();
@@ -223,14 +227,6 @@ void end_shared() {
 }
 
 /* ---- The scheduler ---- */
-
-void fail_block(const char *what) {
-  if (run.failed) return;
-  run.failed = true;
-  const uint3 at = emulation_now.block;
-  emulation_fail(cudaErrorLaunchFailure, "%s, block %u,%u,%u: %s", run.name, at.x, at.y, at.z,
-                 what);
-}
 
 void resume(unsigned t) {
   run.threads[t].is = RUNNABLE;
@@ -244,6 +240,13 @@ unsigned count(state is, unsigned first, unsigned end) {
   return n;
 }
 
+/* Lanes of a warp that wait for each other wait at one place. */
+bool are_together(unsigned first) {
+  for (unsigned t = first + 1; t < first + 32; t++)
+    if (run.threads[t].n_exchanged != run.threads[first].n_exchanged) return false;
+  return true;
+}
+
 /* Warps all of whose lanes have given their values go on. */
 bool release_warps() {
   bool progressed = false;
@@ -251,8 +254,11 @@ bool release_warps() {
     const unsigned end = first + 32 < run.n_threads ? first + 32 : run.n_threads;
     const unsigned waiting = count(AT_WARP, first, end);
     if (waiting == 0) continue;
-    if (end - first < 32) fail_block("a warp of fewer than 32 threads exchanges values");
+    if (end - first < 32) emulation_fail_block("a warp of fewer than 32 threads exchanges values");
     if (waiting < 32) continue;
+    if (!are_together(first))
+      emulation_fail_block("lanes of a warp wait for each other at different places");
+    if (run.threads[first].n_exchanged == 0) run.warp_epochs[first / 32]++;
     progressed = true;
     for (unsigned i = 0; i < 32 && !run.failed; i++)
       resume(emulation_is_reversed() ? end - 1 - i : first + i);
@@ -267,12 +273,13 @@ void release_block() {
     snprintf(what, sizeof what,
              "%u threads wait for their warps, of which other lanes wait elsewhere or have ended",
              count(AT_WARP, 0, n));
-    fail_block(what);
+    emulation_fail_block(what);
   } else if (done > 0) {
     snprintf(what, sizeof what, "%u threads wait at a barrier that %u others never reach", waiting,
              done);
-    fail_block(what);
+    emulation_fail_block(what);
   } else {
+    run.block_epoch++;
     for (unsigned t = 0; t < n; t++) run.threads[t].is = RUNNABLE;
     for (unsigned i = 0; i < n && !run.failed; i++) resume(in_order(i));
   }
@@ -281,6 +288,8 @@ void release_block() {
 void run_block() {
   const unsigned n = run.n_threads;
   run.threads.assign(n, thread());
+  run.warp_epochs.assign((n + 31) / 32, 0);
+  run.block_epoch = 0;
   run.lanes.assign((n + 31) / 32 * 2 * 32 * EMULATION_LANE_BYTES, (char)0xFF);
   run.n_started = 0;
   while (run.n_started < n && !run.failed) {
@@ -296,6 +305,14 @@ void run_block() {
 
 }  // namespace
 
+void emulation_fail_block(const char *what) {
+  if (run.failed) return;
+  run.failed = true;
+  const uint3 at = emulation_now.block;
+  emulation_fail(cudaErrorLaunchFailure, "%s, block %u,%u,%u: %s", run.name, at.x, at.y, at.z,
+                 what);
+}
+
 /* ---- What kernels call ---- */
 
 int emulation_lane(void) { return (int)(run.now % 32); }
@@ -309,11 +326,12 @@ static void wait_as(state is) {
 void emulation_wait_block(void) { wait_as(AT_BLOCK); }
 
 const char *emulation_exchange(unsigned mask, const void *value, size_t n_bytes) {
-  if (mask != 0xFFFFFFFFu) fail_block("only exchanges between all 32 lanes are emulated");
+  if (mask != 0xFFFFFFFFu) emulation_fail_block("only exchanges between all 32 lanes are emulated");
   thread &own = run.threads[run.now];
   const size_t parity = own.n_exchanges++ % 2;
+  own.n_exchanged = n_bytes;
   const size_t first = (run.now / 32 * 2 + parity) * 32;
-  if (n_bytes > EMULATION_LANE_BYTES) fail_block("a value too large to exchange");
+  if (n_bytes > EMULATION_LANE_BYTES) emulation_fail_block("a value too large to exchange");
   if (n_bytes > 0 && n_bytes <= EMULATION_LANE_BYTES)
     memcpy(&run.lanes[(first + run.now % 32) * EMULATION_LANE_BYTES], value, n_bytes);
   wait_as(AT_WARP);
@@ -338,11 +356,14 @@ void emulation_run(const char *name, dim3 grid, dim3 block, size_t n_shared,
   emulation_now.grid_size = grid;
   emulation_now.block_size = block;
   const uint64_t n_blocks = (uint64_t)grid.x * grid.y * grid.z;
+  emulation_races_begin();
   for (uint64_t i = 0; i < n_blocks && !run.failed; i++) {
     const uint64_t b = emulation_is_reversed() ? n_blocks - 1 - i : i;
+    run.block_index = (unsigned)b;
     emulation_now.block = {(unsigned)(b % grid.x), (unsigned)(b / grid.x % grid.y),
                            (unsigned)(b / grid.x / grid.y)};
     run.dynamic = make_shared(n_shared);
     run_block();
   }
+  emulation_races_end();
 }
