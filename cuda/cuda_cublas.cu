@@ -2,10 +2,13 @@
 
 #include <cublas_v2.h>
 
-/* A failure as a status, with the call named; a device that is lost says so at its next call. */
+/*
+** A failure as a status, with the call named; a device that is lost says so at its next call. The
+** library tries things out, and what failed there must not be taken for our next launch's failure.
+*/
 static dn_status check(cublasStatus_t status, const char *call) {
-  if (status == CUBLAS_STATUS_SUCCESS) return DN_OK;
   (void)cudaGetLastError();
+  if (status == CUBLAS_STATUS_SUCCESS) return DN_OK;
   return dn_error(status == CUBLAS_STATUS_ALLOC_FAILED ? DN_ENOMEM : DN_EDEVICE,
                   "%s: %.*s failed: %s", cuda_current()->device->name, (int)strcspn(call, "("),
                   call, cublasGetStatusString(status));

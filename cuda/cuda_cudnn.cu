@@ -2,10 +2,13 @@
 
 #include <cudnn.h>
 
-/* A failure as a status, with the call named; a device that is lost says so at its next call. */
+/*
+** A failure as a status, with the call named; a device that is lost says so at its next call. The
+** library tries things out, and what failed there must not be taken for our next launch's failure.
+*/
 static dn_status check(cudnnStatus_t status, const char *call) {
-  if (status == CUDNN_STATUS_SUCCESS) return DN_OK;
   (void)cudaGetLastError();
+  if (status == CUDNN_STATUS_SUCCESS) return DN_OK;
   return dn_error(DN_EDEVICE, "%s: %.*s failed: %s", cuda_current()->device->name,
                   (int)strcspn(call, "("), call, cudnnGetErrorString(status));
 }
@@ -19,9 +22,10 @@ dn_status cuda_cudnn_release(int release[3]) {
   return DN_OK;
 }
 
-/* CUDNN_STATUS_NOT_SUPPORTED and its kinds. */
+/* CUDNN_STATUS_NOT_SUPPORTED and its kinds; and slices may begin where no vector does. */
 static bool is_refusal(cudnnStatus_t status) {
-  return (int)status / 1000 == (int)CUDNN_STATUS_NOT_SUPPORTED / 1000;
+  return (int)status / 1000 == (int)CUDNN_STATUS_NOT_SUPPORTED / 1000 ||
+         status == CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER;
 }
 
 static dn_status find_handle(cudnnHandle_t *handle) {
@@ -83,10 +87,11 @@ static dn_status set_images(cudnnTensorDescriptor_t descriptor, const cuda_image
   return DN_OK;
 }
 
+/* Only float can lose digits by default. */
 static cudnnMathType_t math_of(dn_dtype dtype, bool are_narrow) {
   if (dtype == DN_HALF || dtype == DN_BFLOAT16) return CUDNN_TENSOR_OP_MATH;
-  return dtype == DN_FLOAT && (are_narrow || cuda_current()->uses_tf32) ? CUDNN_DEFAULT_MATH
-                                                                        : CUDNN_FMA_MATH;
+  const bool may_round = are_narrow || cuda_current()->uses_tf32;
+  return dtype == DN_DOUBLE || may_round ? CUDNN_DEFAULT_MATH : CUDNN_FMA_MATH;
 }
 
 static dn_status set(const descriptors *d, const cuda_images *x, const cuda_images *y,
@@ -124,17 +129,17 @@ static cuda_cudnn_outcome judge(const cuda_images *x, const cuda_images *y,
   return fits_int(x) && fits_int(y) ? CUDA_CUDNN_DONE : CUDA_CUDNN_TOO_LARGE;
 }
 
-/* What a question about a workspace was answered, as an outcome; DONE: it has room. */
-static cuda_cudnn_outcome room(cudnnStatus_t status, const size_t *n_bytes) {
-  if (status != CUDNN_STATUS_SUCCESS) return CUDA_CUDNN_REFUSED;
-  return *n_bytes <= CUDA_CUDNN_WORKSPACE ? CUDA_CUDNN_DONE : CUDA_CUDNN_TOO_LARGE;
+/* A call that was refused has done nothing. */
+static dn_status conclude(cudnnStatus_t status, const char *call, cuda_cudnn_outcome *outcome) {
+  *outcome = is_refusal(status) ? CUDA_CUDNN_REFUSED : CUDA_CUDNN_DONE;
+  return check(is_refusal(status) ? CUDNN_STATUS_SUCCESS : status, call);
 }
 
-/* A call that answered "not supported" has done nothing. */
-static dn_status conclude(cudnnStatus_t status, const char *call, cuda_cudnn_outcome *outcome) {
-  if (!is_refusal(status)) return check(status, call);
-  (void)cudaGetLastError();
-  *outcome = CUDA_CUDNN_REFUSED;
+/* What a question about a workspace was answered, as an outcome; DONE: it has room. */
+static dn_status room(cudnnStatus_t status, const size_t *n_bytes, cuda_cudnn_outcome *outcome) {
+  DN_TRY(conclude(status, "cudnnGetConvolutionWorkspaceSize", outcome));
+  if (*outcome == CUDA_CUDNN_DONE && *n_bytes > CUDA_CUDNN_WORKSPACE)
+    *outcome = CUDA_CUDNN_TOO_LARGE;
   return DN_OK;
 }
 
@@ -170,9 +175,9 @@ static dn_status forward(cudnnHandle_t handle, const descriptors *d, const conv_
       CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM, CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM};
   for (int i = 0; i < 2; i++) {
     size_t n_bytes = 0;
-    *outcome = room(cudnnGetConvolutionForwardWorkspaceSize(handle, d->x, d->weight, d->conv, d->y,
-                                                            algorithms[i], &n_bytes),
-                    &n_bytes);
+    DN_TRY(room(cudnnGetConvolutionForwardWorkspaceSize(handle, d->x, d->weight, d->conv, d->y,
+                                                        algorithms[i], &n_bytes),
+                &n_bytes, outcome));
     if (*outcome != CUDA_CUDNN_DONE) continue;
     DN_TRY(conclude(cudnnConvolutionForward(handle, f->alpha, d->x, call->x->data, d->weight,
                                             call->weight, d->conv, algorithms[i], call->workspace,
@@ -187,9 +192,9 @@ static dn_status backward_data(cudnnHandle_t handle, const descriptors *d, const
                                const factors *f, cuda_cudnn_outcome *outcome) {
   const cudnnConvolutionBwdDataAlgo_t algorithm = CUDNN_CONVOLUTION_BWD_DATA_ALGO_1;
   size_t n_bytes = 0;
-  *outcome = room(cudnnGetConvolutionBackwardDataWorkspaceSize(handle, d->weight, d->y, d->conv,
-                                                               d->x, algorithm, &n_bytes),
-                  &n_bytes);
+  DN_TRY(room(cudnnGetConvolutionBackwardDataWorkspaceSize(handle, d->weight, d->y, d->conv, d->x,
+                                                           algorithm, &n_bytes),
+              &n_bytes, outcome));
   if (*outcome != CUDA_CUDNN_DONE) return DN_OK;
   return conclude(cudnnConvolutionBackwardData(handle, f->alpha, d->weight, call->weight, d->y,
                                                call->y->data, d->conv, algorithm, call->workspace,
@@ -201,9 +206,9 @@ static dn_status backward_weight(cudnnHandle_t handle, const descriptors *d, con
                                  const factors *f, cuda_cudnn_outcome *outcome) {
   const cudnnConvolutionBwdFilterAlgo_t algorithm = CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1;
   size_t n_bytes = 0;
-  *outcome = room(cudnnGetConvolutionBackwardFilterWorkspaceSize(handle, d->x, d->y, d->conv,
-                                                                 d->weight, algorithm, &n_bytes),
-                  &n_bytes);
+  DN_TRY(room(cudnnGetConvolutionBackwardFilterWorkspaceSize(handle, d->x, d->y, d->conv, d->weight,
+                                                             algorithm, &n_bytes),
+              &n_bytes, outcome));
   if (*outcome != CUDA_CUDNN_DONE) return DN_OK;
   return conclude(
       cudnnConvolutionBackwardFilter(handle, f->alpha, d->x, call->x->data, d->y, call->y->data,

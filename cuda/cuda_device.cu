@@ -100,10 +100,13 @@ static dn_status open_state(cuda_device *state) {
   CUDA_TRY(cudaEventCreateWithFlags(&state->side_done, cudaEventDisableTiming));
   CUDA_TRY(cudaHostAlloc((void **)&state->fault, sizeof *state->fault, cudaHostAllocMapped));
   memset(state->fault, 0, sizeof *state->fault);
+  CUDA_TRY(cudaMalloc((void **)&state->fault_lock, sizeof *state->fault_lock));
+  CUDA_TRY(cudaMemsetAsync(state->fault_lock, 0, sizeof *state->fault_lock, state->stream));
   return DN_OK;
 }
 
 static void close_state(cuda_device *state) {
+  if (state->fault_lock) (void)cudaFree(state->fault_lock);
   if (state->fault) (void)cudaFreeHost(state->fault);
   if (state->side_done) (void)cudaEventDestroy(state->side_done);
   if (state->reached) (void)cudaEventDestroy(state->reached);

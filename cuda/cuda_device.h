@@ -31,6 +31,7 @@ typedef struct cuda_device {
   void *scratch;
   int64_t n_scratch_bytes;
   struct cuda_fault *fault;     /* host memory that kernels see */
+  unsigned *fault_lock;         /* the device's */
   uint64_t sequence;            /* operations so far */
   struct cublasContext *cublas; /* NULL until the first product */
   struct cudnnContext *cudnn;   /* NULL until the first convolution */

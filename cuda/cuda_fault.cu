@@ -15,8 +15,9 @@ static const char *name_of(unsigned op) {
 
 cuda_reporter cuda_fault_reporter(cuda_fault_kind kind, dn_op op, int argument, int64_t limit) {
   cuda_device *state = cuda_current();
-  const cuda_reporter reporter = {state->fault,       (unsigned)kind,  (unsigned)op,
-                                  (unsigned)argument, state->sequence, limit};
+  const cuda_reporter reporter = {state->fault, state->fault_lock,  (unsigned)kind,
+                                  (unsigned)op, (unsigned)argument, state->sequence,
+                                  limit};
   return reporter;
 }
 

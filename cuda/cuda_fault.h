@@ -1,8 +1,9 @@
 /*
 ** Wrong values that a kernel meets (dn_ops.h, "late errors"): a word per device in host memory that
-** kernels see. Kernels write it only when something is wrong; the host reads it when it has waited
-** for the device anyway. The earliest operation counts, and in it the smallest place, so the sentence
-** is the same at every run.
+** kernels see. Kernels write it only when something is wrong, under a lock in the device's own memory,
+** where atomic operations are sure and fast; the host reads it when it has waited for the device
+** anyway. The earliest operation counts, and in it the smallest place, so the sentence is the same at
+** every run.
 */
 #ifndef CUDA_FAULT_H
 #define CUDA_FAULT_H
@@ -22,7 +23,6 @@ typedef enum cuda_fault_kind {
 } cuda_fault_kind;
 
 typedef struct cuda_fault {
-  unsigned lock;
   unsigned kind; /* cuda_fault_kind */
   unsigned op;   /* dn_op */
   unsigned argument;
@@ -34,6 +34,7 @@ typedef struct cuda_fault {
 /* What a kernel is given, by value, to report with. */
 typedef struct cuda_reporter {
   cuda_fault *fault;
+  unsigned *lock; /* 0: free */
   unsigned kind, op, argument;
   unsigned long long sequence;
   long long limit;
@@ -45,26 +46,36 @@ cuda_reporter cuda_fault_reporter(cuda_fault_kind kind, dn_op op, int argument, 
 /* With the device waited for and entered: DN_EARG for what was reported, which is then forgotten. */
 dn_status cuda_fault_take(void);
 
-/* From a kernel: element `place` is `value`, which is wrong. */
-__device__ static inline void cuda_fault_report(const cuda_reporter reporter, int64_t place,
-                                                int64_t value) {
-  cuda_fault *fault = reporter.fault;
-  while (atomicCAS(&fault->lock, 0u, 1u) != 0u) {
-  }
-  volatile cuda_fault *seen = fault;
+/* Under the lock. */
+__device__ static inline void cuda_fault_note(const cuda_reporter &reporter, int64_t place,
+                                              int64_t value) {
+  volatile cuda_fault *const seen = reporter.fault;
   const bool is_first = seen->kind == CUDA_FAULT_NONE || reporter.sequence < seen->sequence ||
                         (reporter.sequence == seen->sequence && place < seen->place);
-  if (is_first) {
-    seen->kind = reporter.kind;
-    seen->op = reporter.op;
-    seen->argument = reporter.argument;
-    seen->sequence = reporter.sequence;
-    seen->place = place;
-    seen->value = value;
-    seen->limit = reporter.limit;
+  if (!is_first) return;
+  seen->kind = reporter.kind;
+  seen->op = reporter.op;
+  seen->argument = reporter.argument;
+  seen->sequence = reporter.sequence;
+  seen->place = place;
+  seen->value = value;
+  seen->limit = reporter.limit;
+}
+
+/*
+** From a kernel: element `place` is `value`, which is wrong. The lock is taken and given back in one
+** turn of the loop: a lane that left the loop with it could be made to wait for those still inside.
+*/
+__device__ static inline void cuda_fault_report(const cuda_reporter reporter, int64_t place,
+                                                int64_t value) {
+  for (bool is_told = false; !is_told;) {
+    if (atomicCAS(reporter.lock, 0u, 1u) != 0u) continue;
+    __threadfence_system(); /* what the one before wrote is seen */
+    cuda_fault_note(reporter, place, value);
+    __threadfence_system();
+    atomicExch(reporter.lock, 0u);
+    is_told = true;
   }
-  __threadfence_system();
-  atomicExch(&fault->lock, 0u);
 }
 
 #endif

@@ -151,10 +151,15 @@ typedef long long reach_place; /* a type that atomicMin takes */
 /* Places that bytes of 0x7F make: beyond every output. */
 static const int NO_FIRST = 0x7F, NO_LAST = 0xFF;
 
-/* Most threads find nothing to move, and a look is cheaper than an atomic operation. */
+/*
+** Most threads find nothing to move, and a look is cheaper than an atomic operation. It is volatile
+** because others move the places meanwhile; an old value only makes an atomic operation that changes
+** nothing.
+*/
 __device__ static inline void widen(reach_place *first, reach_place *last, int64_t place) {
-  if (place < *first) atomicMin(first, (reach_place)place);
-  if (place > *last) atomicMax(last, (reach_place)place);
+  const volatile reach_place *const first_now = first, *const last_now = last;
+  if (place < *first_now) atomicMin(first, (reach_place)place);
+  if (place > *last_now) atomicMax(last, (reach_place)place);
 }
 
 __global__ void max_pool2d_reach_kernel(reach_place *reach, const int64_t *indices,

@@ -108,6 +108,13 @@ describe("a convolution on a GPU", function()
     end
   end
 
+  emulated_it("whose data cuDNN wants aligned is computed all the same", function()
+    for _, case in ipairs(small) do
+      core.cuda_emulation("misalign cudnn", 1)
+      check(case, "float")
+    end
+  end)
+
   emulated_it("that fails says which call it was", function()
     for _, case in ipairs(small) do
       local call = operation.build(case, { dtype = "float", device = DEVICE })

@@ -1,7 +1,8 @@
 /*
 ** cuDNN on the host, as far as cuda/ uses it; names and meanings are NVIDIA's. Convolutions are computed
 ** by work on the handle's stream (emulated_cudnn.cpp). Hooks: "fail cudnn" n fails the n-th convolution
-** from now; "refuse cudnn" n answers "not supported" to the n-th question about a workspace.
+** from now; "refuse cudnn" n answers "not supported" to the n-th question about a workspace, "misalign
+** cudnn" n to the n-th convolution that its data are not aligned.
 */
 #ifndef EMULATED_CUDNN_H
 #define EMULATED_CUDNN_H
@@ -13,6 +14,7 @@ typedef enum cudnnStatus_t {
   CUDNN_STATUS_NOT_INITIALIZED = 1001,
   CUDNN_STATUS_BAD_PARAM = 2000,
   CUDNN_STATUS_BAD_PARAM_NULL_POINTER = 2002,
+  CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER = 2003,
   CUDNN_STATUS_BAD_PARAM_SIZE_INSUFFICIENT = 2006,
   CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH = 2008,
   CUDNN_STATUS_NOT_SUPPORTED = 3000,

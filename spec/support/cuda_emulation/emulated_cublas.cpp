@@ -1,7 +1,8 @@
 /*
 ** Matrix products as plain loops, behind checks as strict as the library's and stricter: what cuda/
 ** promises (its own workspace, its own stream) is an error when it is not kept. Sums of all types but
-** double are kept in float.
+** double are kept in float. Calls that succeed leave an error of CUDA behind, as the library may that
+** tries things out.
 */
 #include "cublas_v2.h"
 
@@ -211,6 +212,7 @@ cublasStatus_t cublasGemmStridedBatchedEx_64(
   p.beta = is_double ? *(const double *)beta : *(const float *)beta;
   const cublasStatus_t refused = refuse(p, handle);
   if (refused != CUBLAS_STATUS_SUCCESS) return refused;
+  emulation_leave_error(cudaErrorInvalidValue);
   if (emulation_is_ordered("fail cublas")) return CUBLAS_STATUS_EXECUTION_FAILED;
   /* Whoever trusts what the workspace held before is shown. */
   char *const workspace = handle->workspace;

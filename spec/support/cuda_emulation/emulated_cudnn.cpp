@@ -3,6 +3,7 @@
 ** shapes that go together, one type throughout, memory that is there, a workspace as large as was
 ** answered. Workspaces are of a size of their own: forward with precomputed offsets 4096 bytes, and
 ** backward the bytes of the images on both sides, so that large calls exceed what cuda/ gives.
+** Calls that succeed leave an error of CUDA behind, as the library may that tries things out.
 ** Sums of all types but double are kept in float.
 */
 #include "cudnn.h"
@@ -199,6 +200,7 @@ size_t workspace_of(int direction, int algorithm, const tensor &x, const tensor 
 cudnnStatus_t answer(cudnnStatus_t status, int direction, int algorithm, const tensor *x,
                      const tensor *y, size_t *n_bytes) {
   if (status != CUDNN_STATUS_SUCCESS) return status;
+  emulation_leave_error(cudaErrorInvalidValue);
   if (emulation_is_ordered("refuse cudnn")) return CUDNN_STATUS_NOT_SUPPORTED;
   *n_bytes = workspace_of(direction, algorithm, *x, *y);
   return CUDNN_STATUS_SUCCESS;
@@ -219,9 +221,12 @@ cudnnStatus_t start(cudnnHandle_t handle, int direction, int algorithm, conv_cal
   if (!tensor_is_there(call.x, call.x_data, handle->device) ||
       !tensor_is_there(call.y, call.y_data, handle->device) ||
       !tensor_is_there(tensor_of(call.w), call.w_data, handle->device) ||
-      (needed > 0 && !emulated_is_there(workspace, (int64_t)needed, handle->device)))
+      (needed > 0 && ((uintptr_t)workspace % 256 != 0 ||
+                      !emulated_is_there(workspace, (int64_t)needed, handle->device))))
     return CUDNN_STATUS_BAD_PARAM;
+  emulation_leave_error(cudaErrorInvalidValue);
   if (emulation_is_ordered("fail cudnn")) return CUDNN_STATUS_EXECUTION_FAILED;
+  if (emulation_is_ordered("misalign cudnn")) return CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER;
   const bool is_double = call.conv.is_double;
   call.alpha = is_double ? *(const double *)alpha : *(const float *)alpha;
   call.beta = is_double ? *(const double *)beta : *(const float *)beta;
@@ -257,6 +262,8 @@ const char *cudnnGetErrorString(cudnnStatus_t status) {
       return "CUDNN_STATUS_BAD_PARAM";
     case CUDNN_STATUS_BAD_PARAM_NULL_POINTER:
       return "CUDNN_STATUS_BAD_PARAM_NULL_POINTER";
+    case CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER:
+      return "CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER";
     case CUDNN_STATUS_BAD_PARAM_SIZE_INSUFFICIENT:
       return "CUDNN_STATUS_BAD_PARAM_SIZE_INSUFFICIENT";
     case CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH:

@@ -60,7 +60,7 @@ bool emulation_hook(const char *name, int64_t value) {
   if (word == "races") return emulation_finds_races();
   if (word != "fail malloc" && word != "fail launch" && word != "refuse launch" &&
       word != "fail copy" && word != "fail cublas" && word != "fail cudnn" &&
-      word != "refuse cudnn")
+      word != "refuse cudnn" && word != "misalign cudnn")
     return false;
   orders[word] = value;
   return true;
