@@ -15,11 +15,12 @@
 ** with cudaErrorLaunchFailure, and the message says what it was.
 **
 ** emulation_hook(name, n), for specs: "fail malloc" fails the n-th cudaMalloc from now as out of
-** memory; "fail launch" the n-th launch; "fail copy" the n-th copy; "fail cublas" and
-** those of cuDNN are told in cublas_v2.h and cudnn.h; "reverse" (0 or 1) the order of threads and
-** blocks; "broken" (from 1) runs a kernel that is wrong on purpose on device 0
-** (emulation_broken.cpp); "races" asks whether they are found (emulation_races.h). The environment sets what is there from the start: DENSENET_EMULATED_GPUS,
-** a number (2 when not set), or "no driver"; and DENSENET_EMULATED_BYTES, the memory of each.
+** memory; "fail launch" the n-th launch; "fail copy" the n-th copy; "fail cublas" and those of cuDNN
+** are told in cublas_v2.h and cudnn.h; "reverse" (0 or 1) the order of threads and blocks; "broken"
+** (from 1) runs a kernel that is wrong on purpose on device 0 (emulation_broken.cpp); "races" asks
+** whether races are found (emulation_races.h). The environment sets what is there from the start:
+** DENSENET_EMULATED_GPUS, a number (2 when not set), or "no driver"; and DENSENET_EMULATED_BYTES, the
+** memory of each.
 */
 #ifndef EMULATION_H
 #define EMULATION_H
