@@ -187,6 +187,7 @@ test-cuda-emulated:
 racecheck-cuda-emulated: EMULATED := build/cuda-races
 racecheck-cuda-emulated:
 	@sh scripts/install_dependencies.sh build test
+	@$(BUILD)
 	@$(BUILD_EMULATED) CXX=g++ RACES=1
 	@$(RUN_EMULATED)
 
