@@ -31,9 +31,7 @@ local function main()
   local model = check(train.network.build(opt, origin, sets.test))
 
   -- The trainer
-  local optimizer = optim.SGD(model, { learningRate = opt.LR, momentum = opt.momentum, dampening = 0,
-    nesterov = opt.momentum > 0, weightDecay = opt.weightDecay })
-  if origin.optimizer then optimizer:loadState(origin.optimizer) end
+  local optimizer = check(train.network.optimizer(opt, origin, model))
   local schedule = optim.schedule[opt.lrShape] { learningRate = opt.LR, nEpochs = opt.nEpochs }
   local console = train.Console.new(opt.nEpochs, loaders)
   local trainer = train.Trainer.new { model = model, criterion = dn.nn.CrossEntropyCriterion(),

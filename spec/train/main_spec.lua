@@ -124,6 +124,13 @@ describe("main.lua", function()
     assert.equal("", stdout)
     assert.equal(2, status)
     assert.is_truthy(stderr:find("-growthRate 12 (the checkpoint has 4)", 1, true))
+    status, stdout, stderr = run("-retrain run/model_best.safetensors -resetClassifier true -nClasses 12 "
+      .. "-optimState run/optimState_1.safetensors -save other")
+    assert.equal("", stdout)
+    assert.equal(1, status)
+    assert.is_truthy(stderr:find("main.lua: run/optimState_1.safetensors: the state does not fit the optimizer:\n  "
+      .. "misshapen: classifier.bias (10, expected 12)", 1, true), stderr)
+    assert.is_nil(stderr:find("traceback", 1, true), stderr)
     assert.equal("latest.json log.tsv model_1.safetensors model_best.safetensors optimState_1.safetensors",
       table.concat(core.directory_list(directory .. "/run"), " "))
   end)

@@ -2,6 +2,7 @@
 -- filled with that file's weights.
 local models = require "densenet.models"
 local options = require "densenet.train.options"
+local SGD = require "densenet.optim.sgd"
 
 local network = {}
 
@@ -70,6 +71,16 @@ function network.build(values, origin, images)
   local fine, message, code = fits(model.config, images)
   if not fine then return nil, message, code end
   return models.withoutImageGradient(model):to(values.device)
+end
+
+--- SGD over its parameters, going on from a state where one is given.
+-- @return optimizer; or nil, message, code when the state is another network's
+function network.optimizer(values, origin, model)
+  local optimizer = SGD(model, { learningRate = values.LR, momentum = values.momentum, dampening = 0,
+    nesterov = values.momentum > 0, weightDecay = values.weightDecay })
+  local done, message = pcall(optimizer.loadState, optimizer, origin.optimizer or {})
+  if done then return optimizer end
+  return nil, ("%s: %s"):format(values.optimState or values.resume, tostring(message)), "format"
 end
 
 return network
