@@ -25,7 +25,8 @@ __global__ void sgd_step_kernel(T *parameter, T *velocity, const T *gradient, in
   CUDA_FOR(i, n) {
     const T p = parameter[i], g = gradient[i];
     T v = 0;
-    if (velocity) velocity[i] = v = moved(by, p, velocity[i], g);
+    /* nobody has written the first velocity, so nobody reads it (compute-sanitizer's initcheck) */
+    if (velocity) velocity[i] = v = moved(by, p, by.is_first ? (T)0 : velocity[i], g);
     parameter[i] = stepped(by, p, v, g);
   }
 }
