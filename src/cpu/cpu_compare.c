@@ -82,15 +82,16 @@ static void compare_row(const cpu_row *row, void *context) {
 static void compare_plainly(const task *job, dn_tensor *y, const dn_tensor *a, const dn_tensor *b) {
   uint8_t *results = dn_tensor_data(y);
   const int64_t count = dn_tensor_count(y);
+  const int kind = (int)job->kind;
   for (int64_t i = 0; i < count; i++) {
     const int64_t left = cpu_offset(a, y, i), right = b ? cpu_offset(b, y, i) : 0;
     int result;
     if (dn_dtype_is_real(job->dtype))
-      result = dn_compare_double(job->kind, cpu_load(dn_tensor_data(a), job->dtype, left),
+      result = dn_compare_double(kind, cpu_load(dn_tensor_data(a), job->dtype, left),
                                  b ? cpu_load(dn_tensor_data(b), job->dtype, right) : job->number);
     else
       result = dn_compare_long(
-          job->kind, cpu_load_long(dn_tensor_data(a), job->dtype, left),
+          kind, cpu_load_long(dn_tensor_data(a), job->dtype, left),
           b ? cpu_load_long(dn_tensor_data(b), job->dtype, right) : job->whole_number);
     results[cpu_offset(y, y, i)] = (uint8_t)result;
   }
