@@ -276,14 +276,6 @@ local function ordered(tensors)
   return entries
 end
 
--- A file takes tensors on the CPU.
-local function onHost(tensor)
-  if tensor:device() == "cpu" then return tensor end
-  local copy = core.tensor_new("cpu", tensor:dtype(), tensor:size())
-  core.copy(copy, tensor)
-  return copy
-end
-
 --- Saves tensors, replacing the file whole or not at all. Equal tensors and metadata give equal
 -- bytes. Raises for names, tensors or metadata that the format cannot hold.
 -- @param path the file
@@ -297,7 +289,7 @@ function safetensors.save(path, tensors, metadata)
     local shape = json.array(entry.tensor:size())
     local past = at + countBytes(shape, entry.elementBytes)
     header[entry.name] = { dtype = entry.word, shape = shape, data_offsets = { at, past } }
-    list[i] = onHost(entry.tensor)
+    list[i] = entry.tensor:to("cpu") -- what a file takes
     at = past
   end
   if metadata and next(metadata) ~= nil then header[METADATA] = metadata end

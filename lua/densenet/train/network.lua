@@ -52,6 +52,13 @@ function network.withoutMemory(values, origin, images)
   return models.withoutImageGradient(models.withoutMemory(config, values.device))
 end
 
+-- Fills `into` with a file's tensors. Returns it; or nil, message, code when they do not fit.
+local function filled(method, into, tensors, file)
+  local done, message = pcall(method, into, tensors)
+  if done then return into end
+  return nil, ("%s: %s"):format(file, tostring(message)), "format"
+end
+
 --- Builds it.
 -- @param values options
 -- @param origin from origin.find
@@ -62,10 +69,8 @@ function network.build(values, origin, images)
   local config, wanted, is_reset = chosen_of(values, origin, images)
   local model = models.fromConfig(config)
   if origin.model then
-    local done, message = pcall(model.loadStateDict, model, origin.model)
-    if not done then
-      return nil, ("%s: %s"):format(values.resume or values.retrain, tostring(message)), "format"
-    end
+    local loaded, message, code = filled(model.loadStateDict, model, origin.model, values.resume or values.retrain)
+    if not loaded then return nil, message, code end
   end
   if is_reset then models.resetClassifier(model, wanted) end
   local fine, message, code = fits(model.config, images)
@@ -78,9 +83,8 @@ end
 function network.optimizer(values, origin, model)
   local optimizer = SGD(model, { learningRate = values.LR, momentum = values.momentum, dampening = 0,
     nesterov = values.momentum > 0, weightDecay = values.weightDecay })
-  local done, message = pcall(optimizer.loadState, optimizer, origin.optimizer or {})
-  if done then return optimizer end
-  return nil, ("%s: %s"):format(values.optimState or values.resume, tostring(message)), "format"
+  if not origin.optimizer then return optimizer end
+  return filled(optimizer.loadState, optimizer, origin.optimizer, values.optimState or values.resume)
 end
 
 return network
