@@ -127,6 +127,7 @@ else
     put CUDA_CODE "$code -gencode arch=compute_$last,code=compute_$last"
   else
     say CUDA "nvcc is there, but not cuBLAS and cuDNN with their headers: the module computes on the CPU"
+    grep -m 1 -E 'error|cannot find' "$work/log" | sed "s,$work/,,g; s/^/             /"
   fi
 fi
 put CUDA_BUILD "$cuda"
