@@ -29,7 +29,8 @@ describe("the module", function()
     if not there("luarocks") then return pending("no luarocks here") end
     local tree = temporary.directory()
     finally(function() temporary.remove(tree) end)
-    local ok, output = run(("MAKEFLAGS=-j2 luarocks make --lua-version 5.4 --tree '%s' %s")
+    -- nvcc would take minutes, and has built its part already; what becomes of it is a test below
+    local ok, output = run(("CUDA=0 MAKEFLAGS=-j2 luarocks make --lua-version 5.4 --tree '%s' %s")
       :format(tree, "rockspec/densenet-scm-1.rockspec"))
     assert.message(output).is_truthy(ok)
     ok, output = run(("cd / && export LUA_PATH_5_4='%s/share/lua/5.4/?.lua;%s/share/lua/5.4/?/init.lua' " ..
@@ -48,21 +49,47 @@ describe("the module", function()
   end)
 end)
 
-describe("the build's configuration", function()
-  it("says why it leaves the GPU's backend out", function()
-    local directory = temporary.directory()
-    finally(function() temporary.remove(directory) end)
-    local nvcc, output = directory .. "/nvcc", directory .. "/config.mk"
-    temporary.write(nvcc, "#!/bin/sh\necho \"$1:2:10: fatal error: cudnn.h: No such file\"\nexit 1\n")
+describe("the GPU's backend", function()
+  local directory, nvcc
+
+  -- A program that stands for nvcc, by its lines of shell.
+  before_each(function()
+    directory = temporary.directory()
+    nvcc = directory .. "/nvcc"
+  end)
+  after_each(function() temporary.remove(directory) end)
+
+  local function pretend(lines)
+    temporary.write(nvcc, "#!/bin/sh\n" .. lines)
     assert(run("chmod +x " .. nvcc))
-    local ok, said = run(("NVCC=%s sh scripts/configure.sh %s"):format(nvcc, output))
+  end
+
+  local function configure(program)
+    local output = directory .. "/config.mk"
+    local ok, said = run(("NVCC=%s sh scripts/configure.sh %s"):format(program, output))
     assert.message(said).is_truthy(ok)
+    return said, temporary.read(output)
+  end
+
+  it("is left out with the reason", function()
+    pretend("echo \"$1:2:10: fatal error: cudnn.h: No such file\"\nexit 1\n")
+    local said, config = configure(nvcc)
     assert.matches("CUDA +nvcc is there, but not cuBLAS and cuDNN", said)
     assert.matches("\n +try%.cu:2:10: fatal error: cudnn%.h: No such file\n", said)
-    assert.matches("CUDA_BUILD := none", temporary.read(output))
-    ok, said = run(("NVCC=%s/nothing sh scripts/configure.sh %s"):format(directory, output))
-    assert.message(said).is_truthy(ok)
-    assert.matches("CUDA +no nvcc: the module computes on the CPU", said)
+    assert.matches("CUDA_BUILD := none", config)
+    assert.matches("CUDA +no nvcc: the module computes on the CPU", (configure(directory .. "/nothing")))
+  end)
+
+  it("is installed where it is built", function()
+    pretend("exit 0\n")
+    local function plan(choices)
+      local ok, output = run(("MAKEFLAGS= make -n install B=%s/build LIBDIR=/lib %s"):format(directory, choices))
+      assert.message(output).is_truthy(ok)
+      return output
+    end
+    local line = 'install %-m 755 [^\n]*/build/densenet/cuda%.so "/lib/densenet/cuda%.so"'
+    assert.matches(line, plan("NVCC=" .. nvcc))
+    assert.not_matches(line, plan("CUDA=0"))
   end)
 end)
 
