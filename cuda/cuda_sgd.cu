@@ -5,10 +5,10 @@ extern "C" {
 #include "../src/dn_sgd.h"
 }
 
-CUDA_INLINE float moved(const dn_sgd_float &by, float p, float v, float g) {
+CUDA_INLINE float moved(const dn_sgd_float &by, float p, const float *v, float g) {
   return dn_sgd_float_moved(&by, p, v, g);
 }
-CUDA_INLINE double moved(const dn_sgd_double &by, double p, double v, double g) {
+CUDA_INLINE double moved(const dn_sgd_double &by, double p, const double *v, double g) {
   return dn_sgd_double_moved(&by, p, v, g);
 }
 CUDA_INLINE float stepped(const dn_sgd_float &by, float p, float v, float g) {
@@ -25,8 +25,7 @@ __global__ void sgd_step_kernel(T *parameter, T *velocity, const T *gradient, in
   CUDA_FOR(i, n) {
     const T p = parameter[i], g = gradient[i];
     T v = 0;
-    /* nobody has written the first velocity, so nobody reads it (compute-sanitizer's initcheck) */
-    if (velocity) velocity[i] = v = moved(by, p, by.is_first ? (T)0 : velocity[i], g);
+    if (velocity) velocity[i] = v = moved(by, p, &velocity[i], g);
     parameter[i] = stepped(by, p, v, g);
   }
 }

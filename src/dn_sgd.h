@@ -19,7 +19,7 @@
 #define DN_SGD_FORMULA(real, name)                                                       \
   typedef struct dn_sgd_##name {                                                         \
     real rate, decay, momentum, fresh, direct, ahead;                                    \
-    bool is_first; /* a velocity without history may hold anything, NaN included */      \
+    bool is_first; /* without history the velocity may be anything: it is not read */    \
   } dn_sgd_##name;                                                                       \
                                                                                          \
   static inline dn_sgd_##name dn_sgd_##name##_of(dn_sgd options) {                       \
@@ -39,8 +39,8 @@
   }                                                                                      \
                                                                                          \
   DN_SHARED_INLINE real dn_sgd_##name##_moved(const dn_sgd_##name *by, real parameter,   \
-                                              real velocity, real gradient) {            \
-    const real past = by->is_first ? 0 : by->momentum * velocity;                        \
+                                              const real *velocity, real gradient) {     \
+    const real past = by->is_first ? 0 : by->momentum * *velocity;                       \
     return past + by->fresh * (gradient + by->decay * parameter);                        \
   }                                                                                      \
                                                                                          \

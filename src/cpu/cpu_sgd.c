@@ -21,7 +21,8 @@ static void step_reference(dn_tensor *parameter, dn_tensor *velocity, const dn_t
     const double value = cpu_load(p, dtype, i), slope = cpu_load(g, dtype, i);
     double moved = 0;
     if (!is_plain) {
-      moved = dn_sgd_double_moved(&by, value, cpu_load(v, dtype, i), slope);
+      const double before = cpu_load(v, dtype, i);
+      moved = dn_sgd_double_moved(&by, value, &before, slope);
       cpu_store(v, dtype, i, moved);
     }
     cpu_store(p, dtype, i, dn_sgd_double_stepped(&by, value, moved, slope));
@@ -47,7 +48,7 @@ dn_status cpu_sgd_step(dn_tensor *parameter, dn_tensor *velocity, const dn_tenso
   float *const v = dn_tensor_data(velocity);
 #pragma omp parallel for schedule(static) num_threads(n_threads) firstprivate(by)
   for (int64_t i = 0; i < count; i++) {
-    const float moved = dn_sgd_float_moved(&by, p[i], v[i], g[i]);
+    const float moved = dn_sgd_float_moved(&by, p[i], &v[i], g[i]);
     v[i] = moved;
     p[i] = dn_sgd_float_stepped(&by, p[i], moved, g[i]);
   }
