@@ -216,10 +216,4 @@ void __tsan_read_range(void *at, size_t n_bytes);
 void __tsan_read_range(void *at, size_t n_bytes) { note(at, n_bytes, READ); }
 void __tsan_write_range(void *at, size_t n_bytes);
 void __tsan_write_range(void *at, size_t n_bytes) { note(at, n_bytes, WRITE); }
-void __tsan_vptr_update(void **at, void *value);
-void __tsan_vptr_update(void **, void *) {}
-void __tsan_func_entry(void *);
-void __tsan_func_entry(void *) {}
-void __tsan_func_exit(void);
-void __tsan_func_exit(void) {}
 }
