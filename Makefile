@@ -48,9 +48,8 @@ Q := $(if $(V),,@)
 all: $(MODULE) cuda
 
 # What the machine has is asked once per build directory, and again when a choice changes.
-CHOICES := CC='$(CC)' ARCH='$(ARCH)' LUA_INCDIR='$(LUA_INCDIR)' BLAS_LIBS='$(BLAS_LIBS)' NO_OPENMP='$(NO_OPENMP)' \
-  CUDA='$(CUDA)' NVCC='$(NVCC)' CUDA_ARCHS='$(CUDA_ARCHS)' CXX='$(CXX)' CFLAGS='$(CFLAGS)' \
-  EXTRA_CFLAGS='$(EXTRA_CFLAGS)' CUDA_EXTRA_FLAGS='$(CUDA_EXTRA_FLAGS)' RACES='$(RACES)'
+CHOICES := $(foreach name,CC ARCH LUA_INCDIR BLAS_LIBS NO_OPENMP CUDA NVCC CUDA_ARCHS CXX CFLAGS EXTRA_CFLAGS \
+  CUDA_EXTRA_FLAGS RACES,$(name)='$($(name))')
 BUILDING := $(filter all install cuda $(MODULE),$(or $(MAKECMDGOALS),all))
 ifneq ($(BUILDING),)
 ifneq ($(shell cat $(B)/choices 2>/dev/null),$(CHOICES))

@@ -52,13 +52,13 @@ end)
 describe("the GPU's backend", function()
   local directory, nvcc
 
-  -- A program that stands for nvcc, by its lines of shell.
   before_each(function()
     directory = temporary.directory()
     nvcc = directory .. "/nvcc"
   end)
   after_each(function() temporary.remove(directory) end)
 
+  -- What stands for nvcc, by its lines of shell.
   local function pretend(lines)
     temporary.write(nvcc, "#!/bin/sh\n" .. lines)
     assert(run("chmod +x " .. nvcc))
