@@ -10,20 +10,6 @@ local DEVICE = "cuda:0"
 local is_emulated = core.cuda_emulation("reverse", 0)
 local ALL = { "float", "double", "half", "bfloat16", "long", "byte" }
 
--- What a Lua program prints in a process of its own.
-local function run(program, environment)
-  local path = temporary.write(os.tmpname(), ([[
-    package.path, package.cpath = %q, %q
-    local dn, core = require "densenet", require "densenet.core"
-    %s
-  ]]):format(package.path, package.cpath, program))
-  local pipe = assert(io.popen(("%s %s %s 2>&1"):format(environment or "", temporary.interpreter(), path)))
-  local output = pipe:read("a")
-  pipe:close()
-  os.remove(path)
-  return output
-end
-
 local function emulated_it(name, test)
   if is_emulated then it(name, test) end
 end
@@ -64,10 +50,10 @@ describe("a GPU", function()
       print(core.cuda_devices())
       print(dn.ones(3):sum())
     ]]
-    local output = run(program, "DENSENET_EMULATED_GPUS='no driver'")
+    local output = temporary.output(program, "DENSENET_EMULATED_GPUS='no driver'")
     assert.matches("^nil\tno CUDA: no NVIDIA driver, or one older than CUDA 13.0\tdevice\n" ..
       "false\t.-no NVIDIA driver.-\nnil\tno CUDA: no NVIDIA driver.-\n3.0\n$", output)
-    output = run(program, "DENSENET_EMULATED_GPUS=0")
+    output = temporary.output(program, "DENSENET_EMULATED_GPUS=0")
     assert.matches("^nil\tno CUDA: there is no NVIDIA GPU here\tdevice\n", output)
   end)
 end)
@@ -251,7 +237,7 @@ describe("failures", function()
   end)
 
   emulated_it("that last refuse the GPU from then on, with the reason, and no other", function()
-    local output = run [[
+    local output = temporary.output [[
       local t, other = dn.ones { 3, device = "cuda:0" }, dn.ones { 3, device = "cuda:1" }
       core.cuda_emulation("fail launch", 1)
       t:fill(2)

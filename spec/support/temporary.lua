@@ -42,4 +42,20 @@ function temporary.interpreter()
   return arg and arg[first] or "lua5.4"
 end
 
+--- What a Lua program prints, to both streams, in a process of its own.
+-- @param program its text, in which `dn` and `core` are the module and its core
+-- @param environment assignments before the command, such as "OMP_NUM_THREADS=1"; none by default
+function temporary.output(program, environment)
+  local path = temporary.write(os.tmpname(), ([[
+    package.path, package.cpath = %q, %q
+    local dn, core = require "densenet", require "densenet.core"
+    %s
+  ]]):format(package.path, package.cpath, program))
+  local pipe = assert(io.popen(("%s %s %s 2>&1"):format(environment or "", temporary.interpreter(), path)))
+  local output = pipe:read("a")
+  pipe:close()
+  os.remove(path)
+  return output
+end
+
 return temporary
