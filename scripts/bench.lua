@@ -58,7 +58,7 @@ local command_line = CommandLine.new {
   },
 }
 
-local function blocks_of(text)
+local function blocksOf(text)
   local blocks = {}
   for word in (text .. ","):gmatch("([^,]*),") do
     local n = word:find("^%d+$") and math.tointeger(tonumber(word))
@@ -70,9 +70,9 @@ local function blocks_of(text)
   return blocks
 end
 
-local function build_model(opt)
+local function buildModel(opt)
   local done, model = pcall(dn.models.densenet, {
-    depth = not opt.blocks and opt.depth or nil, blocks = opt.blocks and blocks_of(opt.blocks),
+    depth = not opt.blocks and opt.depth or nil, blocks = opt.blocks and blocksOf(opt.blocks),
     growthRate = opt.growthRate, bottleneck = opt.bottleneck, reduction = opt.reduction, dropRate = opt.dropRate,
     stem = opt.stem, inputChannels = opt.channels, nClasses = opt.nClasses, optMemory = opt.optMemory,
     precision = opt.precision,
@@ -83,7 +83,7 @@ local function build_model(opt)
 end
 
 -- The plan of a step, which also finds images that are too small for the network.
-local function plan_of(opt, model)
+local function planOf(opt, model)
   local done, plan = pcall(model.plan, model, { opt.batchSize, opt.channels, opt.size, opt.size })
   if done then return plan end
   if tostring(plan):find("bad argument", 1, true) then
@@ -95,7 +95,7 @@ local function plan_of(opt, model)
 end
 
 -- function() that does one step.
-local function step_of(opt, model)
+local function stepOf(opt, model)
   local input = dn.randn(opt.batchSize, opt.channels, opt.size, opt.size):type(model:type()):to(opt.device)
   if opt.infer then
     model:evaluate()
@@ -140,7 +140,7 @@ end
 local function round(x, digits) return math.floor(x * 10 ^ digits + 0.5) / 10 ^ digits end
 
 -- From Linux's /proc; nothing where there is none.
-local function peak_resident_mb()
+local function peakResidentMb()
   local file = io.open("/proc/self/status")
   local text = file and file:read("a") or ""
   if file then file:close() end
@@ -159,10 +159,10 @@ local function main()
   opt.nCores = dn.threads(opt.nCores)
   dn.manualSeed(0)
   math.randomseed(0)
-  local model = build_model(opt)
-  local plan = plan_of(opt, model)
+  local model = buildModel(opt)
+  local plan = planOf(opt, model)
   if opt.infer then plan = nil end
-  local step = step_of(opt, model)
+  local step = stepOf(opt, model)
   local warmup = time(step, opt.warmup, opt.device)
   local before = dn.memory(opt.device).allocations
   local seconds = time(step, opt.steps, opt.device)
@@ -171,7 +171,7 @@ local function main()
   local result = {
     median_s = round(median(seconds), 5), min_s = round(math.min(table.unpack(seconds)), 5),
     first_s = round(warmup[1], 5), peak_mb = round(memory.peak / 2 ^ 20, 1),
-    planned_mb = plan and round(plan.totalBytes / 2 ^ 20, 1) or dn.json.null, rss_mb = peak_resident_mb(),
+    planned_mb = plan and round(plan.totalBytes / 2 ^ 20, 1) or dn.json.null, rss_mb = peakResidentMb(),
     reserved_mb = round(memory.reserved / 2 ^ 20, 1),
     params = model:parameterCount(), allocations = memory.allocations - before,
   }

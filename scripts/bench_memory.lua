@@ -61,7 +61,7 @@ local function networks(opt)
   return list
 end
 
-local function planned_bytes(opt, network, mode)
+local function plannedBytes(opt, network, mode)
   return dn.models.withoutMemory({
     depth = network.depth, blocks = network.blocks, growthRate = network.growthRate, stem = network.stem,
     nClasses = network.nClasses, optMemory = mode, precision = opt.precision,
@@ -85,7 +85,7 @@ local function measure(opt, network, mode)
   return program.check(dn.json.decode(text))
 end
 
-local function table_of(opt)
+local function tableOf(opt)
   local lines = {
     ("MB are 2^20 bytes, everything counted; %s precision on %s, %d threads; seconds are medians of %d steps.")
       :format(opt.precision, opt.device, opt.nCores, opt.steps), "",
@@ -93,7 +93,7 @@ local function table_of(opt)
   }
   for _, network in ipairs(networks(opt)) do
     for mode = 0, #MODES do
-      local planned = planned_bytes(opt, network, mode)
+      local planned = plannedBytes(opt, network, mode)
       local available = not opt.planOnly and memory.available(opt.device)
       local fits = not available or planned < 0.9 * available
       local seen = fits and not opt.planOnly and measure(opt, network, mode) or nil
@@ -106,7 +106,7 @@ local function table_of(opt)
   return table.concat(lines, "\n") .. "\n"
 end
 
-local function plot_of(opt)
+local function plotOf(opt)
   local chart = {
     title = ("DenseNet-BC, k = %d, %d images of 32x32: memory of a training step"):format(GROWTH_RATE, opt.batchSize),
     x = "depth L", y = "MB (2^20 bytes)",
@@ -115,7 +115,7 @@ local function plot_of(opt)
     local line = { name = one[2] }
     for i, depth in ipairs(DEPTHS) do
       local network = { depth = depth, growthRate = GROWTH_RATE, batchSize = opt.batchSize, size = 32 }
-      line[i] = { depth, planned_bytes(opt, network, one[1]) / 2 ^ 20 }
+      line[i] = { depth, plannedBytes(opt, network, one[1]) / 2 ^ 20 }
     end
     chart[#chart + 1] = line
   end
@@ -132,8 +132,8 @@ local function main()
   opt.plan = opt.planOnly -- then the device need not be there
   program.check(device.choose(opt, { precision = true }))
   opt.nCores = dn.threads(opt.nCores)
-  if opt.plot then program.check(core.file_write(opt.plot, plot_of(opt), {})) end
-  local text = table_of(opt)
+  if opt.plot then program.check(core.file_write(opt.plot, plotOf(opt), {})) end
+  local text = tableOf(opt)
   if not opt.table then return io.stdout:write(text) and 0 end
   program.check(core.file_write(opt.table, text, {}))
 end

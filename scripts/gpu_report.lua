@@ -98,14 +98,14 @@ local function quote(text) return "'" .. tostring(text):gsub("'", "'\\''") .. "'
 local function absolute(path) return path:find("^/") and path or os.getenv("PWD") .. "/" .. path end
 
 -- Options of bench.lua.
-local function our_words(opt, network, mode, precision)
+local function ourWords(opt, network, mode, precision)
   return { "-json", "-warmup", opt.tiny and 1 or 3, "-steps", opt.stepsOf(network), "-device", opt.device,
     "-precision", precision, "-optMemory", mode, "-batchSize", network.batch, "-size", network.size,
     "-growthRate", network.growth, "-nClasses", network.classes, "-stem", network.stem or "cifar",
     network.blocks and "-blocks " .. network.blocks or "-depth " .. network.depth }
 end
 
-local function peer_words(opt, network, configuration, precision)
+local function peerWords(opt, network, configuration, precision)
   local memory, format, compile = table.unpack(configuration)
   return { "--device cuda", "--warmup", opt.tiny and 1 or 3, "--steps", opt.stepsOf(network), "--memory", memory,
     "--format", format, compile and "--compile " .. compile or "", "--precision", PEER_PRECISION[precision],
@@ -114,7 +114,7 @@ local function peer_words(opt, network, configuration, precision)
 end
 
 -- What makes `device` the only GPU that another program sees.
-local function only_gpu(device)
+local function onlyGpu(device)
   local n, visible = tonumber(device:match("%d+")), {}
   for name in (os.getenv("CUDA_VISIBLE_DEVICES") or ""):gmatch("[^,]+") do visible[#visible + 1] = name end
   return "CUDA_VISIBLE_DEVICES=" .. (visible[n + 1] or n)
@@ -136,11 +136,11 @@ local function measurements(opt)
       for _, network in ipairs(networks) do
         for _, mode in ipairs(modes) do
           add(network, precision, "densenet", "-optMemory " .. mode, ("exec %s %s %s"):format(quote(opt.lua),
-            quote(root .. "/scripts/bench.lua"), table.concat(our_words(opt, network, mode, precision), " ")))
+            quote(root .. "/scripts/bench.lua"), table.concat(ourWords(opt, network, mode, precision), " ")))
         end
         for _, configuration in ipairs(opt.peer and configurations or {}) do
-          local command = ("exec env PYTHONWARNINGS=ignore %s %s %s %s"):format(only_gpu(opt.device), quote(opt.python),
-            quote(opt.peer), table.concat(peer_words(opt, network, configuration, precision), " "))
+          local command = ("exec env PYTHONWARNINGS=ignore %s %s %s %s"):format(onlyGpu(opt.device), quote(opt.python),
+            quote(opt.peer), table.concat(peerWords(opt, network, configuration, precision), " "))
           add(network, precision, "peer", table.concat(configuration, ", "), command)
         end
       end
@@ -180,12 +180,12 @@ local function ask(command)
 end
 
 -- Why a program failed, from what it printed: its last line, or the one above a traceback of Lua's.
-local function reason_in(text)
+local function reasonIn(text)
   text = (text:match("^(.-)\nstack traceback:") or text):gsub("%s+$", "")
   return utf8.len(text) and text:match("[^\n]*$"):sub(1, 300) or ""
 end
 
-local function found_in(text)
+local function foundIn(text)
   local found
   for line in text:gmatch("[^\n]+") do
     local value = line:find("^{") and json.decode(line)
@@ -199,14 +199,14 @@ end
 local function measure(one, seconds)
   local before = os.time()
   local text, wrong, status = run(one.command, seconds)
-  one.wall_s, one.result = os.time() - before, found_in(text)
+  one.wall_s, one.result = os.time() - before, foundIn(text)
   if one.result then
     one.state = "measured"
     if wrong then one.reason = "measured, but it ended with " .. wrong end
     return
   end
   one.output = utf8.len(text) and text:sub(-4000) or nil
-  one.reason = ("%s (%s)"):format(reason_in(text), wrong or "it printed no result")
+  one.reason = ("%s (%s)"):format(reasonIn(text), wrong or "it printed no result")
   if text:find("out of memory", 1, true) or text:find("OutOfMemory", 1, true) then
     one.state = "out of memory"
   elseif status == 124 then
@@ -217,7 +217,7 @@ local function measure(one, seconds)
   end
 end
 
-local function spec_files(opt, core)
+local function specFiles(opt, core)
   local list = {}
   for file in (opt.specs or ""):gmatch("%S+") do list[#list + 1] = file end
   for _, name in ipairs(not opt.specs and core.directory_list(root .. "/spec/cuda") or {}) do
@@ -228,14 +228,14 @@ local function spec_files(opt, core)
 end
 
 -- Starts a spec file in a process of its own. A GPU that tests see is cuda:0.
-local function start_spec(opt, file, seconds)
+local function startSpec(opt, file, seconds)
   return start(("unset DENSENET_TOTALS; export DENSENET_COMPLETE=1 DENSENET_DEVICES=cuda:0 DENSENET_BUILD=%s %s "
     .. "OMP_NUM_THREADS=1; cd %s && exec %s \"$(command -v busted)\" --ignore-lua --run=cuda %s </dev/null"):format(
-    quote(absolute(build)), only_gpu(opt.device), quote(root), quote(opt.lua), quote(file)), seconds)
+    quote(absolute(build)), onlyGpu(opt.device), quote(root), quote(opt.lua), quote(file)), seconds)
 end
 
 -- What came of it: state "passed", "failed", "crashed" or "too slow", and its counts where it got that far.
-local function finish_spec(file, running)
+local function finishSpec(file, running)
   local text, wrong, status = finish(running)
   local one = { file = file, state = wrong and "failed" or "passed", reason = wrong }
   local passed, failed, skipped = text:match("(%d+) passed, (%d+) failed, (%d+) skipped%s*$")
@@ -330,7 +330,7 @@ local function main()
   core.interrupt_install()
 
   local function left() return opt.minutes * 60 - (os.time() - started) end
-  local function is_stopped() return core.interrupted() > 0 end
+  local function isStopped() return core.interrupted() > 0 end
   local report = { about = describe(opt, gpu, dn), specs = json.array {}, measurements = measurements(opt) }
   report.about.emulated = core.cuda_emulation("reverse", 0)
   local function save(state)
@@ -344,42 +344,42 @@ local function main()
   save("under way")
 
   -- Side by side, as most of their time goes into the CPU's results to compare with.
-  local files, running = opt.skipSuite and {} or spec_files(opt, core), {}
-  local spec_seconds = math.min(left(), opt.specMinutes * 60)
-  for i, file in ipairs(spec_seconds > 0 and files or {}) do running[i] = start_spec(opt, file, spec_seconds) end
+  local files, running = opt.skipSuite and {} or specFiles(opt, core), {}
+  local specSeconds = math.min(left(), opt.specMinutes * 60)
+  for i, file in ipairs(specSeconds > 0 and files or {}) do running[i] = startSpec(opt, file, specSeconds) end
   for i, file in ipairs(files) do
-    local one = running[i] and finish_spec(file, running[i]) or { file = file, state = "not run" }
+    local one = running[i] and finishSpec(file, running[i]) or { file = file, state = "not run" }
     report.specs[i] = one
     say("%s: %s", file, page.specText(one))
     save("under way")
   end
 
-  local peer_reason
+  local peerReason
   for i, one in ipairs(report.measurements) do
-    if is_stopped() then break end
-    if one.who == "peer" and peer_reason then
-      one.reason = peer_reason
+    if isStopped() then break end
+    if one.who == "peer" and peerReason then
+      one.reason = peerReason
     elseif left() > 0 then
       local seconds = math.min(left(), opt.seconds)
       measure(one, seconds)
-      if is_stopped() then
+      if isStopped() then
         one.state, one.reason, one.output = "not run", nil, nil
       elseif one.state == "too slow" and seconds < opt.seconds then
         one.state, one.reason = "not run", nil
       elseif one.state == "out of memory" and one.who == "densenet" then
         one.planned_mb = planned_mb(dn, one)
       elseif one.neverStarts and one.who == "peer" then
-        peer_reason = "the peer does not start: " .. one.reason
+        peerReason = "the peer does not start: " .. one.reason
       end
       say("%d of %d: %s", i, #report.measurements, page.measurementText(one))
       save("under way")
     end
   end
-  local is_cut = false
-  for _, one in ipairs(report.measurements) do is_cut = is_cut or one.state == "not run" and not one.reason end
-  save(is_stopped() and "interrupted" or is_cut and "out of time" or "complete")
+  local isCut = false
+  for _, one in ipairs(report.measurements) do isCut = isCut or one.state == "not run" and not one.reason end
+  save(isStopped() and "interrupted" or isCut and "out of time" or "complete")
   io.stdout:write(page(report))
-  if is_stopped() then return 128 + select(2, core.interrupted()) end
+  if isStopped() then return 128 + select(2, core.interrupted()) end
 end
 
 os.exit(program.run("gpu_report.lua",

@@ -41,7 +41,7 @@ local function add(lines, format, ...) lines[#lines + 1] = select("#", ...) > 0 
 -- "label text", or false where there is no text.
 local function labelled(label, text) return text and label .. " " .. text or false end
 
-local function add_facts(lines, about)
+local function addFacts(lines, about)
   add(lines, "# densenet on %s", about.product)
   add(lines, "")
   if about.emulated then
@@ -73,7 +73,7 @@ function page.specText(one)
     or "crashed: " .. one.reason)
 end
 
-local function add_specs(lines, specs)
+local function addSpecs(lines, specs)
   add(lines, "## Specs of CUDA")
   add(lines, "")
   if #specs == 0 then
@@ -99,14 +99,14 @@ local function add_specs(lines, specs)
   end
 end
 
-local function program_of(one)
+local function programOf(one)
   if one.who == "densenet" then return "densenet" end
   return one.result and one.result.peer or "peer"
 end
 
 --- What came of a measurement, in a line.
 function page.measurementText(one)
-  local what = ("%s, %d images, %s, %s, %s: "):format(one.network, one.batch, program_of(one), one.memory,
+  local what = ("%s, %d images, %s, %s, %s: "):format(one.network, one.batch, programOf(one), one.memory,
     one.precision)
   local result = one.result
   if not result then return what .. join({ one.state, one.reason or false }, ": ") end
@@ -114,9 +114,9 @@ function page.measurementText(one)
     number("%.1f MB", result.peak_mb), one.reason or false }, ", ")
 end
 
-local function row_of(one)
+local function rowOf(one)
   local result = one.result or {}
-  return ("| %s | %s | %s | %s | %s | %s | %s | %s | %s |"):format(one.precision, plain(program_of(one)), one.memory,
+  return ("| %s | %s | %s | %s | %s | %s | %s | %s | %s |"):format(one.precision, plain(programOf(one)), one.memory,
     one.result and ("%.5f"):format(result.median_s) or "**" .. one.state .. "**", number("%.5f", result.min_s),
     number("%.0f", result.median_s and one.batch / result.median_s),
     number("%.1f", result.planned_mb or one.planned_mb), number("%.1f", result.peak_mb),
@@ -137,18 +137,18 @@ local function groups(list, key)
   return order
 end
 
-local function network_of(one)
+local function networkOf(one)
   return ("%s, %d images of %dx%d, %d classes"):format(one.network, one.batch, one.size, one.size, one.classes)
 end
 
 -- By precision, then densenet's modes, then the peer.
-local function comes_before(a, b)
+local function comesBefore(a, b)
   if a.precision ~= b.precision then return PRECISIONS[a.precision] < PRECISIONS[b.precision] end
   if a.who ~= b.who then return a.who == "densenet" end
   return a.memory < b.memory
 end
 
-local function add_tables(lines, tried)
+local function addTables(lines, tried)
   add(lines, "## Training steps")
   add(lines, "")
   add(lines, "%s", LEGEND)
@@ -157,21 +157,21 @@ local function add_tables(lines, tried)
     add(lines, "Nothing was measured.")
     add(lines, "")
   end
-  for _, list in ipairs(groups(tried, network_of)) do
-    add(lines, "### %s", network_of(list[1]))
+  for _, list in ipairs(groups(tried, networkOf)) do
+    add(lines, "### %s", networkOf(list[1]))
     add(lines, "")
     add(lines, "Timed steps: %d.", list[1].steps)
     add(lines, "")
     add(lines, "| precision | program | memory | seconds a step | least | images a second | MB planned "
       .. "| MB measured | MB reserved |")
     add(lines, "|---|---|---|---|---|---|---|---|---|")
-    table.sort(list, comes_before)
-    for _, one in ipairs(list) do add(lines, "%s", row_of(one)) end
+    table.sort(list, comesBefore)
+    for _, one in ipairs(list) do add(lines, "%s", rowOf(one)) end
     add(lines, "")
   end
 end
 
-local function add_failures(lines, tried)
+local function addFailures(lines, tried)
   local failed = {}
   for _, one in ipairs(tried) do
     if one.reason then failed[#failed + 1] = one end
@@ -186,19 +186,19 @@ local function add_failures(lines, tried)
   add(lines, "")
 end
 
-local function add_rest(lines, left_out, n, state)
-  if #left_out == 0 then return end
+local function addRest(lines, leftOut, n, state)
+  if #leftOut == 0 then return end
   add(lines, "## What was left out")
   add(lines, "")
   local why = state == "under way" and "not yet measured" or state == "interrupted" and "the report was interrupted"
     or "no time was left"
-  for _, alike in ipairs(groups(left_out, function(one) return one.reason or why end)) do
+  for _, alike in ipairs(groups(leftOut, function(one) return one.reason or why end)) do
     add(lines, "%d of %d measurements, because: %s.", #alike, n, plain(alike[1].reason or why))
     add(lines, "")
     for _, list in ipairs(groups(alike, function(one) return one.network .. one.who .. one.memory end)) do
       local precisions = {}
       for i, one in ipairs(list) do precisions[i] = one.precision end
-      add(lines, "- %s, %s, %s: %s", list[1].network, program_of(list[1]), list[1].memory,
+      add(lines, "- %s, %s, %s: %s", list[1].network, programOf(list[1]), list[1].memory,
         table.concat(precisions, ", "))
     end
     add(lines, "")
@@ -208,15 +208,15 @@ end
 -- @param report { about =, specs =, measurements = } of gpu_report.lua
 -- @return the page's text
 local function write(report)
-  local lines, tried, left_out = {}, {}, {}
+  local lines, tried, leftOut = {}, {}, {}
   for _, one in ipairs(report.measurements) do
-    table.insert(one.state == "not run" and left_out or tried, one)
+    table.insert(one.state == "not run" and leftOut or tried, one)
   end
-  add_facts(lines, report.about)
-  add_specs(lines, report.specs)
-  add_tables(lines, tried)
-  add_failures(lines, tried)
-  add_rest(lines, left_out, #report.measurements, report.about.state)
+  addFacts(lines, report.about)
+  addSpecs(lines, report.specs)
+  addTables(lines, tried)
+  addFailures(lines, tried)
+  addRest(lines, leftOut, #report.measurements, report.about.state)
   return table.concat(lines, "\n")
 end
 

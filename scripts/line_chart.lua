@@ -9,7 +9,7 @@ local LINE = 16 -- from one line of text to the next
 local COLOURS = { "#b2182b", "#2166ac", "#1a7837", "#762a83", "#b35806" }
 
 -- 1, 2 or 5 times a power of ten, so that about five of them reach `most`.
-local function tick_step(most)
+local function tickStep(most)
   local power = 10 ^ math.floor(math.log(most / 5, 10))
   for _, factor in ipairs { 1, 2, 5 } do
     if most / (factor * power) <= 6 then return factor * power end
@@ -45,24 +45,24 @@ function line_chart.svg(chart)
   local function text(x, y, anchor, words, more)
     add('<text x="%.1f" y="%.1f" text-anchor="%s"%s>%s</text>', x, y, anchor, more or "", escape(words))
   end
-  local most_x, most_y = largest(chart, 1), largest(chart, 2)
-  local step_x, step_y = tick_step(most_x), tick_step(most_y)
-  local top_y = math.ceil(most_y / step_y) * step_y
+  local mostX, mostY = largest(chart, 1), largest(chart, 2)
+  local stepX, stepY = tickStep(mostX), tickStep(mostY)
+  local topY = math.ceil(mostY / stepY) * stepY
   local function place(x, y)
-    return LEFT + x / most_x * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - y / top_y * (HEIGHT - TOP - BOTTOM)
+    return LEFT + x / mostX * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - y / topY * (HEIGHT - TOP - BOTTOM)
   end
 
   add('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="13" '
     .. 'fill="#222">', WIDTH, HEIGHT)
   add('<rect width="%d" height="%d" fill="#fff"/>', WIDTH, HEIGHT)
   text(LEFT, 28, "start", chart.title, ' font-size="16"')
-  local right, bottom = place(most_x, 0)
-  for y = 0, top_y, step_y do
+  local right, bottom = place(mostX, 0)
+  for y = 0, topY, stepY do
     local _, at = place(0, y)
     add('<path d="M%d %.1f H%.1f" stroke="#ddd"/>', LEFT, at, right)
     text(LEFT - 8, at + 4, "end", ("%.10g"):format(y))
   end
-  for x = 0, most_x, step_x do
+  for x = 0, mostX, stepX do
     local at = place(x, 0)
     add('<path d="M%.1f %.1f v5" stroke="#222"/>', at, bottom)
     text(at, bottom + 20, "middle", ("%.10g"):format(x))

@@ -12,15 +12,15 @@ local random = require "densenet.random"
 
 local constructors = {}
 
-local default_type = "float"
+local defaultType = "float"
 
 --- The type of tensors made without saying which; "float" at first.
-function constructors.getDefaultType() return default_type end
+function constructors.getDefaultType() return defaultType end
 
 --- From now on tensors made without saying which type are of this one.
 function constructors.setDefaultType(dtype)
   core.tensor_new("cpu", dtype, {}):free() -- raises for a word that is no type
-  default_type = dtype
+  defaultType = dtype
 end
 
 --- A tensor whose elements are not set yet.
@@ -33,7 +33,7 @@ function constructors.empty(...)
     end
     dtype = type(sizes[#sizes]) == "string" and table.remove(sizes) or nil
   end
-  return core.tensor_new(device.nameOf(sizes.device), dtype or sizes.dtype or default_type, sizes)
+  return core.tensor_new(device.nameOf(sizes.device), dtype or sizes.dtype or defaultType, sizes)
 end
 
 local empty = constructors.empty
@@ -65,7 +65,7 @@ end
 -- @param dtype of the result, by default the default type
 -- @param on a device or its name, by default the CPU
 function constructors.tensor(values, dtype, on)
-  return core.tensor_from(device.nameOf(on), dtype or default_type, values)
+  return core.tensor_from(device.nameOf(on), dtype or defaultType, values)
 end
 
 --- Numbers uniform in [0, 1), from the default generator; float, double, half or bfloat16.
@@ -96,12 +96,12 @@ function constructors.arange(first, last, step, dtype)
       error(("bad argument #%d to 'arange' (a number expected, got %s)"):format(i, type(value)), 2)
     end
   end
-  local n_steps = (last - first) / step * (1 + 1e-12)
-  if n_steps ~= n_steps or n_steps < 0 or n_steps >= 2 ^ 53 then
+  local nSteps = (last - first) / step * (1 + 1e-12)
+  if nSteps ~= nSteps or nSteps < 0 or nSteps >= 2 ^ 53 then
     error(("no range from %s to %s in steps of %s"):format(first, last, step), 2)
   end
   local values = {}
-  for i = 0, math.floor(n_steps) do values[i + 1] = first + i * step end
+  for i = 0, math.floor(nSteps) do values[i + 1] = first + i * step end
   return constructors.tensor(values, dtype)
 end
 

@@ -18,7 +18,7 @@ local random = require "densenet.random"
 
 local metatable = core.tensor_metatable
 local methods = core.tensor_methods
-local is_tensor = core.is_tensor
+local isTensor = core.is_tensor
 
 metatable.__tostring = require "densenet.tensor_text"
 
@@ -34,13 +34,13 @@ end
 
 -- The sizes to which two tensors broadcast, or nil.
 local function broadcastSizes(a, b)
-  local sizes_a, sizes_b = a:size(), b:size()
-  local n_dim = math.max(#sizes_a, #sizes_b)
+  local sizesA, sizesB = a:size(), b:size()
+  local nDim = math.max(#sizesA, #sizesB)
   local sizes = {}
-  for back = 0, n_dim - 1 do
-    local of_a, of_b = sizes_a[#sizes_a - back] or 1, sizes_b[#sizes_b - back] or 1
-    if of_a ~= of_b and of_a ~= 1 and of_b ~= 1 then return nil end
-    sizes[n_dim - back] = of_a == 1 and of_b or of_a
+  for back = 0, nDim - 1 do
+    local ofA, ofB = sizesA[#sizesA - back] or 1, sizesB[#sizesB - back] or 1
+    if ofA ~= ofB and ofA ~= 1 and ofB ~= 1 then return nil end
+    sizes[nDim - back] = ofA == 1 and ofB or ofA
   end
   return sizes
 end
@@ -56,7 +56,7 @@ end
 
 -- ---- Types, devices, copies ----
 
-local is_dtype = { float = true, double = true, half = true, bfloat16 = true, long = true, byte = true }
+local isDtype = { float = true, double = true, half = true, bfloat16 = true, long = true, byte = true }
 
 local function convert(t, dtype)
   if t:dtype() == dtype then return t end
@@ -73,7 +73,7 @@ function methods:type(dtype)
   return convert(self, dtype)
 end
 
-for name in pairs(is_dtype) do
+for name in pairs(isDtype) do
   methods[name] = function(self) return convert(self, name) end
 end
 
@@ -84,7 +84,7 @@ function methods:typeAs(other) return convert(self, other:dtype()) end
 -- missing, and says why.
 -- @param target a type's name, a device's name, or a device
 function methods:to(target)
-  if is_dtype[target] then return convert(self, target) end
+  if isDtype[target] then return convert(self, target) end
   local name = device.nameOf(target)
   if name == "cuda" then name = "cuda:0" end
   if name == self:device() then return self end
@@ -116,7 +116,7 @@ function methods:contiguous() return self:isContiguous() and self or self:clone(
 --- Takes over the elements of `source`, of any type: of the same sizes, or, row by row, of as many
 -- elements.
 function methods:copy(source)
-  if not is_tensor(source) then badArgument(1, "copy", "a tensor expected, got " .. type(source)) end
+  if not isTensor(source) then badArgument(1, "copy", "a tensor expected, got " .. type(source)) end
   if source:nElement() == self:nElement() then source = source:contiguous():view(self:size()) end
   core.copy(self, source)
   return self
@@ -136,7 +136,7 @@ function metatable.__newindex(self, index, value)
     error(("a tensor has no field '%s' to set"):format(tostring(index)), 2)
   end
   local element = self:narrow(1, index, 1):select(1, 1)
-  if is_tensor(value) then
+  if isTensor(value) then
     element:copy(value)
   else
     element:fill(value)
@@ -155,7 +155,7 @@ function methods:zero() return self:fill(0) end
 
 -- target = a kind b, in the method or operator `name`; a is a tensor, b a tensor or a number.
 local function combine(target, a, b, kind)
-  if is_tensor(b) then
+  if isTensor(b) then
     core.binary(target, a, b, kind)
   else
     core.binary_scalar(target, a, b, kind)
@@ -163,15 +163,15 @@ local function combine(target, a, b, kind)
   return target
 end
 
-local in_place = {
+local inPlace = {
   sub = "sub", csub = "sub", mul = "mul", cmul = "mul", div = "div", cdiv = "div",
   pow = "pow", cpow = "pow", cmin = "min", cmax = "max",
 }
-for name, kind in pairs(in_place) do
+for name, kind in pairs(inPlace) do
   --- t:mul(x): x is a number, or a tensor that broadcasts to t. Division of long and byte rounds
   -- towards minus infinity, and by zero it raises.
   methods[name] = function(self, x)
-    if is_tensor(x) then
+    if isTensor(x) then
       local reason = mismatch(self, x)
       if reason then badArgument(1, name, reason) end
     elseif type(x) ~= "number" then
@@ -183,17 +183,17 @@ end
 
 --- t:add(number), t:add(x), t:add(alpha, x): t + alpha x; x is a tensor that broadcasts to t.
 function methods:add(alpha, x)
-  local n_given = x == nil and 1 or 2
+  local nGiven = x == nil and 1 or 2
   local operand = x
-  if n_given == 1 then operand = alpha end
-  if is_tensor(operand) then
+  if nGiven == 1 then operand = alpha end
+  if isTensor(operand) then
     local reason = mismatch(self, operand)
-    if reason then badArgument(n_given, "add", reason) end
-  elseif n_given == 2 or type(operand) ~= "number" then
-    badArgument(n_given, "add", (n_given == 2 and "a tensor" or "a number or a tensor") ..
+    if reason then badArgument(nGiven, "add", reason) end
+  elseif nGiven == 2 or type(operand) ~= "number" then
+    badArgument(nGiven, "add", (nGiven == 2 and "a tensor" or "a number or a tensor") ..
       " expected, got " .. type(operand))
   end
-  if n_given == 1 then return combine(self, self, operand, "add") end
+  if nGiven == 1 then return combine(self, self, operand, "add") end
   if type(alpha) ~= "number" then badArgument(1, "add", "a number expected, got " .. type(alpha)) end
   core.add_scaled(self, self, x, alpha)
   return self
@@ -216,8 +216,8 @@ end
 -- A new tensor a kind b, where one of the two is a tensor.
 local function operate(a, b, kind, sign)
   local other = a
-  if is_tensor(a) then other = b end
-  if type(other) ~= "number" and not is_tensor(other) then
+  if isTensor(a) then other = b end
+  if type(other) ~= "number" and not isTensor(other) then
     error(("cannot use '%s' on a tensor and a %s"):format(sign, type(other)), 3)
   end
   if type(b) == "number" then return combine(newLike(a), a, b, kind) end
@@ -256,7 +256,7 @@ for _, kind in ipairs { "eq", "ne", "lt", "le", "gt", "ge" } do
       core.compare_scalar(result, self, x, kind)
       return result
     end
-    if not is_tensor(x) then badArgument(1, kind, "a number or a tensor expected, got " .. type(x)) end
+    if not isTensor(x) then badArgument(1, kind, "a number or a tensor expected, got " .. type(x)) end
     local reason = mismatch(self, x)
     local sizes = broadcastSizes(self, x)
     if reason or not sizes then badArgument(1, kind, reason or "the sizes do not broadcast") end
@@ -359,7 +359,7 @@ function methods:index(dim, rows)
     dim, rows = 1, dim
   end
   if type(rows) == "table" then rows = core.tensor_from(self:device(), "long", rows) end
-  if not is_tensor(rows) then badArgument(2, "index", "a long vector or a list expected") end
+  if not isTensor(rows) then badArgument(2, "index", "a long vector or a list expected") end
   local source = dim == 1 and self or self:transpose(1, dim)
   local sizes = source:size()
   sizes[1] = rows:nElement()
@@ -371,8 +371,8 @@ end
 -- ---- Matrix products ----
 
 local function checkMatrix(m, argument, name)
-  if is_tensor(m) and m:dim() == 2 then return end
-  local came = is_tensor(m) and core.tensor_describe(m) or type(m)
+  if isTensor(m) and m:dim() == 2 then return end
+  local came = isTensor(m) and core.tensor_describe(m) or type(m)
   error(("bad argument #%d to '%s' (a matrix expected, got %s)"):format(argument, name, came), 3)
 end
 

@@ -11,16 +11,16 @@ local MOST_ROWS, MOST_COLUMNS = 24, 10
 -- A format for all numbers of a list: integers as such, others with four digits after the point,
 -- with an exponent where that would hide small ones or run wide.
 local function numberFormat(numbers)
-  local largest, smallest, are_integers = 0, math.huge, true
+  local largest, smallest, areIntegers = 0, math.huge, true
   for _, x in ipairs(numbers) do
     local size = math.abs(x)
     if size < math.huge then -- neither infinite nor NaN
       largest = math.max(largest, size)
       if size > 0 then smallest = math.min(smallest, size) end
-      are_integers = are_integers and size % 1 == 0
+      areIntegers = areIntegers and size % 1 == 0
     end
   end
-  if are_integers and largest < 1e15 then return "%.0f" end
+  if areIntegers and largest < 1e15 then return "%.0f" end
   if largest < 1e5 and (smallest >= 1e-3 or largest >= 1) then return "%.4f" end
   return "%.4e"
 end
@@ -42,12 +42,12 @@ local function rowsText(rows, more)
 end
 
 -- At most n_rows rows of a matrix as lines, with a last line for those left out.
-local function matrixLines(matrix, n_rows)
+local function matrixLines(matrix, nRows)
   local height, width = matrix:size(1), matrix:size(2)
-  local shown_height, shown_width = math.min(height, n_rows), math.min(width, MOST_COLUMNS)
-  local window = matrix:narrow(1, 1, shown_height):narrow(2, 1, shown_width)
-  local lines = rowsText(window:totable(), shown_width < width and "  ..." or "")
-  if shown_height < height then lines[#lines + 1] = (" ... %d rows more"):format(height - shown_height) end
+  local shownHeight, shownWidth = math.min(height, nRows), math.min(width, MOST_COLUMNS)
+  local window = matrix:narrow(1, 1, shownHeight):narrow(2, 1, shownWidth)
+  local lines = rowsText(window:totable(), shownWidth < width and "  ..." or "")
+  if shownHeight < height then lines[#lines + 1] = (" ... %d rows more"):format(height - shownHeight) end
   return lines
 end
 

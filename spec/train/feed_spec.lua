@@ -46,7 +46,7 @@ local function late_memory()
     memory.log[#memory.log + 1] = "wait"
     finish()
   end
-  function memory.is_pinned() return true end
+  function memory.isPinned() return true end
   return memory
 end
 
@@ -131,8 +131,8 @@ describe("a loader for a device", function()
       pinned[tensor] = true
       return tensor
     end
-    local methods, is_pinned = core.tensor_methods, core.tensor_methods.isPinned
-    finally(function() core.tensor_new_pinned, methods.isPinned = new_pinned, is_pinned end)
+    local methods, isPinned = core.tensor_methods, core.tensor_methods.isPinned
+    finally(function() core.tensor_new_pinned, methods.isPinned = new_pinned, isPinned end)
     methods.isPinned = function(tensor) return pinned[tensor] or false end
     local exact = batches(Feed.new(loader_of(18), "cpu", "float"))
     local loader = loader_of(18, 0, { pinFor = "cpu" })

@@ -5,10 +5,10 @@
 -- the same bits; a spec compares the two.
 
 local core = require "densenet.core"
-local Compose = require("densenet.data.transforms").Compose
+local Compose = require "densenet.data.transforms".Compose
 local ColorNormalize = require "densenet.data.transforms.color_normalize"
 local HorizontalFlip = require "densenet.data.transforms.horizontal_flip"
-local RandomCrop = require("densenet.data.transforms").RandomCrop
+local RandomCrop = require "densenet.data.transforms".RandomCrop
 local transform = require "densenet.data.transforms.transform"
 
 -- normalize, flip or nil, crop or nil; nothing when the chain is another one.
@@ -16,15 +16,15 @@ local function recognize(chain)
   local steps = transform.is(chain, Compose) and chain.steps or { chain }
   local normalize = transform.is(steps[1], ColorNormalize) and steps[1]
   if not normalize then return nil end
-  local next_step = 2
+  local nextStep = 2
   local flip, crop
-  if transform.is(steps[next_step], HorizontalFlip) then
-    flip, next_step = steps[next_step], next_step + 1
+  if transform.is(steps[nextStep], HorizontalFlip) then
+    flip, nextStep = steps[nextStep], nextStep + 1
   end
-  if transform.is(steps[next_step], RandomCrop) then
-    crop, next_step = steps[next_step], next_step + 1
+  if transform.is(steps[nextStep], RandomCrop) then
+    crop, nextStep = steps[nextStep], nextStep + 1
   end
-  if steps[next_step] ~= nil then return nil end
+  if steps[nextStep] ~= nil then return nil end
   return normalize, flip, crop
 end
 

@@ -1,8 +1,8 @@
 --- CIFAR-10 and CIFAR-100, binary version: files of records, each one or two bytes of label and
 -- then the image as red, green and blue planes of 32×32 bytes.
-local core = require("densenet.core")
-local ImageSet = require("densenet.data.image_set")
-local location = require("densenet.data.location")
+local core = require "densenet.core"
+local ImageSet = require "densenet.data.image_set"
+local location = require "densenet.data.location"
 
 local cifar = {}
 

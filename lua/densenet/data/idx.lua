@@ -1,7 +1,7 @@
 --- IDX, the file format of MNIST and its relatives: a magic number (0, 0, element type, number of
 -- dimensions), the sizes as big-endian 32-bit numbers, then the elements, row-major.
-local core = require("densenet.core")
-require("densenet.tensor") -- loaded tensors have Torch's methods
+local core = require "densenet.core"
+require "densenet.tensor" -- loaded tensors have Torch's methods
 
 local idx = {}
 

@@ -9,8 +9,8 @@
 --   channels, height, width
 --   mean, std          of each channel over the training set, on the scale of the bytes, 0–255
 --   directory          where it was read from
-local core = require("densenet.core")
-require("densenet.tensor") -- images and labels have Torch's methods
+local core = require "densenet.core"
+require "densenet.tensor" -- images and labels have Torch's methods
 
 local ImageSet = {}
 ImageSet.__index = ImageSet

@@ -3,8 +3,8 @@
 -- A data set answers size(), get(i) → {input = byte tensor C,H,W, target = label from 1} and
 -- describe(), and has the fields of densenet.data.image_set. What turns one into batches is here
 -- too, read when first asked for: data.transforms, data.preprocess, data.Loader.
-local cifar = require("densenet.data.cifar")
-local mnist = require("densenet.data.mnist")
+local cifar = require "densenet.data.cifar"
+local mnist = require "densenet.data.mnist"
 
 local data = {}
 

@@ -29,11 +29,11 @@ local KNOWN = {
   precision = true, prefetch = true, worker = true, pinFor = true,
 }
 
-local function is_count(value, least)
+local function isCount(value, least)
   return math.type(value) == "integer" and value >= least
 end
 
-local function complaint_about_set(set)
+local function complaintAboutSet(set)
   if type(set) ~= "table" or not set.size then return "set must be a data set: a table with size()" end
   if not set.images then
     return not set.get and "the data set has neither images and labels nor get(i)" or nil
@@ -48,15 +48,15 @@ local function complaint_about_set(set)
 end
 
 -- What is wrong with the options, or nil.
-local function complaint_about(options)
+local function complaintAbout(options)
   for key in pairs(options) do
     if not KNOWN[key] then return ("knows no option %s"):format(tostring(key)) end
   end
-  local about_set = complaint_about_set(options.set)
-  if about_set then return about_set end
+  local aboutSet = complaintAboutSet(options.set)
+  if aboutSet then return aboutSet end
   for name, least in pairs { batchSize = 1, nThreads = 0, prefetch = 1 } do
     local value = options[name]
-    if (value ~= nil or name == "batchSize") and not is_count(value, least) then
+    if (value ~= nil or name == "batchSize") and not isCount(value, least) then
       return ("%s must be a whole number from %d on, not %s"):format(name, least, tostring(value))
     end
   end
@@ -90,7 +90,7 @@ end
 --   worker     {module =, argument =}: for a set with only get(i) in threads, each of which uses
 --              require(module)(argument)
 local function new(_, options)
-  local complaint = complaint_about(options)
+  local complaint = complaintAbout(options)
   if complaint then error("Loader: " .. complaint, 2) end
   local self = setmetatable({
     set = options.set,
@@ -106,8 +106,8 @@ local function new(_, options)
   self.prefetch = options.prefetch or BATCHES_AHEAD * self.nThreads
   self.spare = {} -- buffers {input, target} that nobody uses
   if self.nThreads > 0 and self.transform then
-    local is_described, description = pcall(transforms.describe, self.transform)
-    if not is_described then error("Loader: " .. description, 2) end
+    local isDescribed, description = pcall(transforms.describe, self.transform)
+    if not isDescribed then error("Loader: " .. description, 2) end
     self.description = description
   end
   return self
@@ -119,7 +119,7 @@ function Loader:size()
 end
 
 -- The image that comes n-th in an epoch, as a long vector.
-local function order_of(self, epoch)
+local function orderOf(self, epoch)
   if not self.shuffle and self.order then return self.order end
   local n = self.set:size()
   if self.shuffle then
@@ -133,14 +133,14 @@ local function order_of(self, epoch)
   return self.order
 end
 
-local function source_of(self)
+local function sourceOf(self)
   if self.set.images then return { images = self.set.images, labels = self.set.labels } end
   if self.nThreads == 0 then return { set = self.set } end
   return { module = self.worker.module, argument = self.worker.argument }
 end
 
 -- first, count: the images of batch n.
-local function share_of(self, n)
+local function shareOf(self, n)
   local first = (n - 1) * self.batchSize + 1
   return first, math.min(self.batchSize, self.set:size() - first + 1)
 end
@@ -149,16 +149,16 @@ local function place(n, epoch, message)
   return ("batch %d of epoch %d: %s"):format(n, epoch, message)
 end
 
-local function sample_of(buffers)
+local function sampleOf(buffers)
   return { input = buffers[1], target = buffers[2], size = buffers[2]:size(1) }
 end
 
 -- take(n) → the buffers of batch n, made on the spot.
-local function on_the_spot(self, epoch, order)
-  self.job = self.job or worker { source = source_of(self), transform = self.transform, dtype = self.dtype }
+local function onTheSpot(self, epoch, order)
+  self.job = self.job or worker { source = sourceOf(self), transform = self.transform, dtype = self.dtype }
   return function(n)
     local buffers = table.remove(self.spare) or {}
-    local first, count = share_of(self, n)
+    local first, count = shareOf(self, n)
     local ok, input, target = pcall(self.job, order, first, count, self.seed, epoch, buffers[1], buffers[2])
     if not ok then error(place(n, epoch, input), 0) end
     return { input, target }
@@ -175,17 +175,17 @@ local function drain(self)
 end
 
 -- take(n) → the buffers of batch n, made by threads that are kept `prefetch` batches ahead.
-local function by_threads(self, epoch, order, first_batch)
+local function byThreads(self, epoch, order, firstBatch)
   self.pool = self.pool or core.worker_pool(self.nThreads, WORKER, {
-    source = source_of(self), transform = self.description, dtype = self.dtype,
+    source = sourceOf(self), transform = self.description, dtype = self.dtype,
   })
   local pool, ready = self.pool, {}
-  local submitted, last = first_batch - 1, self:size()
+  local submitted, last = firstBatch - 1, self:size()
 
   local function submit()
     submitted = submitted + 1
     local buffers = table.remove(self.spare) or {}
-    local first, count = share_of(self, submitted)
+    local first, count = shareOf(self, submitted)
     pool:submit(submitted, order, first, count, self.seed, epoch, buffers[1], buffers[2])
   end
 
@@ -237,8 +237,8 @@ function Loader:run(epoch, firstBatch)
   if self.pool then drain(self) end
   self.current = {}
   local run, n = self.current, firstBatch - 1
-  local order = order_of(self, epoch)
-  local take = (self.nThreads > 0 and by_threads or on_the_spot)(self, epoch, order, firstBatch)
+  local order = orderOf(self, epoch)
+  local take = (self.nThreads > 0 and byThreads or onTheSpot)(self, epoch, order, firstBatch)
   local last = self:size()
   local given -- buffers of the batch that the caller has
   return function()
@@ -248,7 +248,7 @@ function Loader:run(epoch, firstBatch)
     if n >= last then return nil end
     n = n + 1
     given = take(n)
-    return n, sample_of(given)
+    return n, sampleOf(given)
   end
 end
 

@@ -3,7 +3,7 @@
 --
 -- A definition has name, remedy (what to tell somebody who lacks the files) and, optionally,
 -- variable and directory.
-local core = require("densenet.core")
+local core = require "densenet.core"
 
 local location = {}
 

@@ -1,7 +1,7 @@
 --- Fashion-MNIST and MNIST: the same four IDX files with different pictures in them.
-local ImageSet = require("densenet.data.image_set")
-local idx = require("densenet.data.idx")
-local location = require("densenet.data.location")
+local ImageSet = require "densenet.data.image_set"
+local idx = require "densenet.data.idx"
+local location = require "densenet.data.location"
 
 local mnist = {}
 

@@ -79,8 +79,8 @@ local function preprocess(info, split, options)
   if options.tenCrop and family ~= "imagenet" then
     error("ten crops are for imagenet's large images: these are used whole", 2)
   end
-  local cuts_squares = split == "train" and (family == "cifar" or family == "mnist")
-  if cuts_squares and info.height ~= info.width then
+  local cutsSquares = split == "train" and (family == "cifar" or family == "mnist")
+  if cutsSquares and info.height ~= info.width then
     error(("random crops are square, the images are %sx%s"):format(info.height, info.width), 2)
   end
   local normalize = transforms.ColorNormalize { mean = info.mean, std = info.std }

@@ -17,10 +17,10 @@ local function reuse(buffer, dtype, sizes)
   return core.tensor_new("cpu", dtype, sizes)
 end
 
-local function is_tensor(value) return type(value) == "userdata" and value.dtype ~= nil end
+local function isTensor(value) return type(value) == "userdata" and value.dtype ~= nil end
 
 -- A data set of the user's, made in this thread.
-local function open_set(module, argument)
+local function openSet(module, argument)
   local make = require(module)
   local set = type(make) == "function" and make(argument) or make
   if type(set) ~= "table" or not set.get then
@@ -35,10 +35,10 @@ local function reader(source)
     local images, labels = source.images, source.labels
     return function(i) return images:select(1, i), labels:at(i) end
   end
-  local set = source.set or open_set(source.module, source.argument)
+  local set = source.set or openSet(source.module, source.argument)
   return function(i)
     local sample = set:get(i)
-    if type(sample) ~= "table" or not is_tensor(sample.input) then
+    if type(sample) ~= "table" or not isTensor(sample.input) then
       error("the data set gave no sample: a table with input = a tensor and target = a label", 0)
     end
     if math.type(sample.target) ~= "integer" then
@@ -49,9 +49,9 @@ local function reader(source)
 end
 
 -- fill(input, target, order, first, count, seed, stream) → input, target; image by image.
-local function one_by_one(source, transform, dtype, progress)
+local function oneByOne(source, transform, dtype, progress)
   local read = reader(source)
-  local function make_image(i, seed, stream)
+  local function makeImage(i, seed, stream)
     local image, label = read(i)
     if image:dtype() ~= dtype then
       local bytes = image
@@ -59,7 +59,7 @@ local function one_by_one(source, transform, dtype, progress)
       core.copy(image, bytes)
     end
     if transform then image = transform(image, random.generator(seed, stream + i)) end
-    if not is_tensor(image) then
+    if not isTensor(image) then
       error(("the transform gave a %s, not an image"):format(type(image)), 0)
     end
     return image, label
@@ -71,7 +71,7 @@ local function one_by_one(source, transform, dtype, progress)
     for n = 1, count do
       local i = order:at(first + n - 1)
       progress.sample = i
-      local image, label = make_image(i, seed, stream)
+      local image, label = makeImage(i, seed, stream)
       local sizes = table.concat(image:size(), "x")
       if not wanted then
         wanted = sizes
@@ -88,7 +88,7 @@ local function one_by_one(source, transform, dtype, progress)
 end
 
 -- The same for byte images and a chain that is done in one pass; nothing for others.
-local function all_at_once(source, transform, dtype)
+local function allAtOnce(source, transform, dtype)
   local images = source.images
   if not images or images:dtype() ~= "byte" then return nil end
   local augment, height, width = batch_augment(transform, images)
@@ -116,8 +116,8 @@ local function worker(argument)
   local transform, source = argument.transform, argument.source
   if type(transform) == "table" and transform.transform then transform = transforms.build(transform) end
   local progress = {}
-  local fill = all_at_once(source, transform, argument.dtype)
-    or one_by_one(source, transform, argument.dtype, progress)
+  local fill = allAtOnce(source, transform, argument.dtype)
+    or oneByOne(source, transform, argument.dtype, progress)
 
   local function place(message)
     local sample = progress.sample and ("sample %d: "):format(progress.sample) or ""

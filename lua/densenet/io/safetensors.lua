@@ -4,9 +4,9 @@
 -- row-major and without holes. Each entry of the JSON says dtype, shape and the range of bytes.
 -- Nothing in a file is believed before it has been checked against everything else, so loading a
 -- damaged or hostile one gives a message and reads no more memory than the file has bytes.
-local core = require("densenet.core")
-local json = require("densenet.io.json")
-require("densenet.tensor") -- loaded tensors have Torch's methods
+local core = require "densenet.core"
+local json = require "densenet.io.json"
+require "densenet.tensor" -- loaded tensors have Torch's methods
 
 local safetensors = {}
 

@@ -19,21 +19,21 @@ local safetensors = require "densenet.io.safetensors"
 local checkpoint = {}
 
 local format_version = 1
-local metadata_key = "densenet" -- of a model file: the run's state as JSON
+local metadataKey = "densenet" -- of a model file: the run's state as JSON
 
 local function join(directory, name) return directory .. "/" .. name end
 
-local function base_name(state)
+local function baseName(state)
   return state.finished and tostring(state.epoch) or ("%d_%d"):format(state.epoch, state.iteration)
 end
 
-local function model_name(suffix) return ("model_%s.safetensors"):format(suffix) end
-local function optimizer_name(suffix) return ("optimState_%s.safetensors"):format(suffix) end
-local best_name, latest_name = model_name("best"), "latest.json"
+local function modelName(suffix) return ("model_%s.safetensors"):format(suffix) end
+local function optimizerName(suffix) return ("optimState_%s.safetensors"):format(suffix) end
+local bestName, latestName = modelName("best"), "latest.json"
 
 -- ---- Reading ----
 
-local function check_state(state, path)
+local function checkState(state, path)
   local function wrong(what) return nil, ("%s is not a checkpoint of this program: %s"):format(path, what), "format" end
   if type(state) ~= "table" then return wrong("no state") end
   if state.version ~= format_version then
@@ -51,14 +51,14 @@ end
 --- What a model file says of itself: the state of the run that saved it.
 -- @return state; or nil when the file is of another program, or nil, message, code
 function checkpoint.stateOf(metadata, path)
-  local text = metadata and metadata[metadata_key]
+  local text = metadata and metadata[metadataKey]
   if not text then return nil end
   local state, message, code = json.decode(text)
   if state == nil then return nil, path .. ": " .. message, code end
-  return check_state(state, path)
+  return checkState(state, path)
 end
 
-local function read_json(path)
+local function readJson(path)
   local text, message, code = core.file_read(path)
   if not text then return nil, message, code end
   local value
@@ -68,20 +68,20 @@ local function read_json(path)
 end
 
 -- What latest.json holds beside the state.
-local own_fields = { "model", "optimState", "kept", "settings" }
+local ownFields = { "model", "optimState", "kept", "settings" }
 
-local function read_latest(directory)
-  local path = join(directory, latest_name)
+local function readLatest(directory)
+  local path = join(directory, latestName)
   if not core.file_exists(path) then
-    return nil, ("nothing to resume in '%s': it has no %s"):format(directory, latest_name), "io"
+    return nil, ("nothing to resume in '%s': it has no %s"):format(directory, latestName), "io"
   end
-  local latest, message, code = read_json(path)
+  local latest, message, code = readJson(path)
   if not latest then return nil, message, code end
   local state
-  state, message, code = check_state(latest, path)
+  state, message, code = checkState(latest, path)
   if not state then return nil, message, code end
   local own = {}
-  for _, field in ipairs(own_fields) do
+  for _, field in ipairs(ownFields) do
     own[field], state[field] = state[field], nil
   end
   if type(own.model) ~= "string" or type(own.optimState) ~= "string" or type(own.kept) ~= "table"
@@ -93,7 +93,7 @@ local function read_latest(directory)
 end
 
 -- The checkpoint that a model file of a directory belongs to.
-local function latest_from_model(directory, name)
+local function latestFromModel(directory, name)
   local suffix = name:match("^model_(%d+)%.safetensors$") or name:match("^model_(%d+_%d+)%.safetensors$")
   if not suffix then
     return nil, ("cannot resume from %s: expected a directory or its model_<epoch>.safetensors"):format(
@@ -105,12 +105,12 @@ local function latest_from_model(directory, name)
   local state, message
   state, message, code = checkpoint.stateOf(metadata, path)
   if not state then return nil, message or (path .. " does not hold the state of a run"), code or "format" end
-  local latest = read_latest(directory) -- only for what does not decide the result
+  local latest = readLatest(directory) -- only for what does not decide the result
   local kept = {}
   for _, epoch in ipairs(latest and latest.kept or {}) do
     if epoch <= state.epoch then kept[#kept + 1] = epoch end
   end
-  return { model = name, optimState = optimizer_name(suffix), state = state, kept = kept,
+  return { model = name, optimState = optimizerName(suffix), state = state, kept = kept,
     settings = latest and latest.settings or {} }
 end
 
@@ -120,12 +120,12 @@ end
 -- name → tensor; or nil, message, code
 function checkpoint.load(path)
   path = #path > 1 and path:gsub("/+$", "") or path
-  local directory, name = path, latest_name
+  local directory, name = path, latestName
   if path:find("%.json$") or path:find("%.safetensors$") then
     directory, name = path:match("^(.*)/([^/]*)$")
     if not directory then directory, name = ".", path end
   end
-  local read = name == latest_name and read_latest or latest_from_model
+  local read = name == latestName and readLatest or latestFromModel
   local latest, message, code = read(directory, name)
   if not latest then return nil, message, code end
   local model, metadata, optimizer
@@ -133,7 +133,7 @@ function checkpoint.load(path)
   if not model then return nil, metadata, code end
   optimizer, message, code = safetensors.load(join(directory, latest.optimState))
   if not optimizer then return nil, message, code end
-  if metadata[metadata_key] ~= json.encode(latest.state) then
+  if metadata[metadataKey] ~= json.encode(latest.state) then
     return nil, ("%s and %s in '%s' are of different checkpoints"):format(name, latest.model, directory), "format"
   end
   return { directory = directory, state = latest.state, settings = latest.settings, kept = latest.kept,
@@ -164,12 +164,12 @@ function Store:path(name) return join(self.directory, name) end
 
 --- The name of the model file that latest.json points to, or nil.
 function Store:latest()
-  local latest = read_json(self:path(latest_name))
+  local latest = readJson(self:path(latestName))
   return type(latest) == "table" and latest.model or nil
 end
 
 --- The path of the best model.
-function Store:bestPath() return self:path(best_name) end
+function Store:bestPath() return self:path(bestName) end
 
 local function copy(from, to)
   local content, message, code = core.file_read(from)
@@ -178,7 +178,7 @@ local function copy(from, to)
 end
 
 -- Epochs whose files stay, once `state` is saved.
-local function epochs_to_keep(self, state)
+local function epochsToKeep(self, state)
   local epochs = {}
   for _, epoch in ipairs(self.kept) do
     if epoch < state.epoch then epochs[#epochs + 1] = epoch end
@@ -189,14 +189,14 @@ end
 
 -- What is ours and no longer named goes. A file that cannot be removed is no reason to stop.
 local function clean(self, state)
-  local stays = { [best_name] = true, [latest_name] = true }
-  local function stay(suffix) stays[model_name(suffix)], stays[optimizer_name(suffix)] = true, true end
-  stay(base_name(state))
+  local stays = { [bestName] = true, [latestName] = true }
+  local function stay(suffix) stays[modelName(suffix)], stays[optimizerName(suffix)] = true, true end
+  stay(baseName(state))
   for _, epoch in ipairs(self.kept) do stay(tostring(epoch)) end
   for _, name in ipairs(core.directory_list(self.directory) or {}) do
     local whole = name:gsub("%.tmp$", "")
     local suffix = whole:match("^model_(.+)%.safetensors$") or whole:match("^optimState_(.+)%.safetensors$")
-    local ours = whole == latest_name or suffix and (suffix == "best" or suffix:find("^%d+_?%d*$"))
+    local ours = whole == latestName or suffix and (suffix == "best" or suffix:find("^%d+_?%d*$"))
     if ours and not stays[name] then core.file_remove(self:path(name)) end
   end
 end
@@ -212,15 +212,15 @@ end
 function Store:save(snapshot, spare)
   local state = snapshot.state
   state.version = format_version
-  local suffix, text = base_name(state), json.encode(state)
-  local kept = epochs_to_keep(self, state)
+  local suffix, text = baseName(state), json.encode(state)
+  local kept = epochsToKeep(self, state)
   local latest = { settings = snapshot.settings, kept = kept,
-    model = model_name(suffix), optimState = optimizer_name(suffix) }
+    model = modelName(suffix), optimState = optimizerName(suffix) }
   for name, value in pairs(state) do latest[name] = value end
   local done, message, code = safetensors.save(self:path(latest.model), snapshot.model,
-    { format = "pt", [metadata_key] = text })
+    { format = "pt", [metadataKey] = text })
   if done then done, message, code = safetensors.save(self:path(latest.optimState), snapshot.optimizer, {}) end
-  if done then done, message, code = core.file_write(self:path(latest_name), json.encode(latest, "  ") .. "\n", {}) end
+  if done then done, message, code = core.file_write(self:path(latestName), json.encode(latest, "  ") .. "\n", {}) end
   if done and state.finished and state.best and state.best.epoch == state.epoch then
     done, message, code = copy(self:path(latest.model), self:bestPath())
   end
@@ -233,11 +233,11 @@ end
 --- Forgets an earlier run whose first checkpoint has the name that this run's will have: its
 -- latest.json must not be found beside this run's model.
 function Store:startAfresh(state)
-  if self:latest() ~= model_name(base_name(state)) then return true end
-  return core.file_remove(self:path(latest_name))
+  if self:latest() ~= modelName(baseName(state)) then return true end
+  return core.file_remove(self:path(latestName))
 end
 
-local function holds_best(path, best)
+local function holdsBest(path, best)
   if not core.file_exists(path) then return false end
   local tensors, metadata = safetensors.load(path)
   local state = tensors and checkpoint.stateOf(metadata, path)
@@ -245,11 +245,11 @@ local function holds_best(path, best)
 end
 
 -- Makes model_best what `state` says it is.
-local function repair_best(self, state, from)
+local function repairBest(self, state, from)
   local best = state.best
-  if not best or holds_best(self:bestPath(), best) then return true end
-  for _, name in ipairs { best_name, model_name(tostring(best.epoch)) } do
-    if holds_best(join(from, name), best) then return copy(join(from, name), self:bestPath()) end
+  if not best or holdsBest(self:bestPath(), best) then return true end
+  for _, name in ipairs { bestName, modelName(tostring(best.epoch)) } do
+    if holdsBest(join(from, name), best) then return copy(join(from, name), self:bestPath()) end
   end
   return false
 end
@@ -260,9 +260,9 @@ end
 -- @param from the directory resumed from
 -- @return true; false when no file holds the best model any more; or nil, message, code
 function Store:repair(state, from)
-  local has_best, message, code = repair_best(self, state, from)
-  if self:latest() == model_name(base_name(state)) then clean(self, state) end
-  return has_best, message, code
+  local hasBest, message, code = repairBest(self, state, from)
+  if self:latest() == modelName(baseName(state)) then clean(self, state) end
+  return hasBest, message, code
 end
 
 return checkpoint

@@ -43,12 +43,12 @@ local function distance(a, b)
 end
 
 local function nearest(word, candidates)
-  local best, best_distance
+  local best, bestDistance
   for _, candidate in ipairs(candidates) do
     local d = distance(word:lower(), candidate:lower())
-    if not best or d < best_distance then best, best_distance = candidate, d end
+    if not best or d < bestDistance then best, bestDistance = candidate, d end
   end
-  return best and best_distance <= math.max(1, #word // 2) and best or nil
+  return best and bestDistance <= math.max(1, #word // 2) and best or nil
 end
 
 local function contains(list, value)
@@ -94,8 +94,8 @@ local function read(option, text)
   end
   if option.type == "word" or option.type == "text" then
     if text == "" then return nil end
-    local is_known = not option.choices or contains(option.choices, text)
-    return (is_known or option.pattern and text:find(option.pattern)) and text or nil
+    local isKnown = not option.choices or contains(option.choices, text)
+    return (isKnown or option.pattern and text:find(option.pattern)) and text or nil
   end
   local value
   if option.type == "integer" then
@@ -133,7 +133,7 @@ local function find(self, argument)
 end
 
 -- The value of an option whose text is this, or nil and a sentence.
-local function value_of(option, text)
+local function valueOf(option, text)
   if not text or text:find("^%-%-?%a") then
     return nil, ("-%s needs a value: %s"):format(option.name, expectation(option))
   end
@@ -147,7 +147,7 @@ local function value_of(option, text)
   return value
 end
 
-local help_words = { ["-help"] = true, ["--help"] = true, ["-h"] = true }
+local helpWords = { ["-help"] = true, ["--help"] = true, ["-h"] = true }
 
 --- Reads a command line.
 -- @param argv list of arguments, the script's name not among them
@@ -155,7 +155,7 @@ local help_words = { ["-help"] = true, ["--help"] = true, ["-h"] = true }
 -- `{ help = true }` when help was asked for; or nil and a sentence that says what was wrong
 function CommandLine:parse(argv)
   for _, argument in ipairs(argv) do
-    if help_words[argument] then return { help = true }, {} end
+    if helpWords[argument] then return { help = true }, {} end
   end
   local values, given = {}, {}
   local i = 1
@@ -166,7 +166,7 @@ function CommandLine:parse(argv)
     local value = true
     if option.type ~= "flag" then
       i = i + 1
-      value, why = value_of(option, argv[i])
+      value, why = valueOf(option, argv[i])
       if value == nil then return nil, why end
     end
     values[option.name], given[option.name] = value, true
@@ -192,7 +192,7 @@ local function wrap(text, width)
   return lines
 end
 
-local type_words = { integer = " N", number = " X", boolean = " true|false", text = " PATH", flag = "" }
+local typeWords = { integer = " N", number = " X", boolean = " true|false", text = " PATH", flag = "" }
 
 --- Every option in its group, with type, default in brackets, and what this version can do.
 function CommandLine:help()
@@ -209,7 +209,7 @@ function CommandLine:help()
         text = text .. (#option.available == 0 and " (not in this version)"
           or (" (in this version: %s)"):format(join(option.available)))
       end
-      local head = "  -" .. option.name .. (type_words[option.type] or " " .. table.concat(option.choices, "|"))
+      local head = "  -" .. option.name .. (typeWords[option.type] or " " .. table.concat(option.choices, "|"))
       local lines = wrap(text, 76)
       if #head > 24 then
         out[#out + 1] = head

@@ -10,7 +10,7 @@ local meters = require "densenet.train.meters"
 local Console = {}
 Console.__index = Console
 
-local batches_a_line, seconds_a_line = 50, 10
+local batchesALine, secondsALine = 50, 10
 
 --- "45s", "3m20s", "2h05m", "3d04h".
 function Console.duration(seconds)
@@ -62,8 +62,8 @@ function Console:startLine()
 end
 
 -- Is a line due after batch n of count?
-local function is_due(line, n, count)
-  return n == count or line.time.count >= batches_a_line or line.since:seconds() >= seconds_a_line
+local function isDue(line, n, count)
+  return n == count or line.time.count >= batchesALine or line.since:seconds() >= secondsALine
 end
 
 local function add(line, seen)
@@ -74,15 +74,15 @@ end
 
 -- Seconds until the epoch's batches are done and until the run is. Before the first evaluation
 -- has been timed, a batch of it counts as a third of a training batch: a forward pass of three.
-local function time_left(self, epoch, n, count)
+local function timeLeft(self, epoch, n, count)
   local batch = self.total:mean()
   local test = self.secondsTest or self.nTest * batch / 3
-  local this_epoch = (count - n) * batch
-  return this_epoch, this_epoch + test + (self.nEpochs - epoch) * (count * batch + test)
+  local thisEpoch = (count - n) * batch
+  return thisEpoch, thisEpoch + test + (self.nEpochs - epoch) * (count * batch + test)
 end
 
 -- "  scale 65536  skipped 2"; nothing without a loss scale.
-local function scale_text(scaling)
+local function scaleText(scaling)
   return scaling and ("  scale %g  skipped %d"):format(scaling.scale, scaling.skipped) or ""
 end
 
@@ -94,13 +94,13 @@ function Console:trained(epoch, n, count, seen)
   local line = self.line
   self.total:add(seen.time)
   add(line, seen)
-  if self.total.count > 1 and not is_due(line, n, count) then return end
+  if self.total.count > 1 and not isDue(line, n, count) then return end
   local mean = line.errors:result()
-  local left, run_left = time_left(self, epoch, n, count)
+  local left, runLeft = timeLeft(self, epoch, n, count)
   self:print(" | Epoch: [%d][%d/%d]  Time %.3f  Data %.3f  Err %.4f  top1 %7.3f  top5 %7.3f  lr %.4f%s  "
     .. "left %s (run %s)",
     epoch, n, count, line.time:mean(), line.data:mean(), mean.loss, mean.top1, mean.top5, seen.learningRate,
-    scale_text(seen.lossScale), Console.duration(left), Console.duration(run_left))
+    scaleText(seen.lossScale), Console.duration(left), Console.duration(runLeft))
   self:startLine()
 end
 
@@ -117,7 +117,7 @@ end
 function Console:tested(name, epoch, n, count, seen, overall)
   local line = self.line
   add(line, seen)
-  if not is_due(line, n, count) then return end
+  if not isDue(line, n, count) then return end
   local mean, all = line.errors:result(), overall:result()
   self:print(" | %s: [%d][%d/%d]  Time %.3f  Data %.3f  top1 %7.3f (%7.3f)  top5 %7.3f (%7.3f)",
     name, epoch, n, count, line.time:mean(), line.data:mean(), mean.top1, all.top1, mean.top5, all.top5)

@@ -21,16 +21,16 @@ function device.check(values)
 end
 
 -- "cuda" is the first.
-local function whole_name(name) return name == "cuda" and "cuda:0" or name end
+local function wholeName(name) return name == "cuda" and "cuda:0" or name end
 
 -- The device's name; or nil, message, code.
-local function settle(values, is_planning)
+local function settle(values, isPlanning)
   if values.device == "cpu" or values.nGPU == 0 then return "cpu" end
   local wanted = values.device or "cuda"
   -- A plan needs the backend, and no GPU when one is named.
-  local needed = is_planning and values.device and "plan:" .. whole_name(wanted) or wanted
+  local needed = isPlanning and values.device and "plan:" .. wholeName(wanted) or wanted
   local found, message, code = core.device_find(needed)
-  if found then return whole_name(wanted) end
+  if found then return wholeName(wanted) end
   if values.device or values.nGPU == 1 then return nil, message, code end
   return "cpu", message
 end

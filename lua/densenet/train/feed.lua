@@ -8,7 +8,7 @@
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 
-local core_memory = setmetatable({ is_pinned = function(x) return x:isPinned() end }, { __index = core })
+local coreMemory = setmetatable({ isPinned = function(x) return x:isPinned() end }, { __index = core })
 
 local Feed = {}
 Feed.__index = Feed
@@ -17,10 +17,10 @@ Feed.__index = Feed
 -- @param device a device's name, as tensors have it
 -- @param dtype of the network's activations
 -- @param memory (optional) what copies on the side: copy_async(y, x), copy_join(device), copy_wait(device)
--- as core has them, and is_pinned(x); core's when left out, and then only where device is not "cpu"
+-- as core has them, and isPinned(x); core's when left out, and then only where device is not "cpu"
 function Feed.new(loader, device, dtype, memory)
   return setmetatable({
-    loader = loader, device = device, dtype = dtype, memory = memory or core_memory,
+    loader = loader, device = device, dtype = dtype, memory = memory or coreMemory,
     isAhead = memory ~= nil or device ~= "cpu",
     sets = { {}, {} }, -- of a batch's buffers
   }, Feed)
@@ -37,10 +37,10 @@ local function converted(self, set, input)
   return result
 end
 
-local function in_place(self, epoch, first)
-  local next_sample = self.loader:run(epoch, first)
+local function inPlace(self, epoch, first)
+  local nextSample = self.loader:run(epoch, first)
   return function()
-    local n, sample = next_sample()
+    local n, sample = nextSample()
     if not n then return nil end
     return n, { input = converted(self, self.sets[1], sample.input), target = sample.target, size = sample.size }
   end
@@ -49,7 +49,7 @@ end
 -- Starts the copy of a host tensor into set[field].
 local function upload(self, set, field, x)
   local copy = buffer.get(set, field, self.device, x:dtype(), x:size())
-  if self.memory.is_pinned(x) then
+  if self.memory.isPinned(x) then
     self.memory.copy_async(copy, x)
   else
     core.copy(copy, x)
@@ -58,14 +58,14 @@ local function upload(self, set, field, x)
 end
 
 local function ahead(self, epoch, first)
-  local next_sample = self.loader:run(epoch, first)
+  local nextSample = self.loader:run(epoch, first)
   local coming -- { n, set, sample }, its copy under way
   local turn = 1
 
   -- The loader fills a batch's memory anew when the next one is asked for, so its copy is over then.
   local function fetch()
     self.memory.copy_wait(self.device)
-    local n, sample = next_sample()
+    local n, sample = nextSample()
     if not n then return nil end
     local set = self.sets[turn]
     turn = 3 - turn
@@ -86,7 +86,7 @@ end
 --- Iterates over an epoch's batches as the loader does: for n, sample in feed:run(epoch, first) do. A
 -- sample is good until the next one is asked for.
 function Feed:run(epoch, first)
-  return (self.isAhead and ahead or in_place)(self, epoch, first)
+  return (self.isAhead and ahead or inPlace)(self, epoch, first)
 end
 
 return Feed

@@ -19,20 +19,20 @@ end
 
 -- Where each of the columns stands in a log with this header, or nil when it is not ours: it may lack
 -- columns that were added since.
-local function places_of(first_line, columns)
-  local names, place = split(first_line), {}
+local function placesOf(firstLine, columns)
+  local names, place = split(firstLine), {}
   for i, name in ipairs(names) do place[name] = i end
-  local n_known = place.epoch == 1 and 1 or 0
-  for _, column in ipairs(columns) do n_known = n_known + (place[column] and 1 or 0) end
-  return n_known > 1 and n_known == #names and place or nil
+  local nKnown = place.epoch == 1 and 1 or 0
+  for _, column in ipairs(columns) do nKnown = nKnown + (place[column] and 1 or 0) end
+  return nKnown > 1 and nKnown == #names and place or nil
 end
 
 -- The rows in `text` as { epoch, line }; nil when the text is no such log.
-local function rows_of(text, columns)
+local function rowsOf(text, columns)
   local lines = {}
   for line in text:gmatch("[^\n]+") do lines[#lines + 1] = line end
   if not lines[1] then return {} end
-  local place, rows = places_of(lines[1], columns), {}
+  local place, rows = placesOf(lines[1], columns), {}
   if not place then return nil end
   for i = 2, #lines do
     local cells = split(lines[i])
@@ -51,7 +51,7 @@ local function write(self)
   return core.file_write(self.path, table.concat(lines, "\n") .. "\n", {})
 end
 
-local function drop_from(self, epoch)
+local function dropFrom(self, epoch)
   local kept = {}
   for _, row in ipairs(self.rows) do
     if row.epoch < epoch then kept[#kept + 1] = row end
@@ -70,13 +70,13 @@ function Log.open(path, columns, nextEpoch)
   if core.file_exists(path) then
     local text, message, code = core.file_read(path)
     if not text then return nil, message, code end
-    local rows = rows_of(text, columns)
+    local rows = rowsOf(text, columns)
     if not rows then
       return nil, ("%s exists and is not a log of this program: expected the header '%s'"):format(path,
         (header(columns):gsub("\t", " "))), "format"
     end
     self.rows = rows
-    drop_from(self, nextEpoch)
+    dropFrom(self, nextEpoch)
   end
   local written, message, code = write(self)
   if not written then return nil, message, code end
@@ -94,7 +94,7 @@ end
 -- @param values numbers by column
 -- @return true, or nil, message, code
 function Log:add(epoch, values)
-  drop_from(self, epoch)
+  dropFrom(self, epoch)
   local cells = { tostring(epoch) }
   for i, column in ipairs(self.columns) do cells[i + 1] = cell(values[column]) end
   self.rows[#self.rows + 1] = { epoch = epoch, line = table.concat(cells, "\t") }

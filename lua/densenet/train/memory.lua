@@ -6,25 +6,25 @@ local network = require "densenet.train.network"
 
 local memory = {}
 
-local function megabytes(n_bytes) return ("%.1f MB"):format(n_bytes / 2 ^ 20) end
+local function megabytes(nBytes) return ("%.1f MB"):format(nBytes / 2 ^ 20) end
 
 -- The images that a run's network will see.
-local function images_of(values, origin)
+local function imagesOf(values, origin)
   local images, seen = data.about(values.dataset), origin.about and origin.about.inputSize
   if seen then images.channels, images.height, images.width = table.unpack(seen) end
   return images
 end
 
-local function plan_for(values, origin, batch_size, opt_memory)
-  local images, changed = images_of(values, origin), setmetatable({ optMemory = opt_memory }, { __index = values })
+local function planFor(values, origin, batchSize, optMemory)
+  local images, changed = imagesOf(values, origin), setmetatable({ optMemory = optMemory }, { __index = values })
   return network.withoutMemory(changed, origin, images):plan(
-    { batch_size, images.channels, images.height, images.width }, { momentum = values.momentum > 0 })
+    { batchSize, images.channels, images.height, images.width }, { momentum = values.momentum > 0 })
 end
 
 --- The plan of a run's training step (densenet.nn.MemoryPlan). The images need not be there.
 -- @param values, origin as origin.find leaves them
 function memory.plan(values, origin)
-  return plan_for(values, origin, values.batchSize, values.optMemory)
+  return planFor(values, origin, values.batchSize, values.optMemory)
 end
 
 --- Bytes that a device can still give, or nil where it does not say (Linux and GPUs do).
@@ -42,8 +42,8 @@ function memory.available(device)
 end
 
 --- "-optMemory 4 (linear)"
-function memory.modeText(opt_memory)
-  return ("-optMemory %d (%s)"):format(opt_memory, MemoryPlan.words[opt_memory])
+function memory.modeText(optMemory)
+  return ("-optMemory %d (%s)"):format(optMemory, MemoryPlan.words[optMemory])
 end
 
 --- What a run takes, in a line.
@@ -53,14 +53,14 @@ function memory.describe(plan)
 end
 
 -- The largest batch below values.batchSize whose step takes at most `available`; 0 when none does.
-local function largest_batch(values, origin, available)
-  local fits, too_large = 0, values.batchSize
-  while too_large - fits > 1 do
-    local middle = (fits + too_large) // 2
-    if plan_for(values, origin, middle, values.optMemory).totalBytes <= available then
+local function largestBatch(values, origin, available)
+  local fits, tooLarge = 0, values.batchSize
+  while tooLarge - fits > 1 do
+    local middle = (fits + tooLarge) // 2
+    if planFor(values, origin, middle, values.optMemory).totalBytes <= available then
       fits = middle
     else
-      too_large = middle
+      tooLarge = middle
     end
   end
   return fits
@@ -74,10 +74,10 @@ function memory.check(values, origin, available)
   available = available or memory.available(values.device)
   local plan = memory.plan(values, origin)
   if not available or plan.totalBytes <= available then return plan end
-  local batch, last = largest_batch(values, origin, available), #MemoryPlan.words
+  local batch, last = largestBatch(values, origin, available), #MemoryPlan.words
   local remedy = batch > 0 and ("the largest -batchSize that fits is %d"):format(batch) or "not even one image fits"
   if values.optMemory ~= last then
-    local least = plan_for(values, origin, values.batchSize, last)
+    local least = planFor(values, origin, values.batchSize, last)
     remedy = ("%s; %s takes %s"):format(remedy, memory.modeText(last), megabytes(least.totalBytes))
   end
   return nil, ("a training step of %d images takes %s with %s, and %s are available; %s"):format(values.batchSize,

@@ -7,11 +7,11 @@ local SGD = require "densenet.optim.sgd"
 local network = {}
 
 -- A network as the options ask for it, for images of a data set.
-local function config_of(values, images, n_classes)
+local function configOf(values, images, nClasses)
   return {
     blocks = options.blocks(values), growthRate = values.growthRate, bottleneck = values.bottleneck,
     reduction = values.reduction, dropRate = values.dropRate, stem = "cifar",
-    inputChannels = images.channels, nClasses = n_classes, precision = values.precision,
+    inputChannels = images.channels, nClasses = nClasses, precision = values.precision,
     optMemory = values.optMemory,
   }
 end
@@ -31,24 +31,24 @@ end
 
 -- The configuration to build, how many classes the network is to tell apart in the end, and whether
 -- its classifier is to be a new one.
-local function chosen_of(values, origin, images)
+local function chosenOf(values, origin, images)
   local wanted = values.nClasses > 0 and values.nClasses or images.nClasses
-  local is_reset = values.resetClassifier and not origin.resumed
+  local isReset = values.resetClassifier and not origin.resumed
   local config = origin.network
   if not config then
-    local classifier = is_reset and origin.model["classifier.weight"]
-    config = config_of(values, images, classifier and classifier:size(1) or wanted)
+    local classifier = isReset and origin.model["classifier.weight"]
+    config = configOf(values, images, classifier and classifier:size(1) or wanted)
   end
   local chosen = {}
   for name, value in pairs(config) do chosen[name] = value end
   chosen.optMemory, chosen.precision = values.optMemory, values.precision
-  return chosen, wanted, is_reset
+  return chosen, wanted, isReset
 end
 
 --- The network that build would build, without memory: only to be asked for its plan.
 function network.withoutMemory(values, origin, images)
-  local config, wanted, is_reset = chosen_of(values, origin, images)
-  if is_reset then config.nClasses = wanted end
+  local config, wanted, isReset = chosenOf(values, origin, images)
+  if isReset then config.nClasses = wanted end
   return models.withoutImageGradient(models.withoutMemory(config, values.device))
 end
 
@@ -66,13 +66,13 @@ end
 -- @return model, on values.device, in training mode, with its complete configuration in model.config; or nil,
 -- message, code when weights or images do not fit
 function network.build(values, origin, images)
-  local config, wanted, is_reset = chosen_of(values, origin, images)
+  local config, wanted, isReset = chosenOf(values, origin, images)
   local model = models.fromConfig(config)
   if origin.model then
     local loaded, message, code = filled(model.loadStateDict, model, origin.model, values.resume or values.retrain)
     if not loaded then return nil, message, code end
   end
-  if is_reset then models.resetClassifier(model, wanted) end
+  if isReset then models.resetClassifier(model, wanted) end
   local fine, message, code = fits(model.config, images)
   if not fine then return nil, message, code end
   return models.withoutImageGradient(model):to(values.device)

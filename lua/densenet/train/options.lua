@@ -28,13 +28,13 @@ function options.parse(argv)
   return values, given
 end
 
-local function nearest_depths(depth, step)
+local function nearestDepths(depth, step)
   local layers = math.max(1, (depth - 4) // step)
   local low, high = step * layers + 4, step * (layers + 1) + 4
   return depth < low and tostring(low) or ("%d and %d"):format(low, high)
 end
 
-local function given_blocks(values)
+local function givenBlocks(values)
   local blocks = { values.d1, values.d2, values.d3, values.d4 }
   local n = #blocks
   while n > 0 and blocks[n] == 0 do
@@ -46,21 +46,21 @@ end
 
 --- The number of layers in each dense block, from -d1 … -d4 or -depth.
 function options.blocks(values)
-  local blocks = given_blocks(values)
+  local blocks = givenBlocks(values)
   if #blocks > 0 then return blocks end
   local layers = (values.depth - 4) // (values.bottleneck and 6 or 3)
   return { layers, layers, layers }
 end
 
-local memory_modes = {
+local memoryModes = {
   standard = 0, liveness = 1, ["shared-gradients"] = 2, shared = 3, linear = 4, minimal = 5,
 }
 
 -- Sets optMemory, and marks it as given, from whichever of the four options that say it was given.
-local function settle_memory(values, given)
+local function settleMemory(values, given)
   local said = {
     { given = given.optMemory, text = "-optMemory " .. values.optMemory, mode = values.optMemory },
-    { given = given.memory, text = "-memory " .. tostring(values.memory), mode = memory_modes[values.memory] },
+    { given = given.memory, text = "-memory " .. tostring(values.memory), mode = memoryModes[values.memory] },
     { given = values.shareGradInput, text = "-shareGradInput true", mode = 2 },
     { given = values.optnet, text = "-optnet true", mode = 1 },
   }
@@ -82,7 +82,7 @@ end
 -- @param given the set of names that the user wrote; changed
 -- @return true, or nil and a sentence
 function options.check(values, given)
-  local blocks = given_blocks(values)
+  local blocks = givenBlocks(values)
   for i, layers in ipairs(blocks) do
     if layers == 0 then return nil, ("-d%d is missing: -d1 to -d%d need a number each"):format(i, #blocks) end
   end
@@ -90,9 +90,9 @@ function options.check(values, given)
   local step = values.bottleneck and 6 or 3
   if #blocks == 0 and (values.depth < 4 + step or (values.depth - 4) % step ~= 0) then
     return nil, ("-depth %d is not possible with -bottleneck %s: expected %d n + 4 for n layers in each of three "
-      .. "blocks; nearest: %s"):format(values.depth, values.bottleneck, step, nearest_depths(values.depth, step))
+      .. "blocks; nearest: %s"):format(values.depth, values.bottleneck, step, nearestDepths(values.depth, step))
   end
-  local settled, why = settle_memory(values, given)
+  local settled, why = settleMemory(values, given)
   if settled then settled, why = device.check(values) end
   if not settled then return nil, why end
   if values.resetClassifier and not (values.retrain or values.resume) then
@@ -110,11 +110,11 @@ function options.check(values, given)
   return true
 end
 
-local usual_epochs = { cifar10 = 164, cifar100 = 164, mnist = 100, ["fashion-mnist"] = 100 }
+local usualEpochs = { cifar10 = 164, cifar100 = 164, mnist = 100, ["fashion-mnist"] = 100 }
 
 --- Fills in what depends on other options: -nEpochs 0 becomes the data set's usual number.
 function options.complete(values)
-  if values.nEpochs == 0 then values.nEpochs = math.max(usual_epochs[values.dataset], values.epochNumber) end
+  if values.nEpochs == 0 then values.nEpochs = math.max(usualEpochs[values.dataset], values.epochNumber) end
   return values
 end
 

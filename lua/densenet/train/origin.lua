@@ -8,7 +8,7 @@ local safetensors = require "densenet.io.safetensors"
 local origin = {}
 
 -- An option that was given and asks for another network than the file's, in a sentence, or nil.
-local function network_conflict(values, given, network)
+local function networkConflict(values, given, network)
   local function conflict(name, has)
     return ("-%s %s, but the network in -retrain %s has %s"):format(name, options.text(values[name]), values.retrain,
       has)
@@ -32,13 +32,13 @@ local function adapted(network, values, given)
   return config
 end
 
-local function load_weights(values, given)
+local function loadWeights(values, given)
   local tensors, metadata, code = safetensors.load(values.retrain)
   if not tensors then return nil, metadata, code end
   local state, message
   state, message, code = checkpoint.stateOf(metadata, values.retrain)
   if message then return nil, message, code end
-  local conflict = state and network_conflict(values, given, state.network)
+  local conflict = state and networkConflict(values, given, state.network)
   if conflict then return nil, conflict, "usage" end
   if state and values.testOnly then
     if not given.dataset then values.dataset = state.options.dataset end
@@ -53,7 +53,7 @@ local function load_weights(values, given)
     optimizer = optimizer }
 end
 
-local function load_checkpoint(values, given)
+local function loadCheckpoint(values, given)
   local saved, message, code = checkpoint.load(values.resume)
   if not saved then return nil, message, code end
   local before = { precision = saved.state.precision }
@@ -77,9 +77,9 @@ end
 function origin.find(values, given)
   local found, message, code = {}, nil, nil
   if values.resume then
-    found, message, code = load_checkpoint(values, given)
+    found, message, code = loadCheckpoint(values, given)
   elseif values.retrain then
-    found, message, code = load_weights(values, given)
+    found, message, code = loadWeights(values, given)
   end
   if not found then return nil, message, code end
   options.complete(values)

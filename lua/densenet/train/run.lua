@@ -26,7 +26,7 @@ Run.columns = {
 }
 
 -- What a file of the run says about itself beside its state, so that it can be used alone.
-local function facts_of(model, set, values)
+local function factsOf(model, set, values)
   return {
     options = options.select(values, "same"), network = model.config, precision = values.precision,
     dataset = set.name, classes = set.classes, mean = set.mean, std = set.std,
@@ -46,7 +46,7 @@ function Run.new(parts)
   local self = setmetatable({
     options = parts.options, origin = parts.origin, trainer = parts.trainer, console = parts.trainer.console,
     sets = parts.sets, loaders = parts.loaders, plan = parts.plan, notes = parts.notes or {}, best = nil,
-    facts = facts_of(parts.trainer.model, parts.sets.test, parts.options),
+    facts = factsOf(parts.trainer.model, parts.sets.test, parts.options),
     interrupted = parts.interrupted or core.interrupted,
     seconds = 0.0, -- spent training in the epoch under way, also by earlier processes
   }, Run)
@@ -125,12 +125,12 @@ end
 -- Saves where it is due, and stops where it is asked for.
 function Run:afterBatch(n, count)
   local every = self.options.saveEvery
-  local is_asked = self.interrupted() > 0
-  if is_asked or every > 0 and n % every == 0 and n < count then
+  local isAsked = self.interrupted() > 0
+  if isAsked or every > 0 and n % every == 0 and n < count then
     local saved, message, code = self.store:save(self:snapshot(false))
     if not saved then return nil, message, code end
   end
-  if is_asked then return self:stop() end
+  if isAsked then return self:stop() end
   return true
 end
 
@@ -157,8 +157,8 @@ function Run:test(epoch)
     if loader then
       local result, seconds, code = self.trainer:test(part[2], epoch, loader)
       if not result and code == "interrupted" and self.store then
-        local saved, message, save_code = self.store:save(self:snapshot(false))
-        if not saved then return nil, message, save_code end
+        local saved, message, saveCode = self.store:save(self:snapshot(false))
+        if not saved then return nil, message, saveCode end
         return self:stop()
       end
       if not result then return nil, seconds, code end
@@ -215,7 +215,7 @@ function Run:testOnly()
   return self:test(about and about.epoch or self.options.epochNumber)
 end
 
-local function network_line(trainer)
+local function networkLine(trainer)
   local model, config = trainer.model, trainer.model.config
   local n = model:parameterCount()
   return ("DenseNet%s: blocks of %s layers, growth rate %d, %d classes, %d parameters (%.1f MB)"):format(
@@ -227,7 +227,7 @@ end
 function Run:announce()
   local opt, resumed = self.options, self.origin.resumed
   for _, line in ipairs(sources.describe(self.sets)) do self.console:print("%s", line) end
-  self.console:print("%-11s%s", "network:", network_line(self.trainer))
+  self.console:print("%-11s%s", "network:", networkLine(self.trainer))
   self.console:print("%-11s%s in %s precision, %d compute threads, %d loader threads", "device:",
     device.describe(opt.device), opt.precision, opt.nCores, opt.nThreads)
   for _, note in ipairs(self.notes) do self.console:print("%-11s%s", "", note) end

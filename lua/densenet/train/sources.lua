@@ -17,10 +17,10 @@ local function open(values, split, size, statistics)
 end
 
 local function loader(values, set, split)
-  local is_training = split == "train"
+  local isTraining = split == "train"
   return Loader {
     set = set, batchSize = values.batchSize, nThreads = values.nThreads, seed = values.manualSeed,
-    shuffle = is_training, transform = preprocess(set, split),
+    shuffle = isTraining, transform = preprocess(set, split),
     precision = values.precision == "double" and "double" or "float",
     pinFor = values.device ~= "cpu" and values.device or nil,
   }
@@ -41,15 +41,15 @@ function sources.open(values, about)
   else
     sets.train, message, code = open(values, "train", values.trainSize)
     if not sets.train then return nil, message, code end
-    local n, held_out = sets.train:size(), values.valSize
-    if held_out >= n then
-      return nil, ("-valSize %d: expected fewer than the %d training images"):format(held_out, n), "argument"
+    local n, heldOut = sets.train:size(), values.valSize
+    if heldOut >= n then
+      return nil, ("-valSize %d: expected fewer than the %d training images"):format(heldOut, n), "argument"
     end
     sets.test, message, code = open(values, "test", values.testSize, sets.train)
     if not sets.test then return nil, message, code end
-    if held_out > 0 then
-      sets.validation = sets.train:subset(n - held_out, held_out)
-      sets.train = sets.train:subset(0, n - held_out)
+    if heldOut > 0 then
+      sets.validation = sets.train:subset(n - heldOut, heldOut)
+      sets.train = sets.train:subset(0, n - heldOut)
     end
   end
   local loaders = {}

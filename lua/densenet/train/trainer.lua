@@ -33,7 +33,7 @@ function Trainer.new(parts)
 end
 
 -- The loader's batches on the model's device.
-local function feed_of(self, loader)
+local function feedOf(self, loader)
   local feed = self.feeds[loader]
   if not feed then
     local weight = self.model:parameters()[1]
@@ -62,14 +62,14 @@ function Trainer:goTo(position)
   if self.lossScale and position.lossScale then self.lossScale:setState(position.lossScale) end
 end
 
-local function is_finite(x) return x == x and x ~= math.huge and x ~= -math.huge end
+local function isFinite(x) return x == x and x ~= math.huge and x ~= -math.huge end
 
 -- One step of SGD on a batch. Returns the batch's score from before the step; or nil and a sentence
 -- where training has diverged.
 local function step(self, batch)
   local output = self.model:forward(batch.input)
   local loss = self.criterion:forward(output, batch.target)
-  if not is_finite(loss) then
+  if not isFinite(loss) then
     return nil, loss == loss and "the loss is infinite" or "the loss is not a number"
   end
   -- Before the backward pass, so that a GPU has something to do while the next batch is prepared.
@@ -78,17 +78,17 @@ local function step(self, batch)
   local scale = scaling and scaling.scale or 1
   self.model:zeroGradParameters()
   self.model:backward(batch.input, self.criterion:backward(output, batch.target, scale), 1 / scale)
-  local is_least = scaling and scaling:isLeast()
+  local isLeast = scaling and scaling:isLeast()
   if not scaling or scaling:check() then
     self.optimizer:step()
-  elseif is_least then
+  elseif isLeast then
     return nil, "gradients overflow half precision without any loss scale"
   end
   return score
 end
 
 -- Once: why the network trains without a memory plan.
-local function report_plan(self)
+local function reportPlan(self)
   local reason = self.model.planFailure
   if not reason or self.hasReported then return end
   self.hasReported = true
@@ -110,7 +110,7 @@ function Trainer:train(epoch, loader)
   self.console:startTraining(epoch, first, count)
   if first > count then return self.errors:result(), 0.0 end
   local since = meters.Stopwatch()
-  for n, batch in feed_of(self, loader):run(epoch, first) do
+  for n, batch in feedOf(self, loader):run(epoch, first) do
     local waited = since:seconds()
     self.optimizer.learningRate = self.schedule:learningRate(epoch, n, count)
     local score, wrong = step(self, batch)
@@ -118,15 +118,15 @@ function Trainer:train(epoch, loader)
       return nil, ("%s in epoch %d, iteration %d of %d: training diverged; a smaller -LR may help"):format(wrong, epoch,
         n, count), "diverged"
     end
-    report_plan(self)
+    reportPlan(self)
     self.errors:add(score)
     self.iteration = n
     self.console:trained(epoch, n, count,
       { time = since:lap(), data = waited, score = score, learningRate = self.optimizer.learningRate,
         lossScale = self.lossScale })
     if self.onBatch then
-      local goes_on, message, code, status = self.onBatch(n, count)
-      if not goes_on then return nil, message, code, status end
+      local goesOn, message, code, status = self.onBatch(n, count)
+      if not goesOn then return nil, message, code, status end
     end
   end
   return self.errors:result(), whole:seconds()
@@ -143,7 +143,7 @@ function Trainer:test(name, epoch, loader)
   local errors = meters.ErrorMeter()
   self.console:startTesting()
   local since = meters.Stopwatch()
-  for n, batch in feed_of(self, loader):run(epoch) do
+  for n, batch in feedOf(self, loader):run(epoch) do
     local waited = since:seconds()
     local output = self.model:forward(batch.input)
     local score = meters.score(output, batch.target, self.criterion:forward(output, batch.target))

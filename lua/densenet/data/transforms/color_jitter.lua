@@ -9,13 +9,13 @@ local transform = require "densenet.data.transforms.transform"
 local LUMINANCE = { 0.299, 0.587, 0.114 } -- of R, G, B; ITU-R BT.601
 
 local function prepare(self, range)
-  transform.check_number(self.name, "the range", range, 0, math.huge)
+  transform.checkNumber(self.name, "the range", range, 0, math.huge)
   self.range = range
 end
 
 -- 1,H,W from the three channels.
 local function luminance(image)
-  local out = transform.new_image(image, 1, image:size(2), image:size(3))
+  local out = transform.newImage(image, 1, image:size(2), image:size(3))
   core.binary_scalar(out, image:narrow(1, 1, 1), LUMINANCE[1], "mul")
   core.add_scaled(out, out, image:narrow(1, 2, 1), LUMINANCE[2])
   core.add_scaled(out, out, image:narrow(1, 3, 1), LUMINANCE[3])
@@ -24,7 +24,7 @@ end
 
 -- `dull` repeats where it has size 1; black when nil.
 local function blend(image, dull, weight)
-  local out = transform.new_image(image, table.unpack(image:size()))
+  local out = transform.newImage(image, table.unpack(image:size()))
   core.binary_scalar(out, image, weight, "mul")
   if dull then core.add_scaled(out, out, dull, 1 - weight) end
   return out
@@ -41,7 +41,7 @@ end)
 
 --- Contrast(range): towards the mean luminance; the mean of all channels when they are not three.
 local Contrast = transform.define("Contrast", prepare, function(self, image, rng)
-  local mean = transform.new_image(image, 1, 1, 1)
+  local mean = transform.newImage(image, 1, 1, 1)
   core.reduce(mean, image:size(1) == 3 and luminance(image) or image, "mean", 0)
   return blend(image, mean, draw(self, rng))
 end)

@@ -6,8 +6,8 @@ local transform = require "densenet.data.transforms.transform"
 
 local function prepare(self, statistics)
   transform.check(type(statistics) == "table", self.name, "takes a table {mean=, std=}")
-  transform.check_numbers(self.name, "mean", statistics.mean)
-  transform.check_numbers(self.name, "std", statistics.std, #statistics.mean)
+  transform.checkNumbers(self.name, "mean", statistics.mean)
+  transform.checkNumbers(self.name, "std", statistics.std, #statistics.mean)
   for _, deviation in ipairs(statistics.std) do
     transform.check(deviation > 0, self.name, "std must be above 0, not %g", deviation)
   end
@@ -16,7 +16,7 @@ local function prepare(self, statistics)
 end
 
 return transform.define("ColorNormalize", prepare, function(self, image)
-  local out = transform.new_image(image, table.unpack(image:size()))
+  local out = transform.newImage(image, table.unpack(image:size()))
   core.image_normalize(out, image, self.mean, self.std)
   return out
 end)

@@ -4,13 +4,13 @@ local core = require "densenet.core"
 local transform = require "densenet.data.transforms.transform"
 
 local function crop(image, size, top, left)
-  local out = transform.new_image(image, image:size(1), size, size)
+  local out = transform.newImage(image, image:size(1), size, size)
   core.image_crop(out, image, top, left)
   return out
 end
 
 -- Raises unless a square of `size` fits into the image with `padding` pixels on each side.
-local function check_fits(name, size, padding, height, width)
+local function checkFits(name, size, padding, height, width)
   if height + 2 * padding < size or width + 2 * padding < size then
     error(("%s: a square of %d pixels does not fit an image of %dx%d%s"):format(name, size, height,
       width, padding > 0 and (" padded by %d"):format(padding) or ""), 0)
@@ -22,28 +22,28 @@ local function centre(size, height, width)
   return (height - size + 1) // 2, (width - size + 1) // 2
 end
 
-local function prepare_size(self, size)
-  transform.check_integer(self.name, "size", size, 1)
+local function prepareSize(self, size)
+  transform.checkInteger(self.name, "size", size, 1)
   self.size = size
 end
 
 --- CenterCrop(size): the square of size x size pixels in the middle.
-local CenterCrop = transform.define("CenterCrop", prepare_size, function(self, image)
+local CenterCrop = transform.define("CenterCrop", prepareSize, function(self, image)
   local height, width = image:size(2), image:size(3)
-  check_fits(self.name, self.size, 0, height, width)
+  checkFits(self.name, self.size, 0, height, width)
   return crop(image, self.size, centre(self.size, height, width))
 end)
 
 --- RandomCrop(size [, padding = 0]): a square from anywhere in the image after `padding` zeros were
 -- added on each side. After ColorNormalize zero is the mean colour.
 local RandomCrop = transform.define("RandomCrop", function(self, size, padding)
-  transform.check_integer(self.name, "size", size, 1)
-  if padding ~= nil then transform.check_integer(self.name, "padding", padding, 0) end
+  transform.checkInteger(self.name, "size", size, 1)
+  if padding ~= nil then transform.checkInteger(self.name, "padding", padding, 0) end
   self.size, self.padding = size, padding or 0
 end, function(self, image, rng)
   local size, padding = self.size, self.padding
   local height, width = image:size(2), image:size(3)
-  check_fits(self.name, size, padding, height, width)
+  checkFits(self.name, size, padding, height, width)
   local left = rng:integer(width + 2 * padding - size + 1) - 1 - padding
   local top = rng:integer(height + 2 * padding - size + 1) - 1 - padding
   return crop(image, size, top, left)
@@ -51,16 +51,16 @@ end)
 
 --- TenCrop(size): 10,C,size,size: the middle and the corners (top left, top right, bottom left,
 -- bottom right), then the same five of the mirrored image. Sum the outputs over the ten.
-local TenCrop = transform.define("TenCrop", prepare_size, function(self, image)
+local TenCrop = transform.define("TenCrop", prepareSize, function(self, image)
   local size = self.size
   local channels, height, width = table.unpack(image:size())
-  check_fits(self.name, size, 0, height, width)
+  checkFits(self.name, size, 0, height, width)
   local top, left = centre(size, height, width)
   local places = {
     { top, left }, { 0, 0 }, { 0, width - size }, { height - size, 0 },
     { height - size, width - size },
   }
-  local mirrored = transform.new_image(image, channels, height, width)
+  local mirrored = transform.newImage(image, channels, height, width)
   core.image_flip(mirrored, image)
   local crops = core.tensor_new("cpu", image:dtype(), { 10, channels, size, size })
   for i, place in ipairs(places) do

@@ -5,12 +5,12 @@ local transform = require "densenet.data.transforms.transform"
 
 return transform.define("HorizontalFlip", function(self, probability)
   if probability ~= nil then
-    transform.check_number(self.name, "the probability", probability, 0, 1)
+    transform.checkNumber(self.name, "the probability", probability, 0, 1)
   end
   self.probability = probability or 0.5
 end, function(self, image, rng)
   if rng:uniform(0, 1) >= self.probability then return image end
-  local out = transform.new_image(image, table.unpack(image:size()))
+  local out = transform.newImage(image, table.unpack(image:size()))
   core.image_flip(out, image)
   return out
 end)

@@ -15,15 +15,15 @@ local EIGENVECTORS = {
 }
 
 return transform.define("Lighting", function(self, deviation, eigenvalues, eigenvectors)
-  transform.check_number(self.name, "the deviation", deviation, 0, math.huge)
+  transform.checkNumber(self.name, "the deviation", deviation, 0, math.huge)
   self.deviation = deviation
   self.eigenvalues = eigenvalues or EIGENVALUES
   self.eigenvectors = eigenvectors or EIGENVECTORS
-  transform.check_numbers(self.name, "eigenvalues", self.eigenvalues, 3)
+  transform.checkNumbers(self.name, "eigenvalues", self.eigenvalues, 3)
   transform.check(type(self.eigenvectors) == "table" and #self.eigenvectors == 3, self.name,
     "eigenvectors must be three lists of three numbers")
   for _, row in ipairs(self.eigenvectors) do
-    transform.check_numbers(self.name, "a row of the eigenvectors", row, 3)
+    transform.checkNumbers(self.name, "a row of the eigenvectors", row, 3)
   end
 end, function(self, image, rng)
   if image:size(1) ~= 3 then
@@ -32,7 +32,7 @@ end, function(self, image, rng)
   if self.deviation == 0 then return image end
   local along = {}
   for k = 1, 3 do along[k] = rng:normal(0, self.deviation) * self.eigenvalues[k] end
-  local out = transform.new_image(image, table.unpack(image:size()))
+  local out = transform.newImage(image, table.unpack(image:size()))
   for c, row in ipairs(self.eigenvectors) do
     local shift = row[1] * along[1] + row[2] * along[2] + row[3] * along[3]
     core.binary_scalar(out:select(1, c), image:select(1, c), shift, "add")

@@ -13,20 +13,20 @@ local SMALLEST_AREA, LARGEST_AREA = 0.08, 1
 local NARROWEST, WIDEST = 3 / 4, 4 / 3
 
 -- height, width, top, left of a rectangle inside the image, or nothing.
-local function draw(rng, image_height, image_width)
-  local area = image_height * image_width * rng:uniform(SMALLEST_AREA, LARGEST_AREA)
+local function draw(rng, imageHeight, imageWidth)
+  local area = imageHeight * imageWidth * rng:uniform(SMALLEST_AREA, LARGEST_AREA)
   local aspect = rng:uniform(NARROWEST, WIDEST)
   local width = math.floor(math.sqrt(area * aspect) + 0.5)
   local height = math.floor(math.sqrt(area / aspect) + 0.5)
   if rng:uniform(0, 1) < 0.5 then width, height = height, width end
-  if height < 1 or width < 1 or height > image_height or width > image_width then return nil end
-  local top = rng:integer(image_height - height + 1) - 1
-  local left = rng:integer(image_width - width + 1) - 1
+  if height < 1 or width < 1 or height > imageHeight or width > imageWidth then return nil end
+  local top = rng:integer(imageHeight - height + 1) - 1
+  local left = rng:integer(imageWidth - width + 1) - 1
   return height, width, top, left
 end
 
 return transform.define("RandomSizedCrop", function(self, size)
-  transform.check_integer(self.name, "size", size, 1)
+  transform.checkInteger(self.name, "size", size, 1)
   self.size = size
   self.scale, self.crop = scale.Scale(size), crop.CenterCrop(size)
 end, function(self, image, rng)
@@ -34,9 +34,9 @@ end, function(self, image, rng)
   for _ = 1, TRIES do
     local height, width, top, left = draw(rng, image:size(2), image:size(3))
     if height then
-      local part = transform.new_image(image, channels, height, width)
+      local part = transform.newImage(image, channels, height, width)
       core.image_crop(part, image, top, left)
-      local out = transform.new_image(image, channels, self.size, self.size)
+      local out = transform.newImage(image, channels, self.size, self.size)
       core.image_resize(out, part, "bicubic")
       return out
     end

@@ -5,11 +5,11 @@ local core = require "densenet.core"
 local transform = require "densenet.data.transforms.transform"
 
 return transform.define("Rotation", function(self, degrees)
-  transform.check_number(self.name, "the range in degrees", degrees, 0, 360)
+  transform.checkNumber(self.name, "the range in degrees", degrees, 0, 360)
   self.range = math.rad(degrees)
 end, function(self, image, rng)
   if self.range == 0 then return image end
-  local out = transform.new_image(image, table.unpack(image:size()))
+  local out = transform.newImage(image, table.unpack(image:size()))
   core.image_rotate(out, image, rng:uniform(-self.range / 2, self.range / 2))
   return out
 end)

@@ -15,12 +15,12 @@ local transform = {}
 
 local classes = {}
 
-local function is_transform(value)
+local function isTransform(value)
   local class = getmetatable(value)
   return type(class) == "table" and classes[class.name] == class
 end
 
-local function check_image(name, image)
+local function checkImage(name, image)
   if type(image) ~= "userdata" then
     error(("%s: an image is a tensor C,H,W, not a %s"):format(name, type(image)), 3)
   end
@@ -41,14 +41,14 @@ function transform.define(name, prepare, apply)
   class.__index = class
   class.__name = name
   class.__call = function(self, image, rng)
-    check_image(name, image)
+    checkImage(name, image)
     return apply(self, image, rng or random.default)
   end
   class.__tostring = function(self)
     local words = {}
     for i = 1, self.arguments.n do
       local value = self.arguments[i]
-      words[i] = type(value) == "table" and not is_transform(value) and "{...}" or tostring(value)
+      words[i] = type(value) == "table" and not isTransform(value) and "{...}" or tostring(value)
     end
     return ("%s(%s)"):format(name, table.concat(words, ", "))
   end
@@ -65,7 +65,7 @@ end
 --- Is the value a transform of the kind `class`, or of any kind?
 function transform.is(value, class)
   if class then return getmetatable(value) == class end
-  return is_transform(value)
+  return isTransform(value)
 end
 
 -- The checks below are called by `prepare`, so the mistake is three levels further out: in the call
@@ -80,21 +80,21 @@ function transform.check(condition, name, ...)
 end
 
 --- A whole number from `least` on.
-function transform.check_integer(name, what, value, least)
+function transform.checkInteger(name, what, value, least)
   if math.type(value) ~= "integer" or value < least then
     refuse(name, "%s must be a whole number from %d on, not %s", what, least, tostring(value))
   end
 end
 
 --- A number in low..high, both included.
-function transform.check_number(name, what, value, low, high)
+function transform.checkNumber(name, what, value, low, high)
   if type(value) ~= "number" or not (value >= low and value <= high) then
     refuse(name, "%s must be a number from %g to %g, not %s", what, low, high, tostring(value))
   end
 end
 
 --- A list of n numbers (of any length when n is nil).
-function transform.check_numbers(name, what, list, n)
+function transform.checkNumbers(name, what, list, n)
   if type(list) ~= "table" or #list == 0 or n and #list ~= n then
     refuse(name, "%s must be a list of %s", what, n and n .. " numbers" or "numbers, one a channel")
   end
@@ -106,16 +106,16 @@ function transform.check_numbers(name, what, list, n)
 end
 
 --- A new image with the element type of `like`, content undefined.
-function transform.new_image(like, channels, height, width)
+function transform.newImage(like, channels, height, width)
   return core.tensor_new("cpu", like:dtype(), { channels, height, width })
 end
 
 -- Functions cannot be described; everything else in an argument can.
-local function describe_value(value, place)
-  if is_transform(value) then return transform.describe(value) end
+local function describeValue(value, place)
+  if isTransform(value) then return transform.describe(value) end
   if type(value) == "table" then
     local copy = {}
-    for key, item in pairs(value) do copy[key] = describe_value(item, place) end
+    for key, item in pairs(value) do copy[key] = describeValue(item, place) end
     return copy
   end
   if type(value) == "function" then
@@ -127,22 +127,22 @@ end
 
 --- Plain values (numbers, strings, tables) from which transform.build makes the same transform.
 function transform.describe(value)
-  if not is_transform(value) then
+  if not isTransform(value) then
     error(("a %s cannot be described; put the function into a module and use"
       .. " FromModule(module, argument)"):format(type(value)), 0)
   end
   local description = { transform = value.name, n = value.arguments.n }
   for i = 1, value.arguments.n do
-    description[i] = describe_value(value.arguments[i], value.name)
+    description[i] = describeValue(value.arguments[i], value.name)
   end
   return description
 end
 
-local function build_value(value)
+local function buildValue(value)
   if type(value) ~= "table" then return value end
   if value.transform then return transform.build(value) end
   local copy = {}
-  for key, item in pairs(value) do copy[key] = build_value(item) end
+  for key, item in pairs(value) do copy[key] = buildValue(item) end
   return copy
 end
 
@@ -151,7 +151,7 @@ function transform.build(description)
   local class = type(description) == "table" and classes[description.transform]
   if not class then error("this describes no known transform", 2) end
   local arguments = {}
-  for i = 1, description.n do arguments[i] = build_value(description[i]) end
+  for i = 1, description.n do arguments[i] = buildValue(description[i]) end
   return class(table.unpack(arguments, 1, description.n))
 end
 
