@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 _Static_assert(sizeof(off_t) == 8, "files are addressed with 64 bits");
@@ -19,11 +18,14 @@ dn_status dn_file_error(const char *action, const char *path) {
   return dn_error(DN_EIO, "cannot %s " DN_PATH_FORMAT ": %s", action, path, reason);
 }
 
+dn_status dn_file_irregular(const char *action, const char *path, const struct stat *found) {
+  return dn_error(DN_EIO, "cannot %s " DN_PATH_FORMAT ": it is %s, not a file", action, path,
+                  S_ISDIR(found->st_mode) ? "a directory" : "a device or a pipe");
+}
+
 /* A device or a pipe has no size to check, and opening a pipe could wait for ever. */
 static dn_status check_regular(const char *path, const struct stat *found) {
-  if (S_ISREG(found->st_mode)) return DN_OK;
-  return dn_error(DN_EIO, "cannot read " DN_PATH_FORMAT ": it is %s, not a file", path,
-                  S_ISDIR(found->st_mode) ? "a directory" : "a device or a pipe");
+  return S_ISREG(found->st_mode) ? DN_OK : dn_file_irregular("read", path, found);
 }
 
 dn_status dn_file_size(const char *path, int64_t *n_bytes) {
@@ -109,7 +111,7 @@ dn_status dn_file_sync_parent(const char *path) {
   }
   memcpy(parent, path, length);
   memcpy(parent + length, length ? "" : ".", length ? 1 : 2);
-  const int descriptor = open(parent, O_RDONLY | O_CLOEXEC);
+  const int descriptor = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   /* Some file systems let nobody open or flush a directory; there is no more to be done there. */
   if (descriptor < 0) return errno == EACCES ? DN_OK : dn_file_error("flush", parent);
   int failed;

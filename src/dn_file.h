@@ -9,6 +9,8 @@
 #ifndef DN_FILE_H
 #define DN_FILE_H
 
+#include <sys/stat.h>
+
 #include "dn_tensor.h"
 
 /* A file open for reading. */
@@ -41,11 +43,19 @@ dn_status dn_file_read_tensor(const char *path, int64_t offset, dn_tensor *tenso
 ** The file becomes `header` followed by the tensors (on the CPU, any strides), one after the other
 ** without gaps. It is written as PATH.tmp, flushed to the disk and then renamed, so that whatever
 ** stops this, a full disk or a kill included, leaves what stood under `path` whole. A failure
-** removes PATH.tmp; what a killed process left there is overwritten by the next write.
-** One writer of a path at a time.
+** removes PATH.tmp; what a killed process left there, or anybody put there, is removed by the next
+** write. A symbolic link called `path` is replaced and not followed; a directory, a device or a
+** pipe, also behind a link, is DN_EIO. One writer of a path at a time.
 */
 dn_status dn_file_write(const char *path, const void *header, int64_t n_header_bytes, int n_tensors,
                         const dn_tensor *const *tensors);
+
+/*
+** The path to write instead of `path` where links are to be followed: the last of a chain of
+** symbolic links that all belong to this process's user, or `path` itself. Another user's link is
+** DN_EIO: in a directory open to others it may point at any file of ours. `target` has PATH_MAX bytes.
+*/
+dn_status dn_file_target(const char *path, char *target);
 
 /* The file, or an empty directory, goes away. */
 dn_status dn_file_remove(const char *path);
@@ -60,6 +70,9 @@ dn_status dn_file_sync_parent(const char *path);
 
 /* DN_EIO: "cannot ACTION PATH: the reason in errno". */
 dn_status dn_file_error(const char *action, const char *path);
+
+/* DN_EIO: "cannot ACTION PATH: it is a directory (or a device or a pipe), not a file". */
+dn_status dn_file_irregular(const char *action, const char *path, const struct stat *found);
 
 /*
 ** How messages show a path: cut, so that a long one cannot push the reason out of the sentence.

@@ -1,12 +1,17 @@
 /*
 ** A file is replaced in four steps, each of which leaves either the old file or the new one under
 ** its name: write the new one beside it, flush it to the disk, rename, flush the directory.
+**
+** The directory may be one in which others can write. So what is opened for writing is always made
+** by that very call: whatever somebody has put under the temporary name, a link or a pipe, goes
+** away and is neither followed nor waited for.
 */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "dn_file.h"
@@ -84,18 +89,36 @@ static dn_status write_all(const writer *out, const void *header, int64_t n_head
   return DN_OK;
 }
 
+/* A new, empty file. Somebody else may make one of this name between the two calls; not for ever. */
+static dn_status open_new(const char *path, int *descriptor) {
+  for (int attempt = 0; attempt < 10; attempt++) {
+    if (unlink(path) != 0 && errno != ENOENT) break;
+    *descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (*descriptor >= 0) return DN_OK;
+    if (errno != EEXIST) break;
+  }
+  return dn_file_error("make", path);
+}
+
+/* A rename would put a file in the place of a device or a pipe, which is not what it is there for. */
+static dn_status check_replaceable(const char *path) {
+  struct stat found;
+  if (stat(path, &found) != 0 || S_ISREG(found.st_mode)) return DN_OK;
+  return dn_file_irregular("write", path, &found);
+}
+
 dn_status dn_file_write(const char *path, const void *header, int64_t n_header_bytes, int n_tensors,
                         const dn_tensor *const *tensors) {
   DN_TRY(check_tensors(n_tensors, tensors));
+  DN_TRY(check_replaceable(path));
   char temporary[PATH_MAX];
   const int length = snprintf(temporary, sizeof temporary, "%s.tmp", path);
   if (length < 0 || (size_t)length >= sizeof temporary) {
     errno = ENAMETOOLONG;
     return dn_file_error("write", path);
   }
-  const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW;
-  const writer out = {.descriptor = open(temporary, flags, 0666), .path = path};
-  if (out.descriptor < 0) return dn_file_error("write", path);
+  writer out = {.path = path};
+  DN_TRY(open_new(temporary, &out.descriptor));
   dn_status status = write_all(&out, header, n_header_bytes, n_tensors, tensors);
   /* A network file system may report a full disk only now. */
   if (close(out.descriptor) != 0 && status == DN_OK) status = dn_file_error("write", path);
@@ -105,4 +128,42 @@ dn_status dn_file_write(const char *path, const void *header, int64_t n_header_b
     return status;
   }
   return dn_file_sync_parent(path);
+}
+
+/* `target`, which has PATH_MAX bytes, becomes where the link `path` points to, read from its directory. */
+static dn_status read_link(const char *path, char *target) {
+  char content[PATH_MAX];
+  const ssize_t n = readlink(path, content, sizeof content);
+  if (n < 0) return dn_file_error("read the link", path);
+  const char *slash = content[0] == '/' ? NULL : strrchr(path, '/');
+  const size_t n_directory = slash ? (size_t)(slash - path) + 1 : 0;
+  if (n_directory + (size_t)n >= PATH_MAX) {
+    errno = ENAMETOOLONG;
+    return dn_file_error("follow the link", path);
+  }
+  memcpy(target, path, n_directory);
+  memcpy(target + n_directory, content, (size_t)n);
+  target[n_directory + (size_t)n] = '\0';
+  return DN_OK;
+}
+
+dn_status dn_file_target(const char *path, char *target) {
+  enum { MOST_LINKS = 40 };
+  if (strlen(path) >= PATH_MAX) {
+    errno = ENAMETOOLONG;
+    return dn_file_error("write", path);
+  }
+  memcpy(target, path, strlen(path) + 1);
+  for (int n_links = 0; n_links <= MOST_LINKS; n_links++) {
+    struct stat found;
+    if (lstat(target, &found) != 0 || !S_ISLNK(found.st_mode)) return DN_OK;
+    if (found.st_uid != geteuid())
+      return dn_error(DN_EIO, "cannot write " DN_PATH_FORMAT ": %s is another user's symbolic link",
+                      path, strcmp(path, target) == 0 ? "it" : "what it points to");
+    char from[PATH_MAX];
+    memcpy(from, target, strlen(target) + 1);
+    DN_TRY(read_link(from, target));
+  }
+  errno = ELOOP;
+  return dn_file_error("write", path);
 }

@@ -6,10 +6,13 @@
 **   file_read(path [, offset [, length]]) -> string; to the end when length is left out
 **   file_read_into(path, offset, tensor) -> true; contiguous, exactly as many bytes as it holds
 **   file_gunzip(path [, limit]) -> byte vector; "format" when it unpacks to more than limit bytes
+**   file_gunzip_start(path, n) -> string: the first n bytes it unpacks to, or all when there are fewer
 **   file_write(path, header, {tensors}) -> true; replaces the file as dn_file.h says
+**   file_target(path) -> path: what a link of one's own points to, for file_write to replace
 **   file_remove(path) -> true                  file_rename(from, to) -> true
 **   directory_make(path) -> true               directory_list(path) -> {names}, sorted by bytes
 */
+#include <limits.h>
 #include <string.h>
 
 #include "../dn_directory.h"
@@ -110,6 +113,27 @@ static int file_gunzip(lua_State *L) {
   return 1;
 }
 
+static int file_gunzip_start(lua_State *L) {
+  const char *path = check_path(L, 1);
+  const int64_t n_bytes = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, n_bytes >= 0 && n_bytes <= 1 << 16, 2, "a start has 0 to 65536 bytes");
+  luaL_Buffer content;
+  char *into = luaL_buffinitsize(L, &content, (size_t)n_bytes);
+  int64_t n_filled;
+  const dn_status status = dn_gzip_peek(path, n_bytes, into, &n_filled);
+  if (status != DN_OK) return fail(L, status);
+  luaL_pushresultsize(&content, (size_t)n_filled);
+  return 1;
+}
+
+static int file_target(lua_State *L) {
+  char target[PATH_MAX];
+  const dn_status status = dn_file_target(check_path(L, 1), target);
+  if (status != DN_OK) return fail(L, status);
+  lua_pushstring(L, target);
+  return 1;
+}
+
 static int file_write(lua_State *L) {
   const char *path = check_path(L, 1);
   size_t n_header_bytes;
@@ -169,6 +193,8 @@ void bind_register_file(lua_State *L) {
                                        {"file_read", file_read},
                                        {"file_read_into", file_read_into},
                                        {"file_gunzip", file_gunzip},
+                                       {"file_gunzip_start", file_gunzip_start},
+                                       {"file_target", file_target},
                                        {"file_write", file_write},
                                        {"file_remove", file_remove},
                                        {"file_rename", file_rename},

@@ -34,6 +34,8 @@ local ESCAPED = {
   ['"'] = '"', ["\\"] = "\\", ["/"] = "/", b = "\b", f = "\f", n = "\n", r = "\r", t = "\t",
 }
 
+local function clip(name) return #name > 100 and name:sub(1, 97) .. "..." or name end
+
 local function skipSpace(text, position)
   return text:find("[^ \t\r\n]", position) or #text + 1
 end
@@ -88,7 +90,9 @@ local function readNumber(text, position)
   local afterFraction = select(2, text:find("^%.%d+", stop + 1)) or stop
   local last = select(2, text:find("^[eE][+-]?%d+", afterFraction + 1)) or afterFraction
   -- An integer too large for Lua's becomes a float here, as everywhere in Lua.
-  return tonumber(text:sub(position, last)), last + 1
+  local number = tonumber(text:sub(position, last))
+  if number == math.huge or number == -math.huge then refuse(position, "a number beyond what a double holds") end
+  return number, last + 1
 end
 
 local readValue
@@ -102,26 +106,30 @@ local function readArray(text, position, depth)
     at = skipSpace(text, at)
     local mark = text:sub(at, at)
     if mark == "]" then return array, at + 1 end
-    if mark ~= "," then refuse(at, "expected , or ], came %s", describe(text, at)) end
+    if mark ~= "," then refuse(at, "expected , or ], got %s", describe(text, at)) end
     at = skipSpace(text, at + 1)
   end
 end
 
-local function readObject(text, position, depth)
+-- With `visit`, members go there one by one and the object only remembers which names it had.
+local function readObject(text, position, depth, visit)
   local object = {}
   local at = skipSpace(text, position + 1)
   if text:sub(at, at) == "}" then return object, at + 1 end
   while true do
-    if text:sub(at, at) ~= '"' then refuse(at, "expected a name in quotes, came %s", describe(text, at)) end
+    if text:sub(at, at) ~= '"' then refuse(at, "expected a name in quotes, got %s", describe(text, at)) end
     local name, stop = readString(text, at)
-    if object[name] ~= nil then refuse(at, "the name %q stands twice in one object", name) end
+    if object[name] ~= nil then refuse(at, "the name %q stands twice in one object", clip(name)) end
     at = skipSpace(text, stop)
-    if text:sub(at, at) ~= ":" then refuse(at, "expected :, came %s", describe(text, at)) end
-    object[name], at = readValue(text, skipSpace(text, at + 1), depth + 1)
+    if text:sub(at, at) ~= ":" then refuse(at, "expected :, got %s", describe(text, at)) end
+    local value
+    value, at = readValue(text, skipSpace(text, at + 1), depth + 1)
+    if visit then visit(name, value) end
+    object[name] = visit and true or value
     at = skipSpace(text, at)
     local mark = text:sub(at, at)
     if mark == "}" then return object, at + 1 end
-    if mark ~= "," then refuse(at, "expected , or }, came %s", describe(text, at)) end
+    if mark ~= "," then refuse(at, "expected , or }, got %s", describe(text, at)) end
     at = skipSpace(text, at + 1)
   end
 end
@@ -139,29 +147,47 @@ function readValue(text, position, depth)
     return word[2], position + #word[1]
   end
   if first:find("^[%d-]") then return readNumber(text, position) end
-  return refuse(position, "expected a value, came %s", describe(text, position))
+  return refuse(position, "expected a value, got %s", describe(text, position))
 end
 
-local function readText(text)
+local function readText(text, visit)
   local _, badByte = utf8.len(text)
   if badByte then refuse(badByte, "not UTF-8") end
-  local value, at = readValue(text, skipSpace(text, 1), 1)
+  local start = skipSpace(text, 1)
+  if visit and text:sub(start, start) ~= "{" then refuse(start, "expected {, got %s", describe(text, start)) end
+  local value, at = (visit and readObject or readValue)(text, start, 1, visit)
   at = skipSpace(text, at)
   if at <= #text then refuse(at, "%s after the end", describe(text, at)) end
   return value
 end
 
---- Reads one JSON text.
--- @param text a string
--- @return the value (false is a value; nil never is), or nil, message with line and column, "format"
-function json.decode(text)
-  local ok, value = pcall(readText, text)
+local function decode(text, visit)
+  local ok, value = pcall(readText, text, visit)
   if ok then return value end
   if type(value) ~= "table" or not value.reason then error(value, 0) end
+  if not value.position then return nil, value.reason, "format" end
   local before = text:sub(1, value.position - 1)
   local line = select(2, before:gsub("\n", "\n")) + 1
   local column = #before:match("[^\n]*$") + 1
   return nil, ("JSON, line %d, column %d: %s"):format(line, column, value.reason), "format"
+end
+
+--- Reads one JSON text.
+-- @param text a string
+-- @return the value (false is a value; nil never is), or nil, message with line and column, "format"
+function json.decode(text) return decode(text) end
+
+--- Reads one JSON object member by member, so that a large one needs no more room than what is kept of
+-- it, and one that is refused is read no further.
+-- @param text a string
+-- @param visit function(name, value): returns what is wrong with the member, a sentence, or nothing
+-- @return true; or nil, message, "format"
+function json.eachMember(text, visit)
+  local object, message, code = decode(text, function(name, value)
+    local wrong = visit(name, value)
+    if wrong then error({ reason = wrong }) end
+  end)
+  return object and true or nil, message, code
 end
 
 -- ---- Writing ----

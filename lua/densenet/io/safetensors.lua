@@ -3,8 +3,11 @@
 -- A file is an 8-byte little-endian length, that many bytes of JSON, then the tensors' bytes,
 -- row-major and without holes. Each entry of the JSON says dtype, shape and the range of bytes.
 -- Nothing in a file is believed before it has been checked against everything else, so loading a
--- damaged or hostile one gives a message and reads no more memory than the file has bytes.
+-- damaged or hostile one gives a message and reads no more memory than the file has bytes. A tensor of
+-- a dtype that this library does not have (BOOL, say) does not spoil the others: it is refused, by
+-- name, when it is asked for.
 local core = require "densenet.core"
+local fileKind = require "densenet.io.file_kind"
 local json = require "densenet.io.json"
 require "densenet.tensor" -- loaded tensors have Torch's methods
 
@@ -25,10 +28,12 @@ local TYPES = {
 }
 
 local SUPPORTED = "F64, F32, F16, BF16, I64 and U8 are"
-local UNSUPPORTED = {}
-for word in ("I32 I16 I8 U64 U32 U16 BOOL C64 F8_E4M3 F8_E5M2 F8_E8M0 F4"):gmatch("%S+") do
-  UNSUPPORTED[word] = true
-end
+
+-- Bits of an element of the format's other dtypes.
+local OTHER_BITS = {
+  I32 = 32, I16 = 16, I8 = 8, U64 = 64, U32 = 32, U16 = 16, BOOL = 8, C64 = 64, F8_E4M3 = 8, F8_E5M2 = 8,
+  F8_E8M0 = 8, F8_E4M3FNUZ = 8, F8_E5M2FNUZ = 8, F6_E2M3 = 6, F6_E3M2 = 6, F4 = 4,
+}
 
 local TYPE_OF = {}
 for word, kind in pairs(TYPES) do TYPE_OF[kind.dtype] = { word = word, bytes = kind.bytes } end
@@ -49,9 +54,15 @@ local function show(value)
   return "an object"
 end
 
+-- The first sizes of a shape, of which a file may name any number.
+local function sizesText(shape, separator)
+  local text = table.concat(shape, separator, 1, math.min(#shape, MAX_DIM))
+  return #shape > MAX_DIM and text .. separator .. "..." or text
+end
+
 local function checkFields(entry)
   if type(entry) ~= "table" or json.isArray(entry) or entry == json.null then
-    return nil, ("expected an object with dtype, shape and data_offsets, came %s"):format(show(entry))
+    return nil, ("expected an object with dtype, shape and data_offsets, got %s"):format(show(entry))
   end
   for field in pairs(entry) do
     if not FIELDS[field] then return nil, ("unknown field %s"):format(quote(field)) end
@@ -62,126 +73,145 @@ local function checkFields(entry)
   return true
 end
 
+-- Bits of an element (nil where nobody can know) and this library's dtype, or why it has none.
 local function checkType(word)
   local kind = TYPES[word]
-  if kind then return kind end
-  if UNSUPPORTED[word] then return nil, ("dtype %s is not supported; %s"):format(word, SUPPORTED) end
-  return nil, ("unknown dtype %s; %s supported"):format(show(word), SUPPORTED)
+  if kind then return kind.bytes * 8, kind.dtype end
+  if OTHER_BITS[word] then
+    return OTHER_BITS[word], nil, ("dtype %s is not supported; %s"):format(word, SUPPORTED)
+  end
+  return nil, nil, ("unknown dtype %s; %s supported"):format(show(word), SUPPORTED)
 end
 
 -- An array of whole numbers from 0 on; JSON numbers like 2.0 and 1e30 are floats and refused.
 local function checkNumbers(value, name)
-  if not json.isArray(value) then return nil, ("%s: expected an array, came %s"):format(name, show(value)) end
+  if not json.isArray(value) then return nil, ("%s: expected an array, got %s"):format(name, show(value)) end
   for i, number in ipairs(value) do
     if math.type(number) ~= "integer" or number < 0 then
-      return nil, ("%s[%d]: expected a whole number from 0 to 2^63-1, came %s"):format(name, i, show(number))
+      return nil, ("%s[%d]: expected a whole number from 0 to 2^63-1, got %s"):format(name, i, show(number))
     end
   end
   return value
 end
 
 -- Bytes of a tensor; nil when they, or a stride, are more than 2^63-1: a size of 0 makes the
--- count 0 but not the product of the other sizes.
-local function countBytes(shape, elementBytes)
-  local bytes, isEmpty = elementBytes, false
+-- count 0 but not the product of the other sizes. Elements of less than a byte are packed.
+local function countBytes(shape, elementBits)
+  local most = math.maxinteger // elementBits
+  local count, isEmpty = 1, false
   for _, size in ipairs(shape) do
     if size == 0 then
       isEmpty = true
-    elseif bytes > math.maxinteger // size then
+    elseif count > most // size then
       return nil
     else
-      bytes = bytes * size
+      count = count * size
     end
   end
-  return isEmpty and 0 or bytes
+  return isEmpty and 0 or (count * elementBits + 7) // 8
 end
 
-local function checkShape(value, elementBytes)
+local function checkShape(value, elementBits)
   local shape, reason = checkNumbers(value, "shape")
   if not shape then return nil, reason end
-  if #shape > MAX_DIM then
-    return nil, ("shape: %d dimensions are not supported, %d are"):format(#shape, MAX_DIM)
-  end
-  local bytes = countBytes(shape, elementBytes)
+  local bytes = countBytes(shape, elementBits)
   if not bytes then
-    return nil, ("shape: %s elements are more than any file holds"):format(table.concat(shape, "x"))
+    return nil, ("shape: %s elements are more than any file holds"):format(sizesText(shape, "x"))
   end
   return shape, bytes
 end
 
+-- `bytes` is nil for a dtype whose elements nobody can measure.
 local function checkOffsets(value, shape, bytes)
   local offsets, reason = checkNumbers(value, "data_offsets")
   if not offsets then return nil, reason end
-  if #offsets ~= 2 then return nil, ("data_offsets: expected 2 numbers, came %d"):format(#offsets) end
+  if #offsets ~= 2 then return nil, ("data_offsets: expected 2 numbers, got %d"):format(#offsets) end
   local first, past = offsets[1], offsets[2]
-  if past - first ~= bytes then
-    return nil, ("data_offsets: expected %d bytes for shape [%s], came %d to %d"):format(
-      bytes, table.concat(shape, ", "), first, past)
+  if past - first ~= (bytes or math.max(past - first, 0)) then
+    return nil, ("data_offsets: expected %d bytes for shape [%s], got %d to %d"):format(
+      bytes or 0, sizesText(shape, ", "), first, past)
   end
   return first, past
 end
 
-local function checkEntry(name, entry)
+-- dtype, or unreadable, which says why there is no tensor to be had, beside what every entry has.
+local function checkEntry(name, entry, dataBytes)
   local ok, reason = checkFields(entry)
   if not ok then return nil, reason end
-  local kind, shape, bytes, first, past
-  kind, reason = checkType(entry.dtype)
-  if not kind then return nil, reason end
-  shape, bytes = checkShape(entry.shape, kind.bytes)
+  if type(entry.dtype) ~= "string" then return nil, ("dtype: expected a string, got %s"):format(show(entry.dtype)) end
+  local bits, dtype, unreadable = checkType(entry.dtype)
+  local shape, bytes = checkShape(entry.shape, bits or 1)
   if not shape then return nil, bytes end
-  first, past = checkOffsets(entry.data_offsets, shape, bytes)
+  local first, past = checkOffsets(entry.data_offsets, shape, bits and bytes)
   if not first then return nil, past end
-  return { name = name, dtype = kind.dtype, shape = shape, first = first, past = past }
+  if past > dataBytes then
+    return nil, ("data_offsets: %d to %d, but the file has %d bytes of data (cut short?)"):format(
+      first, past, dataBytes)
+  end
+  if #shape > MAX_DIM then
+    unreadable = ("%d dimensions are not supported, %d are"):format(#shape, MAX_DIM)
+  end
+  return { name = name, dtype = not unreadable and dtype or nil, unreadable = unreadable, shape = shape,
+    first = first, past = past }
 end
 
 local function checkMetadata(metadata)
   if type(metadata) ~= "table" or json.isArray(metadata) or metadata == json.null then
-    return nil, ("%s: expected an object of strings, came %s"):format(METADATA, show(metadata))
+    return nil, ("%s: expected an object of strings, got %s"):format(METADATA, show(metadata))
   end
   for key, value in pairs(metadata) do
     if type(value) ~= "string" then
-      return nil, ("%s: %s: expected a string, came %s"):format(METADATA, quote(key), show(value))
+      return nil, ("%s: %s: expected a string, got %s"):format(METADATA, quote(key), show(value))
     end
   end
   return metadata
 end
 
+local function isBefore(a, b)
+  if a.first ~= b.first then return a.first < b.first end
+  if a.past ~= b.past then return a.past < b.past end
+  return a.name < b.name
+end
+
+-- In the order of their bytes, which is the order in which most programs write them.
+local function sort(entries)
+  for i = 2, #entries do
+    if isBefore(entries[i], entries[i - 1]) then return table.sort(entries, isBefore) end
+  end
+end
+
 -- The tensors, in the order of their bytes, have to cover the data exactly once.
 local function checkCover(entries, dataBytes)
-  table.sort(entries, function(a, b)
-    if a.first ~= b.first then return a.first < b.first end
-    if a.past ~= b.past then return a.past < b.past end
-    return a.name < b.name
-  end)
+  sort(entries)
   local covered = 0
   for _, entry in ipairs(entries) do
     if entry.first ~= covered then
-      return nil, ("tensor %s: data_offsets: expected to begin at byte %d, came %d (%s)"):format(
+      return nil, ("tensor %s: data_offsets: expected to begin at byte %d, got %d (%s)"):format(
         quote(entry.name), covered, entry.first, entry.first > covered and "a hole" or "an overlap")
     end
     covered = entry.past
   end
   if covered ~= dataBytes then
-    return nil, ("the tensors take %d bytes, the file has %d bytes of data%s"):format(
-      covered, dataBytes, covered > dataBytes and " (cut short?)" or "")
+    return nil, ("the tensors take %d bytes, the file has %d bytes of data"):format(covered, dataBytes)
   end
   return true
 end
 
--- All of the header's entries, checked one by one and together.
-local function checkHeader(header, dataBytes)
+-- All of the header's entries, checked as they are read and then together: a list in the order of
+-- their bytes, and the metadata.
+local function checkHeader(text, dataBytes)
   local metadata, entries = {}, {}
-  for name, entry in pairs(header) do
-    local reason
+  local ok, reason = json.eachMember(text, function(name, entry)
+    local wrong
     if name == METADATA then
-      metadata, reason = checkMetadata(entry)
-      if not metadata then return nil, reason end
-    else
-      entries[#entries + 1], reason = checkEntry(name, entry)
-      if reason then return nil, ("tensor %s: %s"):format(quote(name), reason) end
+      metadata, wrong = checkMetadata(entry)
+      return wrong
     end
-  end
-  local ok, reason = checkCover(entries, dataBytes)
+    entries[#entries + 1], wrong = checkEntry(name, entry, dataBytes)
+    return wrong and ("tensor %s: %s"):format(quote(name), wrong)
+  end)
+  if not ok then return nil, reason end
+  ok, reason = checkCover(entries, dataBytes)
   if not ok then return nil, reason end
   return entries, metadata
 end
@@ -189,57 +219,72 @@ end
 -- ---- Loading ----
 
 -- The header's text and where the data begins, or nil, what is wrong, code.
-local function readHeader(path, fileBytes)
-  if fileBytes < LENGTH_BYTES then
-    return nil, ("%s: has %d bytes; a safetensors file begins with 8 bytes of length"):format(path, fileBytes), "format"
+local function readHeader(path)
+  local function refuse(format, ...)
+    return nil, fileKind.explain(path, "a safetensors file", format:format(...)), "format"
   end
-  local lengthBytes, message, code = core.file_read(path, 0, LENGTH_BYTES)
+  local fileBytes, message, code = core.file_size(path)
+  if not fileBytes then return nil, message, code end
+  if fileBytes < LENGTH_BYTES then
+    return refuse("has %d bytes; a safetensors file begins with 8 bytes of length", fileBytes)
+  end
+  local lengthBytes
+  lengthBytes, message, code = core.file_read(path, 0, LENGTH_BYTES)
   if not lengthBytes then return nil, message, code end
   local length = string.unpack("<i8", lengthBytes)
   if length < 0 or length > MAX_HEADER then
-    return nil, ("%s: header of %s bytes; expected at most %d"):format(
-      path, length < 0 and "2^63 or more" or length, MAX_HEADER), "format"
+    return refuse("header of %s bytes; expected at most %d", length < 0 and "2^63 or more" or length, MAX_HEADER)
   end
   if length > fileBytes - LENGTH_BYTES then
-    return nil, ("%s: header of %d bytes; after its length the file has %d"):format(
-      path, length, fileBytes - LENGTH_BYTES), "format"
+    return refuse("header of %d bytes; after its length the file has %d", length, fileBytes - LENGTH_BYTES)
   end
   local text
   text, message, code = core.file_read(path, LENGTH_BYTES, length)
-  return text, message or LENGTH_BYTES + length, code
+  if not text then return nil, message, code end
+  if text:sub(1, 1) ~= "{" then return refuse("header: expected {, got %s", quote(text:sub(1, 8))) end
+  return text, LENGTH_BYTES + length, fileBytes
 end
 
-local function decodeHeader(path, text)
-  if text:sub(1, 1) ~= "{" then return nil, ("%s: header: expected {, came %s"):format(path, quote(text:sub(1, 8))) end
-  local header, message = json.decode(text)
-  if header == nil then return nil, ("%s: header: %s"):format(path, message) end
-  return header
+-- A file's header, checked: its entries, metadata and where its data begins; or nil, message, code.
+local function open(path)
+  local text, dataStart, fileBytes = readHeader(path)
+  if not text then return nil, dataStart, fileBytes end
+  local entries, metadata = checkHeader(text, fileBytes - dataStart)
+  if not entries then return nil, ("%s: header: %s"):format(path, metadata), "format" end
+  return entries, metadata, dataStart
 end
 
---- Loads every tensor of a file, on the CPU.
+-- Asking for a tensor that was left out is answered by the reason.
+local function refuseLeftOut(path, leftOut)
+  return { __index = function(_, name)
+    if leftOut[name] then error(("%s: tensor %s: %s"):format(path, quote(name), leftOut[name]), 0) end
+  end }
+end
+
+--- Loads the tensors of a file, on the CPU.
 -- @param path the file
--- @return table name → tensor, and the table of metadata (string → string, empty when there is
--- none); or nil, message (file, tensor, what was expected and what came), code: "io" or "format"
+-- @return table name → tensor; the table of metadata (string → string, empty when there is none);
+-- and a table name → reason of the tensors that this library cannot hold (BOOL, I8, more than 8
+-- dimensions, …), empty in most files: they are not in the first table, and asking it for one of them
+-- raises the reason. Or nil, message (file, tensor, what was expected and got), code: "io" or "format"
 function safetensors.load(path)
-  local fileBytes, message, code = core.file_size(path)
-  if not fileBytes then return nil, message, code end
-  local text, dataStart
-  text, dataStart, code = readHeader(path, fileBytes)
-  if not text then return nil, dataStart, code end
-  local header
-  header, message = decodeHeader(path, text)
-  if not header then return nil, message, "format" end
-  local entries, metadata = checkHeader(header, fileBytes - dataStart)
-  if not entries then return nil, ("%s: %s"):format(path, metadata), "format" end
-  local tensors = {}
+  local entries, metadata, dataStart = open(path)
+  if not entries then return nil, metadata, dataStart end
+  local tensors, leftOut = {}, {}
   for _, entry in ipairs(entries) do
-    local tensor = core.tensor_new("cpu", entry.dtype, entry.shape)
-    local ok
-    ok, message, code = core.file_read_into(path, dataStart + entry.first, tensor)
-    if not ok then return nil, message, code end
-    tensors[entry.name] = tensor
+    if entry.unreadable then
+      leftOut[entry.name] = entry.unreadable
+    else
+      local tensor = core.tensor_new("cpu", entry.dtype, entry.shape)
+      if entry.past > entry.first then
+        local ok, message, code = core.file_read_into(path, dataStart + entry.first, tensor)
+        if not ok then return nil, message, code end
+      end
+      tensors[entry.name] = tensor
+    end
   end
-  return tensors, metadata
+  if next(leftOut) then setmetatable(tensors, refuseLeftOut(path, leftOut)) end
+  return tensors, metadata, leftOut
 end
 
 -- ---- Saving ----
@@ -287,7 +332,7 @@ function safetensors.save(path, tensors, metadata)
   local header, list, at = {}, {}, 0
   for i, entry in ipairs(ordered(tensors)) do
     local shape = json.array(entry.tensor:size())
-    local past = at + countBytes(shape, entry.elementBytes)
+    local past = at + countBytes(shape, entry.elementBytes * 8)
     header[entry.name] = { dtype = entry.word, shape = shape, data_offsets = { at, past } }
     list[i] = entry.tensor:to("cpu") -- what a file takes
     at = past
