@@ -89,15 +89,19 @@ static dn_status write_all(const writer *out, const void *header, int64_t n_head
   return DN_OK;
 }
 
-/* A new, empty file. Somebody else may make one of this name between the two calls; not for ever. */
-static dn_status open_new(const char *path, int *descriptor) {
+/*
+** A new, empty file called `temporary`. Somebody else may make one of this name between the two
+** calls; not for ever.
+*/
+static dn_status open_new(const char *temporary, writer *out) {
   for (int attempt = 0; attempt < 10; attempt++) {
-    if (unlink(path) != 0 && errno != ENOENT) break;
-    *descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (*descriptor >= 0) return DN_OK;
+    if (unlink(temporary) != 0 && errno != ENOENT) return dn_file_error("remove", temporary);
+    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
+    out->descriptor = open(temporary, flags, 0666);
+    if (out->descriptor >= 0) return DN_OK;
     if (errno != EEXIST) break;
   }
-  return dn_file_error("make", path);
+  return dn_file_error("write", out->path);
 }
 
 /* A rename would put a file in the place of a device or a pipe, which is not what it is there for. */
@@ -118,7 +122,7 @@ dn_status dn_file_write(const char *path, const void *header, int64_t n_header_b
     return dn_file_error("write", path);
   }
   writer out = {.path = path};
-  DN_TRY(open_new(temporary, &out.descriptor));
+  DN_TRY(open_new(temporary, &out));
   dn_status status = write_all(&out, header, n_header_bytes, n_tensors, tensors);
   /* A network file system may report a full disk only now. */
   if (close(out.descriptor) != 0 && status == DN_OK) status = dn_file_error("write", path);

@@ -99,17 +99,26 @@ describe("cifar", function()
     local content = temporary.read(path)
     for _, case in ipairs({ "", content:sub(1, -2), content .. "x", content .. content:sub(1, 1 + IMAGE_BYTES) }) do
       temporary.write(path, case)
-      assert_refused("format", { path, "expected 6146 bytes (2 images of 3073)", "came " .. #case },
+      assert_refused("format", { path, "expected 6146 bytes (2 images of 3073)", "got " .. #case },
         cifar.open(TEN, { split = "test", directory = directory }))
     end
     write("test.bin", { { 1, 1 }, { 3, 3 } }, 1)
-    assert_refused("format", { "came 6148" }, cifar.open(TEN, { split = "test", directory = directory }))
+    assert_refused("format", { "got 6148" }, cifar.open(TEN, { split = "test", directory = directory }))
+  end)
+
+  it("says what a file of another length is, where that is known", function()
+    local path = write_ten()
+    for content, part in pairs({ ["\x80\2}q\1"] = "got 5: a Python pickle", ["\x1f\x8b\8\0"] = "got 4: gzip data",
+      ["<!DOCTYPE html>"] = "got 15: an HTML page" }) do
+      temporary.write(path, content)
+      assert_refused("format", { path, part }, cifar.open(TEN, { split = "test", directory = directory }))
+    end
   end)
 
   it("refuses labels that are no class, naming file and image", function()
     write_ten()
     local path = write("batch_2.bin", { { 2 }, { 4 }, { 0 } }, 4)
-    assert_refused("format", { path, "label of image 2: expected 0 to 3, came 4" },
+    assert_refused("format", { path, "label of image 2: expected 0 to 3, got 4" },
       cifar.open(TEN, { split = "train", directory = directory }))
   end)
 
@@ -121,13 +130,13 @@ describe("cifar", function()
     table.sort(sorted)
     assert.same(sorted, cifar.HUNDRED.classes)
     local path = temporary.write(directory .. "/test_batch.bin", "x")
-    assert_refused("format", { path, "expected 30730000 bytes", "came 1" },
+    assert_refused("format", { path, "expected 30730000 bytes", "got 1" },
       data.open("cifar10", { split = "test", directory = directory }))
     path = temporary.write(directory .. "/train.bin", "x")
-    assert_refused("format", { path, "expected 153700000 bytes", "came 1" },
+    assert_refused("format", { path, "expected 153700000 bytes", "got 1" },
       data.open("cifar100", { directory = directory }))
     path = temporary.write(directory .. "/test.bin", "x")
-    assert_refused("format", { path, "expected 30740000 bytes", "came 1" },
+    assert_refused("format", { path, "expected 30740000 bytes", "got 1" },
       data.open("cifar100", { split = "test", directory = directory }))
   end)
 end)

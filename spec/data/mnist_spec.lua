@@ -111,6 +111,21 @@ describe("mnist", function()
     assert.same({ 3, 1 }, assert(open("test")).labels:totable())
   end)
 
+  it("finds files with a dot before idx, as some archives have them, packed or not", function()
+    for _, name in ipairs({ "train-images-idx3-ubyte", "train-labels-idx1-ubyte" }) do
+      assert(os.rename(directory .. "/" .. name, directory .. "/" .. name:gsub("%-idx", ".idx")))
+    end
+    assert.same({ 1, 3, 2, 2, 1 }, assert(open("train")).labels:totable())
+    assert(os.execute("gzip " .. directory .. "/train*"))
+    assert(core.file_exists(directory .. "/train-images.idx3-ubyte.gz"))
+    assert.same({ 1, 3, 2, 2, 1 }, assert(open("train")).labels:totable())
+    -- A directory of the usual name beside the file is passed over; alone it is what is complained of.
+    assert(core.directory_make(directory .. "/train-labels-idx1-ubyte"))
+    assert.same({ 1, 3, 2, 2, 1 }, assert(open("train")).labels:totable())
+    assert(os.remove(directory .. "/train-labels.idx1-ubyte.gz"))
+    assert_refused("io", { directory .. "/train-labels-idx1-ubyte", "a directory" }, open("train"))
+  end)
+
   it("names missing files and what to do about them", function()
     assert(os.remove(directory .. "/t10k-labels-idx1-ubyte"))
     local path = directory .. "/t10k-labels-idx1-ubyte"
@@ -120,15 +135,15 @@ describe("mnist", function()
 
   it("refuses another number or size of images", function()
     local path = write("train-images-idx3-ubyte", images(4, 2, 3))
-    assert_refused("format", { path, "expected 5 images of 2x3 for train, came 4 of 2x3" }, open("train"))
+    assert_refused("format", { path, "expected 5 images of 2x3 for train, got 4 of 2x3" }, open("train"))
     write("train-images-idx3-ubyte", images(5, 3, 2))
-    assert_refused("format", { path, "expected 5 images of 2x3 for train, came 5 of 3x2" }, open("train"))
+    assert_refused("format", { path, "expected 5 images of 2x3 for train, got 5 of 3x2" }, open("train"))
   end)
 
   it("refuses the test files under the training files' names", function()
     local path = write("train-images-idx3-ubyte", images(2, 2, 3))
     write("train-labels-idx1-ubyte", labels({ 2, 0 }))
-    assert_refused("format", { path, "expected 5 images", "came 2" }, open("train"))
+    assert_refused("format", { path, "expected 5 images", "got 2" }, open("train"))
   end)
 
   it("refuses images and labels that were swapped", function()
@@ -138,19 +153,19 @@ describe("mnist", function()
 
   it("refuses more or fewer labels than images", function()
     local path = write("train-labels-idx1-ubyte", labels({ 0, 1, 2, 1 }))
-    assert_refused("format", { path, "expected 5 labels", "train-images-idx3-ubyte", "came 4" }, open("train"))
+    assert_refused("format", { path, "expected 5 labels", "train-images-idx3-ubyte", "got 4" }, open("train"))
   end)
 
   it("refuses labels that are no class", function()
     local path = write("train-labels-idx1-ubyte", labels({ 0, 1, 2, 3, 0 }))
-    assert_refused("format", { path, "label of image 4: expected 0 to 2, came 3" }, open("train"))
+    assert_refused("format", { path, "label of image 4: expected 0 to 2, got 3" }, open("train"))
   end)
 
   it("refuses files that are empty or cut short", function()
     local path = write("train-labels-idx1-ubyte", "")
     assert_refused("format", { path, "empty" }, open("train"))
     path = write("train-images-idx3-ubyte", images(5, 2, 3):sub(1, -2))
-    assert_refused("format", { path, "expected 46 bytes", "came 45" }, open("train"))
+    assert_refused("format", { path, "expected 46 bytes", "got 45" }, open("train"))
   end)
 
   it("that is refused holds no memory", function()

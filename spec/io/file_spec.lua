@@ -61,6 +61,25 @@ describe("files", function()
       assert_fails("io", { "/dev/null", "device" }, core.file_read("/dev/null"))
     end)
 
+    -- A file of the system that says 4096 bytes and has fewer, and one whose reading fails.
+    local short, failing = "/sys/kernel/mm/transparent_hugepage/enabled", "/sys/class/net/lo/speed"
+
+    it("of a file that ends while it is read says so", function()
+      if not core.file_exists(short) then return pending("no " .. short .. " here") end
+      assert_fails("format", { short, "expected 4096 bytes from byte 0" }, core.file_read(short))
+      local tensor = core.tensor_new("cpu", "byte", { 4096 })
+      assert_fails("format", { short, "expected 4096 bytes from byte 0" }, core.file_read_into(short, 0, tensor))
+    end)
+
+    it("that fails gives the system's reason", function()
+      if not core.file_exists(failing) then return pending("no " .. failing .. " here") end
+      local reason = "cannot read " .. failing .. ": Invalid argument"
+      assert_fails("io", { reason }, core.file_read(failing))
+      assert_fails("io", { reason }, core.file_read_into(failing, 0, core.tensor_new("cpu", "byte", { 1 })))
+      assert_fails("io", { reason }, core.file_gunzip(failing))
+      assert_fails("io", { reason }, core.file_gunzip_start(failing, 1))
+    end)
+
     it("does not wait for a pipe", function()
       assert(os.execute("mkfifo " .. path))
       assert_fails("io", { path, "pipe" }, core.file_read(path))
@@ -145,6 +164,38 @@ describe("files", function()
       assert_fails("io", { "too long" }, core.file_write(long_name, "x", {}))
     end)
 
+    it("makes its temporary file anew, whatever stands under that name", function()
+      local victim = temporary.write(directory .. "/victim", "precious")
+      for _, command in ipairs({ "mkfifo", "ln victim", "ln -s victim", "ln -s nowhere" }) do
+        assert(os.execute(("cd %s && %s file.tmp"):format(directory, command)))
+        assert.is_true(core.file_write(path, "new", {}))
+        assert.equal("new", temporary.read(path))
+        assert.equal("precious", temporary.read(victim))
+        assert.same({ "file", "victim" }, core.directory_list(directory))
+        assert(os.remove(path))
+      end
+      assert(core.directory_make(path .. ".tmp"))
+      assert_fails("io", { "cannot remove " .. path .. ".tmp: Is a directory" }, core.file_write(path, "new", {}))
+    end)
+
+    it("replaces a link and does not follow it", function()
+      temporary.write(path .. "2", "old")
+      assert(os.execute(("ln -s file2 %s"):format(path)))
+      assert.is_true(core.file_write(path, "new", {}))
+      assert.equal("new", temporary.read(path))
+      assert.equal("old", temporary.read(path .. "2"))
+    end)
+
+    it("puts no file in the place of a pipe, a device or a directory, linked or not", function()
+      assert(os.execute("mkfifo " .. path))
+      assert_fails("io", { "cannot write " .. path .. ": it is a device or a pipe" }, core.file_write(path, "x", {}))
+      assert(os.remove(path))
+      assert(os.execute("ln -s /dev/null " .. path))
+      assert_fails("io", { "cannot write " .. path .. ": it is a device or a pipe" }, core.file_write(path, "x", {}))
+      assert(os.remove(path))
+      assert_fails("io", { directory .. ": it is a directory" }, core.file_write(directory, "x", {}))
+    end)
+
     it("raises for what is no tensor, and for a freed one", function()
       assert.error_matches(function() core.file_write(path, "x", { 1 }) end, "bad argument #3.*tensor expected at 1")
       local freed = bytes_of("x")
@@ -184,6 +235,47 @@ describe("files", function()
       assert.same({ "file", "file.tmp" }, core.directory_list(directory))
       assert.is_true(core.file_write(path, "new", {}))
       assert.same({ "file" }, core.directory_list(directory))
+    end)
+  end)
+
+  describe("the target of a path", function()
+    local function link(to, name) assert(os.execute(("ln -s %s %s/%s"):format(to, directory, name))) end
+
+    it("is the path itself, or what links of one's own lead to", function()
+      assert.equal(path, core.file_target(path))
+      temporary.write(path, "x")
+      assert.equal(path, core.file_target(path))
+      assert(core.directory_make(directory .. "/sub"))
+      link("../file", "sub/relative")
+      link("sub/relative", "two_steps")
+      link(path, "absolute")
+      link("nowhere", "broken")
+      assert.equal(directory .. "/sub/../file", core.file_target(directory .. "/sub/relative"))
+      assert.equal(directory .. "/sub/../file", core.file_target(directory .. "/two_steps"))
+      assert.equal(path, core.file_target(directory .. "/absolute"))
+      assert.equal(directory .. "/nowhere", core.file_target(directory .. "/broken"))
+    end)
+
+    it("is refused for a circle, and for a name or a link that is too long", function()
+      link("b", "a")
+      link("a", "b")
+      assert_fails("io", { directory .. "/a: Too many levels of symbolic links" }, core.file_target(directory .. "/a"))
+      assert_fails("io", { "too long" }, core.file_target(("x"):rep(5000)))
+      assert(os.execute(("ln -s %s %s/long"):format(("y/"):rep(2040) .. "z", directory)))
+      assert_fails("io", { "follow the link", "too long" }, core.file_target(directory .. "/long"))
+    end)
+
+    it("is refused for another user's link", function()
+      link("file", "own")
+      link("own", "first")
+      -- Only the superuser can give a file away.
+      if not os.execute(("chown -h 1 %s/own 2> %s/refusal"):format(directory, directory)) then
+        return pending("only the superuser can give a file away")
+      end
+      assert_fails("io", { directory .. "/own: it is another user's symbolic link" },
+        core.file_target(directory .. "/own"))
+      assert_fails("io", { directory .. "/first: what it points to is another user's" },
+        core.file_target(directory .. "/first"))
     end)
   end)
 
@@ -289,6 +381,29 @@ describe("files", function()
       end
       assert_fails("format", { "incorrect length check" }, unpack(packed:sub(1, -2) .. "\x7f"))
       assert_fails("format", { "incorrect data check" }, unpack(packed:sub(1, -9) .. "\0\0\0\0" .. packed:sub(-4)))
+    end)
+
+    it("may be padded with zero bytes, and with nothing else", function()
+      for _, count in ipairs({ 1, 18, 512, 1 << 17 }) do
+        assert_unpacks(content, pack(content) .. ("\0"):rep(count))
+        assert_unpacks(content .. "and", pack(content) .. pack("and") .. ("\0"):rep(count))
+      end
+      assert_fails("format", { path, "1 bytes of something else" }, unpack(pack(content) .. ("\0"):rep(1 << 17) .. "x"))
+      assert_fails("format", { path, "of something else" }, unpack(pack(content) .. "\0" .. pack("and")))
+    end)
+
+    it("shows its start, without a look at the rest", function()
+      local packed = temporary.write(path, pack(content) .. pack("and"))
+      assert.equal(content:sub(1, 10), core.file_gunzip_start(packed, 10))
+      assert.equal("", core.file_gunzip_start(packed, 0))
+      assert.equal(content .. "and", core.file_gunzip_start(packed, 1 << 16))
+      assert.equal(content .. "an", core.file_gunzip_start(packed, #content + 2))
+      temporary.write(path, pack(content):sub(1, -100))
+      assert.equal(content:sub(1, 10), core.file_gunzip_start(path, 10))
+      assert_fails("format", { path, "cut short" }, core.file_gunzip_start(path, 1 << 16))
+      assert_fails("format", { path, "not a gzip file" },
+        core.file_gunzip_start(temporary.write(path, "plain text of enough bytes"), 10))
+      assert.error_matches(function() core.file_gunzip_start(path, -1) end, "bad argument #2")
     end)
 
     it("followed by something else is refused", function()

@@ -32,7 +32,7 @@ describe("json.decode", function()
   end)
 
   local refused = {
-    [""] = "expected a value, came the end",
+    [""] = "expected a value, got the end",
     ["  "] = "column 3: expected a value",
     ["tru"] = "expected a value",
     ["nul"] = "expected a value",
@@ -47,10 +47,12 @@ describe("json.decode", function()
     ["1."] = "after the end",
     ["1e"] = "after the end",
     ["0x10"] = "after the end",
+    ["[1e999]"] = "column 2: a number beyond what a double holds",
+    ["-1e999"] = "a number beyond",
     ["1 2"] = "column 3: \"2\" after the end",
     ["[1,]"] = "column 4: expected a value",
     ["[1 2]"] = "expected , or ]",
-    ["[1"] = "came the end of the text",
+    ["[1"] = "got the end of the text",
     ["]"] = "expected a value",
     ['{"a"}'] = "expected :",
     ['{"a":1,}'] = "expected a name in quotes",
@@ -84,6 +86,40 @@ describe("json.decode", function()
     assert.is_nil(value)
     assert.matches("deeper than 200", message)
     assert.is_nil((json.decode(('{"a":'):rep(100000))))
+  end)
+end)
+
+describe("json.eachMember", function()
+  it("hands over the members in order", function()
+    local seen = {}
+    assert.is_true(json.eachMember(' {"b": [1, {"x": 2}], "a": false} ', function(name, value)
+      seen[#seen + 1] = { name, value }
+    end))
+    assert.same({ { "b", { 1, { x = 2 } } }, { "a", false } }, seen)
+  end)
+
+  it("stops where a member is refused, and refuses what decode does", function()
+    local nSeen = 0
+    local ok, message, code = json.eachMember('{"a": 1, "b": 2, damaged', function(name)
+      nSeen = nSeen + 1
+      return name == "b" and "not " .. name
+    end)
+    assert.is_nil(ok)
+    assert.same({ "not b", "format", 2 }, { message, code, nSeen })
+    local long = '"' .. ("a"):rep(999) .. '":1'
+    for text, part in pairs({
+      ["[1]"] = "expected {", ["{} x"] = "after the end", ['{"a":0,"a":0}'] = "stands twice",
+      ['{"a":false,"a":0}'] = "stands twice", ["{" .. long .. "," .. long .. "}"] = 'aaa..." stands',
+    }) do
+      ok, message, code = json.eachMember(text, function() end)
+      assert.is_nil(ok)
+      assert.is_truthy(message:find(part, 1, true), message)
+      assert.equal("format", code)
+    end
+  end)
+
+  it("leaves a mistake of the visitor a mistake", function()
+    assert.error_matches(function() json.eachMember('{"a": 1}', function() error("mine") end) end, "mine")
   end)
 end)
 

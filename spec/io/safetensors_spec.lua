@@ -162,8 +162,8 @@ describe("safetensors", function()
 
     it("a header that does not fit its file", function()
       temporary.write(path, "")
-      assert_refused({ "0 bytes" }, safetensors.load(path))
-      temporary.write(path, "1234567")
+      assert_refused({ "expected a safetensors file, got an empty file" }, safetensors.load(path))
+      temporary.write(path, "\1\2\3\4\5\6\7")
       assert_refused({ "7 bytes" }, safetensors.load(path))
       temporary.write(path, string.pack("<I8", 100) .. "{}")
       assert_refused({ "header of 100 bytes", "the file has 2" }, safetensors.load(path))
@@ -177,8 +177,9 @@ describe("safetensors", function()
 
     it("a header that is not one JSON object", function()
       for text, part in pairs({
-        [""] = "expected {", ["[]"] = "expected {", [" {}"] = "expected {", ["{"] = "expected a name",
-        ['{"a":1}{'] = "after the end", ['{"\xff":1}'] = "not UTF-8", ["{}\0"] = "after the end",
+        ["[]"] = "expected {", [" {}"] = "expected {", ["{"] = "expected a name",
+        ["{}{"] = "after the end", ['{"\xff":1}'] = "not UTF-8", ["{}\0"] = "after the end",
+        ['{"a":{"dtype":' .. ("["):rep(1000) .. "}}"] = "nested deeper than 200",
       }) do
         make(text)
         assert_refused({ "header", part }, safetensors.load(path))
@@ -200,31 +201,32 @@ describe("safetensors", function()
         return changed
       end
       for _, case in ipairs({
-        { 7, "expected an object" }, { json.null, "expected an object" }, { { 1 }, "came an array of 1" },
+        { 7, "expected an object" }, { json.null, "expected an object" }, { { 1 }, "got an array of 1" },
         { with("extra", 1), 'unknown field "extra"' },
         { with("dtype", nil), "field dtype is missing" }, { with("shape", nil), "field shape is missing" },
         { with("data_offsets", nil), "field data_offsets is missing" },
-        { with("dtype", "F33"), 'unknown dtype "F33"' }, { with("dtype", 5), "unknown dtype 5" },
-        { with("dtype", "I32"), "dtype I32 is not supported; F64, F32, F16, BF16, I64 and U8 are" },
-        { with("dtype", "BOOL"), "dtype BOOL is not supported" },
-        { with("shape", 2), "shape: expected an array, came 2" }, { with("shape", {}), "shape: expected an array" },
+        { with("dtype", 5), "dtype: expected a string, got 5" },
+        { with("dtype", "I32"), "expected 8 bytes for shape [2], got 0 to 2" },
+        { with("dtype", "F4"), "expected 1 bytes for shape [2], got 0 to 2" },
+        { with("shape", 2), "shape: expected an array, got 2" }, { with("shape", {}), "shape: expected an array" },
         { with("shape", { -2 }), "shape[1]: expected a whole number" },
         { with("shape", { 1, 2.0 }), "shape[2]: expected a whole number" },
         { with("shape", { 1e30 }), "shape[1]: expected a whole number" },
-        { with("shape", { "2" }), 'shape[1]: expected a whole number from 0 to 2^63-1, came "2"' },
+        { with("shape", { "2" }), 'shape[1]: expected a whole number from 0 to 2^63-1, got "2"' },
         { with("shape", { json.null }), "shape[1]" },
-        { with("shape", { 1, 1, 1, 1, 1, 1, 1, 1, 2 }), "9 dimensions are not supported" },
+        { with("shape", { 1, 1, 1, 1, 1, 1, 1, 1, 3 }), "expected 3 bytes for shape [1, 1, 1, 1, 1, 1, 1, 1, ...]" },
         { with("shape", { 1 << 40, 1 << 40 }), "1099511627776x1099511627776 elements" },
         { with("shape", { 0, 1 << 40, 1 << 40 }), "elements are more than any file holds" },
-        { with("shape", { 3 }), "expected 3 bytes for shape [3], came 0 to 2" },
-        { with("data_offsets", { 0 }), "expected 2 numbers, came 1" },
-        { with("data_offsets", { 0, 2, 4 }), "expected 2 numbers, came 3" },
-        { with("data_offsets", { 2, 0 }), "came 2 to 0" }, { with("data_offsets", { -2, 0 }), "data_offsets[1]" },
+        { with("shape", { 3 }), "expected 3 bytes for shape [3], got 0 to 2" },
+        { with("data_offsets", { 0 }), "expected 2 numbers, got 1" },
+        { with("data_offsets", { 0, 2, 4 }), "expected 2 numbers, got 3" },
+        { with("data_offsets", { 2, 0 }), "got 2 to 0" }, { with("data_offsets", { -2, 0 }), "data_offsets[1]" },
         { with("data_offsets", { 0, 1.5 }), "data_offsets[2]" },
-        { with("data_offsets", { 1, 3 }), "expected to begin at byte 0, came 1 (a hole)" },
-        { with("data_offsets", { math.maxinteger - 2, math.maxinteger }), "(a hole)" },
+        { with("data_offsets", { 1, 3 }), "expected to begin at byte 0, got 1 (a hole)" },
+        { with("data_offsets", { math.maxinteger - 2, math.maxinteger }), "but the file has 3 bytes of data" },
+        { with("data_offsets", { 2, 4 }), "data_offsets: 2 to 4, but the file has 3 bytes of data (cut short?)" },
       }) do
-        make({ ["some.name"] = case[1] }, "xy")
+        make({ ["some.name"] = case[1] }, "xyz")
         assert_refused({ 'tensor "some.name"', case[2] }, safetensors.load(path))
       end
     end)
@@ -236,15 +238,27 @@ describe("safetensors", function()
 
     it("tensors that overlap, leave a hole, or do not end with the file", function()
       make({ a = entry("U8", { 2 }, 0, 2), b = entry("U8", { 2 }, 1, 3) }, "xyz")
-      assert_refused({ 'tensor "b"', "expected to begin at byte 2, came 1 (an overlap)" }, safetensors.load(path))
+      assert_refused({ 'tensor "b"', "expected to begin at byte 2, got 1 (an overlap)" }, safetensors.load(path))
       make({ a = entry("U8", { 2 }, 0, 2), b = entry("U8", { 1 }, 3, 4) }, "wxyz")
-      assert_refused({ 'tensor "b"', "expected to begin at byte 2, came 3 (a hole)" }, safetensors.load(path))
+      assert_refused({ 'tensor "b"', "expected to begin at byte 2, got 3 (a hole)" }, safetensors.load(path))
       make({ a = entry("U8", { 2 }, 0, 2) }, "xyz")
       assert_refused({ "take 2 bytes", "3 bytes of data" }, safetensors.load(path))
       make({ a = entry("U8", { 4 }, 0, 4) }, "xyz")
-      assert_refused({ "take 4 bytes", "3 bytes of data (cut short?)" }, safetensors.load(path))
+      assert_refused({ "0 to 4", "3 bytes of data (cut short?)" }, safetensors.load(path))
       make({}, "x")
       assert_refused({ "take 0 bytes", "1 bytes of data" }, safetensors.load(path))
+    end)
+
+    it("a file of another kind by what it is", function()
+      for content, kind in pairs({
+        ["version https://example.org/v1\noid sha256:" .. ("a"):rep(64) .. "\nsize 32342954\n"] = "a Git LFS pointer",
+        ["<!DOCTYPE html><html><body>Not found</body></html>"] = "an HTML page",
+        ["PK\3\4" .. ("\0"):rep(300)] = "a zip archive", ["\4\0\0\0\1\0\0\0" .. ("\0"):rep(300)] = "a Torch7 file",
+        ["Not found"] = 'text that begins "Not found"',
+      }) do
+        temporary.write(path, content)
+        assert_refused({ "expected a safetensors file, got " .. kind }, safetensors.load(path))
+      end
     end)
 
     it("metadata that is not strings", function()
@@ -253,7 +267,7 @@ describe("safetensors", function()
         assert_refused({ "__metadata__: expected an object" }, safetensors.load(path))
       end
       make({ __metadata__ = { epoch = 7 } })
-      assert_refused({ '__metadata__: "epoch": expected a string, came 7' }, safetensors.load(path))
+      assert_refused({ '__metadata__: "epoch": expected a string, got 7' }, safetensors.load(path))
     end)
 
     it("without holding any memory", function()
@@ -264,49 +278,81 @@ describe("safetensors", function()
     end)
   end)
 
-  -- One to four random changes to a right file: bytes set, bits turned, pieces cut out, doubled or
-  -- swapped for what a header is made of.
-  local PIECES = {
-    "0", "9", "-1", "1e9", "99999999999999999999", "[", "]", "{", "}", ",", '"', "null", "F32", "\0", "\xff",
-  }
-
-  local function mutate(text)
-    for _ = 1, math.random(4) do
-      local at = math.random(#text)
-      local past = math.min(#text, at + math.random(8))
-      local kind = math.random(6)
-      local before, after = text:sub(1, at - 1), text:sub(at + 1)
-      if kind == 1 then text = before .. string.char(math.random(0, 255)) .. after
-      elseif kind == 2 then text = before .. string.char(text:byte(at) ~ (1 << math.random(0, 7))) .. after
-      elseif kind == 3 then text = before .. text:sub(past)
-      elseif kind == 4 then text = text:sub(1, past) .. text:sub(at)
-      elseif kind == 5 then text = before .. PIECES[math.random(#PIECES)] .. after
-      else text = text:sub(1, math.max(1, #text - math.random(16))) end
+  describe("a tensor that this library cannot hold", function()
+    local function make_mixed()
+      return make({
+        __metadata__ = { format = "pt" }, weight = entry("U8", { 3 }, 0, 3),
+        mask = entry("BOOL", { 2 }, 3, 5), packed = entry("F4", { 3 }, 5, 7), later = entry("F33", { 5 }, 7, 8),
+        deep = entry("U8", { 1, 1, 1, 1, 1, 1, 1, 1, 2 }, 8, 10), count = entry("U8", {}, 10, 11),
+      }, "abcdefghijk")
     end
-    return text
-  end
 
-  it("survives three thousand damaged files", function()
-    assert.is_true(safetensors.save(path, {
-      weight = core.tensor_from("cpu", "float", { { 1, 2, 3 }, { 4, 5, 6 } }),
-      count = core.tensor_from("cpu", "long", 9), empty = core.tensor_new("cpu", "half", { 0, 4 }),
-      pixels = core.tensor_from("cpu", "byte", { 1, 2, 3 }),
-    }, { format = "pt" }))
-    local right = temporary.read(path)
-    local n_loaded, n_refused = 0, 0
-    for _ = 1, 3000 do
-      temporary.write(path, mutate(right))
-      local tensors, message, code = safetensors.load(path)
-      if tensors then
-        n_loaded = n_loaded + 1
-        for _, tensor in pairs(tensors) do assert.equal("cpu", tensor:device()) end
-      else
-        n_refused = n_refused + 1
-        assert.equal("format", code)
-        assert.is_truthy(message:find(path, 1, true), message)
-      end
+    it("is left out, with the reason; the others and the metadata are read", function()
+      make_mixed()
+      local tensors, metadata, leftOut = assert(safetensors.load(path))
+      assert.same({ format = "pt" }, metadata)
+      assert.same({ 97, 98, 99 }, tensors.weight:totable())
+      assert.equal(107, tensors.count:item())
+      local names = {}
+      for name in pairs(tensors) do names[#names + 1] = name end
+      assert.equal(2, #names)
+      assert.same({
+        mask = "dtype BOOL is not supported; F64, F32, F16, BF16, I64 and U8 are",
+        packed = "dtype F4 is not supported; F64, F32, F16, BF16, I64 and U8 are",
+        later = 'unknown dtype "F33"; F64, F32, F16, BF16, I64 and U8 are supported',
+        deep = "9 dimensions are not supported, 8 are",
+      }, leftOut)
+    end)
+
+    it("is refused by name when it is asked for", function()
+      make_mixed()
+      local tensors = assert(safetensors.load(path))
+      local ok, message = pcall(function() return tensors.mask end)
+      assert.is_false(ok)
+      assert.equal(path .. ': tensor "mask": dtype BOOL is not supported; F64, F32, F16, BF16, I64 and U8 are', message)
+      assert.is_nil(tensors.absent)
+    end)
+
+    it("is not there in most files", function()
+      assert.is_true(safetensors.save(path, { x = core.tensor_from("cpu", "byte", { 1 }) }))
+      assert.same({}, (select(3, safetensors.load(path))))
+    end)
+  end)
+
+  -- 100,000 entries in 5 MB: time in proportion shows as a spec that ends; memory is measured.
+  it("reads or refuses a header of many tensors at memory in proportion to its bytes", function()
+    local function peak_of(count, damage)
+      local output = temporary.output(([[
+        local parts = {}
+        for i = 1, %d do parts[i] = ('"%%d":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}'):format(i) end
+        local text = "{" .. table.concat(parts, ",") .. %q .. "}"
+        local file = io.open(%q, "wb")
+        file:write(string.pack("<s8", text))
+        file:close()
+        local bytes = #text
+        parts, text = nil, nil
+        collectgarbage()
+        collectgarbage()
+        local forget = io.open("/proc/self/clear_refs", "w") -- the peak becomes what is held now
+        if forget then forget:write("5"):close() end
+        local function peak()
+          return tonumber(io.open("/proc/self/status"):read("a"):match("VmHWM:%%s*(%%d+)")) * 1024
+        end
+        local before = peak()
+        local tensors, message = dn.safetensors.load(%q)
+        print(tensors and "loaded" or message)
+        print((peak() - before) / bytes)
+      ]]):format(count, damage, path, path))
+      local answer, ratio = output:match("^(.-)\n([%d.]+)\n$")
+      return assert(answer, output), tonumber(ratio)
     end
-    assert.is_true(n_loaded > 30, n_loaded .. " loaded")
-    assert.is_true(n_refused > 1500, n_refused .. " refused")
+    local answer, ratio = peak_of(100000, "")
+    assert.equal("loaded", answer)
+    assert.is_true(ratio < 30, ratio)
+    answer, ratio = peak_of(100000, ',"last":{"dtype":"U8","shape":[9],"data_offsets":[0,9]}')
+    assert.is_truthy(answer:find('tensor "last": data_offsets: 0 to 9, but the file has 0 bytes', 1, true), answer)
+    assert.is_true(ratio < 30, ratio)
+    answer = peak_of(10, ',"1":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}')
+    assert.is_truthy(answer:find('"1" stands twice', 1, true), answer)
   end)
 end)

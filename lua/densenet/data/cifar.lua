@@ -1,6 +1,7 @@
 --- CIFAR-10 and CIFAR-100, binary version: files of records, each one or two bytes of label and
 -- then the image as red, green and blue planes of 32×32 bytes.
 local core = require "densenet.core"
+local fileKind = require "densenet.io.file_kind"
 local ImageSet = require "densenet.data.image_set"
 local location = require "densenet.data.location"
 
@@ -65,8 +66,9 @@ local function loadRecords(path, n, recordBytes)
   local size, message, code = core.file_size(path)
   if not size then return nil, message, code end
   if size ~= n * recordBytes then
-    return nil, ("%s: expected %d bytes (%d images of %d), came %d"):format(
-      path, n * recordBytes, n, recordBytes, size), "format"
+    local kind = fileKind.ofFile(path)
+    return nil, ("%s: expected %d bytes (%d images of %d), got %d%s"):format(
+      path, n * recordBytes, n, recordBytes, size, kind and (": " .. kind) or ""), "format"
   end
   local records = core.tensor_new("cpu", "byte", { n, recordBytes })
   local ok

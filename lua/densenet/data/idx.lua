@@ -1,32 +1,18 @@
 --- IDX, the file format of MNIST and its relatives: a magic number (0, 0, element type, number of
 -- dimensions), the sizes as big-endian 32-bit numbers, then the elements, row-major.
 local core = require "densenet.core"
+local fileKind = require "densenet.io.file_kind"
 require "densenet.tensor" -- loaded tensors have Torch's methods
 
 local idx = {}
 
 local BYTES = 0x08
+local START_BYTES = 512 -- enough to recognize what else a file may be
+local DEFLATE_RATIO = 1032 -- the most that deflate achieves
 local TYPE_NAMES = {
   [0x08] = "bytes", [0x09] = "signed bytes", [0x0B] = "16-bit integers", [0x0C] = "32-bit integers",
   [0x0D] = "floats", [0x0E] = "doubles",
 }
-
--- The whole file, unpacked when it is gzip by its content: some browsers unpack while they
--- download and leave the name alone.
-local function readBytes(path)
-  local size, message, code = core.file_size(path)
-  if not size then return nil, message, code end
-  if size == 0 then return nil, ("%s: is empty; expected an IDX file"):format(path), "format" end
-  local start
-  start, message, code = core.file_read(path, 0, math.min(size, 2))
-  if not start then return nil, message, code end
-  if start == "\x1f\x8b" then return core.file_gunzip(path) end
-  local bytes = core.tensor_new("cpu", "byte", { size })
-  local ok
-  ok, message, code = core.file_read_into(path, 0, bytes)
-  if not ok then return nil, message, code end
-  return bytes
-end
 
 local function describeMagic(magic)
   local kind, nDim = magic >> 8, magic & 0xFF
@@ -35,37 +21,82 @@ local function describeMagic(magic)
   return ("0x%08x (%s, %d dimension%s)"):format(magic, name, nDim, nDim == 1 and "" or "s")
 end
 
--- One big-endian 32-bit number of a byte vector, at `first` from 1.
-local function number(bytes, first)
-  local b = bytes:narrow(1, first, 4):totable()
-  return b[1] << 24 | b[2] << 16 | b[3] << 8 | b[4]
-end
-
---- Loads an IDX file of bytes, packed with gzip or not.
--- @param path the file
--- @param nDim how many dimensions it must have (3 for images, 1 for labels)
--- @return a byte tensor; or nil, message (file, expected, came), code: "io" or "format"
-function idx.load(path, nDim)
-  local bytes, message, code = readBytes(path)
-  if not bytes then return nil, message, code end
-  local nBytes, headerBytes = bytes:nElement(), 4 + 4 * nDim
+-- The sizes that a header gives, and how long that makes the unpacked file; or nil, what is wrong.
+local function readHeader(header, nDim)
   local expected = BYTES << 8 | nDim
-  if nBytes >= 4 and number(bytes, 1) ~= expected then
-    return nil, ("%s: magic number: expected %s, came %s"):format(
-      path, describeMagic(expected), describeMagic(number(bytes, 1))), "format"
+  local magic = #header >= 4 and string.unpack(">I4", header)
+  if magic and magic ~= expected then
+    return nil, ("magic number: expected %s, got %s"):format(describeMagic(expected), describeMagic(magic))
   end
-  if nBytes < headerBytes then
-    return nil, ("%s: expected a header of %d bytes, came %d bytes in all"):format(path, headerBytes, nBytes), "format"
+  if #header < 4 + 4 * nDim then
+    return nil, ("expected a header of %d bytes, got %d bytes in all"):format(4 + 4 * nDim, #header)
   end
   -- At most four sizes below 2^32 that have to give the file's length: a float does not wrap.
-  local sizes, nElement = {}, 1.0
+  local sizes, nBytes = {}, 1.0
   for d = 1, nDim do
-    sizes[d] = number(bytes, 1 + 4 * d)
-    nElement = nElement * sizes[d]
+    sizes[d] = string.unpack(">I4", header, 1 + 4 * d)
+    nBytes = nBytes * sizes[d]
   end
-  if headerBytes + nElement ~= nBytes then
-    return nil, ("%s: expected %.0f bytes for %s, came %d"):format(
-      path, headerBytes + nElement, table.concat(sizes, "x"), nBytes), "format"
+  return sizes, 4 + 4 * nDim + nBytes
+end
+
+-- The first bytes, unpacked, and whether the file is packed. Its content tells, not its name: some
+-- browsers unpack while they download and leave the name alone.
+local function readStart(path, nBytes)
+  local size, message, code = core.file_size(path)
+  if not size then return nil, message, code end
+  local start
+  start, message, code = core.file_read(path, 0, math.min(size, nBytes))
+  if not start then return nil, message, code end
+  if start:sub(1, 2) ~= "\x1f\x8b" then return start, false, size end
+  start, message, code = core.file_gunzip_start(path, nBytes)
+  if not start then return nil, message, code end
+  return start, true, size
+end
+
+-- All bytes of the unpacked file, which has to have nBytes of them.
+local function readAll(path, isPacked, nBytes)
+  if isPacked then return core.file_gunzip(path, nBytes) end
+  local bytes = core.tensor_new("cpu", "byte", { nBytes })
+  local ok, message, code = core.file_read_into(path, 0, bytes)
+  if not ok then return nil, message, code end
+  return bytes
+end
+
+--- Loads an IDX file of bytes, packed with gzip or not. Its header is read first and says how much
+-- there is to unpack, so that a small file that unpacks to a huge one is refused before it does.
+-- @param path the file
+-- @param nDim how many dimensions it must have (3 for images, 1 for labels)
+-- @param check (optional) function(sizes): what is wrong with the sizes in the header, a sentence, or
+-- nothing; asked before there is room for the content
+-- @return a byte tensor; or nil, message (file, expected, got), code: "io" or "format"
+function idx.load(path, nDim, check)
+  local start, isPacked, fileBytes = readStart(path, START_BYTES)
+  if not start then return nil, isPacked, fileBytes end
+  local headerBytes = 4 + 4 * nDim
+  local header = start:sub(1, headerBytes)
+  local sizes, nBytes = readHeader(header, nDim)
+  if not sizes then
+    local isOther = start:find("^\0\0") and not start:find("^\0+$")
+    return nil, isOther and ("%s: %s"):format(path, nBytes)
+      or fileKind.explain(path, "an IDX file", nBytes, start), "format"
+  end
+  local wrong = check and check(sizes)
+  if wrong then return nil, ("%s: %s"):format(path, wrong), "format" end
+  local function wrongLength(got)
+    return nil, ("%s: expected %.0f bytes for %s, got %d"):format(path, nBytes, table.concat(sizes, "x"), got), "format"
+  end
+  if not isPacked and nBytes ~= fileBytes then return wrongLength(fileBytes) end
+  if isPacked and nBytes > fileBytes * DEFLATE_RATIO then
+    return nil, ("%s: expected %.0f bytes for %s, more than %d bytes of gzip data can hold"):format(
+      path, nBytes, table.concat(sizes, "x"), fileBytes), "format"
+  end
+  nBytes = math.tointeger(nBytes)
+  local bytes, message, code = readAll(path, isPacked, nBytes)
+  if not bytes then return nil, message, code end
+  if bytes:nElement() ~= nBytes then return wrongLength(bytes:nElement()) end
+  if string.char(table.unpack(bytes:narrow(1, 1, headerBytes):totable())) ~= header then
+    return nil, ("%s: has changed while it was read"):format(path), "format"
   end
   return bytes:narrow(1, headerBytes + 1, nBytes - headerBytes):view(sizes)
 end

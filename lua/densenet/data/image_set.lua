@@ -71,7 +71,7 @@ function ImageSet.labelsFromBytes(bytes, nClasses, path)
   local where = core.tensor_new("cpu", "long", { 1 })
   core.arg_reduce(largest, where, bytes, 1, true)
   if largest:item() >= nClasses then
-    return nil, ("%s: label of image %d: expected 0 to %d, came %d"):format(
+    return nil, ("%s: label of image %d: expected 0 to %d, got %d"):format(
       path, where:item(), nClasses - 1, largest:item()), "format"
   end
   local labels = core.tensor_new("cpu", "long", { n })

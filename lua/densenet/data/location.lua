@@ -19,14 +19,18 @@ function location.directory(definition, given)
   return nil, ("%s: no directory given; %s"):format(definition.name, definition.remedy), "argument"
 end
 
---- The first of some paths that is there.
+--- The first of some paths that is there. A directory of that name, as an archive unpacked into its own
+-- leaves one, counts only where there is no file.
 -- @param definition the data set's
 -- @param candidates paths
 -- @return a path; or nil, message with all of them and the remedy, "io"
 function location.firstOf(definition, candidates)
+  local other
   for _, path in ipairs(candidates) do
-    if core.file_exists(path) then return path end
+    if core.file_size(path) then return path end
+    if not other and core.file_exists(path) then other = path end
   end
+  if other then return other end
   return nil, ("%s: there is no %s; %s"):format(
     definition.name, table.concat(candidates, " and no "), definition.remedy), "io"
 end

@@ -35,38 +35,42 @@ mnist.DIGITS = {
   width = 28,
 }
 
--- A file of the set, packed or not: the path, or nil, message, code.
+-- A file of the set, packed or not, under its own name or with a dot for its last dash but one, as some
+-- archives have it: the path, or nil, message, code.
 local function find(definition, directory, base)
-  local path = directory .. "/" .. base
-  return location.firstOf(definition, { path, path .. ".gz" })
+  local path, dotted = directory .. "/" .. base, directory .. "/" .. base:gsub("%-idx", ".idx")
+  return location.firstOf(definition, { path, path .. ".gz", dotted, dotted .. ".gz" })
 end
 
 -- Images of one split as N,1,H,W, and their file.
 local function loadImages(definition, directory, split)
   local path, message, code = find(definition, directory, FILES[split].images)
   if not path then return nil, message, code end
-  local images
-  images, message, code = idx.load(path, 3)
-  if not images then return nil, message, code end
-  local n, height, width = table.unpack(images:size())
   local count = definition.count[split]
-  if n ~= count or height ~= definition.height or width ~= definition.width then
-    return nil, ("%s: expected %d images of %dx%d for %s, came %d of %dx%d"):format(
-      path, count, definition.height, definition.width, split, n, height, width), "format"
+  local function check(sizes)
+    local n, height, width = table.unpack(sizes)
+    if n ~= count or height ~= definition.height or width ~= definition.width then
+      return ("expected %d images of %dx%d for %s, got %d of %dx%d"):format(
+        count, definition.height, definition.width, split, n, height, width)
+    end
   end
-  return images:view(n, 1, height, width), path
+  local images
+  images, message, code = idx.load(path, 3, check)
+  if not images then return nil, message, code end
+  return images:view(count, 1, definition.height, definition.width), path
 end
 
 local function loadLabels(definition, directory, split, nImages, imagesPath)
   local path, message, code = find(definition, directory, FILES[split].labels)
   if not path then return nil, message, code end
-  local bytes
-  bytes, message, code = idx.load(path, 1)
-  if not bytes then return nil, message, code end
-  if bytes:size(1) ~= nImages then
-    return nil, ("%s: expected %d labels, as many as images in %s, came %d"):format(
-      path, nImages, imagesPath, bytes:size(1)), "format"
+  local function check(sizes)
+    if sizes[1] ~= nImages then
+      return ("expected %d labels, as many as images in %s, got %d"):format(nImages, imagesPath, sizes[1])
+    end
   end
+  local bytes
+  bytes, message, code = idx.load(path, 1, check)
+  if not bytes then return nil, message, code end
   return ImageSet.labelsFromBytes(bytes, #definition.classes, path)
 end
 

@@ -13,6 +13,7 @@
 -- removes them. One killed between latest.json and the copy leaves an old model_best; then the best
 -- epoch is the one that latest.json points to, and `repair` makes the copy.
 local core = require "densenet.core"
+local fileKind = require "densenet.io.file_kind"
 local json = require "densenet.io.json"
 local safetensors = require "densenet.io.safetensors"
 
@@ -63,7 +64,7 @@ local function readJson(path)
   if not text then return nil, message, code end
   local value
   value, message, code = json.decode(text)
-  if value == nil then return nil, path .. ": " .. message, code end
+  if value == nil then return nil, fileKind.explain(path, "JSON", message, text:sub(1, 512)), code end
   return value
 end
 

@@ -61,14 +61,17 @@ end
 
 --- Opens the log and writes it, so that a place that cannot be written is known at once.
 -- @param path file; a file that is not such a log is refused, not overwritten. It may lack some of the
--- columns
+-- columns. A symbolic link of one's own is followed, so a log may lie on another disk; another user's
+-- link, a device or a pipe is refused
 -- @param columns names after "epoch"
 -- @param nextEpoch rows of this and later epochs are dropped (1: a new run)
 -- @return log, or nil, message, code
 function Log.open(path, columns, nextEpoch)
-  local self = setmetatable({ path = path, columns = columns, rows = {} }, Log)
-  if core.file_exists(path) then
-    local text, message, code = core.file_read(path)
+  local target, refusal, refusalCode = core.file_target(path)
+  if not target then return nil, refusal, refusalCode end
+  local self = setmetatable({ path = target, columns = columns, rows = {} }, Log)
+  if core.file_exists(target) then
+    local text, message, code = core.file_read(target)
     if not text then return nil, message, code end
     local rows = rowsOf(text, columns)
     if not rows then
