@@ -93,7 +93,7 @@ describe("loadStateDict", function()
     end
   end)
 
-  it("lists everything that does not fit in one error, and copies nothing", function()
+  it("tells what does not fit in one error, and copies nothing", function()
     local model = nn.Sequential():add(nn.Linear(2, 3), "a"):add(nn.Linear(3, 1), "b")
     local before = model:get("a").weight:clone()
     local ok, message = pcall(model.loadStateDict, model, {
@@ -102,12 +102,52 @@ describe("loadStateDict", function()
     })
     assert.is_false(ok)
     assert.is_truthy(message:find("missing (1): b.weight", 1, true))
-    assert.is_truthy(message:find("superfluous (2): ", 1, true))
+    assert.is_truthy(message:find("unknown (2): ", 1, true))
     assert.is_truthy(message:find("c.weight", 1, true))
     assert.is_truthy(message:find("(a second a.weight)", 1, true))
-    assert.is_truthy(message:find("a.bias (4, expected 3)", 1, true))
-    assert.is_truthy(message:find("b.bias (a number, expected a tensor of 1)", 1, true))
+    assert.is_truthy(message:find("a.bias (expected 3, got 4)", 1, true))
+    assert.is_truthy(message:find("b.bias (expected a tensor of 1, got a number)", 1, true))
     compare.identical(model:get("a").weight, before, "untouched")
     assert.error_matches(function() model:loadStateDict(3) end, "bad argument #1 to 'loadStateDict'")
+  end)
+
+  it("names three of each kind and counts them, and says what the state and the model are", function()
+    local small = dense():stateDict()
+    local model = dn.models.densenet { depth = 10, growthRate = 4, bottleneck = true, nClasses = 10 }
+    local ok, message = pcall(model.loadStateDict, model, small)
+    assert.is_false(ok)
+    local function lineOf(kind, count)
+      local names = message:match(("\n  %s %%(%d%%): ([^\n]*)"):format(kind, count))
+      assert.is_truthy(names, message)
+      return names
+    end
+    assert.equal("features.denseblock3.denselayer1.conv1.weight, features.denseblock3.denselayer1.conv2.weight, "
+      .. "features.denseblock3.denselayer1.norm1.bias, ...", lineOf("missing", 15))
+    assert.equal("classifier.bias (expected 10, got 3), classifier.weight (expected 10x9, got 3x5), "
+      .. "features.conv0.weight (expected 8x3x3x3, got 4x1x3x3), ...", lineOf("wrong shape", 32))
+    assert.equal("\n  the state is of DenseNet-BC, growth rate 2, 2 blocks of 1 (1 input channel, 3 classes), "
+      .. "the model is DenseNet-BC, growth rate 4, 3 blocks of 1 (3 input channels, 10 classes)",
+      message:match("\n[^\n]*$"))
+  end)
+
+  it("shows names without control characters, and shortened", function()
+    local ok, message = pcall(nn.Linear(1, 1).loadStateDict, nn.Linear(1, 1), { ["\27[2J"] = dn.zeros(1),
+      [("x"):rep(999)] = dn.zeros(1) })
+    assert.is_false(ok)
+    assert.is_truthy(message:find("  unknown (2): ?[2J, " .. ("x"):rep(157) .. "...", 1, true), message)
+  end)
+
+  it("says why a file's tensor that is needed could not be read", function()
+    local safetensors, temporary = require "densenet.io.safetensors", require "spec.support.temporary"
+    local path = os.tmpname()
+    temporary.write(path, string.pack("<s8", '{"weight":{"dtype":"U8","shape":[1,1],"data_offsets":[0,1]},'
+      .. '"bias":{"dtype":"I8","shape":[1],"data_offsets":[1,2]},"mask":{"dtype":"BOOL","shape":[1],'
+      .. '"data_offsets":[2,3]}}') .. "\1\2\3")
+    local state = assert(safetensors.load(path))
+    assert(os.remove(path))
+    local model = nn.Linear(1, 1)
+    assert.error_matches(function() model:loadStateDict(state) end, 'tensor "bias": dtype I8 is not supported')
+    model = nn.Linear(1, 1, false):loadStateDict(state) -- nobody asks for the others
+    assert.equal(1, model.weight:sum())
   end)
 end)

@@ -98,6 +98,25 @@ describe("a checkpoint directory", function()
     assert.equal(3, latest.epoch)
   end)
 
+  it("is saved past pipes and links that somebody put under its temporary names", function()
+    local store = store_in(directory)
+    local victim = temporary.write(directory .. "/victim", "precious")
+    assert(os.execute(("cd %s && mkfifo model_1.safetensors.tmp && ln victim optimState_1.safetensors.tmp "
+      .. "&& ln -s victim latest.json.tmp"):format(directory)))
+    assert(store:save(snapshot(1, 8, true)))
+    assert.equal("precious", temporary.read(victim))
+    assert.equal(1, assert(checkpoint.load(directory)).state.epoch)
+  end)
+
+  it("whose latest.json is another file says what that is", function()
+    store_in(directory)
+    temporary.write(directory .. "/latest.json", "<html>Not found</html>")
+    local saved, message, code = checkpoint.load(directory)
+    assert.is_nil(saved)
+    assert.is_truthy(message:find("/latest.json: expected JSON, got an HTML page", 1, true), message)
+    assert.equal("format", code)
+  end)
+
   it("keeps as many epochs as asked for", function()
     local store = store_in(directory, 2)
     for i = 1, 5 do assert(store:save(snapshot(table.unpack(steps[i])))) end

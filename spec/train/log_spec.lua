@@ -76,4 +76,22 @@ describe("the log", function()
     assert.is_truthy(message:find("missing/log.tsv", 1, true))
     assert.equal("io", code)
   end)
+
+  it("may be a link of one's own to another place", function()
+    assert(os.execute(("mkdir %s/disk && ln -s disk/log.tsv %s"):format(directory, path)))
+    for _ = 1, 2 do
+      local log = assert(Log.open(path, columns, 1))
+      assert(log:add(1, { loss = 1, top1 = 2 }))
+      assert.equal("epoch\tloss\ttop1\n1\t1\t2\n", temporary.read(directory .. "/disk/log.tsv"))
+      assert.is_true(os.execute(("test -L %s"):format(path)))
+    end
+  end)
+
+  it("is not waited for where it is a pipe", function()
+    assert(os.execute("mkfifo " .. path))
+    local log, message, code = Log.open(path, columns, 1)
+    assert.is_nil(log)
+    assert.equal(("cannot read %s: it is a device or a pipe, not a file"):format(path), message)
+    assert.equal("io", code)
+  end)
 end)

@@ -16,6 +16,7 @@ local core = require "densenet.core"
 local nn = require "densenet.nn"
 local shadow = require "densenet.nn.plan.shadow"
 local complete = require "densenet.models.options"
+local likeness = require "densenet.models.likeness"
 local precision = require "densenet.models.precision"
 
 local densenet = {}
@@ -166,7 +167,7 @@ function densenet.new(options)
   end
   local model = stages.last(block, nChannels, features):add(nn.Linear(nChannels, config.nClasses), "classifier")
   initialize(model)
-  model.config, model.inMode = config, inMode
+  model.config, model.inMode, model.describeState = config, inMode, likeness.of
   return model:type(precision[config.precision])
 end
 

@@ -259,7 +259,7 @@ function Module:gradDict()
   return stateDict.gradients(self)
 end
 
---- Copies a state into the module; every missing, superfluous or misshapen entry is named in one error.
+--- Copies a state into the module; missing and unknown entries and wrong shapes are told in one error.
 function Module:loadStateDict(state)
   stateDict.load(self, state)
   return self

@@ -6,6 +6,7 @@
 -- @module densenet.nn.state_dict
 
 local core = require "densenet.core"
+local misfit = require "densenet.nn.misfit"
 
 local stateDict = {}
 
@@ -109,15 +110,11 @@ local function translate(name, known)
   return (name:gsub("(denselayer%d+)%.(%a+)%.([12])%.", "%1.%2%3."))
 end
 
-local function sizeText(tensor)
-  return tensor:dim() == 0 and "scalar" or table.concat(tensor:size(), "x")
-end
-
-local function describe(problems, kind, list)
-  if #list > 0 then
-    table.sort(list)
-    problems[#problems + 1] = ("  %s (%d): %s"):format(kind, #list, table.concat(list, ", "))
-  end
+-- What the two are, where the module can tell from names and shapes (module.describeState).
+local function likeness(module, state)
+  local describe = module.describeState
+  local own = describe and describe(stateDict.state(module))
+  return own and ("  the state is of %s, the model is %s"):format(describe(state) or "no DenseNet", own)
 end
 
 --- Copies a state into a module. Dtypes may differ, sizes may not. A `module.` prefix, names as
@@ -125,46 +122,37 @@ end
 -- Nothing is copied unless everything fits.
 -- @param module any module
 -- @tparam table state name → tensor
--- @raise one error that lists all missing, superfluous and misshapen entries
+-- @raise one error that counts the missing and unknown entries and those of a wrong shape, and names the first
+-- of each
 function stateDict.load(module, state)
   if type(state) ~= "table" then
     error(("bad argument #1 to 'loadStateDict' (table name → tensor expected, got %s)"):format(type(state)), 3)
   end
-  local known, given = {}, {}
+  local known, given, wrong = {}, {}, misfit.new()
   for _, entry in ipairs(stateDict.entries(module)) do
     known[entry.name] = stateDict.tensor(entry)
   end
-  local missing, superfluous, misshapen = {}, {}, {}
   for key, value in pairs(state) do
     local name = type(key) == "string" and translate(key, known)
     if not name or not known[name] then
       if not (name and name:find("num_batches_tracked$")) then
-        superfluous[#superfluous + 1] = tostring(key)
+        wrong.unknown[#wrong.unknown + 1] = tostring(key)
       end
     elseif given[name] then
-      superfluous[#superfluous + 1] = key .. " (a second " .. name .. ")"
-    elseif not core.is_tensor(value) then
-      misshapen[#misshapen + 1] = ("%s (a %s, expected a tensor of %s)"):format(key, type(value), sizeText(known[name]))
-      given[name] = true
+      wrong.unknown[#wrong.unknown + 1] = key .. " (a second " .. name .. ")"
     else
       given[name] = value
-      if sizeText(value) ~= sizeText(known[name]) then
-        misshapen[#misshapen + 1] = ("%s (%s, expected %s)"):format(key, sizeText(value), sizeText(known[name]))
-      end
+      wrong:check(key, value, known[name])
     end
   end
   for name in pairs(known) do
-    if not given[name] then
-      missing[#missing + 1] = name
+    -- A file's table that holds a tensor of this name and cannot give it says why, when it is asked.
+    if not given[name] and state[name] == nil then
+      wrong.missing[#wrong.missing + 1] = name
     end
   end
-  local problems = {}
-  describe(problems, "missing", missing)
-  describe(problems, "superfluous", superfluous)
-  describe(problems, "misshapen", misshapen)
-  if #problems > 0 then
-    error("the state does not fit the model:\n" .. table.concat(problems, "\n"), 3)
-  end
+  local message = wrong:text("the state does not fit the model", function() return likeness(module, state) end)
+  if message then error(message, 3) end
   for name, value in pairs(given) do
     core.copy(known[name], value)
   end

@@ -8,6 +8,7 @@
 
 local core = require "densenet.core"
 local class = require "densenet.nn.class"
+local misfit = require "densenet.nn.misfit"
 local stateDict = require "densenet.nn.state_dict"
 
 local SGD = class("optim.SGD")
@@ -113,30 +114,30 @@ function SGD:state()
 end
 
 --- Copies velocities in; none at all means that no step has been taken.
--- @raise one error that lists missing, superfluous and misshapen entries
+-- @raise one error that counts the missing and unknown entries and those of a wrong shape, and names the first
+-- of each
 function SGD:loadState(state)
-  local problems, velocities = {}, {}
+  local wrong, velocities = misfit.new(), {}
   for _, entry in ipairs(distinct(self.parameters)) do
     local weight, given = stateDict.tensor(entry), state[entry.name]
-    if given and table.concat(given:size(), "x") == table.concat(weight:size(), "x") then
-      velocities[entry.name] = core.tensor_new(weight:device(), weight:dtype(), weight:size())
-      core.copy(velocities[entry.name], given)
-    elseif given then
-      problems[#problems + 1] = ("misshapen: %s (%s, expected %s)"):format(entry.name,
-        table.concat(given:size(), "x"), table.concat(weight:size(), "x"))
+    velocities[entry.name] = given or false
+    if given then
+      wrong:check(entry.name, given, weight)
     elseif next(state) then
-      problems[#problems + 1] = "missing: " .. entry.name
+      wrong.missing[#wrong.missing + 1] = entry.name
     end
-    velocities[entry.name] = velocities[entry.name] or false
   end
   for name in pairs(state) do
-    if velocities[name] == nil then
-      problems[#problems + 1] = "superfluous: " .. tostring(name)
-    end
+    if velocities[name] == nil then wrong.unknown[#wrong.unknown + 1] = tostring(name) end
   end
-  if #problems > 0 then
-    table.sort(problems)
-    error("the state does not fit the optimizer:\n  " .. table.concat(problems, "\n  "), 2)
+  local message = wrong:text("the state does not fit the optimizer")
+  if message then error(message, 2) end
+  for _, entry in ipairs(distinct(self.parameters)) do
+    local weight, given = stateDict.tensor(entry), velocities[entry.name]
+    if given then
+      velocities[entry.name] = core.tensor_new(weight:device(), weight:dtype(), weight:size())
+      core.copy(velocities[entry.name], given)
+    end
   end
   self.velocities = next(state) and velocities or {}
 end

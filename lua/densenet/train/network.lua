@@ -56,7 +56,8 @@ end
 local function filled(method, into, tensors, file)
   local done, message = pcall(method, into, tensors)
   if done then return into end
-  return nil, ("%s: %s"):format(file, tostring(message)), "format"
+  message = tostring(message)
+  return nil, message:sub(1, #file) == file and message or ("%s: %s"):format(file, message), "format"
 end
 
 --- Builds it.
