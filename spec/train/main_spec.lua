@@ -117,6 +117,17 @@ describe("main.lua", function()
     status, stdout = run("-testOnly true -testSize 100 -retrain run/model_best.safetensors")
     assert.equal(0, status)
     assert.same({ top1, top5 }, { stdout:match("Finished epoch # 1 +top1: +(%S+) +top5: +(%S+)") })
+    -- A tensor of a dtype that nobody asks for is told of and spoils nothing.
+    local text, first = string.unpack("<s8", read("run/model_best.safetensors"))
+    local bytes = read("run/model_best.safetensors"):sub(first)
+    text = text:gsub("}%s*$", (',"mask":{"dtype":"BOOL","shape":[1],"data_offsets":[%d,%d]}}'):format(
+      #bytes, #bytes + 1))
+    temporary.write(directory .. "/masked.safetensors", string.pack("<s8", text) .. bytes .. "\1")
+    status, stdout = run("-testOnly true -testSize 100 -retrain masked.safetensors")
+    assert.equal(0, status)
+    assert.same({ top1, top5 }, { stdout:match("Finished epoch # 1 +top1: +(%S+) +top5: +(%S+)") })
+    assert.is_truthy(stdout:find('retrains:  masked.safetensors: 1 of its tensors are left out, the first is "mask": '
+      .. "dtype BOOL is not supported", 1, true), stdout)
     status, stdout = run("-testOnly true -resume run")
     assert.equal(0, status)
     assert.same({ top1, top5 }, { stdout:match("Finished epoch # 1 +top1: +(%S+) +top5: +(%S+)") })

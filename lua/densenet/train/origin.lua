@@ -32,9 +32,20 @@ local function adapted(network, values, given)
   return config
 end
 
+-- A line about tensors of a file that this program cannot hold, or nil.
+local function leftOutNote(path, leftOut)
+  local names = {}
+  for name in pairs(leftOut) do names[#names + 1] = name end
+  if #names == 0 then return nil end
+  table.sort(names)
+  return ("%s: %d of its tensors are left out, the first is %q: %s"):format(path, #names, names[1],
+    leftOut[names[1]])
+end
+
 local function loadWeights(values, given)
   local tensors, metadata, code = safetensors.load(values.retrain)
   if not tensors then return nil, metadata, code end
+  local note = leftOutNote(values.retrain, code)
   local state, message
   state, message, code = checkpoint.stateOf(metadata, values.retrain)
   if message then return nil, message, code end
@@ -50,7 +61,7 @@ local function loadWeights(values, given)
     if not optimizer then return nil, message, code end
   end
   return { about = state, network = state and adapted(state.network, values, given), model = tensors,
-    optimizer = optimizer }
+    optimizer = optimizer, note = note }
 end
 
 local function loadCheckpoint(values, given)
@@ -72,7 +83,8 @@ end
 --- Finds the origin of a run, and completes its options.
 -- @param values, given from options.parse; values is changed
 -- @return origin: { about= state that the file holds, or nil; network= its configuration, or nil;
--- model=, optimizer= tables of tensors, or nil; resumed= the checkpoint, or nil }; or
+-- model=, optimizer= tables of tensors, or nil; resumed= the checkpoint, or nil; note= what to tell of
+-- the file, or nil }; or
 -- nil, message, code, code being "usage" when the command line is to blame
 function origin.find(values, given)
   local found, message, code = {}, nil, nil

@@ -231,6 +231,7 @@ function Run:announce()
   self.console:print("%-11s%s in %s precision, %d compute threads, %d loader threads", "device:",
     device.describe(opt.device), opt.precision, opt.nCores, opt.nThreads)
   for _, note in ipairs(self.notes) do self.console:print("%-11s%s", "", note) end
+  if self.origin.note then self.console:print("%-11s%s", "retrains:", self.origin.note) end
   if opt.testOnly then return end
   if self.plan then self.console:print("%-11s%s", "memory:", memory.describe(self.plan)) end
   self.console:print("%-11s%s", "saves in:", opt.save)
