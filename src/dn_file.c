@@ -28,14 +28,6 @@ static dn_status check_regular(const char *path, const struct stat *found) {
   return S_ISREG(found->st_mode) ? DN_OK : dn_file_irregular("read", path, found);
 }
 
-dn_status dn_file_size(const char *path, int64_t *n_bytes) {
-  struct stat found;
-  if (stat(path, &found) != 0) return dn_file_error("read", path);
-  DN_TRY(check_regular(path, &found));
-  *n_bytes = found.st_size;
-  return DN_OK;
-}
-
 bool dn_file_exists(const char *path) {
   struct stat found;
   return stat(path, &found) == 0;
@@ -86,19 +78,15 @@ dn_status dn_file_read(const dn_file *file, int64_t offset, int64_t n_bytes, voi
   return DN_OK;
 }
 
-dn_status dn_file_read_tensor(const char *path, int64_t offset, dn_tensor *tensor) {
+dn_status dn_file_read_tensor(const dn_file *file, int64_t offset, dn_tensor *tensor) {
   if (!tensor->storage) return dn_error(DN_EARG, "the tensor has been freed");
   if (tensor->storage->device != dn_device_cpu())
     return dn_error(DN_EARG, "a file is read into a tensor on the CPU, not on %s",
                     tensor->storage->device->name);
   if (!dn_tensor_is_contiguous(tensor))
     return dn_error(DN_EARG, "a file is read into a contiguous tensor");
-  dn_file file;
-  DN_TRY(dn_file_open(path, &file));
   const int64_t n_bytes = dn_tensor_count(tensor) * (int64_t)dn_dtype_size(tensor->dtype);
-  const dn_status status = dn_file_read(&file, offset, n_bytes, dn_tensor_data(tensor));
-  dn_file_close(&file);
-  return status;
+  return dn_file_read(file, offset, n_bytes, dn_tensor_data(tensor));
 }
 
 dn_status dn_file_sync_parent(const char *path) {

@@ -13,7 +13,10 @@
 
 #include "dn_tensor.h"
 
-/* A file open for reading. */
+/*
+** A file open for reading. What reads a header and then what it tells of keeps the file open between
+** the two: another one may take its name at any time.
+*/
 typedef struct dn_file {
   const char *path; /* the caller's, for messages */
   int descriptor;
@@ -31,13 +34,11 @@ dn_status dn_file_read(const dn_file *file, int64_t offset, int64_t n_bytes, voi
 dn_status dn_file_check_range(const char *path, int64_t n_file_bytes, int64_t offset,
                               int64_t n_bytes);
 
-dn_status dn_file_size(const char *path, int64_t *n_bytes);
-
 /* Is there a file or directory of that name? */
 bool dn_file_exists(const char *path);
 
 /* The elements of `tensor`, contiguous and on the CPU (else DN_EARG), from byte `offset` on. */
-dn_status dn_file_read_tensor(const char *path, int64_t offset, dn_tensor *tensor);
+dn_status dn_file_read_tensor(const dn_file *file, int64_t offset, dn_tensor *tensor);
 
 /*
 ** The file becomes `header` followed by the tensors (on the CPU, any strides), one after the other

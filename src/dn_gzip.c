@@ -7,7 +7,7 @@
 enum { INPUT_BYTES = 1 << 16, FIRST_RATIO = 32 };
 
 typedef struct unpacking {
-  dn_file file;
+  const dn_file *file;
   int64_t n_read; /* bytes of the file given to zlib so far */
   unsigned char *content;
   int64_t room_bytes; /* of `content` */
@@ -42,7 +42,7 @@ static dn_status grow(unpacking *u, growing *whole) {
   if (u->room_bytes >= whole->limit_bytes)
     return dn_error(DN_EFORMAT,
                     DN_PATH_FORMAT ": unpacks to more than the %" PRId64 " bytes expected",
-                    u->file.path, whole->limit_bytes);
+                    u->file->path, whole->limit_bytes);
   const int64_t doubled = u->room_bytes < INPUT_BYTES ? INPUT_BYTES : 2 * u->room_bytes;
   const int64_t wanted = smaller(doubled, whole->limit_bytes);
   dn_tensor larger;
@@ -56,8 +56,8 @@ static dn_status grow(unpacking *u, growing *whole) {
 }
 
 static dn_status refill(unpacking *u) {
-  const int64_t n = smaller(u->file.n_bytes - u->n_read, INPUT_BYTES);
-  DN_TRY(dn_file_read(&u->file, u->n_read, n, u->input));
+  const int64_t n = smaller(u->file->n_bytes - u->n_read, INPUT_BYTES);
+  DN_TRY(dn_file_read(u->file, u->n_read, n, u->input));
   u->n_read += n;
   u->stream.next_in = u->input;
   u->stream.avail_in = (uInt)n;
@@ -81,13 +81,13 @@ static dn_status unpack_member(unpacking *u, growing *whole) {
     int answer;
     DN_TRY(inflate_some(u, &answer));
     const bool is_full = u->n_unpacked == u->room_bytes;
-    const bool is_at_end = u->stream.avail_in == 0 && u->n_read == u->file.n_bytes;
+    const bool is_at_end = u->stream.avail_in == 0 && u->n_read == u->file->n_bytes;
     if (answer == Z_STREAM_END || (is_full && !whole)) return DN_OK;
     if (answer == Z_MEM_ERROR)
-      return dn_error(DN_ENOMEM, DN_PATH_FORMAT ": no memory to unpack it", u->file.path);
+      return dn_error(DN_ENOMEM, DN_PATH_FORMAT ": no memory to unpack it", u->file->path);
     if (answer != Z_OK && answer != Z_BUF_ERROR)
       return dn_error(DN_EFORMAT, DN_PATH_FORMAT ": damaged gzip file (%s), near byte %" PRId64,
-                      u->file.path, u->stream.msg ? u->stream.msg : "dictionary needed",
+                      u->file->path, u->stream.msg ? u->stream.msg : "dictionary needed",
                       u->n_read - u->stream.avail_in);
     /* No progress: it was room that lacked, or input, of which there is more unless at the end. */
     if (answer == Z_BUF_ERROR && is_full)
@@ -96,7 +96,7 @@ static dn_status unpack_member(unpacking *u, growing *whole) {
       return dn_error(DN_EFORMAT,
                       DN_PATH_FORMAT ": cut short: the gzip data does not end within its %" PRId64
                                      " bytes",
-                      u->file.path, u->file.n_bytes);
+                      u->file->path, u->file->n_bytes);
   }
 }
 
@@ -110,8 +110,8 @@ static dn_status pass_padding(unpacking *u) {
     if (u->stream.avail_in > 0)
       return dn_error(DN_EFORMAT,
                       DN_PATH_FORMAT ": %" PRId64 " bytes of something else after the gzip data",
-                      u->file.path, u->file.n_bytes - u->n_read + u->stream.avail_in);
-    if (u->n_read == u->file.n_bytes) return DN_OK;
+                      u->file->path, u->file->n_bytes - u->n_read + u->stream.avail_in);
+    if (u->n_read == u->file->n_bytes) return DN_OK;
     DN_TRY(refill(u));
   }
 }
@@ -124,7 +124,7 @@ static dn_status unpack(unpacking *u, growing *whole) {
     if (u->stream.avail_in == 0) return DN_OK;
     if (u->stream.next_in[0] != 0x1f) return pass_padding(u);
   } while (inflateReset(&u->stream) == Z_OK);
-  return dn_error(DN_EFORMAT, DN_PATH_FORMAT ": damaged gzip file", u->file.path);
+  return dn_error(DN_EFORMAT, DN_PATH_FORMAT ": damaged gzip file", u->file->path);
 }
 
 static dn_status check_magic(const dn_file *file) {
@@ -145,28 +145,26 @@ static dn_status check_magic(const dn_file *file) {
 static dn_status inflate_file(unpacking *u, growing *whole) {
   enum { ONLY_GZIP = 16 };
   if (inflateInit2(&u->stream, MAX_WBITS + ONLY_GZIP) != Z_OK)
-    return dn_error(DN_ENOMEM, DN_PATH_FORMAT ": no memory to unpack it", u->file.path);
+    return dn_error(DN_ENOMEM, DN_PATH_FORMAT ": no memory to unpack it", u->file->path);
   const dn_status status = unpack(u, whole);
   inflateEnd(&u->stream);
   return status;
 }
 
 static dn_status unpack_whole(unpacking *u, growing *whole) {
-  DN_TRY(check_magic(&u->file));
   int64_t n_bytes;
-  DN_TRY(promised_size(&u->file, whole->limit_bytes, &n_bytes));
+  DN_TRY(promised_size(u->file, whole->limit_bytes, &n_bytes));
   DN_TRY(dn_tensor_new(dn_device_cpu(), DN_BYTE, 1, &n_bytes, &whole->bytes));
   u->content = dn_tensor_data(&whole->bytes);
   u->room_bytes = n_bytes;
   return inflate_file(u, whole);
 }
 
-dn_status dn_gzip_read(const char *path, int64_t limit_bytes, dn_tensor *content) {
-  unpacking u = {.n_read = 0};
+dn_status dn_gzip_read(const dn_file *file, int64_t limit_bytes, dn_tensor *content) {
+  unpacking u = {.file = file};
   growing whole = {.limit_bytes = limit_bytes};
-  DN_TRY(dn_file_open(path, &u.file));
+  DN_TRY(check_magic(file));
   const dn_status status = unpack_whole(&u, &whole);
-  dn_file_close(&u.file);
   if (status == DN_OK) {
     whole.bytes.size[0] = u.n_unpacked;
     *content = whole.bytes;
@@ -176,12 +174,10 @@ dn_status dn_gzip_read(const char *path, int64_t limit_bytes, dn_tensor *content
   return status;
 }
 
-dn_status dn_gzip_peek(const char *path, int64_t n_bytes, void *into, int64_t *n_filled) {
-  unpacking u = {.content = into, .room_bytes = n_bytes};
-  DN_TRY(dn_file_open(path, &u.file));
-  dn_status status = check_magic(&u.file);
-  if (status == DN_OK) status = inflate_file(&u, NULL);
-  dn_file_close(&u.file);
-  if (status == DN_OK) *n_filled = u.n_unpacked;
-  return status;
+dn_status dn_gzip_peek(const dn_file *file, int64_t n_bytes, void *into, int64_t *n_filled) {
+  unpacking u = {.file = file, .content = into, .room_bytes = n_bytes};
+  DN_TRY(check_magic(file));
+  DN_TRY(inflate_file(&u, NULL));
+  *n_filled = u.n_unpacked;
+  return DN_OK;
 }

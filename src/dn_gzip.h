@@ -13,13 +13,13 @@
 ** Returns DN_EFORMAT for what is not gzip, damaged, cut short, followed by something else, or
 ** unpacks to more than limit_bytes; DN_EIO; DN_ENOMEM.
 */
-dn_status dn_gzip_read(const char *path, int64_t limit_bytes, dn_tensor *content);
+dn_status dn_gzip_read(const dn_file *file, int64_t limit_bytes, dn_tensor *content);
 
 /*
 ** The first bytes that the file unpacks to, n_bytes at most: *n_filled of them lie in `into`. Only as
 ** much is unpacked, so that a header can tell how much there should be before there is room for it.
 ** Returns DN_EFORMAT, DN_EIO or DN_ENOMEM.
 */
-dn_status dn_gzip_peek(const char *path, int64_t n_bytes, void *into, int64_t *n_filled);
+dn_status dn_gzip_peek(const dn_file *file, int64_t n_bytes, void *into, int64_t *n_filled);
 
 #endif

@@ -2,11 +2,14 @@
 ** Files and directories for Lua. What the file system refuses comes back as nil, message, code; a
 ** wrong argument raises. Offsets and lengths are in bytes, the first byte of a file is byte 0.
 **
-**   file_size(path) -> n                       file_exists(path) -> boolean (directories too)
-**   file_read(path [, offset [, length]]) -> string; to the end when length is left out
-**   file_read_into(path, offset, tensor) -> true; contiguous, exactly as many bytes as it holds
-**   file_gunzip(path [, limit]) -> byte vector; "format" when it unpacks to more than limit bytes
-**   file_gunzip_start(path, n) -> string: the first n bytes it unpacks to, or all when there are fewer
+**   file_open(path) -> file, open for reading until file_close(file), <close> or the collector
+** Where these say file, a path will do, for one read: what reads a header and then what it tells of
+** keeps the file open, because another one may take its name at any time.
+**   file_size(file) -> n                       file_exists(path) -> boolean (directories too)
+**   file_read(file [, offset [, length]]) -> string; to the end when length is left out
+**   file_read_into(file, offset, tensor) -> true; contiguous, exactly as many bytes as it holds
+**   file_gunzip(file [, limit]) -> byte vector; "format" when it unpacks to more than limit bytes
+**   file_gunzip_start(file, n) -> string: the first n bytes it unpacks to, or all when there are fewer
 **   file_write(path, header, {tensors}) -> true; replaces the file as dn_file.h says
 **   file_target(path) -> path: what a link of one's own points to, for file_write to replace
 **   file_remove(path) -> true                  file_rename(from, to) -> true
@@ -24,6 +27,13 @@
 #define GUNZIP_LIMIT (INT64_C(4) << 30)
 
 #define DIRECTORY "densenet.directory"
+#define OPEN_FILE "densenet.file"
+
+typedef struct open_file {
+  dn_file file;
+  bool is_open;
+  bool is_for_one_read; /* made from a path */
+} open_file;
 
 static const char *check_path(lua_State *L, int arg) {
   size_t length;
@@ -44,11 +54,65 @@ static int done(lua_State *L, dn_status status) {
   return 1;
 }
 
+static void close_open(open_file *file) {
+  if (file->is_open) dn_file_close(&file->file);
+  file->is_open = false;
+}
+
+static int file_close(lua_State *L) {
+  close_open(luaL_checkudata(L, 1, OPEN_FILE));
+  return 0;
+}
+
+/* [-> file] Opens the path at `arg`. */
+static dn_status push_open(lua_State *L, int arg, open_file **file) {
+  const char *path = check_path(L, arg);
+  *file = lua_newuserdatauv(L, sizeof **file, 1);
+  (*file)->is_open = (*file)->is_for_one_read = false;
+  if (luaL_newmetatable(L, OPEN_FILE)) {
+    lua_pushcfunction(L, file_close);
+    lua_setfield(L, -2, "__gc");
+    lua_pushcfunction(L, file_close);
+    lua_setfield(L, -2, "__close");
+  }
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, arg); /* the path, which messages show */
+  lua_setiuservalue(L, -2, 1);
+  const dn_status status = dn_file_open(path, &(*file)->file);
+  (*file)->is_open = status == DN_OK;
+  return status;
+}
+
+static int file_open(lua_State *L) {
+  open_file *file;
+  const dn_status status = push_open(L, 1, &file);
+  return status == DN_OK ? 1 : fail(L, status);
+}
+
+/* The open file at `arg`; a path there is opened, and the file takes its place. */
+static dn_status take_file(lua_State *L, int arg, open_file **file) {
+  *file = luaL_testudata(L, arg, OPEN_FILE);
+  if (*file) {
+    luaL_argcheck(L, (*file)->is_open, arg, "the file has been closed");
+    return DN_OK;
+  }
+  const dn_status status = push_open(L, arg, file);
+  (*file)->is_for_one_read = true;
+  lua_replace(L, arg);
+  return status;
+}
+
+/* After a read. A failure in between leaves it to the collector. */
+static void end_read(open_file *file) {
+  if (file->is_for_one_read) close_open(file);
+}
+
 static int file_size(lua_State *L) {
-  int64_t n_bytes;
-  const dn_status status = dn_file_size(check_path(L, 1), &n_bytes);
+  open_file *file;
+  const dn_status status = take_file(L, 1, &file);
   if (status != DN_OK) return fail(L, status);
-  lua_pushinteger(L, n_bytes);
+  lua_pushinteger(L, file->file.n_bytes);
+  end_read(file);
   return 1;
 }
 
@@ -57,73 +121,75 @@ static int file_exists(lua_State *L) {
   return 1;
 }
 
-static dn_status read_part(const char *path, int64_t offset, int64_t n_bytes, void *into) {
-  dn_file file;
-  DN_TRY(dn_file_open(path, &file));
-  const dn_status status = dn_file_read(&file, offset, n_bytes, into);
-  dn_file_close(&file);
-  return status;
-}
-
 static int file_read(lua_State *L) {
-  const char *path = check_path(L, 1);
   int64_t offset = luaL_optinteger(L, 2, 0);
   luaL_argcheck(L, offset >= 0, 2, "an offset counts bytes from 0");
   const bool to_the_end = lua_isnoneornil(L, 3);
   int64_t n_bytes = luaL_optinteger(L, 3, 0);
   luaL_argcheck(L, n_bytes >= 0, 3, "a length counts bytes from 0");
-  int64_t whole;
-  dn_status status = dn_file_size(path, &whole);
+  open_file *file;
+  dn_status status = take_file(L, 1, &file);
   if (status != DN_OK) return fail(L, status);
+  const int64_t whole = file->file.n_bytes;
   if (to_the_end) {
     if (offset > whole) offset = whole;
     n_bytes = whole - offset;
   }
   /* Before there is a buffer of that size: a lying length could ask for any amount. */
-  status = dn_file_check_range(path, whole, offset, n_bytes);
-  if (status != DN_OK) return fail(L, status);
-  luaL_Buffer content;
-  char *into = luaL_buffinitsize(L, &content, (size_t)n_bytes);
-  status = read_part(path, offset, n_bytes, into);
-  if (status != DN_OK) return fail(L, status);
-  luaL_pushresultsize(&content, (size_t)n_bytes);
-  return 1;
+  status = dn_file_check_range(file->file.path, whole, offset, n_bytes);
+  if (status == DN_OK) {
+    luaL_Buffer content;
+    char *into = luaL_buffinitsize(L, &content, (size_t)n_bytes);
+    status = dn_file_read(&file->file, offset, n_bytes, into);
+    luaL_pushresultsize(&content, status == DN_OK ? (size_t)n_bytes : 0);
+  }
+  end_read(file);
+  return status == DN_OK ? 1 : fail(L, status);
 }
 
 static int file_read_into(lua_State *L) {
-  const char *path = check_path(L, 1);
   const int64_t offset = luaL_checkinteger(L, 2);
   luaL_argcheck(L, offset >= 0, 2, "an offset counts bytes from 0");
   dn_tensor *tensor = bind_check_tensor(L, 3);
-  return done(L, dn_file_read_tensor(path, offset, tensor));
+  open_file *file;
+  dn_status status = take_file(L, 1, &file);
+  if (status != DN_OK) return fail(L, status);
+  status = dn_file_read_tensor(&file->file, offset, tensor);
+  end_read(file);
+  return done(L, status);
 }
 
 static int file_gunzip(lua_State *L) {
-  const char *path = check_path(L, 1);
   const int64_t limit = luaL_optinteger(L, 2, GUNZIP_LIMIT);
   luaL_argcheck(L, limit >= 0, 2, "a limit counts bytes from 0");
+  open_file *file;
+  dn_status status = take_file(L, 1, &file);
+  if (status != DN_OK) return fail(L, status);
   dn_tensor *content = bind_push_tensor(L);
-  dn_status status = dn_gzip_read(path, limit, content);
+  status = dn_gzip_read(&file->file, limit, content);
   if (status == DN_ENOMEM) {
     lua_gc(L, LUA_GCCOLLECT);
-    status = dn_gzip_read(path, limit, content);
+    status = dn_gzip_read(&file->file, limit, content);
   }
+  end_read(file);
   if (status != DN_OK) return fail(L, status);
   bind_note_allocation(L, content->storage->n_bytes);
   return 1;
 }
 
 static int file_gunzip_start(lua_State *L) {
-  const char *path = check_path(L, 1);
   const int64_t n_bytes = luaL_checkinteger(L, 2);
   luaL_argcheck(L, n_bytes >= 0 && n_bytes <= 1 << 16, 2, "a start has 0 to 65536 bytes");
+  open_file *file;
+  dn_status status = take_file(L, 1, &file);
+  if (status != DN_OK) return fail(L, status);
   luaL_Buffer content;
   char *into = luaL_buffinitsize(L, &content, (size_t)n_bytes);
-  int64_t n_filled;
-  const dn_status status = dn_gzip_peek(path, n_bytes, into, &n_filled);
-  if (status != DN_OK) return fail(L, status);
+  int64_t n_filled = 0;
+  status = dn_gzip_peek(&file->file, n_bytes, into, &n_filled);
   luaL_pushresultsize(&content, (size_t)n_filled);
-  return 1;
+  end_read(file);
+  return status == DN_OK ? 1 : fail(L, status);
 }
 
 static int file_target(lua_State *L) {
@@ -188,7 +254,9 @@ static int directory_list(lua_State *L) {
 }
 
 void bind_register_file(lua_State *L) {
-  static const luaL_Reg functions[] = {{"file_size", file_size},
+  static const luaL_Reg functions[] = {{"file_open", file_open},
+                                       {"file_close", file_close},
+                                       {"file_size", file_size},
                                        {"file_exists", file_exists},
                                        {"file_read", file_read},
                                        {"file_read_into", file_read_into},

@@ -63,16 +63,16 @@ cifar.HUNDRED = {
 
 -- The records of one file as N x bytes, or nil, message, code.
 local function loadRecords(path, n, recordBytes)
-  local size, message, code = core.file_size(path)
-  if not size then return nil, message, code end
+  local file <close>, unopened, ioCode = core.file_open(path)
+  if not file then return nil, unopened, ioCode end
+  local size = core.file_size(file)
   if size ~= n * recordBytes then
     local kind = fileKind.ofFile(path)
     return nil, ("%s: expected %d bytes (%d images of %d), got %d%s"):format(
       path, n * recordBytes, n, recordBytes, size, kind and (": " .. kind) or ""), "format"
   end
   local records = core.tensor_new("cpu", "byte", { n, recordBytes })
-  local ok
-  ok, message, code = core.file_read_into(path, 0, records)
+  local ok, message, code = core.file_read_into(file, 0, records)
   if not ok then return nil, message, code end
   return records
 end

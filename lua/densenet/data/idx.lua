@@ -42,23 +42,20 @@ end
 
 -- The first bytes, unpacked, and whether the file is packed. Its content tells, not its name: some
 -- browsers unpack while they download and leave the name alone.
-local function readStart(path, nBytes)
-  local size, message, code = core.file_size(path)
-  if not size then return nil, message, code end
-  local start
-  start, message, code = core.file_read(path, 0, math.min(size, nBytes))
+local function readStart(file)
+  local start, message, code = core.file_read(file, 0, math.min(core.file_size(file), START_BYTES))
   if not start then return nil, message, code end
-  if start:sub(1, 2) ~= "\x1f\x8b" then return start, false, size end
-  start, message, code = core.file_gunzip_start(path, nBytes)
+  if start:sub(1, 2) ~= "\x1f\x8b" then return start, false end
+  start, message, code = core.file_gunzip_start(file, START_BYTES)
   if not start then return nil, message, code end
-  return start, true, size
+  return start, true
 end
 
 -- All bytes of the unpacked file, which has to have nBytes of them.
-local function readAll(path, isPacked, nBytes)
-  if isPacked then return core.file_gunzip(path, nBytes) end
+local function readAll(file, isPacked, nBytes)
+  if isPacked then return core.file_gunzip(file, nBytes) end
   local bytes = core.tensor_new("cpu", "byte", { nBytes })
-  local ok, message, code = core.file_read_into(path, 0, bytes)
+  local ok, message, code = core.file_read_into(file, 0, bytes)
   if not ok then return nil, message, code end
   return bytes
 end
@@ -71,11 +68,12 @@ end
 -- nothing; asked before there is room for the content
 -- @return a byte tensor; or nil, message (file, expected, got), code: "io" or "format"
 function idx.load(path, nDim, check)
-  local start, isPacked, fileBytes = readStart(path, START_BYTES)
-  if not start then return nil, isPacked, fileBytes end
-  local headerBytes = 4 + 4 * nDim
-  local header = start:sub(1, headerBytes)
-  local sizes, nBytes = readHeader(header, nDim)
+  local file <close>, unopened, ioCode = core.file_open(path)
+  if not file then return nil, unopened, ioCode end
+  local start, isPacked, unread = readStart(file)
+  if not start then return nil, isPacked, unread end
+  local fileBytes, headerBytes = core.file_size(file), 4 + 4 * nDim
+  local sizes, nBytes = readHeader(start:sub(1, headerBytes), nDim)
   if not sizes then
     local isOther = start:find("^\0\0") and not start:find("^\0+$")
     return nil, isOther and ("%s: %s"):format(path, nBytes)
@@ -92,12 +90,9 @@ function idx.load(path, nDim, check)
       path, nBytes, table.concat(sizes, "x"), fileBytes), "format"
   end
   nBytes = math.tointeger(nBytes)
-  local bytes, message, code = readAll(path, isPacked, nBytes)
+  local bytes, message, code = readAll(file, isPacked, nBytes)
   if not bytes then return nil, message, code end
   if bytes:nElement() ~= nBytes then return wrongLength(bytes:nElement()) end
-  if string.char(table.unpack(bytes:narrow(1, 1, headerBytes):totable())) ~= header then
-    return nil, ("%s: has changed while it was read"):format(path), "format"
-  end
   return bytes:narrow(1, headerBytes + 1, nBytes - headerBytes):view(sizes)
 end
 

@@ -18,7 +18,7 @@ local KINDS = {
   { "^\x1f\x8b", "gzip data" },
   { "^BZh[1-9]", "bzip2 data" },
   { "^\xfd7zXZ\0", "xz data" },
-  { "^\x28\xb5\x2f\xfd", "Zstandard data" },
+  { "^%(\xb5\x2f\xfd", "Zstandard data" },
   { "^7z\xbc\xaf\x27\x1c", "a 7z archive" },
   { "^Rar!\x1a\7", "a RAR archive" },
   { "^\x89PNG\r\n\x1a\n", "a PNG image" },

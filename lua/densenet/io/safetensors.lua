@@ -219,17 +219,15 @@ end
 -- ---- Loading ----
 
 -- The header's text and where the data begins, or nil, what is wrong, code.
-local function readHeader(path)
+local function readHeader(file, path)
   local function refuse(format, ...)
     return nil, fileKind.explain(path, "a safetensors file", format:format(...)), "format"
   end
-  local fileBytes, message, code = core.file_size(path)
-  if not fileBytes then return nil, message, code end
+  local fileBytes = core.file_size(file)
   if fileBytes < LENGTH_BYTES then
     return refuse("has %d bytes; a safetensors file begins with 8 bytes of length", fileBytes)
   end
-  local lengthBytes
-  lengthBytes, message, code = core.file_read(path, 0, LENGTH_BYTES)
+  local lengthBytes, message, code = core.file_read(file, 0, LENGTH_BYTES)
   if not lengthBytes then return nil, message, code end
   local length = string.unpack("<i8", lengthBytes)
   if length < 0 or length > MAX_HEADER then
@@ -239,15 +237,15 @@ local function readHeader(path)
     return refuse("header of %d bytes; after its length the file has %d", length, fileBytes - LENGTH_BYTES)
   end
   local text
-  text, message, code = core.file_read(path, LENGTH_BYTES, length)
+  text, message, code = core.file_read(file, LENGTH_BYTES, length)
   if not text then return nil, message, code end
   if text:sub(1, 1) ~= "{" then return refuse("header: expected {, got %s", quote(text:sub(1, 8))) end
   return text, LENGTH_BYTES + length, fileBytes
 end
 
 -- A file's header, checked: its entries, metadata and where its data begins; or nil, message, code.
-local function open(path)
-  local text, dataStart, fileBytes = readHeader(path)
+local function readEntries(file, path)
+  local text, dataStart, fileBytes = readHeader(file, path)
   if not text then return nil, dataStart, fileBytes end
   local entries, metadata = checkHeader(text, fileBytes - dataStart)
   if not entries then return nil, ("%s: header: %s"):format(path, metadata), "format" end
@@ -268,7 +266,9 @@ end
 -- dimensions, …), empty in most files: they are not in the first table, and asking it for one of them
 -- raises the reason. Or nil, message (file, tensor, what was expected and got), code: "io" or "format"
 function safetensors.load(path)
-  local entries, metadata, dataStart = open(path)
+  local file <close>, unopened, ioCode = core.file_open(path)
+  if not file then return nil, unopened, ioCode end
+  local entries, metadata, dataStart = readEntries(file, path)
   if not entries then return nil, metadata, dataStart end
   local tensors, leftOut = {}, {}
   for _, entry in ipairs(entries) do
@@ -277,7 +277,7 @@ function safetensors.load(path)
     else
       local tensor = core.tensor_new("cpu", entry.dtype, entry.shape)
       if entry.past > entry.first then
-        local ok, message, code = core.file_read_into(path, dataStart + entry.first, tensor)
+        local ok, message, code = core.file_read_into(file, dataStart + entry.first, tensor)
         if not ok then return nil, message, code end
       end
       tensors[entry.name] = tensor
