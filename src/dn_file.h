@@ -54,7 +54,8 @@ dn_status dn_file_write(const char *path, const void *header, int64_t n_header_b
 /*
 ** The path to write instead of `path` where links are to be followed: the last of a chain of
 ** symbolic links that all belong to this process's user, or `path` itself. Another user's link is
-** DN_EIO: in a directory open to others it may point at any file of ours. `target` has PATH_MAX bytes.
+** DN_EIO: in a directory open to others it may point at any file of ours. So is what dn_file_write
+** would refuse to replace. `target` has PATH_MAX bytes.
 */
 dn_status dn_file_target(const char *path, char *target);
 

@@ -157,6 +157,7 @@ dn_status dn_file_target(const char *path, char *target) {
     errno = ENAMETOOLONG;
     return dn_file_error("write", path);
   }
+  DN_TRY(check_replaceable(path)); /* /dev/stdout leads to a name that is none, such as pipe:[7] */
   memcpy(target, path, strlen(path) + 1);
   for (int n_links = 0; n_links <= MOST_LINKS; n_links++) {
     struct stat found;

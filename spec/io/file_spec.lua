@@ -305,6 +305,18 @@ describe("files", function()
       assert_fails("io", { "follow the link", "too long" }, core.file_target(directory .. "/long"))
     end)
 
+    it("is refused for a device, a pipe and a directory, linked or not", function()
+      assert(os.execute("mkfifo " .. path))
+      link("file", "to_pipe")
+      link("/dev/null", "to_device")
+      link(".", "to_directory")
+      for name, kind in pairs({ file = "a device or a pipe", to_pipe = "a device or a pipe",
+        to_device = "a device or a pipe", to_directory = "a directory" }) do
+        assert_fails("io", { ("cannot write %s/%s: it is %s, not a file"):format(directory, name, kind) },
+          core.file_target(directory .. "/" .. name))
+      end
+    end)
+
     it("is refused for another user's link", function()
       link("file", "own")
       link("own", "first")
