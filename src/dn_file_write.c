@@ -95,7 +95,9 @@ static dn_status write_all(const writer *out, const void *header, int64_t n_head
 */
 static dn_status open_new(const char *temporary, writer *out) {
   for (int attempt = 0; attempt < 10; attempt++) {
-    if (unlink(temporary) != 0 && errno != ENOENT) return dn_file_error("remove", temporary);
+    struct stat found;
+    if (lstat(temporary, &found) == 0 && unlink(temporary) != 0 && errno != ENOENT)
+      return dn_file_error("remove", temporary);
     const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
     out->descriptor = open(temporary, flags, 0666);
     if (out->descriptor >= 0) return DN_OK;
