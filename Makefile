@@ -31,7 +31,7 @@ SOURCES := $(wildcard src/*.c src/cpu/*.c src/bind/*.c)
 OBJECTS := $(SOURCES:%.c=$(B)/obj/%.o)
 C_FILES := $(wildcard src/*.[ch] src/cpu/*.[ch] src/bind/*.[ch] spec/support/*.[ch] \
   cuda/*.cu cuda/*.h spec/support/cuda_emulation/*.h spec/support/cuda_emulation/*.cpp)
-LUA_FILES := main.lua lua scripts spec rockspec
+LUA_FILES := main.lua lua examples scripts spec rockspec
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Wstrict-prototypes \
   -Wmissing-prototypes -Wcast-qual -Wwrite-strings -Wvla -Wformat=2

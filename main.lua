@@ -1,15 +1,6 @@
--- Trains and tests DenseNets: lua main.lua -dataset fashion-mnist -depth 40 -growthRate 12
+-- Trains and tests networks on images: lua main.lua -dataset fashion-mnist -depth 40 -growthRate 12
 -- (lua main.lua --help lists the options). Each step below is a file of lua/densenet/train.
-if _VERSION ~= "Lua 5.4" then
-  io.stderr:write("main.lua: needs Lua 5.4, and this is ", _VERSION, ". Run it as: lua5.4 ", arg[0], " ...\n")
-  os.exit(1)
-end
-
--- This checkout comes first, wherever the script is called from.
-local here = arg[0]:match("^(.*)/[^/]*$") or "."
-local build = os.getenv("DENSENET_BUILD") or here .. "/build"
-package.path = here .. "/lua/?.lua;" .. here .. "/lua/?/init.lua;" .. package.path
-package.cpath = build .. "/?.so;" .. package.cpath
+dofile((arg[0]:match("^(.*)/[^/]*$") or ".") .. "/scripts/setup.lua")
 
 local dn = require "densenet"
 local train, optim = dn.train, dn.optim
@@ -18,13 +9,13 @@ local check = train.program.check
 local function main()
   local opt, given = train.options.parse(arg)
   if not opt then train.program.refuse(given) end
-  if opt.help then return print(train.options.help()) end
+  if opt.help then return print(train.options.help(opt)) end
 
   -- What to start from, images, network
   local origin = check(train.origin.find(opt, given))
   local notes = check(train.device.choose(opt, given))
   opt.nCores = dn.threads(opt.nCores)
-  if opt.plan then return print(train.memory.plan(opt, origin):table()) end
+  if opt.plan then return print(check(train.memory.plan(opt, origin)):table()) end
   dn.manualSeed(opt.manualSeed)
   local sets, loaders = check(train.sources.open(opt, origin.about))
   local plan = not opt.testOnly and check(train.memory.check(opt, origin)) or nil

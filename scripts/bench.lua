@@ -1,4 +1,4 @@
--- Times training steps of a DenseNet on random images: forward, cross-entropy, backward, SGD.
+-- Times training steps of a network on random images: forward, cross-entropy, backward, SGD.
 --
 --   lua scripts/bench.lua -device cpu -depth 100 -growthRate 12 -batchSize 64 -optMemory 0 -steps 10 -json
 --
@@ -11,35 +11,23 @@
 --   allocations               tensor allocations while the timed steps ran
 
 -- Older versions of Lua read this file too, so there is no syntax of 5.4 in it.
-if _VERSION ~= "Lua 5.4" then
-  io.stderr:write("bench.lua: needs Lua 5.4, and this is ", _VERSION, ". Run it as: lua5.4 ", arg[0], " ...\n")
-  os.exit(1)
-end
-
-local root = (arg[0]:match("^(.*)/[^/]*$") or ".") .. "/.."
-local build = os.getenv("DENSENET_BUILD") or root .. "/build"
-package.path = root .. "/lua/?.lua;" .. root .. "/lua/?/init.lua;" .. package.path
-package.cpath = build .. "/?.so;" .. package.cpath
+dofile((arg[0]:match("^(.*)/[^/]*$") or ".") .. "/setup.lua")
 
 local dn = require "densenet"
 local core = require "densenet.core"
 local CommandLine = require "densenet.train.command_line"
 local device = require "densenet.train.device"
+local memoryModes = require "densenet.nn.memory_modes"
+local models = require "densenet.models"
+local optionList = require "densenet.train.option_list"
+local options = require "densenet.train.options"
+local precision = require "densenet.models.precision"
 local program = require "densenet.train.program"
 
-local command_line = CommandLine.new {
-  { title = "Network",
-    { name = "depth", type = "integer", default = 100, min = 1, max = 10000, help = "layers" },
-    { name = "blocks", type = "text", shown = "none", help = "layers in each block, 6,12,24,16; replaces -depth" },
-    { name = "growthRate", type = "integer", default = 12, min = 1, max = 10000, help = "channels a layer adds" },
-    { name = "bottleneck", type = "boolean", default = true, help = "1x1 convolutions before the 3x3 ones" },
-    { name = "reduction", type = "number", default = 0.5, above = 0, max = 1, help = "share kept by a transition" },
-    { name = "dropRate", type = "number", default = 0, min = 0, below = 1, help = "probability of dropout" },
-    { name = "stem", type = "word", default = "cifar", choices = { "cifar", "imagenet" }, help = "first layers" },
-    { name = "nClasses", type = "integer", default = 10, min = 1, max = 1000000, help = "classes" },
-    { name = "optMemory", type = "integer", default = 4, min = 0, max = 5,
-      help = "what is kept for the backward pass: 0 everything ... 5 the least" },
-  },
+-- The bench's own usual values of a network's options.
+local USUAL = { depth = 100 }
+
+local general = {
   { title = "Images",
     { name = "batchSize", type = "integer", default = 64, min = 1, max = 1000000, help = "images a step" },
     { name = "size", type = "integer", default = 32, min = 1, max = 100000, help = "height and width" },
@@ -49,7 +37,7 @@ local command_line = CommandLine.new {
     { name = "device", type = "word", default = "cpu", choices = { "cpu", "cuda", "cuda:N" }, pattern = "^cuda:%d+$",
       help = "where to compute" },
     { name = "precision", type = "word", default = "single",
-      choices = { "single", "tf32", "double", "half", "bfloat16" }, help = "numbers; in half the loss is scaled" },
+      choices = precision.words, help = "numbers; in half the loss is scaled" },
     { name = "nCores", type = "integer", shown = "all there are", min = 1, max = 1024, help = "compute threads" },
     { name = "steps", type = "integer", default = 10, min = 1, help = "timed steps" },
     { name = "warmup", type = "integer", default = 2, min = 1, help = "steps before them" },
@@ -58,40 +46,37 @@ local command_line = CommandLine.new {
   },
 }
 
-local function blocksOf(text)
-  local blocks = {}
-  for word in (text .. ","):gmatch("([^,]*),") do
-    local n = word:find("^%d+$") and math.tointeger(tonumber(word))
-    if not n or n < 1 then
-      program.refuse(("-blocks %s: expected layer numbers such as 6,12,24,16, got '%s'"):format(text, word))
-    end
-    blocks[#blocks + 1] = n
+-- Options of the network that the command line names, and those of the bench.
+local function commandLine()
+  local netType = CommandLine.textOf(arg, "netType") or optionList.netType.default
+  local network = optionList.network(netType) or optionList.network(optionList.netType.default)
+  if netType == optionList.netType.default then
+    for _, option in ipairs(network) do option.default = USUAL[option.name] or option.default end
   end
-  return blocks
+  local memory = models.memoryOf(models.family(models.find(netType) and netType or nil))
+  table.move({
+    { name = "nClasses", type = "integer", default = 10, min = 1, max = 1000000, help = "classes" },
+    { name = "optMemory", type = "integer", default = memory.default, min = 0, max = #memoryModes,
+      help = "what is kept for the backward pass: 0 everything ... 5 the least" },
+  }, 1, 2, #network + 1, network)
+  return CommandLine.new { network, table.unpack(general) }
 end
 
-local function buildModel(opt)
-  local done, model = pcall(dn.models.densenet, {
-    depth = not opt.blocks and opt.depth or nil, blocks = opt.blocks and blocksOf(opt.blocks),
-    growthRate = opt.growthRate, bottleneck = opt.bottleneck, reduction = opt.reduction, dropRate = opt.dropRate,
-    stem = opt.stem, inputChannels = opt.channels, nClasses = opt.nClasses, optMemory = opt.optMemory,
-    precision = opt.precision,
-  })
-  if done then return dn.models.withoutImageGradient(model):to(opt.device) end
-  if type(model) == "string" and model:find("^models%.densenet: ") then program.refuse(model) end
-  error(model, 0)
-end
-
--- The plan of a step, which also finds images that are too small for the network.
-local function planOf(opt, model)
-  local done, plan = pcall(model.plan, model, { opt.batchSize, opt.channels, opt.size, opt.size })
-  if done then return plan end
-  if tostring(plan):find("bad argument", 1, true) then
-    local reason = plan:match("^[^\n]*"):match("bad argument.-%((.*)%)") or plan
-    program.refuse(("-size %d: images of %dx%d are too small for this network (%s)"):format(opt.size, opt.size,
-      opt.size, reason))
+-- The network and the plan of a step, which is not made with -infer.
+local function build(opt, given)
+  local images = { channels = opt.channels, height = opt.size, width = opt.size }
+  local config, why = options.networkConfig(opt, given, images)
+  local hasMode, whyNot = options.checkMode(opt)
+  if not (config and hasMode) then program.refuse(why or whyNot) end
+  config.inputChannels, config.nClasses, config.optMemory, config.precision = opt.channels, opt.nClasses,
+    opt.optMemory, opt.precision
+  local least = models.leastSize(config)
+  if opt.size < least then
+    program.refuse(("-size %d: images of %dx%d are too small for this network, which needs %dx%d at least"):format(
+      opt.size, opt.size, opt.size, least, least))
   end
-  error(plan, 0)
+  local model = models.withoutImageGradient(models.fromConfig(config)):to(opt.device)
+  return model, not opt.infer and model:plan { opt.batchSize, opt.channels, opt.size, opt.size } or nil
 end
 
 -- function() that does one step.
@@ -149,9 +134,11 @@ local function peakResidentMb()
 end
 
 local function main()
-  local opt, why = command_line:parse(arg)
+  local reader = commandLine()
+  local opt, why = reader:parse(arg)
   if not opt then program.refuse(why) end
-  if opt.help then return print("lua scripts/bench.lua [-option value ...]\n" .. command_line:help()) end
+  local given = why
+  if opt.help then return print("lua scripts/bench.lua [-option value ...]\n" .. reader:help()) end
   local fine
   fine, why = device.check(opt)
   if not fine then program.refuse(why) end
@@ -159,9 +146,7 @@ local function main()
   opt.nCores = dn.threads(opt.nCores)
   dn.manualSeed(0)
   math.randomseed(0)
-  local model = buildModel(opt)
-  local plan = planOf(opt, model)
-  if opt.infer then plan = nil end
+  local model, plan = build(opt, given)
   local step = stepOf(opt, model)
   local warmup = time(step, opt.warmup, opt.device)
   local before = dn.memory(opt.device).allocations
@@ -178,7 +163,7 @@ local function main()
   for name, value in pairs(opt) do
     if name ~= "json" then result[name] = value end
   end
-  result.blocks, result.depth = model.config.blocks, not opt.blocks and opt.depth or nil
+  result.network = model.config
   result.infer = opt.infer or false
   if opt.json then return print(dn.json.encode(result)) end
   print(("%s: %.4f s median, %.4f s least; %.1f MB of tensors at most%s, %s MB of process; %d parameters; %d threads")

@@ -8,15 +8,7 @@
 -- memory for are planned and not run. The plot is of plans.
 
 -- Older versions of Lua read this file too, so there is no syntax of 5.4 in it.
-if _VERSION ~= "Lua 5.4" then
-  io.stderr:write("bench_memory.lua: needs Lua 5.4, and this is ", _VERSION, ". Run it as: lua5.4 ", arg[0], " ...\n")
-  os.exit(1)
-end
-
-local root = (arg[0]:match("^(.*)/[^/]*$") or ".") .. "/.."
-local build = os.getenv("DENSENET_BUILD") or root .. "/build"
-package.path = root .. "/lua/?.lua;" .. root .. "/lua/?/init.lua;" .. root .. "/scripts/?.lua;" .. package.path
-package.cpath = build .. "/?.so;" .. package.cpath
+local root = dofile((arg[0]:match("^(.*)/[^/]*$") or ".") .. "/setup.lua").root
 
 local dn = require "densenet"
 local core = require "densenet.core"
@@ -24,18 +16,23 @@ local CommandLine = require "densenet.train.command_line"
 local device = require "densenet.train.device"
 local line_chart = require "line_chart"
 local memory = require "densenet.train.memory"
+local memoryModes = require "densenet.nn.memory_modes"
+local models = require "densenet.models"
+local precision = require "densenet.models.precision"
 local program = require "densenet.train.program"
 
 local command_line = CommandLine.new {
   { title = "Measurement",
+    { name = "netType", type = "name", shown = "BC(40,12) and BC(100,12)", find = models.find,
+      help = "measure this family's usual network, or this preset, instead" },
+    { name = "size", type = "integer", default = 32, min = 1, max = 100000, help = "height and width, with -netType" },
     { name = "full", type = "flag", help = "also BC(190,40), and DenseNet-121 at 224x224: an hour, and gigabytes" },
     { name = "planOnly", type = "flag", help = "run nothing" },
     { name = "batchSize", type = "integer", default = 64, min = 1, max = 1000000, help = "images a step" },
     { name = "steps", type = "integer", default = 3, min = 1, help = "timed steps, after one that is not" },
     { name = "device", type = "word", default = "cpu", choices = { "cpu", "cuda", "cuda:N" }, pattern = "^cuda:%d+$",
       help = "where to compute" },
-    { name = "precision", type = "word", default = "single",
-      choices = { "single", "tf32", "double", "half", "bfloat16" }, help = "numbers" },
+    { name = "precision", type = "word", default = "single", choices = precision.words, help = "numbers" },
     { name = "nCores", type = "integer", shown = "all there are", min = 1, max = 1024, help = "compute threads" },
   },
   { title = "Results",
@@ -44,10 +41,14 @@ local command_line = CommandLine.new {
   },
 }
 
-local MODES = { [0] = "standard", "liveness", "shared-gradients", "shared", "linear", "minimal" }
 local DEPTHS, GROWTH_RATE = { 40, 76, 100, 148, 190 }, 12
 
+-- Networks as configurations, with the images that they are measured on.
 local function networks(opt)
+  if opt.netType then
+    return { { name = ("%s, %dx%d"):format(opt.netType, opt.size, opt.size), batchSize = opt.batchSize, size = opt.size,
+      netType = opt.netType } }
+  end
   local list = {
     { name = "DenseNet-BC(40,12), 32x32", batchSize = opt.batchSize, size = 32, depth = 40, growthRate = 12 },
     { name = "DenseNet-BC(100,12), 32x32", batchSize = opt.batchSize, size = 32, depth = 100, growthRate = 12 },
@@ -55,16 +56,15 @@ local function networks(opt)
   if opt.full then
     list[3] = { name = "DenseNet-BC(190,40), 32x32", batchSize = opt.batchSize, size = 32, depth = 190,
       growthRate = 40 }
-    list[4] = { name = "DenseNet-121, 224x224", batchSize = 8, size = 224, blocks = { 6, 12, 24, 16 }, growthRate = 32,
-      stem = "imagenet", nClasses = 1000 }
+    list[4] = { name = "DenseNet-121, 224x224", batchSize = 8, size = 224, netType = "densenet121", nClasses = 1000 }
   end
   return list
 end
 
 local function plannedBytes(opt, network, mode)
-  return dn.models.withoutMemory({
-    depth = network.depth, blocks = network.blocks, growthRate = network.growthRate, stem = network.stem,
-    nClasses = network.nClasses, optMemory = mode, precision = opt.precision,
+  return models.withoutMemory({
+    family = network.netType, depth = network.depth, growthRate = network.growthRate, nClasses = network.nClasses or 10,
+    optMemory = mode, precision = opt.precision,
   }, opt.device):plan({ network.batchSize, 3, network.size, network.size }).totalBytes
 end
 
@@ -75,14 +75,26 @@ local function measure(opt, network, mode)
   local words = { quote(arg[-1] or "lua5.4"), quote(root .. "/scripts/bench.lua"), "-json", "-warmup 1",
     "-steps", opt.steps, "-nCores", opt.nCores, "-optMemory", mode,
     "-device", opt.device, "-precision", opt.precision,
-    "-batchSize", network.batchSize, "-size", network.size,
-    "-growthRate", network.growthRate, "-stem", network.stem or "cifar", "-nClasses", network.nClasses or 10,
-    network.blocks and "-blocks " .. table.concat(network.blocks, ",") or "-depth " .. network.depth }
+    "-batchSize", network.batchSize, "-size", network.size, "-nClasses", network.nClasses or 10,
+    "-netType", quote(network.netType or "densenet") }
+  for _, name in ipairs { "depth", "growthRate" } do
+    if network[name] then words[#words + 1] = ("-%s %d"):format(name, network[name]) end
+  end
   local pipe = assert(io.popen(table.concat(words, " ")))
   local text = pipe:read("a")
   local done, _, status = pipe:close()
   if not done then program.stop(1, ("bench.lua ended with status %s"):format(status)) end
   return program.check(dn.json.decode(text))
+end
+
+local function rowOf(opt, network, mode)
+  local planned = plannedBytes(opt, network, mode)
+  local available = not opt.planOnly and memory.available(opt.device)
+  local fits = not available or planned < 0.9 * available
+  local seen = fits and not opt.planOnly and measure(opt, network, mode) or nil
+  return ("| %s | %d | %d %s | %.1f | %s | %s |"):format(network.name, network.batchSize, mode,
+    memoryModes[mode].word, planned / 2 ^ 20, seen and ("%.1f"):format(seen.peak_mb) or "",
+    seen and ("%.3f"):format(seen.median_s) or "")
 end
 
 local function tableOf(opt)
@@ -92,15 +104,12 @@ local function tableOf(opt)
     "| network | batch | -optMemory | MB planned | MB measured | s a step |", "|---|---|---|---|---|---|",
   }
   for _, network in ipairs(networks(opt)) do
-    for mode = 0, #MODES do
-      local planned = plannedBytes(opt, network, mode)
-      local available = not opt.planOnly and memory.available(opt.device)
-      local fits = not available or planned < 0.9 * available
-      local seen = fits and not opt.planOnly and measure(opt, network, mode) or nil
-      lines[#lines + 1] = ("| %s | %d | %d %s | %.1f | %s | %s |"):format(network.name, network.batchSize, mode,
-        MODES[mode], planned / 2 ^ 20, seen and ("%.1f"):format(seen.peak_mb) or "",
-        seen and ("%.3f"):format(seen.median_s) or "")
-      io.stderr:write(lines[#lines], "\n")
+    local builds = models.memoryOf(models.family(network.netType)).builds
+    for mode = 0, #memoryModes do
+      if builds[mode] then
+        lines[#lines + 1] = rowOf(opt, network, mode)
+        io.stderr:write(lines[#lines], "\n")
+      end
     end
   end
   return table.concat(lines, "\n") .. "\n"

@@ -13,16 +13,8 @@
 --   peer             what it is, such as "torch 2.5.1"
 
 -- Older versions of Lua read this file too, so there is no syntax of 5.4 in it.
-if _VERSION ~= "Lua 5.4" then
-  io.stderr:write("gpu_report.lua: needs Lua 5.4, and this is ", _VERSION, ". Run it as: lua5.4 ", arg[0], " ...\n")
-  os.exit(1)
-end
-
-local started = os.time()
-local root = (arg[0]:match("^(.*)/[^/]*$") or ".") .. "/.."
-local build = os.getenv("DENSENET_BUILD") or root .. "/build"
-package.path = root .. "/lua/?.lua;" .. root .. "/lua/?/init.lua;" .. root .. "/scripts/?.lua;" .. package.path
-package.cpath = build .. "/?.so;" .. package.cpath
+local setup = dofile((arg[0]:match("^(.*)/[^/]*$") or ".") .. "/setup.lua")
+local root, build, started = setup.root, setup.build, os.time()
 
 -- These need no built module, which may not be there yet.
 local CommandLine = require "densenet.train.command_line"
@@ -62,7 +54,7 @@ local BC_100 = { name = "DenseNet-BC(100,12)", batch = 64, size = 32, growth = 1
 local BC_190 = { name = "DenseNet-BC(190,40)", batch = 64, size = 32, growth = 40, classes = 10, depth = 190,
   isLarge = true }
 local D_121 = { name = "DenseNet-121", batch = 128, size = 224, growth = 32, classes = 1000, blocks = "6,12,24,16",
-  stem = "imagenet", isLarge = true }
+  netType = "densenet121", isLarge = true }
 local TINY = { name = "DenseNet-BC(10,4)", batch = 8, size = 8, growth = 4, classes = 10, depth = 10 }
 -- Takes 4 GB, twice what an emulated GPU has.
 local TINY_MANY = { name = "DenseNet-BC(40,12)", batch = 30000, size = 8, growth = 12, classes = 10, depth = 40 }
@@ -101,8 +93,8 @@ local function absolute(path) return path:find("^/") and path or os.getenv("PWD"
 local function ourWords(opt, network, mode, precision)
   return { "-json", "-warmup", opt.tiny and 1 or 3, "-steps", opt.stepsOf(network), "-device", opt.device,
     "-precision", precision, "-optMemory", mode, "-batchSize", network.batch, "-size", network.size,
-    "-growthRate", network.growth, "-nClasses", network.classes, "-stem", network.stem or "cifar",
-    network.blocks and "-blocks " .. network.blocks or "-depth " .. network.depth }
+    "-netType", network.netType or "densenet", "-growthRate", network.growth, "-nClasses", network.classes,
+    network.depth and "-depth " .. network.depth or "" }
 end
 
 local function peerWords(opt, network, configuration, precision)
@@ -305,12 +297,10 @@ end
 -- Planned memory of a network that had no room, in MB: what failed says nothing of it.
 local function planned_mb(dn, one)
   local words = {}
-  for name, value in one.command:gmatch("%-(%a+) ([%w,]+)") do words[name] = value end
-  local blocks = {}
-  for n in (words.blocks or ""):gmatch("%d+") do blocks[#blocks + 1] = math.tointeger(n) end
+  for name, value in one.command:gmatch("%-(%a+) (%w+)") do words[name] = value end
   local done, plan = pcall(function()
     return dn.models.withoutMemory({
-      depth = math.tointeger(words.depth), blocks = words.blocks and blocks, stem = words.stem,
+      family = words.netType, depth = math.tointeger(words.depth),
       growthRate = math.tointeger(words.growthRate), nClasses = one.classes, precision = one.precision,
       optMemory = math.tointeger(words.optMemory),
     }, words.device):plan { one.batch, 3, one.size, one.size }

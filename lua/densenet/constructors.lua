@@ -121,9 +121,9 @@ function constructors.cat(list, dim)
     local fits = core.is_tensor(tensor) and tensor:dtype() == first:dtype() and tensor:dim() == first:dim()
     for d = 1, fits and #sizes or 0 do fits = fits and (d == dim or tensor:size(d) == sizes[d]) end
     if not fits then
-      local came = core.is_tensor(tensor) and core.tensor_describe(tensor) or type(tensor)
+      local got = core.is_tensor(tensor) and core.tensor_describe(tensor) or type(tensor)
       error(("bad argument #1 to 'cat' (entry %d, a %s, does not continue the first, a %s, along dimension %d)")
-        :format(i, came, core.tensor_describe(first), dim), 2)
+        :format(i, got, core.tensor_describe(first), dim), 2)
     end
     sizes[dim] = sizes[dim] + tensor:size(dim)
   end

@@ -372,8 +372,8 @@ end
 
 local function checkMatrix(m, argument, name)
   if isTensor(m) and m:dim() == 2 then return end
-  local came = isTensor(m) and core.tensor_describe(m) or type(m)
-  error(("bad argument #%d to '%s' (a matrix expected, got %s)"):format(argument, name, came), 3)
+  local got = isTensor(m) and core.tensor_describe(m) or type(m)
+  error(("bad argument #%d to '%s' (a matrix expected, got %s)"):format(argument, name, got), 3)
 end
 
 --- a:mm(b): a new matrix, a times b. c:mm(a, b): the same into c. float and double; a transposed

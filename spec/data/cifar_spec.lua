@@ -44,9 +44,9 @@ describe("cifar", function()
     return write("test.bin", { { 1 }, { 3 } }, 1)
   end
 
-  local function assert_refused(code, parts, set, message, came)
+  local function assert_refused(code, parts, set, message, got)
     assert.is_nil(set)
-    assert.equal(code, came)
+    assert.equal(code, got)
     for _, part in ipairs(parts) do
       assert.is_truthy(message:find(part, 1, true), ("%q is missing in: %s"):format(part, message))
     end

@@ -40,9 +40,9 @@ describe("mnist", function()
     return mnist.open(SMALL, all)
   end
 
-  local function assert_refused(code, parts, set, message, came)
+  local function assert_refused(code, parts, set, message, got)
     assert.is_nil(set)
-    assert.equal(code, came)
+    assert.equal(code, got)
     for _, part in ipairs(parts) do
       assert.is_truthy(message:find(part, 1, true), ("%q is missing in: %s"):format(part, message))
     end
@@ -184,13 +184,13 @@ describe("data.open", function()
   end)
 
   for part, arguments in pairs({
-    ["unknown data set imagenet2; expected one of: cifar10,"] = { "imagenet2" },
-    ["unknown data set nil"] = {},
+    ["no data set is called 'imagenet2'; known are cifar10,"] = { "imagenet2" },
+    ["no data set is called 'nil'"] = {},
     ["unknown option trainSize"] = { "mnist", { trainSize = 3 } },
-    ["split: expected train or test, came val"] = { "mnist", { split = "val" } },
-    ["size: expected a whole number from 1, came 0"] = { "mnist", { size = 0 } },
-    ["size: expected a whole number from 1, came 2.5"] = { "mnist", { size = 2.5 } },
-    ["offset: expected a whole number from 0, came -1"] = { "mnist", { offset = -1 } },
+    ["split: expected train or test, got val"] = { "mnist", { split = "val" } },
+    ["size: expected a whole number from 1, got 0"] = { "mnist", { size = 0 } },
+    ["size: expected a whole number from 1, got 2.5"] = { "mnist", { size = 2.5 } },
+    ["offset: expected a whole number from 0, got -1"] = { "mnist", { offset = -1 } },
   }) do
     it("refuses: " .. part, function()
       local set, message, code = data.open(table.unpack(arguments))
@@ -238,7 +238,7 @@ describe("Fashion-MNIST, the real one", function()
     assert.same({ 3, 2, 2 }, part.labels:totable()) -- Pullover, Trouser, Trouser
     local set, message, code = data.open("fashion-mnist", { split = "test", size = 10000, offset = 1 })
     assert.is_nil(set)
-    assert.is_truthy(message:find("at most 10000 images, came 10000 after the first 1", 1, true), message)
+    assert.is_truthy(message:find("at most 10000 images, got 10000 after the first 1", 1, true), message)
     assert.equal("argument", code)
   end)
 end)

@@ -399,11 +399,13 @@ describe("preprocess", function()
     assert.same({ "ColorNormalize({...})", "RandomCrop(28, 4)" }, steps(named(grey, "mnist"), "train"))
     assert.same({ "ColorNormalize({...})", "HorizontalFlip(0.5)", "RandomCrop(32, 4)" },
       steps(named(colour, "cifar10"), "train"))
-    assert.same({ "ColorNormalize({...})" }, steps(named(colour, "svhn"), "train"))
-    for _, name in ipairs { "cifar10", "cifar100", "svhn", "mnist", "fashion-mnist" } do
+    for _, name in ipairs { "cifar10", "cifar100", "mnist", "fashion-mnist" } do
       assert.same({ "ColorNormalize({...})" }, steps(named(colour, name), "test"))
       assert.same({ "ColorNormalize({...})" }, steps(named(colour, name), "val"))
     end
+    colour.family = "plain"
+    assert.same({ "ColorNormalize({...})" }, steps(named(colour, "plain"), "train"))
+    colour.family = "imagenet"
     assert.same({ "RandomSizedCrop(224)", "ColorJitter({...})", "Lighting(0.1, {...})", "ColorNormalize({...})",
       "HorizontalFlip(0.5)" }, steps(named(colour, "imagenet"), "train"))
     assert.same({ "Scale(256)", "ColorNormalize({...})", "CenterCrop(224)" }, steps(named(colour, "imagenet"), "val"))

@@ -12,9 +12,9 @@ local function text_of(tensor)
 end
 
 -- The three values of a failure of the outside world, the message holding every given part.
-local function assert_fails(code, parts, result, message, came)
+local function assert_fails(code, parts, result, message, got)
   assert.is_nil(result)
-  assert.equal(code, came)
+  assert.equal(code, got)
   for _, part in ipairs(parts) do
     assert.is_truthy(message:find(part, 1, true), ("%q is missing in: %s"):format(part, message))
   end

@@ -13,10 +13,15 @@ describe("bench_memory.lua", function()
       local model = dn.models.withoutMemory { depth = tonumber(depth), optMemory = math.tointeger(tonumber(mode)) }
       local plan = model:plan { 2, 3, 32, 32 }
       assert.equal(("%.1f"):format(plan.totalBytes / 2 ^ 20), planned)
-      assert.equal(plan.words[plan.mode], word)
+      assert.equal((require "densenet.nn.memory_modes")[plan.mode].word, word)
       n = n + 1
     end
     assert.equal(12, n)
+    local pipe = io.popen(("'%s' scripts/bench_memory.lua -planOnly -batchSize 2 -netType preresnet 2>/dev/null")
+      :format(temporary.interpreter()))
+    local rows = pipe:read("a")
+    assert(pipe:close())
+    assert.equal(3, select(2, rows:gsub("| preresnet, 32x32 | 2 | %d %S+ | [%d.]+ |  |  |\n", "")))
     local svg = temporary.read(directory .. "/p.svg")
     assert.is_truthy(svg:find("^<svg ") and svg:find("</svg>\n$"))
     assert.equal(15, select(2, svg:gsub("<circle ", ""))) -- three lines of five depths

@@ -24,6 +24,10 @@ local cases = {
     net = { blocks = { 2, 2, 1 }, growthRate = 5, dropRate = 0.1, reduction = 0.7 }, size = { 1, 13, 11 },
   },
   ["a single block"] = { net = { blocks = { 4 }, growthRate = 6 }, size = { 2, 7, 5 } },
+  ["preresnet"] = { net = { family = "preresnet", depth = 14 }, size = { 3, 9, 8 }, modes = { 0, 1, 2 } },
+  ["preresnet, bottlenecks"] = {
+    net = { family = "preresnet", depth = 11, bottleneck = true }, size = { 2, 8, 7 }, modes = { 0, 1, 2 },
+  },
   ["the imagenet stem"] = {
     net = { blocks = { 2, 1, 2 }, growthRate = 4, stem = "imagenet" }, size = { 3, 42, 33 },
   },
@@ -40,7 +44,7 @@ local function build(net, optMemory, precision)
     options[name] = value
   end
   dn.manualSeed(7)
-  local model = dn.models.densenet(options)
+  local model = dn.models.fromConfig(options)
   for _, norm in ipairs(model:findModules("nn.SpatialBatchNormalization")) do
     norm.weight:uniform(0.5, 1.5)
     norm.bias:uniform(-1, 1)
@@ -118,7 +122,7 @@ describe("the memory modes have the same outputs, gradients and running statisti
       it(("%s, %s precision"):format(name, precision), function()
         local nImages, height, width = table.unpack(case.size)
         local expected
-        for _, mode in ipairs(MODES) do
+        for _, mode in ipairs(case.modes or MODES) do
           local model = build(case.net, mode, precision)
           local found = resultsOf(model, images(nImages, height, width, precision))
           expected = expected or found

@@ -25,7 +25,7 @@ local function measure(options, batch_size, size, steps, case)
   core.scratch_release()
   local before = core.memory("cpu").live
   dn.manualSeed(1)
-  local model = prepared(dn.models.densenet(network(options)), case or {})
+  local model = prepared(dn.models.fromConfig(network(options)), case or {})
   local x = dn.randn { batch_size, 3, size, size, dtype = model:type() }
   local labels = {}
   for i = 1, batch_size do labels[i] = i % 10 + 1 end
@@ -60,10 +60,11 @@ describe("a plan", function()
     ["one in double precision"] = { { blocks = { 2, 2 }, growthRate = 8, precision = "double" }, 2, 8 },
     ["one in half precision"] = { { blocks = { 2, 2 }, growthRate = 8, dropRate = 0.2, precision = "half" }, 4, 16 },
     ["one that skips the images' gradient"] = { { blocks = { 2, 2 }, growthRate = 8 }, 8, 16, skipsImages = true },
+    ["a preresnet"] = { { family = "preresnet", depth = 14 }, 4, 16, modes = { 0, 1, 2 }, skipsImages = true },
     ["one for ImageNet"] = { { blocks = { 2, 2 }, growthRate = 8, stem = "imagenet" }, 2, 64 },
   }
   for name, case in pairs(cases) do
-    for _, mode in ipairs(MODES) do
+    for _, mode in ipairs(case.modes or MODES) do
       it(("is what %s takes in mode %d, and steps after the first allocate nothing"):format(name, mode), function()
         core.threads(1) -- quicker, for so little, where others compute too
         local options = { optMemory = mode }

@@ -1,10 +1,10 @@
 -- Networks: published sizes, options and their refusals, initial weights, presets, new classifiers.
 
 local dn = require "densenet"
-local complete = require "densenet.models.options"
 local compare = require "spec.support.compare"
 
 local models = dn.models
+local complete = models.complete
 
 local function count(options)
   return models.densenet(options):parameterCount()
@@ -12,7 +12,7 @@ end
 
 -- The number of parameters by arithmetic, for networks too large to be built here.
 local function countOf(options)
-  local config = complete(options)
+  local config = assert(complete(options))
   local k, c = config.growthRate, config.initChannels
   local n = c * config.inputChannels * (config.stem == "cifar" and 9 or 49)
   if config.stem == "imagenet" then
@@ -39,7 +39,7 @@ describe("models.densenet has the published number of parameters:", function()
 
   it("densenet121, built and by arithmetic", function()
     assert.are.equal(7978856, models.preset("densenet121"):parameterCount())
-    assert.are.equal(7978856, countOf(models.presets.densenet121.options))
+    assert.are.equal(7978856, countOf { family = "densenet121" })
   end)
 
   it("and small ones agree with the arithmetic", function()
@@ -57,11 +57,11 @@ describe("models.densenet has the published number of parameters:", function()
     ["bc-100-12"] = 769162, ["densenet-cosine-264-48"] = 72.7, ["40-12"] = 1.0, ["100-12"] = 7.0,
     ["wide-40-36"] = 1.5, ["wide-40-48"] = 2.7, ["wide-40-60"] = 4.3, ["densenet264"] = 33.3,
     ["bc-250-24"] = 15.3, ["bc-190-40"] = 25.6, ["100-24"] = 27.2, ["densenet-cosine-264-32"] = 33.3,
-    ["densenet232"] = 55.6,
+    ["densenet232"] = 55.6, ["wide"] = 2.7, ["cosine"] = 769162,
   }
   for name, expected in pairs(published) do
     it(name, function()
-      local n = countOf(models.presets[name].options)
+      local n = countOf { family = name }
       if math.type(expected) == "float" then
         n = tonumber(("%.1f"):format(n / 1e6))
       end
@@ -82,13 +82,14 @@ describe("models.densenet", function()
   it("completes its options, and builds the same network from them", function()
     local model = models.densenet { depth = 22, growthRate = 4 }
     assert.are.same({
-      blocks = { 3, 3, 3 }, growthRate = 4, initChannels = 8, bottleneck = true, reduction = 0.5, dropRate = 0,
-      stem = "cifar", inputChannels = 3, nClasses = 10, optMemory = 4, precision = "single",
+      family = "densenet", blocks = { 3, 3, 3 }, growthRate = 4, initChannels = 8, bottleneck = true, reduction = 0.5,
+      dropRate = 0, stem = "cifar", inputChannels = 3, nClasses = 10, optMemory = 4, precision = "single",
     }, model.config)
     local twin = models.fromConfig(model.config)
     assert.are.equal(tostring(model), tostring(twin))
     assert.are.same(model.config, twin.config)
-    assert.are.equal(16, models.densenet({ depth = 13, bottleneck = false }).config.initChannels)
+    assert.are.equal(24, models.densenet({ depth = 13, bottleneck = false }).config.initChannels)
+    assert.are.equal(16, models.densenet({ depth = 13, bottleneck = false, initChannels = 16 }).config.initChannels)
     assert.are.equal(48, complete({ depth = 161, stem = "imagenet" }).growthRate)
   end)
 
@@ -145,10 +146,10 @@ describe("models.densenet", function()
   end)
 
   local refusals = {
-    [{ depth = 41 }] = "depth 41 is not possible with bottleneck layers .*multiple of 6%); the nearest are 40 and 46",
-    [{ depth = 42, bottleneck = false }] = "without bottleneck .*multiple of 3%); the nearest are 40 and 43",
-    [{ depth = 4 }] = "the nearest is 10",
-    [{ depth = 122, stem = "imagenet" }] = "depth 122 is not known .* nearest are 121 and 161",
+    [{ depth = 41 }] = "depth 41 is not possible with bottleneck true: expected 6 n %+ 4 .* nearest: 40 and 46",
+    [{ depth = 42, bottleneck = false }] = "with bottleneck false: expected 3 n %+ 4 .* nearest: 40 and 43",
+    [{ depth = 4 }] = "nearest: 10",
+    [{ depth = 122, stem = "imagenet" }] = "depth 122 is not known .* nearest: 121 and 161",
     [{ depth = 40, blocks = { 1 } }] = "depth and blocks say the same thing",
     [{}] = "depth or blocks is missing",
     [{ depth = "forty" }] = "depth must be an integer of 1 or more, got forty",
@@ -160,8 +161,12 @@ describe("models.densenet", function()
     [{ depth = 40, stem = "mnist" }] = "stem must be cifar or imagenet, got mnist",
     [{ depth = 40, bottleneck = "no" }] = "bottleneck must be true or false, got no",
     [{ depth = 40, precision = "quarter" }] =
-      "precision must be bfloat16 or double or half or single or tf32, got quarter",
+      "precision must be single or tf32 or double or half or bfloat16, got quarter",
     [{ depth = 40, growth = 12 }] = "there is no option 'growth'; there are depth, blocks, growthRate",
+    [{ depth = 40, family = "preresnet" }] = "family must be densenet, got preresnet",
+    [{ depth = 40, growthRate = 2 ^ 62 }] = "growthRate must be an integer from 1 to 1000000, got ",
+    [{ blocks = { 1, "2" } }] = "blocks%[2%] must be a number of layers, 1 or more, got 2",
+    [{ depth = 40, nClasses = 0 }] = "nClasses must be an integer of 1 or more, got 0",
     [{ depth = 40, optMemory = 6 }] = "optMemory must be an integer from 0 to 5, got 6",
   }
   for options, pattern in pairs(refusals) do

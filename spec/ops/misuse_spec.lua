@@ -1,5 +1,5 @@
 -- Misuse is refused before anything is read or written, by the number of the argument that is wrong
--- and with what was expected and what came. First the mistakes that every operation can be offered,
+-- and with what was expected and what was given. First the mistakes that every operation can be offered,
 -- made from its cases; then those that the case lists describe.
 
 local core = require "densenet.core"
@@ -129,8 +129,8 @@ for _, op in ipairs(core.operations()) do
       if shares_dtype then
         it(("argument %d has another dtype"):format(number), function()
           refuse(function(values)
-            local came = values[number]
-            values[number] = new_like(came, came:dtype() == "byte" and "half" or "byte")
+            local got = values[number]
+            values[number] = new_like(got, got:dtype() == "byte" and "half" or "byte")
           end, nil, { "expected" })
         end)
       end

@@ -51,7 +51,7 @@ end
 
 -- Lua: path prefixes under lua/densenet, one list per layer, lowest first.
 local lua_layers = {
-  { "random", "tensor", "constructors", "device" },
+  { "random", "tensor", "constructors", "device", "dtype_bytes", "nearest", "open_list" },
   { "io/" },
   { "nn/" },
   { "models/", "optim/", "data/" },
@@ -172,6 +172,22 @@ describe("the layers", function()
         local text = content(path)
         if text:find("mnist", 1, true) or text:find("cifar", 1, true) or text:find("densenet%.data") then
           wrong[#wrong + 1] = path
+        end
+      end
+    end
+    assert.same({}, wrong)
+  end)
+end)
+
+describe("training", function()
+  it("knows no family of networks and no data set but the usual ones' names", function()
+    local words = { "growthRate", "bottleneck", "dropRate", "[Dd]ense block", "blocks", "depth", "mnist", "cifar" }
+    local wrong = {}
+    for _, path in ipairs(sources("*.lua")) do
+      if path:find("^lua/densenet/train/") then
+        local text = content(path):gsub('default = "fashion%-mnist"', "")
+        for _, word in ipairs(words) do
+          if text:find(word) then wrong[#wrong + 1] = path .. ": " .. word end
         end
       end
     end

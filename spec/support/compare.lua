@@ -80,13 +80,13 @@ end
 --- Every element within `tolerance` of a nested table of numbers, relative to numbers above 1.
 -- NaN is equal to NaN here, and infinities to themselves.
 function compare.values(tensor, expected, tolerance, what)
-  local came, right = flatten(tensor:totable(), {}), flatten(expected, {})
-  if #came ~= #right then
-    error(("%s: %d elements, expected %d"):format(what, #came, #right), 0)
+  local got, right = flatten(tensor:totable(), {}), flatten(expected, {})
+  if #got ~= #right then
+    error(("%s: %d elements, expected %d"):format(what, #got, #right), 0)
   end
   for i = 1, #right do
-    if not same_number(came[i], right[i], tolerance) then
-      error(("%s: element %d is %.17g, expected %.17g"):format(what, i, came[i], right[i]), 0)
+    if not same_number(got[i], right[i], tolerance) then
+      error(("%s: element %d is %.17g, expected %.17g"):format(what, i, got[i], right[i]), 0)
     end
   end
 end

@@ -267,17 +267,24 @@ describe("bench.lua", function()
   end)
 
   it("times the forward pass too, and takes any blocks", function()
-    local output, status = bench("-blocks 1,2 -growthRate 4 -size 8 -channels 1 -batchSize 2 -infer -steps 1 -json")
+    local output, status = bench("-d1 1 -d2 2 -growthRate 4 -size 8 -channels 1 -batchSize 2 -infer -steps 1 -json")
     assert.equal(0, status)
     local result = json.decode(output)
     assert.is_true(result.infer)
     assert.equal(json.null, result.planned_mb)
-    assert.same({ 1, 2 }, { table.unpack(result.blocks) })
-    assert.is_nil(result.depth)
+    assert.same({ 1, 2 }, { table.unpack(result.network.blocks) })
+    output, status = bench("-netType preresnet -depth 8 -size 8 -batchSize 2 -steps 1 -json")
+    assert.equal(0, status, output)
+    result = json.decode(output)
+    assert.equal(8, result.network.depth)
+    assert.equal(1, result.optMemory)
+    assert.equal(0, result.allocations)
+    assert.is_true(result.peak_mb <= result.planned_mb + 0.1)
   end)
 
   it("refuses what it does not understand", function()
-    for line, reason in pairs { ["-depth 41"] = "40 and 46", ["-steps 0"] = "at least 1", ["-blocks 2,x"] = "'x'",
+    for line, reason in pairs { ["-depth 41"] = "40 and 46", ["-steps 0"] = "at least 1", ["-d2 2"] = "-d1 is missing",
+      ["-netType preresnet -depth 9"] = "8 and 14", ["-netType preresnet -optMemory 3"] = "no mode of preresnet",
       ["-precision tf32"] = "is a GPU's", ["-optMemory 6"] = "at most 5",
       ["-size 2"] = "-size 2: images of 2x2 are too small for this network",
       ["-size 2 -infer"] = "images of 2x2 are too small" } do

@@ -58,8 +58,21 @@ local refused = {
   { "-shareGradInput yes", "expected true or false" },
   { "-plan true", "unexpected argument 'true'" },
   { "-gen gen", "not available" },
-  { "-dataset imagenet", "not available", "available: fashion-mnist, mnist, cifar10, cifar100" },
-  { "-dataset cifar11", "expected one of", "did you mean cifar10?" },
+  { "-dataset imagenet", "no data set is called 'imagenet'; known are cifar10, cifar100, fashion-mnist, mnist",
+    "no ./imagenet.lua" },
+  { "-dataset ../x", "no data set is called '../x'", "a module's name has letters" },
+  { "-netType resnet", "no network is called 'resnet' (did you mean densenet?)", "preresnet", "no ./resnet.lua" },
+  { "-netType string", "module string: options: expected a list of options", "got nil" },
+  { "-dataset string", "module string: classes: expected a list of the classes' names, got nil" },
+  { "-netType preresnet -growthRate 4", "unknown option '-growthRate'" },
+  { "-netType preresnet -depth 21", "-depth 21 is not possible with bottleneck false", "6 n + 2", "20 and 26" },
+  { "-netType preresnet -depth 26 -bottleneck true", "9 n + 2", "20 and 29" },
+  { "-netType preresnet -optMemory 4", "-optMemory 4 (linear) is no mode of preresnet, which has 0 (standard), "
+    .. "1 (liveness), 2 (shared-gradients)" },
+  { "-netType preresnet -memory minimal", "-optMemory 5 (minimal) is no mode of preresnet" },
+  { "-netType densenet121 -depth 122", "-depth 122 is not known with the imagenet stem", "121 and 161" },
+  { "-initChannels -1", "of at least 0" },
+  { "-dataset cifar11", "no data set is called 'cifar11' (did you mean cifar10?)" },
   { "-d2 3", "-d1 is missing" },
   { "-d1 3 -d3 3", "-d2 is missing" },
   { "-d1 3 -depth 40", "not both" },
@@ -122,30 +135,82 @@ end)
 
 describe("the help", function()
   it("names every option of the original and of ours", function()
-    local text = options.help()
+    local text = options.help(parse("-help"))
     for name in ([[data dataset manualSeed nGPU backend cudnn gen precision nThreads nEpochs epochNumber batchSize
       testOnly tenCrop save resume LR momentum weightDecay lrShape netType depth retrain optimState shareGradInput
       optnet resetClassifier nClasses growthRate bottleneck reduction dropRate optMemory d1 d2 d3 d4 device valSize
-      memory plan log keep trainSize testSize saveEvery nCores]]):gmatch("%w+") do
+      memory plan log keep trainSize testSize saveEvery nCores stem initChannels]]):gmatch("%w+") do
       assert.is_truthy(text:find("\n  -" .. name .. " ", 1, true), name)
     end
   end)
 
   it("fits a wide terminal", function()
-    for line in options.help():gmatch("[^\n]+") do assert.is_true(#line <= 105, line) end
+    for line in options.help(parse("-help")):gmatch("[^\n]+") do assert.is_true(#line <= 105, line) end
+  end)
+
+  it("is the chosen family's, and says how to see another one's", function()
+    local text = options.help(parse("-netType preresnet --help"))
+    assert.is_truthy(text:find("6 n + 2", 1, true))
+    assert.is_truthy(text:find("0 to 5 [liveness]", 1, true))
+    assert.is_nil(text:find("-growthRate", 1, true))
+    assert.is_truthy(text:gsub("%s+", " "):find("-netType NAME -help", 1, true))
+    assert.is_truthy(text:find("densenet121", 1, true))
+    text = options.help(parse("--help -netType wide"))
+    assert.is_truthy(text:find("channels that each layer adds [48]", 1, true))
   end)
 end)
 
-describe("blocks", function()
-  it("come from the depth", function()
-    assert.same({ 6, 6, 6 }, options.blocks(parse("-depth 40")))
-    assert.same({ 12, 12, 12 }, options.blocks(parse("-depth 40 -bottleneck false")))
-    assert.same({ 16, 16, 16 }, options.blocks(parse("-depth 100")))
+describe("the network", function()
+  local function config(line)
+    local values, given = parse(line)
+    return assert(options.networkConfig(values, given))
+  end
+
+  it("has blocks by the depth", function()
+    assert.same({ 6, 6, 6 }, config("-depth 40").blocks)
+    assert.same({ 12, 12, 12 }, config("-depth 40 -bottleneck false").blocks)
+    assert.same({ 16, 16, 16 }, config("-depth 100").blocks)
+    assert.same({ 6, 12, 24, 16 }, config("-depth 121 -stem imagenet").blocks)
   end)
 
   it("or from -d1 to -d4", function()
-    assert.same({ 6, 12 }, options.blocks(parse("-d1 6 -d2 12")))
-    assert.same({ 6, 12, 24, 16 }, options.blocks(parse("-d1 6 -d2 12 -d3 24 -d4 16")))
+    assert.same({ 6, 12 }, config("-d1 6 -d2 12").blocks)
+    assert.same({ 6, 12, 24, 16 }, config("-d1 6 -d2 12 -d3 24 -d4 16").blocks)
+  end)
+
+  it("begins with twice the growth rate of channels, or as many as -initChannels says", function()
+    assert.equal(24, config("").initChannels)
+    assert.equal(24, config("-bottleneck false").initChannels)
+    assert.equal(16, config("-bottleneck false -initChannels 16").initChannels)
+  end)
+
+  it("is a preset, whose options can be changed", function()
+    local preset = config("-netType densenet121")
+    assert.same({ 6, 12, 24, 16 }, preset.blocks)
+    assert.equal("densenet", preset.family)
+    assert.equal("imagenet", preset.stem)
+    assert.equal(32, preset.growthRate)
+    assert.same({ 6, 12, 36, 24 }, config("-netType densenet161").blocks)
+    assert.equal(48, config("-netType densenet161").growthRate)
+    assert.same({ 2, 2 }, config("-netType densenet161 -d1 2 -d2 2").blocks)
+    local wide = config("-netType wide -growthRate 60 -bottleneck false")
+    assert.same({ 12, 12, 12 }, wide.blocks)
+    assert.equal(60, wide.growthRate)
+    assert.equal(16, config("-netType 100-12").initChannels)
+  end)
+
+  it("of a preset is trained with the preset's schedule unless told otherwise", function()
+    assert.equal("cosine", parse("-netType cosine").lrShape)
+    assert.equal("multistep", parse("-netType cosine -lrShape multistep").lrShape)
+    assert.equal("multistep", parse("-netType wide").lrShape)
+  end)
+
+  it("is of another family, with the family's usual memory mode", function()
+    local values, given = parse("-netType preresnet -depth 29 -bottleneck true")
+    assert.same({ depth = 29, bottleneck = true, family = "preresnet" }, options.networkConfig(values, given))
+    assert.equal(1, values.optMemory)
+    assert.is_nil(values.growthRate)
+    assert.equal(2, parse("-netType preresnet -shareGradInput true").optMemory)
   end)
 end)
 
@@ -187,6 +252,24 @@ describe("a resumed run's options", function()
     local merged, message = merge("-nEpochs 4")
     assert.is_nil(merged)
     assert.is_truthy(message:find("-nEpochs 4 (the checkpoint has 5 and may only grow)", 1, true))
+  end)
+
+  it("are those of the checkpoint's family", function()
+    local before = options.complete(parse("-netType preresnet -depth 26"))
+    local values, given = parse("-resume x -nThreads 1")
+    local merged = assert(options.merge(values, given, before))
+    assert.equal("preresnet", merged.netType)
+    assert.equal(26, merged.depth)
+    assert.equal(1, merged.optMemory)
+    assert.is_nil(merged.growthRate)
+    values, given = parse("-resume x -growthRate 12")
+    local none, message = options.merge(values, given, before)
+    assert.is_nil(none)
+    assert.matches("%-growthRate 12: a network of the family preresnet has no such option", message)
+    values, given = parse("-resume x -netType densenet -depth 40")
+    none, message = options.merge(values, given, before)
+    assert.is_nil(none)
+    assert.is_truthy(message:find("-netType densenet (the checkpoint has preresnet)", 1, true), message)
   end)
 
   it("separate what decides the result from what does not", function()

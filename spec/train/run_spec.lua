@@ -199,7 +199,7 @@ describe("a run", function()
       for _, to in ipairs { "single", "double", "half", "bfloat16" } do
         local run = assert(go(("-resume %s -nEpochs 2 -precision %s -save %s-%s"):format(path, to, path, to)))
         assert.equal(to, run.trainer.model.config.precision)
-        assert.equal((require "densenet.models.precision")[to], run.trainer.model:type())
+        assert.equal((require "densenet.models.precision").dtypes[to], run.trainer.model:type())
         local note = table.concat(run.lines, "\n"):find("it had -precision " .. from, 1, true)
         assert.equal(from ~= to, note ~= nil)
       end
@@ -329,7 +329,7 @@ describe("a run", function()
   it("refuses network options that the weights contradict", function()
     local path = directory .. "/a"
     assert(go(new_run .. path))
-    for option, has in pairs { ["-growthRate 12"] = "has 3", ["-depth 40"] = "has blocks of 1, 1 layers",
+    for option, has in pairs { ["-growthRate 12"] = "has 3", ["-depth 40"] = "has blocks 1, 1",
       ["-bottleneck false"] = "has true" } do
       local run, message, code = go(("%s -retrain %s/model_best.safetensors"):format(option, path))
       assert.is_nil(run)

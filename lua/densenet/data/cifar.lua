@@ -12,6 +12,8 @@ local IMAGE_BYTES = CHANNELS * HEIGHT * WIDTH
 
 cifar.TEN = {
   name = "cifar10",
+  family = "cifar",
+  epochs = 164,
   channels = CHANNELS,
   height = HEIGHT,
   width = WIDTH,
@@ -39,6 +41,8 @@ end
 
 cifar.HUNDRED = {
   name = "cifar100",
+  family = "cifar",
+  epochs = 164,
   channels = CHANNELS,
   height = HEIGHT,
   width = WIDTH,
@@ -129,5 +133,7 @@ function cifar.open(definition, options)
     classes = definition.classes, mean = definition.mean, std = definition.std, directory = directory,
   })
 end
+
+cifar.TEN.open, cifar.HUNDRED.open = cifar.open, cifar.open
 
 return cifar

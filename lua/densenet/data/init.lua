@@ -1,64 +1,38 @@
---- Data sets by name: data.open("fashion-mnist", {split = "train"}).
+--- Data sets by name: data.open("fashion-mnist", {split = "train"}); your own by their modules'
+-- names (densenet.data.definitions).
 --
 -- A data set answers size(), get(i) → {input = byte tensor C,H,W, target = label from 1} and
 -- describe(), and has the fields of densenet.data.image_set. What turns one into batches is here
 -- too, read when first asked for: data.transforms, data.preprocess, data.Loader.
-local cifar = require "densenet.data.cifar"
-local mnist = require "densenet.data.mnist"
+local Collection = require "densenet.data.collection"
+local definitions = require "densenet.data.definitions"
 
-local data = {}
-
-local SETS = {
-  ["fashion-mnist"] = { open = mnist.open, definition = mnist.FASHION },
-  ["mnist"] = { open = mnist.open, definition = mnist.DIGITS },
-  ["cifar10"] = { open = cifar.open, definition = cifar.TEN },
-  ["cifar100"] = { open = cifar.open, definition = cifar.HUNDRED },
-}
+local data = { names = definitions.names, find = definitions.find, about = definitions.about }
 
 local OPTIONS = { split = true, directory = true, size = true, offset = true, mean = true, std = true }
-
---- The names that data.open knows, sorted.
-function data.names()
-  local names = {}
-  for name in pairs(SETS) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
---- What is known of a data set without its files.
--- @param name one of data.names()
--- @return { name=, channels=, height=, width=, nClasses= }
-function data.about(name)
-  local definition = SETS[name].definition
-  return { name = name, channels = definition.channels, height = definition.height, width = definition.width,
-    nClasses = #definition.classes }
-end
 
 local function isCount(value, least)
   return math.type(value) == "integer" and value >= least
 end
 
--- What is wrong with the arguments, or nil.
-local function complaint(name, options)
-  if not SETS[name] then
-    return ("unknown data set %s; expected one of: %s"):format(tostring(name), table.concat(data.names(), ", "))
-  end
+-- What is wrong with the options, or nil.
+local function complaint(options)
   for key in pairs(options) do
     if not OPTIONS[key] then return ("unknown option %s of a data set"):format(tostring(key)) end
   end
   if options.split ~= "train" and options.split ~= "test" then
-    return ("split: expected train or test, came %s"):format(tostring(options.split))
+    return ("split: expected train or test, got %s"):format(tostring(options.split))
   end
   if options.size ~= nil and not isCount(options.size, 1) then
-    return ("size: expected a whole number from 1, came %s"):format(tostring(options.size))
+    return ("size: expected a whole number from 1, got %s"):format(tostring(options.size))
   end
   if options.offset ~= nil and not isCount(options.offset, 0) then
-    return ("offset: expected a whole number from 0, came %s"):format(tostring(options.offset))
+    return ("offset: expected a whole number from 0, got %s"):format(tostring(options.offset))
   end
 end
 
 --- Opens a data set, or the first images of it.
--- @param name one of data.names()
+-- @param name one of data.names(), or a module's that defines a set (densenet.data.definitions)
 -- @param options table (optional):
 --   split      "train" (the default) or "test"
 --   directory  where the files are; by default what FASHION_MNIST_DIR (MNIST_DIR, CIFAR10_DIR,
@@ -68,19 +42,26 @@ end
 --   offset     how many to pass over, 0 by default
 --   mean, std  tables by channel, 0–255, for sets whose figures are computed (the MNISTs): spares
 --              the test split reading the training images for them
--- @return an ImageSet; or nil, message (file, expected, came), code: "argument", "io" or "format"
+-- @return an ImageSet, or a Collection where the set is not in memory; or nil, message (file,
+-- expected, got), code: "argument", "io" or "format"
 function data.open(name, options)
   local chosen = { split = "train" }
   for key, value in pairs(options or {}) do chosen[key] = value end
-  local wrong = complaint(name, chosen)
+  local wrong = complaint(chosen)
   if wrong then return nil, wrong, "argument" end
-  local set, message, code = SETS[name].open(SETS[name].definition, chosen)
+  local definition, message, code = definitions.find(name)
+  if not definition then return nil, message, code end
+  local set
+  set, message, code = definition.open(definition, chosen)
   if not set then return nil, message, code end
+  set, message, code = definitions.completed(definition, set, name, chosen)
+  if not set then return nil, message, code end
+  if not set.images then set = Collection.new(set, name, chosen) end
   if not chosen.size and not chosen.offset then return set end
   local offset = chosen.offset or 0
   local size = chosen.size or set:size() - offset
   if offset >= set:size() or size > set:size() - offset then
-    return nil, ("%s %s: expected at most %d images, came %d after the first %d"):format(
+    return nil, ("%s %s: expected at most %d images, got %d after the first %d"):format(
       name, chosen.split, set:size(), math.max(size, 0), offset), "argument"
   end
   return set:subset(offset, size)

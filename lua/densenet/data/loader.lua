@@ -67,7 +67,7 @@ local function complaintAbout(options)
     return ("precision must be float or double, not %s"):format(tostring(precision))
   end
   if options.pinFor ~= nil and type(options.pinFor) ~= "string" then return "pinFor must be the name of a device" end
-  if (options.nThreads or 0) > 0 and not options.set.images and not options.worker then
+  if (options.nThreads or 0) > 0 and not options.set.images and not (options.worker or options.set.worker) then
     return "threads cannot share a data set that has only get(i); say worker = {module =, argument =}"
       .. " so that each makes its own, or nThreads = 0"
   end
@@ -88,7 +88,7 @@ end
 --   pinFor     name of a device that the batches go to: their memory is then pinned, once their size
 --              is known, so that it copies them on its own
 --   worker     {module =, argument =}: for a set with only get(i) in threads, each of which uses
---              require(module)(argument)
+--              require(module)(argument); the set's own `worker` when left out
 local function new(_, options)
   local complaint = complaintAbout(options)
   if complaint then error("Loader: " .. complaint, 2) end
@@ -100,7 +100,7 @@ local function new(_, options)
     shuffle = options.shuffle or false,
     dtype = options.precision or "float",
     transform = options.transform,
-    worker = options.worker,
+    worker = options.worker or options.set.worker,
     pinFor = options.pinFor,
   }, Loader)
   self.prefetch = options.prefetch or BATCHES_AHEAD * self.nThreads

@@ -12,6 +12,8 @@ local FILES = {
 
 mnist.FASHION = {
   name = "fashion-mnist",
+  family = "cifar",
+  epochs = 100,
   variable = "FASHION_MNIST_DIR",
   directory = "/usr/share/datasets/fashion-mnist",
   remedy = "install it (apt install dataset-fashion-mnist) or name its directory (-data, or FASHION_MNIST_DIR)",
@@ -26,6 +28,8 @@ mnist.FASHION = {
 
 mnist.DIGITS = {
   name = "mnist",
+  family = "mnist", -- a mirrored digit is none
+  epochs = 100,
   variable = "MNIST_DIR",
   remedy = "name the directory with the four IDX files, packed or not (-data, or MNIST_DIR)",
   classes = { "0", "1", "2", "3", "4", "5", "6", "7", "8", "9" },
@@ -105,5 +109,7 @@ function mnist.open(definition, options)
     classes = definition.classes, mean = mean, std = std, directory = directory,
   })
 end
+
+mnist.FASHION.open, mnist.DIGITS.open = mnist.open, mnist.open
 
 return mnist

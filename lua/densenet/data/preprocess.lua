@@ -10,16 +10,8 @@
 --    imagenet    RandomSizedCrop(224), ColorJitter 0.4, Lighting(0.1),      Scale(256), ColorNormalize,
 --                ColorNormalize, HorizontalFlip(0.5)                        CenterCrop or TenCrop(224)
 
+local definitions = require "densenet.data.definitions"
 local transforms = require "densenet.data.transforms"
-
-local FAMILY = {
-  ["fashion-mnist"] = "cifar",
-  cifar10 = "cifar",
-  cifar100 = "cifar",
-  mnist = "mnist", -- a mirrored digit is none
-  svhn = "plain",
-  imagenet = "imagenet",
-}
 
 local PADDING = 4
 local IMAGENET_CROP, IMAGENET_SCALE = 224, 256
@@ -60,15 +52,15 @@ end
 
 --- The transform for a data set.
 -- @param info a data set or a table with mean and std (a list each, on the scale of the images'
--- values, 0 to 255), height and width, and name or family: the recipes of fashion-mnist, mnist,
--- cifar10, cifar100, svhn and imagenet are known by name; `family`, one of the table above, comes
--- first
+-- values, 0 to 255), height and width, and family, one of the table above; or the name of a data set
+-- that comes with densenet, whose family it then is
 -- @param split "train" for the training recipe; "val" or "test" for the other
 -- @param options (optional) {tenCrop = true}: ten crops a test image, imagenet only
 -- @return a transform for float or double images C,H,W
 local function preprocess(info, split, options)
   options = options or {}
-  local family = info.family or FAMILY[info.name]
+  local definition = definitions.known[info.name]
+  local family = info.family or definition and definition.family
   if not training[family] then
     error(("no recipe for data set %s: give it a family (cifar, mnist, plain, imagenet)"):format(
       tostring(info.family or info.name)), 2)

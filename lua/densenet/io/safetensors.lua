@@ -7,6 +7,7 @@
 -- a dtype that this library does not have (BOOL, say) does not spoil the others: it is refused, by
 -- name, when it is asked for.
 local core = require "densenet.core"
+local dtypeBytes = require "densenet.dtype_bytes"
 local fileKind = require "densenet.io.file_kind"
 local json = require "densenet.io.json"
 require "densenet.tensor" -- loaded tensors have Torch's methods
@@ -19,12 +20,12 @@ local LENGTH_BYTES = 8
 local METADATA = "__metadata__"
 
 local TYPES = {
-  F64 = { dtype = "double", bytes = 8 },
-  F32 = { dtype = "float", bytes = 4 },
-  F16 = { dtype = "half", bytes = 2 },
-  BF16 = { dtype = "bfloat16", bytes = 2 },
-  I64 = { dtype = "long", bytes = 8 },
-  U8 = { dtype = "byte", bytes = 1 },
+  F64 = { dtype = "double" },
+  F32 = { dtype = "float" },
+  F16 = { dtype = "half" },
+  BF16 = { dtype = "bfloat16" },
+  I64 = { dtype = "long" },
+  U8 = { dtype = "byte" },
 }
 
 local SUPPORTED = "F64, F32, F16, BF16, I64 and U8 are"
@@ -36,7 +37,10 @@ local OTHER_BITS = {
 }
 
 local TYPE_OF = {}
-for word, kind in pairs(TYPES) do TYPE_OF[kind.dtype] = { word = word, bytes = kind.bytes } end
+for word, kind in pairs(TYPES) do
+  kind.bytes = dtypeBytes[kind.dtype]
+  TYPE_OF[kind.dtype] = { word = word, bytes = kind.bytes }
+end
 
 -- ---- Checking: each check returns what it read, or nil and what is wrong ----
 

@@ -10,21 +10,26 @@
 --    (relu5, pool5,) classifier
 --
 -- Source: Huang et al. 2017 (arXiv:1608.06993).
+-- A family of networks, as densenet.models.family describes them.
 -- @module densenet.models.densenet
 
-local core = require "densenet.core"
 local nn = require "densenet.nn"
-local shadow = require "densenet.nn.plan.shadow"
-local complete = require "densenet.models.options"
-local likeness = require "densenet.models.likeness"
-local precision = require "densenet.models.precision"
+local initialize = require "densenet.models.initialize"
+local likeness = require "densenet.models.densenet_likeness"
+local options = require "densenet.models.densenet_options"
 
-local densenet = {}
+local densenet = { options = options.rows, config = options.config, complete = options.complete,
+  likeness = likeness }
 
 local BOTTLENECK = 4 -- channels between the 1x1 and the 3x3 convolution, in growth rates
 
--- What the blocks of an optMemory keep for backward; those not named are built of plain modules.
+-- What the fused blocks of an optMemory keep for backward.
 local FUSED_MEMORY = { [3] = "shared", [4] = "linear", [5] = "minimal" }
+
+densenet.memory = {
+  default = 4, least = 5, builds = { [0] = "plain", "plain", "plain", table.unpack(FUSED_MEMORY, 3, 5) },
+  help = "3: dense blocks that keep normalised bottlenecks; 4: raw bottlenecks; 5: none, which costs time",
+}
 
 -- Rectification in place of a batch norm's output, which nothing else reads: the norm's gradient
 -- needs its input only.
@@ -105,53 +110,25 @@ local function addStem(features, config)
   return normAndRelu(features, n, "norm0", "relu0"):add(nn.SpatialMaxPooling(3, 3, 2, 2, 1, 1), "pool0")
 end
 
--- The paper's initial weights; Linear keeps Torch's, its bias apart.
-local function initialize(model)
-  for _, conv in ipairs(model:findModules("nn.SpatialConvolution")) do
-    conv.weight:normal(0, math.sqrt(2 / (conv.kW * conv.kH * conv.nOutputPlane)))
-  end
-  for _, norm in ipairs(model:findModules("nn.SpatialBatchNormalization")) do
-    core.fill(norm.weight, 1)
-    core.fill(norm.bias, 0)
-  end
-  for _, linear in ipairs(model:findModules("nn.Linear")) do
-    core.fill(linear.bias, 0)
-  end
-end
-
--- The same network, new, without memory and in another mode: what nn.MemoryPlan compares with.
-local function inMode(model, optMemory)
-  local config = {}
-  for name, value in pairs(model.config) do
-    config[name] = value
-  end
-  config.optMemory = optMemory
-  return densenet.withoutMemory(config, model._device)
-end
-
 --- A DenseNet for images N,inputChannels,H,W of any size its poolings leave something of; its
--- output is N,nClasses scores, for CrossEntropyCriterion.
--- @tparam table options
+-- output is N,nClasses scores, for CrossEntropyCriterion. models.densenet(options) builds it:
 --
 --    depth          as published: cifar 40, 100, ... (three equal blocks); imagenet 121, 161, 169, 201, 232, 264
 --    blocks         instead of depth: layers in each block, {6, 12, 24, 16}
 --    growthRate     k, channels that a layer adds: 12 (cifar), 32 or, for 161 and 232, 48 (imagenet)
---    initChannels   of the first convolution: 2k with bottleneck, else 16
+--    initChannels   of the first convolution: 2k, as the authors' code has it (the paper has 16 without bottleneck)
 --    bottleneck     true: 1x1 convolution to 4k channels before each 3x3
 --    reduction      0.5: share of the channels that a transition keeps
 --    dropRate       0: dropout after each convolution but the first
 --    stem           "cifar": 3x3; "imagenet": 7x7 with stride 2, batch norm, 3x3 max pooling with stride 2
---    inputChannels  3
 --    nClasses       10 (cifar), 1000 (imagenet)
---    optMemory      what training keeps in memory: 0 standard, 1 liveness, 2 shared-gradients (plain modules);
---                   3 shared, 4 linear (the default), 5 minimal (fused stages)
---    precision      "single"; "tf32", the same where a GPU may round products' factors to 10 bits; "double";
---                   "half" or "bfloat16" for activations beside parameters in float
+--    optMemory      0 standard, 1 liveness, 2 shared-gradients (plain modules); 3 shared, 4 linear (the default),
+--                   5 minimal (fused stages)
 --
--- @return the model, in training mode; model.config holds the complete options
--- @raise a sentence that names the option, what is expected and what came
-function densenet.new(options)
-  local config = complete(options)
+-- and what every network has (models.fromConfig).
+-- @tparam table config complete
+-- @return the model, in training mode
+function densenet.build(config)
   local stages = FUSED_MEMORY[config.optMemory] and fused or plain
   local features, nChannels, block = nn.Sequential(), config.initChannels, nil
   addStem(features, config)
@@ -165,35 +142,26 @@ function densenet.new(options)
       nChannels = nKept
     end
   end
-  local model = stages.last(block, nChannels, features):add(nn.Linear(nChannels, config.nClasses), "classifier")
-  initialize(model)
-  model.config, model.inMode, model.describeState = config, inMode, likeness.of
-  return model:type(precision[config.precision])
+  return initialize(stages.last(block, nChannels, features):add(nn.Linear(nChannels, config.nClasses), "classifier"))
 end
 
---- The same without memory and values, to be asked for its plan.
--- @tparam table options
--- @tparam[opt="cpu"] string device that it would be on
-function densenet.withoutMemory(options, device)
-  return shadow.build(function() return densenet.new(options) end, device)
+function densenet.describe(config)
+  return ("DenseNet%s: blocks of %s layers, growth rate %d"):format(config.bottleneck and "-BC" or "",
+    table.concat(config.blocks, ", "), config.growthRate)
 end
 
---- Gives a model a new classifier, for another set of classes; the rest keeps its weights.
--- Optimizers and getParameters' vectors of before do not know of it: make new ones.
--- @param model from densenet.new
--- @tparam integer nClasses
--- @return the model
-function densenet.resetClassifier(model, nClasses)
-  if math.type(nClasses) ~= "integer" or nClasses < 1 then
-    error(("bad argument #2 to 'resetClassifier' (a number of classes expected, got %s)"):format(tostring(nClasses)), 2)
-  end
-  local old = model:get("classifier")
-  local new = nn.Linear(old.nInputs, nClasses)
-  core.fill(new.bias, 0)
-  model:replace("classifier", new:type(model:type()):to(model._device))
-  new.train = old.train
-  model.config.nClasses = nClasses
-  return model
+--- Layers with weights, as a float: what a file claims may be more than an integer holds.
+function densenet.layers(config)
+  local n = 2.0 -- the first convolution and the classifier
+  for _, nLayers in ipairs(config.blocks) do n = n + nLayers end
+  return n
+end
+
+--- The transitions' poolings halve the images, rounding down, and have to leave a pixel. The imagenet stem
+-- quarters them first, rounding up.
+function densenet.leastSize(config)
+  local least = 2 ^ (#config.blocks - 1)
+  return config.stem == "imagenet" and 4 * least - 3 or least
 end
 
 return densenet

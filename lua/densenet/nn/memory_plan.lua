@@ -2,12 +2,12 @@
 --
 -- The module is run on a device without memory (densenet.nn.plan.trace); every tensor that stays from
 -- step to step gets a row, and those whose lives do not meet get the same bytes of one arena, as far
--- as the mode allows (densenet.nn.plan.layout):
+-- as the mode allows (densenet.nn.memory_modes, densenet.nn.plan.layout):
 --
 --    optMemory 0, standard          nothing is shared
 --              1, liveness          every buffer, by its life
 --              2, shared-gradients  the buffers that are born in the backward pass
---              3, 4, 5              every buffer; the modes differ in how models.densenet builds networks
+--              3, 4, 5              every buffer; the modes differ in how a family of networks is built
 --
 -- A plan counts what a step of training holds at its peak: parameters, their gradients, the momentum
 -- of SGD, running statistics, buffers, input and gradOutput, and the scratch memory of kernels.
@@ -19,15 +19,11 @@ local stateDict = require "densenet.nn.state_dict"
 local trace = require "densenet.nn.plan.trace"
 local layout = require "densenet.nn.plan.layout"
 local binding = require "densenet.nn.plan.binding"
+local modes = require "densenet.nn.memory_modes"
 local shadow = require "densenet.nn.plan.shadow"
 local planText = require "densenet.nn.plan.text"
 
 local MemoryPlan = class("nn.MemoryPlan")
-
---- What the numbers of optMemory are called.
-MemoryPlan.words = {
-  [0] = "standard", "liveness", "shared-gradients", "shared", "linear", "minimal",
-}
 
 -- Bytes of the rows of a lifetime, or of all.
 local function sumOf(rows, lifetime)
@@ -96,15 +92,16 @@ function MemoryPlan:__init(module, inputSize, options)
   options = options or {}
   local built = type(module.config) == "table" and module.config.optMemory
   self.module, self.inputSize, self.mode = module, inputSize, options.optMemory or built or 0
-  if not self.words[self.mode] then
-    error(("bad argument #2 to 'plan' (optMemory is an integer from 0 to 5, not %s)"):format(tostring(self.mode)), 4)
+  if not modes[self.mode] then
+    error(("bad argument #2 to 'plan' (optMemory is an integer from 0 to %d, not %s)"):format(#modes,
+      tostring(self.mode)), 4)
   end
   self.type = options.type or module:type()
   self.hasMomentum = options.momentum ~= false
   local record = options.record or trace.record(module, inputSize, self.type)
   self.record = record
   self.signatures, self.callsHalves = record.signatures, record.callsHalves
-  local shares = layout.policies[self.mode]
+  local shares = modes[self.mode].shares
   self.sharesForward = shares ~= nil and shares { isBackward = false }
 
   self.rows, self.placed = {}, {}
@@ -146,22 +143,26 @@ function MemoryPlan:fits(sizes)
   return true
 end
 
--- Modes that models.densenet builds of plain modules, alike.
-local LAST_PLAIN_MODE = 2
+-- The module that another mode is planned of: this one where the mode is the plan's alone, else what
+-- module:inMode(optMemory) makes; nil where there is none.
+local function moduleInMode(module, from, to)
+  if module.inMode then
+    return module:inMode(to)
+  end
+  return not modes[from].isBuilt and not modes[to].isBuilt and module or nil
+end
 
---- The plan of the same network in another mode: of this module where both modes build it alike, else
--- of one that module:inMode(optMemory) makes.
--- @treturn MemoryPlan nil where the module cannot be built in another mode
+--- The plan of the same network in another mode. A network of a family is asked for itself in that mode
+-- (`inMode`); it gives itself where both are built alike.
+-- @treturn MemoryPlan nil where the module has no such mode
 function MemoryPlan:inMode(mode)
   if mode == self.mode then
     return self
   end
-  local options = { optMemory = mode, momentum = self.hasMomentum, type = self.type }
-  if math.max(mode, self.mode) <= LAST_PLAIN_MODE and self.record then
-    options.record = self.record
-    return MemoryPlan(self.module, self.inputSize, options)
-  end
-  return self.module.inMode and MemoryPlan(self.module:inMode(mode), self.inputSize, options) or nil
+  local module = moduleInMode(self.module, self.mode, mode)
+  local record = module == self.module and self.record or nil
+  return module and MemoryPlan(module, self.inputSize,
+    { optMemory = mode, momentum = self.hasMomentum, type = self.type, record = record })
 end
 
 --- The plan as a text: rows, totals in MB of 2^20 bytes, and what each optMemory would need.
@@ -186,7 +187,7 @@ end
 -- @raise when the memory lacks; the module is then without buffers, as after clearState
 -- @return the plan
 function MemoryPlan:bind()
-  if layout.policies[self.mode] then
+  if modes[self.mode].shares then
     release(self.module)
     self.binding = binding.new(self)
     bound[self.module] = self

@@ -114,20 +114,11 @@ end
 local function likeness(module, state)
   local describe = module.describeState
   local own = describe and describe(stateDict.state(module))
-  return own and ("  the state is of %s, the model is %s"):format(describe(state) or "no DenseNet", own)
+  return own and ("  the state is of %s, the model is %s"):format(describe(state) or "no network known here", own)
 end
 
---- Copies a state into a module. Dtypes may differ, sizes may not. A `module.` prefix, names as
--- torchvision's files had them before 2018, and PyTorch's num_batches_tracked are understood.
--- Nothing is copied unless everything fits.
--- @param module any module
--- @tparam table state name → tensor
--- @raise one error that counts the missing and unknown entries and those of a wrong shape, and names the first
--- of each
-function stateDict.load(module, state)
-  if type(state) ~= "table" then
-    error(("bad argument #1 to 'loadStateDict' (table name → tensor expected, got %s)"):format(type(state)), 3)
-  end
+-- Entries of a state by our names, the module's own, and what does not fit, or nil.
+local function match(module, state)
   local known, given, wrong = {}, {}, misfit.new()
   for _, entry in ipairs(stateDict.entries(module)) do
     known[entry.name] = stateDict.tensor(entry)
@@ -151,8 +142,31 @@ function stateDict.load(module, state)
       wrong.missing[#wrong.missing + 1] = name
     end
   end
-  local message = wrong:text("the state does not fit the model", function() return likeness(module, state) end)
-  if message then error(message, 3) end
+  local mismatch = wrong:text("the state does not fit the model", function() return likeness(module, state) end)
+  return given, known, mismatch
+end
+
+--- What keeps a state from being loaded into a module, which may be one without memory.
+-- @param module any module
+-- @tparam table state name → tensor
+-- @treturn ?string the sentence that `load` would raise; nil where it fits
+function stateDict.mismatch(module, state)
+  return (select(3, match(module, state)))
+end
+
+--- Copies a state into a module. Dtypes may differ, sizes may not. A `module.` prefix, names as
+-- torchvision's files had them before 2018, and PyTorch's num_batches_tracked are understood.
+-- Nothing is copied unless everything fits.
+-- @param module any module
+-- @tparam table state name → tensor
+-- @raise one error that counts the missing and unknown entries and those of a wrong shape, and names the first
+-- of each
+function stateDict.load(module, state)
+  if type(state) ~= "table" then
+    error(("bad argument #1 to 'loadStateDict' (table name → tensor expected, got %s)"):format(type(state)), 3)
+  end
+  local given, known, mismatch = match(module, state)
+  if mismatch then error(mismatch, 3) end
   for name, value in pairs(given) do
     core.copy(known[name], value)
   end

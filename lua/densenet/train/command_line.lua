@@ -1,16 +1,19 @@
 --- A command line of `-name value` pairs, as Torch's scripts take them, read strictly. A word that
--- is not understood is refused with what was expected and what came, because a training run that
+-- is not understood is refused with what was expected and what was given, because a training run that
 -- quietly does something else costs its user a night.
 --
 -- Options are data: a list of groups { title =, option, option, … }, an option being
 --   name, help   as on the command line and in the help
---   type         "integer", "number", "boolean" (true or false, nothing else), "word", "text", or
---                "flag", which takes no value
+--   type         "integer", "number", "boolean" (true or false, nothing else), "word", "text", "name" of
+--                something that is looked up, or "flag", which takes no value
 --   default      the value when it is not given; nil means none, and `shown` says what happens then
 --   min, max     bounds that are allowed themselves; above, below: bounds that are not
 --   choices      the words that mean something
 --   pattern      of further such words, for which one of the choices stands: cuda:N for cuda:1
+--   find         of a "name": looks it up, and gives nil and a sentence where there is none
 --   available    the values that this version can do, where they are fewer; `because` says why
+local nearest = require "densenet.nearest"
+
 local CommandLine = {}
 CommandLine.__index = CommandLine
 
@@ -24,31 +27,6 @@ function CommandLine.new(groups)
     end
   end
   return self
-end
-
--- Levenshtein's distance, for suggestions.
-local function distance(a, b)
-  local row = {}
-  for j = 0, #b do row[j] = j end
-  for i = 1, #a do
-    local diagonal = row[0]
-    row[0] = i
-    for j = 1, #b do
-      local cost = a:byte(i) == b:byte(j) and diagonal or diagonal + 1
-      diagonal = row[j]
-      row[j] = math.min(cost, row[j] + 1, row[j - 1] + 1)
-    end
-  end
-  return row[#b]
-end
-
-local function nearest(word, candidates)
-  local best, bestDistance
-  for _, candidate in ipairs(candidates) do
-    local d = distance(word:lower(), candidate:lower())
-    if not best or d < bestDistance then best, bestDistance = candidate, d end
-  end
-  return best and bestDistance <= math.max(1, #word // 2) and best or nil
 end
 
 local function contains(list, value)
@@ -75,6 +53,7 @@ local function expectation(option)
   if option.type == "boolean" then return "true or false" end
   if option.choices then return "one of " .. join(option.choices) end
   if option.type == "text" then return "a text" end
+  if option.type == "name" then return "a name, such as " .. option.default end
   local bounds = {}
   local function bound(words, value)
     if value then bounds[#bounds + 1] = words .. " " .. CommandLine.text(value) end
@@ -92,7 +71,7 @@ local function read(option, text)
     if text == "true" then return true elseif text == "false" then return false end
     return nil
   end
-  if option.type == "word" or option.type == "text" then
+  if option.type == "word" or option.type == "text" or option.type == "name" then
     if text == "" then return nil end
     local isKnown = not option.choices or contains(option.choices, text)
     return (isKnown or option.pattern and text:find(option.pattern)) and text or nil
@@ -144,10 +123,21 @@ local function valueOf(option, text)
       suggestion and ("; did you mean " .. suggestion .. "?") or "")
   end
   if option.available and not contains(option.available, value) then return nil, unavailable(option, text) end
+  if option.find then
+    local found, why = option.find(value)
+    if not found then return nil, ("-%s %s: %s"):format(option.name, value, why) end
+  end
   return value
 end
 
 local helpWords = { ["-help"] = true, ["--help"] = true, ["-h"] = true }
+
+--- The text after an option in a command line that is not read yet; nil where it is not given.
+function CommandLine.textOf(argv, name)
+  for i, argument in ipairs(argv) do
+    if argument == "-" .. name then return argv[i + 1] end
+  end
+end
 
 --- Reads a command line.
 -- @param argv list of arguments, the script's name not among them
@@ -192,7 +182,7 @@ local function wrap(text, width)
   return lines
 end
 
-local typeWords = { integer = " N", number = " X", boolean = " true|false", text = " PATH", flag = "" }
+local typeWords = { integer = " N", number = " X", boolean = " true|false", text = " PATH", name = " NAME", flag = "" }
 
 --- Every option in its group, with type, default in brackets, and what this version can do.
 function CommandLine:help()

@@ -1,7 +1,8 @@
 --- What a run will need of the machine's memory, known before it takes any. MB are 2^20 bytes.
 local core = require "densenet.core"
 local data = require "densenet.data"
-local MemoryPlan = require "densenet.nn.memory_plan"
+local memoryModes = require "densenet.nn.memory_modes"
+local models = require "densenet.models"
 local network = require "densenet.train.network"
 
 local memory = {}
@@ -17,12 +18,14 @@ end
 
 local function planFor(values, origin, batchSize, optMemory)
   local images, changed = imagesOf(values, origin), setmetatable({ optMemory = optMemory }, { __index = values })
-  return network.withoutMemory(changed, origin, images):plan(
-    { batchSize, images.channels, images.height, images.width }, { momentum = values.momentum > 0 })
+  local model, message, code = network.withoutMemory(changed, origin, images)
+  if not model then return nil, message, code end
+  return model:plan({ batchSize, images.channels, images.height, images.width }, { momentum = values.momentum > 0 })
 end
 
 --- The plan of a run's training step (densenet.nn.MemoryPlan). The images need not be there.
 -- @param values, origin as origin.find leaves them
+-- @return the plan; or nil, message, code when the images do not fit the network
 function memory.plan(values, origin)
   return planFor(values, origin, values.batchSize, values.optMemory)
 end
@@ -43,7 +46,7 @@ end
 
 --- "-optMemory 4 (linear)"
 function memory.modeText(optMemory)
-  return ("-optMemory %d (%s)"):format(optMemory, MemoryPlan.words[optMemory])
+  return "-optMemory " .. memoryModes.text(optMemory)
 end
 
 --- What a run takes, in a line.
@@ -72,9 +75,10 @@ end
 -- @return the plan; or nil, message, "memory": with the largest batch that fits
 function memory.check(values, origin, available)
   available = available or memory.available(values.device)
-  local plan = memory.plan(values, origin)
+  local plan, message, code = memory.plan(values, origin)
+  if not plan then return nil, message, code end
   if not available or plan.totalBytes <= available then return plan end
-  local batch, last = largestBatch(values, origin, available), #MemoryPlan.words
+  local batch, last = largestBatch(values, origin, available), models.memoryOf(models.family(values.netType)).least
   local remedy = batch > 0 and ("the largest -batchSize that fits is %d"):format(batch) or "not even one image fits"
   if values.optMemory ~= last then
     local least = planFor(values, origin, values.batchSize, last)

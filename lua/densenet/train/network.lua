@@ -2,24 +2,20 @@
 -- filled with that file's weights.
 local models = require "densenet.models"
 local options = require "densenet.train.options"
+local stateDict = require "densenet.nn.state_dict"
 local SGD = require "densenet.optim.sgd"
 
 local network = {}
-
--- A network as the options ask for it, for images of a data set.
-local function configOf(values, images, nClasses)
-  return {
-    blocks = options.blocks(values), growthRate = values.growthRate, bottleneck = values.bottleneck,
-    reduction = values.reduction, dropRate = values.dropRate, stem = "cifar",
-    inputChannels = images.channels, nClasses = nClasses, precision = values.precision,
-    optMemory = values.optMemory,
-  }
-end
 
 local function fits(config, images)
   if config.inputChannels ~= images.channels then
     return nil, ("the network takes images of %d channels, those of %s have %d"):format(config.inputChannels,
       images.name, images.channels), "argument"
+  end
+  local least = models.leastSize(config)
+  if images.height < least or images.width < least then
+    return nil, ("images of %dx%d are too small for this network, which needs %dx%d at least"):format(images.height,
+      images.width, least, least), "argument"
   end
   if config.nClasses < images.nClasses then
     return nil, ("the network tells %d classes apart, %s has %d; -retrain FILE -resetClassifier true -nClasses %d "
@@ -36,8 +32,11 @@ local function chosenOf(values, origin, images)
   local isReset = values.resetClassifier and not origin.resumed
   local config = origin.network
   if not config then
-    local classifier = isReset and origin.model["classifier.weight"]
-    config = configOf(values, images, classifier and classifier:size(1) or wanted)
+    local message
+    config, message = options.networkConfig(values, {}, images)
+    if not config then return nil, message, "usage" end
+    local classifier = isReset and rawget(origin.model, models.classifierOf(config.family) .. ".weight")
+    config.inputChannels, config.nClasses = images.channels, classifier and classifier:size(1) or wanted
   end
   local chosen = {}
   for name, value in pairs(config) do chosen[name] = value end
@@ -45,9 +44,18 @@ local function chosenOf(values, origin, images)
   return chosen, wanted, isReset
 end
 
+-- The same configuration with the classes that the network is to tell apart in the end.
+local function finalOf(config, wanted, isReset)
+  return isReset and setmetatable({ nClasses = wanted }, { __index = config }) or config
+end
+
 --- The network that build would build, without memory: only to be asked for its plan.
+-- @return model; or nil, message, code when images do not fit
 function network.withoutMemory(values, origin, images)
   local config, wanted, isReset = chosenOf(values, origin, images)
+  if not config then return nil, wanted, isReset end
+  local fine, message, code = fits(finalOf(config, wanted, isReset), images)
+  if not fine then return nil, message, code end
   if isReset then config.nClasses = wanted end
   return models.withoutImageGradient(models.withoutMemory(config, values.device))
 end
@@ -60,6 +68,15 @@ local function filled(method, into, tensors, file)
   return nil, message:sub(1, #file) == file and message or ("%s: %s"):format(file, message), "format"
 end
 
+-- Are a file's tensors those of a configuration's network? Asked without memory, so that no metadata makes
+-- a network of another size than the file's. Returns true; or nil, message, code.
+local function holds(tensors, config, file)
+  local done, message = pcall(function() return stateDict.mismatch(models.withoutMemory(config), tensors) end)
+  if not done then message = tostring(message) end
+  if message then return nil, ("%s: %s"):format(file, message), "format" end
+  return true
+end
+
 --- Builds it.
 -- @param values options
 -- @param origin from origin.find
@@ -68,14 +85,16 @@ end
 -- message, code when weights or images do not fit
 function network.build(values, origin, images)
   local config, wanted, isReset = chosenOf(values, origin, images)
-  local model = models.fromConfig(config)
-  if origin.model then
-    local loaded, message, code = filled(model.loadStateDict, model, origin.model, values.resume or values.retrain)
-    if not loaded then return nil, message, code end
-  end
-  if isReset then models.resetClassifier(model, wanted) end
-  local fine, message, code = fits(model.config, images)
+  if not config then return nil, wanted, isReset end
+  local fine, message, code = fits(finalOf(config, wanted, isReset), images)
   if not fine then return nil, message, code end
+  if origin.model then
+    fine, message, code = holds(origin.model, config, values.resume or values.retrain)
+    if not fine then return nil, message, code end
+  end
+  local model = models.fromConfig(config)
+  if origin.model then model:loadStateDict(origin.model) end
+  if isReset then models.resetClassifier(model, wanted) end
   return models.withoutImageGradient(model):to(values.device)
 end
 

@@ -2,13 +2,56 @@
 --
 -- resume   what becomes of it in a resumed run: "same" must be as it was (and is, when not given),
 --          "free" is as it was unless given, nil belongs to each command line
+--
+-- Those that say what the network is are its family's (densenet.models.family), and -netType chooses it.
+local data = require "densenet.data"
+local models = require "densenet.models"
+local modes = require "densenet.nn.memory_modes"
+local precision = require "densenet.models.precision"
 
-return {
+-- A group with other defaults for some of its options, by name.
+local function withDefaults(group, defaults)
+  local copy = { title = group.title }
+  for i, option in ipairs(group) do
+    copy[i] = setmetatable({ default = defaults[option.name] }, { __index = option })
+  end
+  return copy
+end
+
+-- Each data set with its number.
+local function usualEpochs()
+  local words = {}
+  for i, name in ipairs(data.names()) do words[i] = ("%s %d"):format(name, data.about(name).epochs) end
+  return table.concat(words, ", ")
+end
+
+local function memoryOptions(memory)
+  return { title = "Memory",
+    { name = "optMemory", type = "integer", default = memory.default, min = 0, max = #modes, resume = "free",
+      help = "0: plain modules; 1: their buffers shared by life; 2: their gradients' buffers shared; "
+        .. (memory.help and memory.help .. ". " or "the family has no other. ")
+        .. "A run resumed with another one goes on to rounding, not bit for bit" },
+    { name = "memory", type = "word", shown = modes[memory.default].word, choices = modes.words(),
+      help = "-optMemory by its word, 0 to " .. #modes },
+    { name = "shareGradInput", type = "boolean", default = false, help = "true: -optMemory 2" },
+    { name = "optnet", type = "boolean", default = false, help = "true: -optMemory 1" },
+    { name = "plan", type = "flag", help = "print what a training step takes, buffer by buffer, and stop" },
+  }
+end
+
+local optionList = {}
+
+--- -netType, also for other scripts.
+optionList.netType = { name = "netType", type = "name", default = "densenet", find = models.find, resume = "same",
+  help = ("family of networks, or a preset of one: %s; or a module of yours (examples/lenet.lua). The family's "
+    .. "options are shown by -netType NAME -help"):format(table.concat(models.names(), ", ")) }
+
+-- What every network has.
+local general = {
   { title = "Data",
-    { name = "dataset", type = "word", default = "fashion-mnist", resume = "same",
-      choices = { "fashion-mnist", "mnist", "cifar10", "cifar100", "svhn", "imagenet" },
-      available = { "fashion-mnist", "mnist", "cifar10", "cifar100" },
-      help = "what to train on" },
+    { name = "dataset", type = "name", default = "fashion-mnist", resume = "same", find = data.find,
+      help = ("what to train on: %s; or a module of yours (examples/spirals.lua)"):format(
+        table.concat(data.names(), ", ")) },
     { name = "data", type = "text", shown = "where the data set's package puts it", resume = "free",
       help = "directory of the data set's files" },
     { name = "trainSize", type = "integer", default = 0, min = 0, resume = "same",
@@ -34,7 +77,7 @@ return {
     { name = "nCores", type = "integer", shown = "all there are", min = 1, max = 1024, resume = "free",
       help = "threads that compute; results are the same, bit for bit, for the same number" },
     { name = "precision", type = "word", default = "single", resume = "free",
-      choices = { "single", "tf32", "double", "half", "bfloat16" },
+      choices = precision.words,
       help = "numbers to compute with. tf32: single, but a GPU's products round their factors to 10 bits; half, "
         .. "bfloat16: activations in 16 bits, everything else in single. A run may be resumed with another one" },
     { name = "manualSeed", type = "integer", default = 0, min = 0, resume = "same",
@@ -47,8 +90,7 @@ return {
   },
   { title = "Training",
     { name = "nEpochs", type = "integer", default = 0, min = 0, max = 1000000, resume = "free",
-      help = "epochs in all; 0: 164 for cifar10 and cifar100, 100 for mnist and fashion-mnist. "
-        .. "May grow when resuming" },
+      help = ("epochs in all; 0: the data set's usual number (%s). May grow when resuming"):format(usualEpochs()) },
     { name = "epochNumber", type = "integer", default = 1, min = 1, max = 1000000, resume = "same",
       help = "number of the first epoch" },
     { name = "batchSize", type = "integer", default = 64, min = 1, max = 1000000, resume = "same",
@@ -84,35 +126,45 @@ return {
     { name = "nClasses", type = "integer", default = 0, min = 0, max = 1000000, resume = "same",
       help = "classes the network tells apart; 0: as many as the data set has" },
   },
-  { title = "Network",
-    { name = "netType", type = "word", default = "densenet", choices = { "densenet" }, resume = "same",
-      help = "family of networks" },
-    { name = "depth", type = "integer", default = 40, min = 1, max = 10000, resume = "same",
-      help = "layers: 6 n + 4 for n layers in each of three blocks, 3 n + 4 without bottleneck" },
-    { name = "d1", type = "integer", default = 0, min = 0, max = 1000, resume = "same",
-      help = "layers in block 1; -d1 to -d4 replace -depth" },
-    { name = "d2", type = "integer", default = 0, min = 0, max = 1000, resume = "same", help = "layers in block 2" },
-    { name = "d3", type = "integer", default = 0, min = 0, max = 1000, resume = "same", help = "layers in block 3" },
-    { name = "d4", type = "integer", default = 0, min = 0, max = 1000, resume = "same", help = "layers in block 4" },
-    { name = "growthRate", type = "integer", default = 12, min = 1, max = 10000, resume = "same",
-      help = "channels that each layer adds" },
-    { name = "bottleneck", type = "boolean", default = true, resume = "same",
-      help = "a 1x1 convolution before each 3x3 one (DenseNet-B)" },
-    { name = "reduction", type = "number", default = 0.5, above = 0, max = 1, resume = "same",
-      help = "share of the channels that a transition keeps (DenseNet-C)" },
-    { name = "dropRate", type = "number", default = 0, min = 0, below = 1, resume = "same",
-      help = "probability of dropout" },
-  },
-  { title = "Memory",
-    { name = "optMemory", type = "integer", default = 4, min = 0, max = 5, resume = "free",
-      help = "0: plain modules; 1: their buffers shared by life; 2: their gradients' buffers shared; 3: dense blocks "
-        .. "that keep normalised bottlenecks; 4: raw bottlenecks; 5: none, which costs time. "
-        .. "A run resumed with another one goes on to rounding, not bit for bit" },
-    { name = "memory", type = "word", shown = "linear",
-      choices = { "standard", "liveness", "shared-gradients", "shared", "linear", "minimal" },
-      help = "-optMemory by its word, 0 to 5" },
-    { name = "shareGradInput", type = "boolean", default = false, help = "true: -optMemory 2" },
-    { name = "optnet", type = "boolean", default = false, help = "true: -optMemory 1" },
-    { name = "plan", type = "flag", help = "print what a training step takes, buffer by buffer, and stop" },
-  },
 }
+
+--- The options that say what a network is.
+-- @param netType name of a family, a preset or a module
+-- @return a group for CommandLine, -netType first; or nil, message, code
+function optionList.network(netType)
+  local family, name, preset = models.find(netType)
+  if not family then return nil, name, preset end
+  local group = withDefaults(family.options, preset.options)
+  for _, option in ipairs(group) do option.resume = "same" end
+  table.insert(group, 1, optionList.netType)
+  group.title = "Network"
+  return group
+end
+
+local function checkedNames(groups, netType)
+  local seen = {}
+  for _, group in ipairs(groups) do
+    for _, option in ipairs(group) do
+      if seen[option.name] then
+        return nil, ("-netType %s: its option -%s has the name of another one"):format(netType, option.name), "argument"
+      end
+      seen[option.name] = true
+    end
+  end
+  return groups
+end
+
+--- All options, for a network.
+-- @param netType name of a family, a preset or a module
+-- @return groups for CommandLine; or nil, message, code
+function optionList.groups(netType)
+  local family, message, preset = models.find(netType)
+  if not family then return nil, message, preset end
+  local groups = {}
+  for i, group in ipairs(general) do groups[i] = withDefaults(group, { lrShape = preset.lrShape }) end
+  groups[#groups + 1] = optionList.network(netType)
+  groups[#groups + 1] = memoryOptions(models.memoryOf(family))
+  return checkedNames(groups, netType)
+end
+
+return optionList

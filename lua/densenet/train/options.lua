@@ -1,66 +1,64 @@
 --- The options of main.lua: read from the command line, checked against each other, and joined with
 -- those of a run that is resumed. What they are stands in option_list.lua.
 local CommandLine = require "densenet.train.command_line"
+local data = require "densenet.data"
 local device = require "densenet.train.device"
-local groups = require "densenet.train.option_list"
+local memoryModes = require "densenet.nn.memory_modes"
+local models = require "densenet.models"
+local optionList = require "densenet.train.option_list"
 
 local options = {}
-
-local command_line = CommandLine.new(groups)
 
 options.usage = "usage: lua main.lua [-option value ...]      (lua main.lua --help lists the options)"
 
 --- A value as it is written on a command line.
 options.text = CommandLine.text
 
---- What --help prints.
-function options.help()
-  return "lua main.lua [-option value ...]\n\nTrains a DenseNet and tests it. Defaults stand in brackets.\n"
-    .. command_line:help()
+local readers = {} -- by -netType
+
+-- The reader for a network's command line; or nil, message, code.
+local function readerFor(netType)
+  if not readers[netType] then
+    local groups, message, code = optionList.groups(netType)
+    if not groups then return nil, message, code end
+    readers[netType] = CommandLine.new(groups)
+  end
+  return readers[netType]
 end
 
---- Reads a command line: CommandLine:parse, and options.check.
+--- What --help prints.
+-- @param values as parse returns them: the options are those of values.netType
+function options.help(values)
+  return "lua main.lua [-option value ...]\n\nTrains a network that tells images apart, and tests it. Defaults stand "
+    .. "in brackets.\n" .. readerFor(values.netType):help()
+end
+
+--- Reads a command line: CommandLine:parse, with the options of the network that -netType names, and
+-- options.check.
+-- @return values, given; or nil and a sentence. With --help values has `help` and netType only
 function options.parse(argv)
-  local values, given = command_line:parse(argv)
-  if not values or values.help then return values, given end
-  local fine, message = options.check(values, given)
+  -- A name that cannot be found is refused when the reader comes to it.
+  local netType = CommandLine.textOf(argv, "netType") or optionList.netType.default
+  if not models.find(netType) then netType = optionList.netType.default end
+  local reader, message = readerFor(netType)
+  if not reader then return nil, message end
+  local values, given = reader:parse(argv)
+  if not values then return nil, given end
+  if values.help then
+    values.netType = netType
+    return values, given
+  end
+  local fine
+  fine, message = options.check(values, given)
   if not fine then return nil, message end
   return values, given
 end
-
-local function nearestDepths(depth, step)
-  local layers = math.max(1, (depth - 4) // step)
-  local low, high = step * layers + 4, step * (layers + 1) + 4
-  return depth < low and tostring(low) or ("%d and %d"):format(low, high)
-end
-
-local function givenBlocks(values)
-  local blocks = { values.d1, values.d2, values.d3, values.d4 }
-  local n = #blocks
-  while n > 0 and blocks[n] == 0 do
-    blocks[n] = nil
-    n = n - 1
-  end
-  return blocks
-end
-
---- The number of layers in each dense block, from -d1 … -d4 or -depth.
-function options.blocks(values)
-  local blocks = givenBlocks(values)
-  if #blocks > 0 then return blocks end
-  local layers = (values.depth - 4) // (values.bottleneck and 6 or 3)
-  return { layers, layers, layers }
-end
-
-local memoryModes = {
-  standard = 0, liveness = 1, ["shared-gradients"] = 2, shared = 3, linear = 4, minimal = 5,
-}
 
 -- Sets optMemory, and marks it as given, from whichever of the four options that say it was given.
 local function settleMemory(values, given)
   local said = {
     { given = given.optMemory, text = "-optMemory " .. values.optMemory, mode = values.optMemory },
-    { given = given.memory, text = "-memory " .. tostring(values.memory), mode = memoryModes[values.memory] },
+    { given = given.memory, text = "-memory " .. tostring(values.memory), mode = memoryModes.number(values.memory) },
     { given = values.shareGradInput, text = "-shareGradInput true", mode = 2 },
     { given = values.optnet, text = "-optnet true", mode = 1 },
   }
@@ -77,24 +75,54 @@ local function settleMemory(values, given)
   return true
 end
 
---- Do the options go together? Those that say one thing in several ways are brought to one.
+-- A family's sentence, which begins with the name of an option.
+local function refusal(message) return nil, "-" .. message end
+
+--- The network's own part of a configuration, as the options ask for it.
+-- @param values, given as parse returns them
+-- @param images (optional) channels, height, width
+-- @return a complete table; or nil and a sentence
+function options.networkConfig(values, given, images)
+  local family, familyName = models.family(values.netType)
+  if not family then return nil, familyName end
+  local config, message
+  if family.config then
+    config, message = family.config(values, given, images)
+    if not config then return refusal(message) end
+  else
+    config = {}
+    for _, option in ipairs(family.options) do config[option.field or option.name] = values[option.name] end
+  end
+  config, message = family.complete(config)
+  if not config then return refusal(message) end
+  config.family = familyName
+  return config
+end
+
+--- Does the network's family have the mode of values.optMemory?
+-- @return true, or nil and a sentence
+function options.checkMode(values)
+  local family, message = models.family(values.netType)
+  if not family then return nil, message end
+  local wrong = models.modeComplaint(values.netType, values.optMemory)
+  if wrong then return refusal(wrong) end
+  return true
+end
+
+--- Do the options go together? Those that say one thing in several ways are brought to one. What the
+-- network is, is not looked at where a file says it.
 -- @param values as parse returns them; changed
 -- @param given the set of names that the user wrote; changed
 -- @return true, or nil and a sentence
 function options.check(values, given)
-  local blocks = givenBlocks(values)
-  for i, layers in ipairs(blocks) do
-    if layers == 0 then return nil, ("-d%d is missing: -d1 to -d%d need a number each"):format(i, #blocks) end
-  end
-  if #blocks > 0 and given.depth then return nil, "give either -depth or -d1 to -d4, not both" end
-  local step = values.bottleneck and 6 or 3
-  if #blocks == 0 and (values.depth < 4 + step or (values.depth - 4) % step ~= 0) then
-    return nil, ("-depth %d is not possible with -bottleneck %s: expected %d n + 4 for n layers in each of three "
-      .. "blocks; nearest: %s"):format(values.depth, values.bottleneck, step, nearestDepths(values.depth, step))
-  end
   local settled, why = settleMemory(values, given)
   if settled then settled, why = device.check(values) end
   if not settled then return nil, why end
+  if not (values.retrain or values.resume) then
+    settled, why = options.networkConfig(values, given)
+    if settled then settled, why = options.checkMode(values) end
+    if not settled then return nil, why end
+  end
   if values.resetClassifier and not (values.retrain or values.resume) then
     return nil, "-resetClassifier true needs -retrain FILE: without it every layer is new"
   end
@@ -110,11 +138,12 @@ function options.check(values, given)
   return true
 end
 
-local usualEpochs = { cifar10 = 164, cifar100 = 164, mnist = 100, ["fashion-mnist"] = 100 }
-
 --- Fills in what depends on other options: -nEpochs 0 becomes the data set's usual number.
+-- @return values; or nil, message, code where there is no such data set
 function options.complete(values)
-  if values.nEpochs == 0 then values.nEpochs = math.max(usualEpochs[values.dataset], values.epochNumber) end
+  local set, message, code = data.about(values.dataset)
+  if not set then return nil, message, code end
+  if values.nEpochs == 0 then values.nEpochs = math.max(set.epochs, values.epochNumber) end
   return values
 end
 
@@ -122,10 +151,34 @@ end
 -- over unless told otherwise (what = "free").
 function options.select(values, what)
   local chosen = {}
-  for _, option in ipairs(command_line.inOrder) do
+  for _, option in ipairs(readerFor(values.netType).inOrder) do
     if option.resume == what then chosen[option.name] = values[option.name] end
   end
   return chosen
+end
+
+--- Makes the options those of another network's family, which a file says the network to be of: what was not
+-- given has its usual value there.
+-- @param values, given as parse returns them; values is changed
+-- @param netType the family's name
+-- @return true; or nil, message, code: there is no such family, or it has no such option
+function options.adopt(values, given, netType)
+  local reader, message, code = readerFor(netType)
+  if not reader then return nil, message, code end
+  for name in pairs(given) do
+    if not reader.byName[name] then
+      return nil, ("-%s %s: a network of the family %s has no such option"):format(name, options.text(values[name]),
+        netType), "usage"
+    end
+  end
+  for name in pairs(values) do
+    if not given[name] then values[name] = nil end
+  end
+  for _, option in ipairs(reader.inOrder) do
+    if not given[option.name] then values[option.name] = option.default end
+  end
+  values.netType = netType
+  return true
 end
 
 --- Joins this command line with the options of the run it resumes. What was not given is as it was.
@@ -134,11 +187,15 @@ end
 -- @return values, or nil and a sentence that names every conflict with both values
 function options.merge(values, given, saved)
   local conflicts = {}
+  if not given.netType and saved.netType then
+    local adopted, message = options.adopt(values, given, saved.netType)
+    if not adopted then return nil, message end
+  end
   local function conflict(option, word)
     conflicts[#conflicts + 1] = ("-%s %s (the checkpoint has %s%s)"):format(option.name,
       options.text(values[option.name]), saved[option.name] == nil and "none" or options.text(saved[option.name]), word)
   end
-  for _, option in ipairs(command_line.inOrder) do
+  for _, option in ipairs(readerFor(values.netType).inOrder) do
     local name = option.name
     if option.resume and not given[name] then
       if saved[name] ~= nil then values[name] = saved[name] end

@@ -2,34 +2,57 @@
 -- (-retrain, -optimState). What a file says of itself counts unless the command line says otherwise,
 -- and where both speak and differ, the run is refused.
 local checkpoint = require "densenet.train.checkpoint"
+local models = require "densenet.models"
 local options = require "densenet.train.options"
 local safetensors = require "densenet.io.safetensors"
 
 local origin = {}
 
--- An option that was given and asks for another network than the file's, in a sentence, or nil.
-local function networkConflict(values, given, network)
-  local function conflict(name, has)
-    return ("-%s %s, but the network in -retrain %s has %s"):format(name, options.text(values[name]), values.retrain,
-      has)
-  end
-  local layers = table.concat(network.blocks, ", ")
-  for _, name in ipairs { "depth", "d1", "d2", "d3", "d4" } do
-    if given[name] and table.concat(options.blocks(values), ", ") ~= layers then
-      return conflict(name, ("blocks of %s layers"):format(layers))
-    end
-  end
-  for _, name in ipairs { "growthRate", "bottleneck", "reduction" } do
-    if given[name] and values[name] ~= network[name] then return conflict(name, options.text(network[name])) end
-  end
+-- The network that a file's metadata describes, complete; or nil, message, code when there can be none such.
+local function describedNetwork(network, tensors, file)
+  local nTensors = 0
+  for _ in pairs(tensors) do nTensors = nTensors + 1 end
+  local config, wrong = models.complete(network, nTensors)
+  if not config then return nil, ("%s: its metadata describes no network: %s"):format(file, wrong), "format" end
+  return config
 end
 
--- The file's network, with what may be chosen anew.
-local function adapted(network, values, given)
-  local config = {}
-  for name, value in pairs(network) do config[name] = value end
-  if given.dropRate then config.dropRate = values.dropRate end
-  return config
+local function textOf(value)
+  return type(value) == "table" and table.concat(value, ", ") or options.text(value)
+end
+
+-- Joins the options with the network of -retrain: what may be chosen anew and was given changes the network,
+-- and the rest must not differ. Returns true; or nil and a sentence.
+local function joinNetwork(values, given, network)
+  local function conflict(name, has)
+    return nil, ("-%s %s, but the network in -retrain %s %s"):format(name, options.text(values[name]), values.retrain,
+      has)
+  end
+  local family, familyName, preset = models.find(values.netType)
+  if familyName ~= network.family then
+    if given.netType then return conflict("netType", "is of the family " .. network.family) end
+    local adopted, message = options.adopt(values, given, network.family)
+    if not adopted then return nil, message end
+    return joinNetwork(values, given, network)
+  end
+  local isAsked
+  for _, option in ipairs(family.options) do
+    isAsked = isAsked or given[option.name] or given.netType and preset.options[option.name] ~= nil
+  end
+  if not isAsked then return true end
+  local wanted, message = options.networkConfig(values, given)
+  if not wanted then return nil, message end
+  for _, option in ipairs(family.options) do
+    local field = option.field or option.name
+    local byPreset = given.netType and preset.options[option.name] ~= nil
+    if option.isFree and given[option.name] then
+      network[field] = wanted[field]
+    elseif (given[option.name] or byPreset) and textOf(wanted[field]) ~= textOf(network[field]) then
+      return conflict(given[option.name] and option.name or "netType", ("has %s%s"):format(
+        field ~= option.name and field .. " " or "", textOf(network[field])))
+    end
+  end
+  return true
 end
 
 -- A line about tensors of a file that this program cannot hold, or nil.
@@ -46,11 +69,20 @@ local function loadWeights(values, given)
   local tensors, metadata, code = safetensors.load(values.retrain)
   if not tensors then return nil, metadata, code end
   local note = leftOutNote(values.retrain, code)
-  local state, message
+  local state, network, message
   state, message, code = checkpoint.stateOf(metadata, values.retrain)
   if message then return nil, message, code end
-  local conflict = state and networkConflict(values, given, state.network)
-  if conflict then return nil, conflict, "usage" end
+  if state then
+    network, message, code = describedNetwork(state.network, tensors, values.retrain)
+    if not network then return nil, message, code end
+    local joined
+    joined, message = joinNetwork(values, given, network)
+    if not joined then return nil, message, "usage" end
+  else
+    local asked
+    asked, message = options.networkConfig(values, given)
+    if not asked then return nil, message, "usage" end
+  end
   if state and values.testOnly then
     if not given.dataset then values.dataset = state.options.dataset end
     if not given.precision then values.precision = state.precision end
@@ -60,13 +92,15 @@ local function loadWeights(values, given)
     optimizer, message, code = safetensors.load(values.optimState)
     if not optimizer then return nil, message, code end
   end
-  return { about = state, network = state and adapted(state.network, values, given), model = tensors,
-    optimizer = optimizer, note = note }
+  return { about = state, network = network, model = tensors, optimizer = optimizer, note = note }
 end
 
 local function loadCheckpoint(values, given)
   local saved, message, code = checkpoint.load(values.resume)
   if not saved then return nil, message, code end
+  local network
+  network, message, code = describedNetwork(saved.state.network, saved.model, saved.directory)
+  if not network then return nil, message, code end
   local before = { precision = saved.state.precision }
   for _, part in ipairs { saved.state.options, saved.settings } do
     for name, value in pairs(part) do before[name] = value end
@@ -76,7 +110,7 @@ local function loadCheckpoint(values, given)
   if merged then merged, message = options.check(values, given) end
   if not merged then return nil, message, "usage" end
   if not given.save then values.save = saved.directory end
-  return { about = saved.state, network = saved.state.network, model = saved.model, optimizer = saved.optimizer,
+  return { about = saved.state, network = network, model = saved.model, optimizer = saved.optimizer,
     resumed = saved }
 end
 
@@ -94,7 +128,11 @@ function origin.find(values, given)
     found, message, code = loadWeights(values, given)
   end
   if not found then return nil, message, code end
-  options.complete(values)
+  local fine
+  fine, message = options.checkMode(values)
+  if not fine then return nil, message, "usage" end
+  fine, message, code = options.complete(values)
+  if not fine then return nil, message, code end
   return found
 end
 

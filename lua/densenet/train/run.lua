@@ -7,8 +7,10 @@
 -- same states, killed and resumed or not.
 local core = require "densenet.core"
 local checkpoint = require "densenet.train.checkpoint"
+local dtypeBytes = require "densenet.dtype_bytes"
 local Log = require "densenet.train.log"
 local memory = require "densenet.train.memory"
+local models = require "densenet.models"
 local options = require "densenet.train.options"
 local device = require "densenet.train.device"
 local random = require "densenet.random"
@@ -218,9 +220,8 @@ end
 local function networkLine(trainer)
   local model, config = trainer.model, trainer.model.config
   local n = model:parameterCount()
-  return ("DenseNet%s: blocks of %s layers, growth rate %d, %d classes, %d parameters (%.1f MB)"):format(
-    config.bottleneck and "-BC" or "", table.concat(config.blocks, ", "), config.growthRate, config.nClasses, n,
-    n * (config.precision == "double" and 8 or 4) / 2 ^ 20)
+  return ("%s, %d classes, %d parameters (%.1f MB)"):format(models.describe(config), config.nClasses, n,
+    n * dtypeBytes[config.precision == "double" and "double" or "float"] / 2 ^ 20)
 end
 
 --- Prints the lines a run begins with: images, network, machine, and where it saves.

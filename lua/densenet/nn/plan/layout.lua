@@ -12,16 +12,6 @@ layout.ALIGNMENT = 64
 
 local PHASES = { "training", "evaluation" }
 
---- Which rows share their bytes, by optMemory. Rows that do not have their bytes to themselves. Mode 0
--- has no arena.
-layout.policies = {
-  [1] = function() return true end,
-  [2] = function(row) return row.isBackward end,
-  [3] = function() return true end,
-  [4] = function() return true end,
-  [5] = function() return true end,
-}
-
 local function livesWith(a, b)
   for _, phase in ipairs(PHASES) do
     local one, other = a.lives[phase], b.lives[phase]

@@ -1,6 +1,8 @@
 --- A memory plan as a text for people. MB are 2^20 bytes.
 -- @module densenet.nn.plan.text
 
+local memoryModes = require "densenet.nn.memory_modes"
+
 local LEAST_BYTES = 2 ^ 14 -- of a row on a line of its own
 
 local function megabytes(n)
@@ -87,11 +89,11 @@ end
 
 local function modes(plan)
   local lines, other = {}, plan
-  for mode = 0, #plan.words do
+  for mode = 0, #memoryModes do
     other = mode == plan.mode and plan or (other or plan):inMode(mode) -- one traced mode may serve the next
     if other then
-      lines[#lines + 1] = ("-optMemory %d  %-29s%10s MB%s"):format(mode, plan.words[mode], megabytes(other.totalBytes),
-        mode == plan.mode and "  (this plan)" or "")
+      lines[#lines + 1] = ("-optMemory %d  %-29s%10s MB%s"):format(mode, memoryModes[mode].word,
+        megabytes(other.totalBytes), mode == plan.mode and "  (this plan)" or "")
     end
   end
   return lines
@@ -103,7 +105,8 @@ return function(plan)
   local body = bodyLines(plan)
   table.insert(body, 1, HEAD)
   local lines = { ("Memory of a training step, input %s in %s, %s. MB are 2^20 bytes; lifetimes: step, from forward to "
-    .. "backward; layer, shorter."):format(table.concat(plan.inputSize, "x"), plan.type, plan.words[plan.mode]), "" }
+    .. "backward; layer, shorter."):format(table.concat(plan.inputSize, "x"), plan.type,
+    memoryModes[plan.mode].word), "" }
   for _, part in ipairs { align(body), { "" }, totals(plan), { "" }, modes(plan) } do
     table.move(part, 1, #part, #lines + 1, lines)
   end

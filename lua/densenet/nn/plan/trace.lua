@@ -11,16 +11,15 @@
 -- @module densenet.nn.plan.trace
 
 local core = require "densenet.core"
+local dtypeBytes = require "densenet.dtype_bytes"
 local buffer = require "densenet.nn.buffer"
 local shadow = require "densenet.nn.plan.shadow"
-
-local BYTES = { float = 4, double = 8, half = 2, bfloat16 = 2, long = 8, byte = 1 }
 
 local trace = {}
 
 --- Bytes of a tensor's elements.
 function trace.bytesOf(tensor)
-  return tensor:nElement() * BYTES[tensor:dtype()]
+  return tensor:nElement() * dtypeBytes[tensor:dtype()]
 end
 
 local Recorder = {}

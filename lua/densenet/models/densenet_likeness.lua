@@ -1,12 +1,10 @@
 --- What network a state (table name → tensor) is of, from its names and shapes alone: for messages
 -- about one that does not fit.
--- @module densenet.models.likeness
+-- @module densenet.models.densenet_likeness
 
 local core = require "densenet.core"
-local complete = require "densenet.models.options"
+local options = require "densenet.models.densenet_options"
 local presets = require "densenet.models.presets"
-
-local likeness = {}
 
 local MOST_DIGITS = 8 -- of a block's and a layer's number: a file may hold any name
 
@@ -50,24 +48,28 @@ local function optionsOf(seen)
     transitions = seen.transitions }
 end
 
-local function isPreset(options, preset)
+local function isPreset(found, preset)
   for _, name in ipairs { "growthRate", "bottleneck", "initChannels", "stem" } do
-    if options[name] ~= preset[name] then return false end
+    if found[name] ~= preset[name] then return false end
   end
-  for _, size in pairs(options.transitions) do
+  for _, size in pairs(found.transitions) do
     if size[1] ~= math.floor(size[2] * preset.reduction) then return false end
   end
-  return table.concat(options.blocks, " ") == table.concat(preset.blocks, " ")
+  return table.concat(found.blocks, " ") == table.concat(preset.blocks, " ")
 end
 
--- The name of a published network, the shortest where several differ only in how they are trained.
-local function presetOf(options)
-  local found
+-- The name of a published network. Where several differ only in how they are trained it is that of the usual
+-- training, the shortest.
+local function presetOf(found)
+  local best
   for name, preset in pairs(presets) do
-    local isBetter = not found or #name < #found
-    if isBetter and isPreset(options, complete(preset.options)) then found = name end
+    local isBetter = not best or #name < #best
+    if preset.family == "densenet" and preset.lrShape == "multistep" and isBetter
+      and isPreset(found, options.complete(preset.options)) then
+      best = name
+    end
   end
-  return found
+  return best
 end
 
 local function blocksText(blocks)
@@ -83,15 +85,13 @@ local function count(n, what, plural) return n and ("%d %s"):format(n, n == 1 an
 -- @tparam table state name → tensor
 -- @treturn string "densenet121 (3 input channels, 1000 classes)", or "DenseNet-BC, growth rate 12, 3 blocks of
 -- 6 (…)" for what has no name; nil when it is no DenseNet's
-function likeness.of(state)
+return function(state)
   local seen = read(state)
-  local options = optionsOf(seen)
-  if not options then return nil end
-  local name = presetOf(options) or ("DenseNet%s, growth rate %d, %s"):format(options.bottleneck and "-BC" or "",
-    options.growthRate, blocksText(options.blocks))
-  local ends = { count(options.inputChannels, "input channel", "input channels"),
-    count(options.nClasses, "class", "classes") }
+  local found = optionsOf(seen)
+  if not found then return nil end
+  local name = presetOf(found) or ("DenseNet%s, growth rate %d, %s"):format(found.bottleneck and "-BC" or "",
+    found.growthRate, blocksText(found.blocks))
+  local ends = { count(found.inputChannels, "input channel", "input channels"),
+    count(found.nClasses, "class", "classes") }
   return ("%s%s (%s)"):format(seen.hasStatistics and "" or "an optimizer of ", name, table.concat(ends, ", "))
 end
-
-return likeness

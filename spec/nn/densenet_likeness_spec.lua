@@ -1,10 +1,10 @@
 -- What a state is of, from its names and shapes.
 local dn = require "densenet"
-local likeness = require "densenet.models.likeness"
+local likeness = require "densenet.models.densenet_likeness"
 
 local function of(options)
   options.optMemory = options.optMemory or 0
-  return likeness.of(dn.models.densenet(options):stateDict())
+  return likeness(dn.models.densenet(options):stateDict())
 end
 
 describe("likeness", function()
@@ -12,9 +12,9 @@ describe("likeness", function()
     assert.equal("bc-100-12 (3 input channels, 10 classes)",
       of { depth = 100, growthRate = 12, bottleneck = true, reduction = 0.5 })
     assert.equal("40-12 (1 input channel, 100 classes)",
-      of { depth = 40, growthRate = 12, bottleneck = false, reduction = 1, inputChannels = 1, nClasses = 100 })
+      of { depth = 40, growthRate = 12, bottleneck = false, reduction = 1, initChannels = 16, inputChannels = 1, nClasses = 100 })
     assert.equal("densenet121 (3 input channels, 2 classes)",
-      likeness.of(dn.models.preset("densenet121", { nClasses = 2 }):stateDict()))
+      likeness(dn.models.preset("densenet121", { nClasses = 2 }):stateDict()))
   end)
 
   it("describes others by their growth rate and blocks", function()
@@ -37,14 +37,14 @@ describe("likeness", function()
         old["module." .. name:gsub("(denselayer%d+%.%a+)([12])%.", "%1.%2.")] = tensor
       end
     end
-    assert.equal("DenseNet-BC, growth rate 2, blocks of 1, 2 (3 input channels, 10 classes)", likeness.of(state))
-    assert.equal("DenseNet-BC, growth rate 2, blocks of 1, 2 (3 input channels)", likeness.of(old))
+    assert.equal("DenseNet-BC, growth rate 2, blocks of 1, 2 (3 input channels, 10 classes)", likeness(state))
+    assert.equal("DenseNet-BC, growth rate 2, blocks of 1, 2 (3 input channels)", likeness(old))
   end)
 
   it("tells an optimizer's state, which has no running statistics", function()
     local model = dn.models.densenet { blocks = { 1, 2 }, growthRate = 2, bottleneck = true }
     assert.equal("an optimizer of DenseNet-BC, growth rate 2, blocks of 1, 2 (3 input channels, 10 classes)",
-      likeness.of(model:gradDict()))
+      likeness(model:gradDict()))
   end)
 
   it("knows nothing of others", function()
@@ -55,7 +55,7 @@ describe("likeness", function()
       { ["features.conv0.weight"] = weight, ["denseblock1.denselayer99999999999999999999.conv1.weight"] = weight },
       { ["features.conv0.weight"] = weight, ["denseblock1.denselayer1.conv1.weight"] = dn.zeros(2) },
     } do
-      assert.is_nil(likeness.of(state))
+      assert.is_nil(likeness(state))
     end
   end)
 end)
