@@ -12,7 +12,8 @@ describe("likeness", function()
     assert.equal("bc-100-12 (3 input channels, 10 classes)",
       of { depth = 100, growthRate = 12, bottleneck = true, reduction = 0.5 })
     assert.equal("40-12 (1 input channel, 100 classes)",
-      of { depth = 40, growthRate = 12, bottleneck = false, reduction = 1, initChannels = 16, inputChannels = 1, nClasses = 100 })
+      of { depth = 40, growthRate = 12, bottleneck = false, reduction = 1, initChannels = 16, inputChannels = 1,
+        nClasses = 100 })
     assert.equal("densenet121 (3 input channels, 2 classes)",
       likeness(dn.models.preset("densenet121", { nClasses = 2 }):stateDict()))
   end)
