@@ -1,4 +1,4 @@
---- A network family of one's own: two convolutions with poolings and two linear layers, after LeNet.
+--- A network family of one's own: convolutions with poolings and two linear layers, after LeNet, with batch norms.
 --
 --    lua5.4 main.lua -netType examples.lenet -width 12 -nEpochs 5
 --    lua5.4 main.lua -netType examples.lenet -help           (its options stand under "Network")
@@ -10,7 +10,7 @@ local nn = require "densenet.nn"
 local fields = require "densenet.models.fields"
 local initialize = require "densenet.models.initialize"
 
-local N_STAGES, HIDDEN = 2, 84
+local N_STAGES, HIDDEN = 3, 84
 
 local lenet = {}
 
@@ -27,7 +27,7 @@ end
 function lenet.describe(config) return ("LeNet of width %d"):format(config.width) end
 
 -- Tensors with weights are no fewer: keeps a file's metadata from claiming more.
-function lenet.layers() return 4 end
+function lenet.layers() return N_STAGES + 2 end
 
 -- Each pooling halves an image.
 function lenet.leastSize() return 2 ^ N_STAGES end
@@ -39,8 +39,8 @@ function lenet.build(config)
   local k, model = config.width, nn.Sequential()
   local nIn = config.inputChannels
   for i = 1, N_STAGES do
-    model:add(nn.SpatialConvolution(nIn, i * k, 5, 5, 1, 1, 2, 2), "conv" .. i):add(nn.ReLU(true))
-    model:add(nn.SpatialMaxPooling(2, 2, 2, 2))
+    model:add(nn.SpatialConvolution(nIn, i * k, 5, 5, 1, 1, 2, 2):noBias(), "conv" .. i)
+    model:add(nn.SpatialBatchNormalization(i * k), "norm" .. i):add(nn.ReLU(true)):add(nn.SpatialMaxPooling(2, 2, 2, 2))
     nIn = i * k
   end
   model:add(nn.GlobalAveragePooling()):add(nn.Linear(nIn, HIDDEN), "hidden"):add(nn.ReLU(true))
