@@ -10,6 +10,7 @@
 #   make asan       the specs under AddressSanitizer and UndefinedBehaviorSanitizer, leaks included
 #   make bench      memory and seconds of a training step in every memory mode, as a table and a plot
 #   make install    into PREFIX (or LUADIR and LIBDIR)
+#   make docs       the API reference from the comments, as HTML in build/docs (LDoc)
 #   make env        prints what lets a shell's Lua scripts require "densenet" from this checkout
 #
 # Choices: CC, ARCH (native; empty for the compiler's default), LUA_INCDIR, BLAS_LIBS, NO_OPENMP=1,
@@ -25,13 +26,14 @@ LUA ?= lua5.4
 PREFIX ?= /usr/local
 LUADIR ?= $(PREFIX)/share/lua/5.4
 LIBDIR ?= $(PREFIX)/lib/lua/5.4
+BINDIR ?= $(PREFIX)/bin
 
 MODULE := $(B)/densenet/core.so
 SOURCES := $(wildcard src/*.c src/cpu/*.c src/bind/*.c)
 OBJECTS := $(SOURCES:%.c=$(B)/obj/%.o)
 C_FILES := $(wildcard src/*.[ch] src/cpu/*.[ch] src/bind/*.[ch] spec/support/*.[ch] \
   cuda/*.cu cuda/*.h spec/support/cuda_emulation/*.h spec/support/cuda_emulation/*.cpp)
-LUA_FILES := main.lua lua examples scripts spec rockspec
+LUA_FILES := main.lua lua scripts scripts/densenet examples spec rockspec
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Wstrict-prototypes \
   -Wmissing-prototypes -Wcast-qual -Wwrite-strings -Wvla -Wformat=2
@@ -231,11 +233,27 @@ bench: all
 	$(LUA) scripts/bench_memory.lua -table $(B)/memory.md -plot $(B)/memory.svg $(BENCH_OPTIONS)
 	@cat $(B)/memory.md
 
+# The programs lie beside the module, as in this checkout, and `densenet` finds them there.
+PROGRAMS = $(DESTDIR)$(LUADIR)/densenet/programs
 install: all
-	install -d "$(DESTDIR)$(LUADIR)" "$(DESTDIR)$(LIBDIR)/densenet"
+	install -d "$(DESTDIR)$(LUADIR)" "$(DESTDIR)$(LIBDIR)/densenet" "$(PROGRAMS)/scripts" "$(DESTDIR)$(BINDIR)"
 	cp -R lua/densenet "$(DESTDIR)$(LUADIR)/"
+	install -m 644 main.lua "$(PROGRAMS)"
+	install -m 644 scripts/*.lua "$(PROGRAMS)/scripts"
+	install -m 755 scripts/densenet "$(DESTDIR)$(BINDIR)"
 	install -m 755 $(MODULE) "$(DESTDIR)$(LIBDIR)/densenet/core.so"
 	$(if $(filter nvcc,$(CUDA_BUILD)),install -m 755 $(CUDA_MODULE) "$(DESTDIR)$(LIBDIR)/densenet/cuda.so")
+
+# LDoc says what it cannot read in a comment; that is an error.
+docs:
+	@sh scripts/install_dependencies.sh docs
+	@mkdir -p $(B)
+	@ldoc -q -c docs/config.ld -d $(B)/docs . 2> $(B)/docs.log; status=$$?; cat $(B)/docs.log; \
+	  [ $$status -eq 0 ] && [ ! -s $(B)/docs.log ]
+	@echo "$(B)/docs/index.html"
+
+help:
+	@sed -n '/^$$/q; s/^# \{0,1\}//p' Makefile
 
 env:
 	@echo "export LUA_PATH_5_4='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;';"
@@ -245,4 +263,4 @@ env:
 clean:
 	rm -rf build
 
-.PHONY: all cuda demo test test-cuda test-cuda-emulated racecheck-cuda-emulated sanitize-cuda lint asan bench install env clean
+.PHONY: all cuda demo test test-cuda test-cuda-emulated racecheck-cuda-emulated sanitize-cuda lint asan bench install docs help env clean

@@ -19,5 +19,6 @@ build = {
   install_target = "install",
   build_variables = { LUA_INCDIR = "$(LUA_INCDIR)", CFLAGS = "$(CFLAGS)", B = "build/luarocks" },
   install_variables = { LUA_INCDIR = "$(LUA_INCDIR)", CFLAGS = "$(CFLAGS)", B = "build/luarocks",
-    LUADIR = "$(LUADIR)", LIBDIR = "$(LIBDIR)" },
+    LUADIR = "$(LUADIR)", LIBDIR = "$(LIBDIR)", BINDIR = "$(BINDIR)" },
+  copy_directories = { "docs", "examples" },
 }

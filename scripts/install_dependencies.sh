@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what a target of the Makefile needs, on Debian and Ubuntu; elsewhere lists it.
 #
-#   scripts/install_dependencies.sh build [data] [test] [lint]
+#   scripts/install_dependencies.sh build [data] [docs] [test] [lint]
 #
 # Asks the system before apt: where everything is there, it does nothing and needs no rights.
 set -u
@@ -42,7 +42,8 @@ for group in "$@"; do
       need clang-format command -v clang-format
       need gcc command -v gcc
       ;;
-    *) echo "install_dependencies.sh: unknown group '$group'; expected build, data, test or lint" >&2; exit 2 ;;
+    docs) need lua-ldoc command -v ldoc ;;
+    *) echo "install_dependencies.sh: unknown group '$group'; expected build, data, docs, test or lint" >&2; exit 2 ;;
   esac
 done
 [ -n "$missing" ] || exit 0

@@ -23,6 +23,6 @@
 #include "dn_tensor.h"
 
 /* The one place where the version stands; Lua reads it as require("densenet").version. */
-#define DN_VERSION "0.1.0"
+#define DN_VERSION "0.2.0"
 
 #endif
