@@ -73,7 +73,8 @@ for _, page in ipairs(pages) do
       end
       for target in text:gmatch("`make (%l[%l-]*)") do named[#named + 1] = target end
       for _, target in ipairs(named) do
-        assert.message("make " .. target).is_truthy(makefile:find("\n" .. target .. "[ %w-]*:"))
+        local pattern = "\n" .. target:gsub("%-", "%%-") .. "[ %w-]*:"
+        assert.message("make " .. target).is_truthy(makefile:find(pattern))
       end
       local directory = page:match("^(.*/)") or ""
       for path in text:gmatch("%]%(([^)#]+)") do
