@@ -9,6 +9,7 @@ local check = train.program.check
 local function main()
   local opt, given = train.options.parse(arg)
   if not opt then train.program.refuse(given) end
+  if opt.version then return print("densenet " .. dn.version) end
   if opt.help then return print(train.options.help(opt)) end
 
   -- What to start from, images, network

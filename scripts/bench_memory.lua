@@ -21,7 +21,7 @@ local models = require "densenet.models"
 local precision = require "densenet.models.precision"
 local program = require "densenet.train.program"
 
-local command_line = CommandLine.new {
+local commandLine = CommandLine.new {
   { title = "Measurement",
     { name = "netType", type = "name", shown = "BC(40,12) and BC(100,12)", find = models.find,
       help = "measure this family's usual network, or this preset, instead" },
@@ -132,9 +132,9 @@ local function plotOf(opt)
 end
 
 local function main()
-  local opt, why = command_line:parse(arg)
+  local opt, why = commandLine:parse(arg)
   if not opt then program.refuse(why) end
-  if opt.help then return print("lua scripts/bench_memory.lua [-option value ...]\n" .. command_line:help()) end
+  if opt.help then return print("lua scripts/bench_memory.lua [-option value ...]\n" .. commandLine:help()) end
   local fine
   fine, why = device.check(opt)
   if not fine then program.refuse(why) end

@@ -22,7 +22,7 @@ local json = require "densenet.io.json"
 local page = require "gpu_report_page"
 local program = require "densenet.train.program"
 
-local command_line = CommandLine.new {
+local commandLine = CommandLine.new {
   { title = "Report",
     { name = "device", type = "word", default = "cuda:0", choices = { "cuda", "cuda:N" }, pattern = "^cuda:%d+$",
       help = "the GPU" },
@@ -282,7 +282,7 @@ end
 -- ---- The report ----
 
 local function options()
-  local opt, why = command_line:parse(arg)
+  local opt, why = commandLine:parse(arg)
   if not opt then program.refuse(why) end
   if opt.help then return opt end
   if opt.device == "cuda" then opt.device = "cuda:0" end
@@ -310,7 +310,7 @@ end
 
 local function main()
   local opt = options()
-  if opt.help then return print("lua scripts/gpu_report.lua [-option value ...]\n" .. command_line:help()) end
+  if opt.help then return print("lua scripts/gpu_report.lua [-option value ...]\n" .. commandLine:help()) end
   if not opt.skipBuild then
     local make = "make -C " .. quote(root) .. " -j\"$(getconf _NPROCESSORS_ONLN)\" all >&2"
     if not os.execute(make) then program.stop(1, "the build failed") end

@@ -310,3 +310,29 @@ describe("bench.lua", function()
     end
   end)
 end)
+
+describe("the command densenet", function()
+  local function output(line)
+    local pipe = assert(io.popen(("%s scripts/densenet %s 2>&1"):format(interpreter, line)))
+    local text = pipe:read("a")
+    local _, _, status = pipe:close()
+    return text, status
+  end
+
+  it("starts the programs of this checkout by their words", function()
+    local version = "densenet " .. require("densenet").version .. "\n"
+    assert.same({ version, 0 }, { output("--version") })
+    assert.same({ version, 0 }, { output("train --version") })
+    local text, status = output("plan -depth 10 -growthRate 4")
+    assert.equal(0, status)
+    assert.matches("optMemory 5", text)
+    assert.matches("^usage: densenet COMMAND", (output("--help")))
+  end)
+
+  it("refuses words that it does not know", function()
+    local text, status = output("trian")
+    assert.equal(2, status)
+    assert.matches("^densenet: unknown command 'trian'\nusage:", text)
+    assert.same(2, select(2, output("")))
+  end)
+end)

@@ -35,8 +35,10 @@ end
 
 --- Reads a command line: CommandLine:parse, with the options of the network that -netType names, and
 -- options.check.
--- @return values, given; or nil and a sentence. With --help values has `help` and netType only
+-- @return values, given; or nil and a sentence. With --help values has `help` and netType only, with --version
+-- `version` only
 function options.parse(argv)
+  if argv[1] == "--version" or argv[1] == "-version" then return { version = true }, {} end
   -- A name that cannot be found is refused when the reader comes to it.
   local netType = CommandLine.textOf(argv, "netType") or optionList.netType.default
   if not models.find(netType) then netType = optionList.netType.default end
