@@ -75,7 +75,7 @@ endif
 $(MODULE): $(OBJECTS)
 	@mkdir -p $(@D)
 	@echo "link $@"
-	$(Q)$(CC) -shared $(KEEP_LOADED) -pthread $(OPENMP) $(EXTRA_CFLAGS) $(LIBFLAG_EXTRA) -o $@ $(OBJECTS) $(BLAS_LIBS) -lz -lm $(DL_LIBS)
+	$(Q)$(CC) -shared $(KEEP_LOADED) -pthread $(OPENMP_LINK) $(EXTRA_CFLAGS) $(LIBFLAG_EXTRA) -o $@ $(OBJECTS) $(BLAS_LIBS) -lz -lm $(DL_LIBS)
 
 $(B)/obj/%.o: %.c $(B)/config.mk Makefile
 	@mkdir -p $(@D)

@@ -90,17 +90,24 @@ else
 fi
 put ARCH_CFLAGS "$arch"
 
+# gcc's pragmas run on the threads of src/cpu/cpu_parallel.c, clang's on those of its own library.
 openmp=
+openmp_link=
 if [ -n "${NO_OPENMP:-}" ]; then
   say OpenMP "left out on request: one thread computes"
 elif try '#include <omp.h>
 int main(void) { return omp_get_max_threads() < 1; }' -fopenmp; then
   openmp=-fopenmp
+  try '#ifdef __clang__
+#error the library is needed
+#endif
+int main(void) { return 0; }' || openmp_link=-fopenmp
   say OpenMP "found: operations use every processor"
 else
   say OpenMP "not found: one thread computes (Debian's clang: apt-get install libomp-dev)"
 fi
 put OPENMP "$openmp"
+put OPENMP_LINK "$openmp_link"
 
 # The CUDA backend: nvcc, and the headers and libraries of cuBLAS and cuDNN that it finds.
 cuda=none

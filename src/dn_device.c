@@ -2,6 +2,7 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -97,19 +98,30 @@ dn_status dn_device_find(const char *name, dn_device **device) {
 
 static _Thread_local int n_threads; /* 0: not set in this thread */
 
-int dn_threads(void) {
+/* OMP_NUM_THREADS, of whose list for nested levels the first number counts; else every processor. */
+static int threads_at_first(void) {
 #ifdef _OPENMP
-  if (n_threads == 0) {
-    const long n_processors = sysconf(_SC_NPROCESSORS_ONLN);
-    n_threads = n_processors > 0 ? (int)n_processors : 1;
-  }
+  const char *const asked = getenv("OMP_NUM_THREADS");
+  const long n_asked = asked ? strtol(asked, NULL, 10) : 0;
+  const long n = n_asked > 0 ? n_asked : sysconf(_SC_NPROCESSORS_ONLN);
+  return n < 1 ? 1 : n > DN_MOST_THREADS ? DN_MOST_THREADS : (int)n;
 #else
-  n_threads = 1;
+  return 1;
 #endif
+}
+
+int dn_threads(void) {
+  if (n_threads == 0) n_threads = threads_at_first();
   return n_threads;
 }
 
-void dn_threads_set(int count) { n_threads = count > 0 ? count : 1; }
+void dn_threads_set(int count) {
+#ifdef _OPENMP
+  n_threads = count < 1 ? 1 : count > DN_MOST_THREADS ? DN_MOST_THREADS : count;
+#else
+  (void)count;
+#endif
+}
 
 static atomic_bool reference;
 

@@ -63,11 +63,14 @@ dn_status dn_device_synchronize(dn_device *device);
 dn_status dn_device_find(const char *name, dn_device **device);
 
 /*
-** Threads that operations called from this thread may use, from 1. At first the number of
-** processors (1 when built without OpenMP). Kept per calling thread, so that a loader's worker
+** Threads that operations called from this thread may use, from 1 to DN_MOST_THREADS. At first
+** what OMP_NUM_THREADS says, else the number of processors; always 1 when built without OpenMP,
+** where a number that is set changes nothing. Kept per calling thread, so that a loader's worker
 ** that computes does not start a team of its own. Results are the same, bit for bit, for a fixed
 ** number.
 */
+enum { DN_MOST_THREADS = 1024 };
+
 int dn_threads(void);
 void dn_threads_set(int n_threads);
 

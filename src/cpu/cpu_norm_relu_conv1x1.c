@@ -99,8 +99,9 @@ dn_status cpu_norm_relu_conv1x1_forward(dn_tensor *y, dn_tensor *stats, const dn
   cpu_pack_panels(tiles, panels, dn_tensor_data(weight), n_out, n_in, n_in, offset);
   offsets(offset, n_in, layout.row);
 
-#pragma omp parallel for schedule(dynamic, 1) num_threads(n_threads)
-  for (int s = 0; s < n_shares; s++) {
+  cpu_queue queue = {0};
+#pragma omp parallel num_threads(n_threads)
+  for (int s; (s = cpu_next(&queue)) < n_shares;) {
     float *z = own + cpu_thread() * n_own, *product = z + cpu_whole_lines(n_z);
     int64_t index, end;
     cpu_share(cut.n_all, n_shares, s, &index, &end);
@@ -164,8 +165,9 @@ dn_status cpu_norm_relu_conv1x1_backward(dn_tensor *dx, dn_tensor *dnorm, dn_ten
   offsets(offset, n_out, CPU_BLOCK);
   offsets(turn, n_turns, n_columns);
 
-#pragma omp parallel for schedule(dynamic, 1) num_threads(n_threads)
-  for (int s = 0; s < n_shares; s++) {
+  cpu_queue queue = {0};
+#pragma omp parallel num_threads(n_threads)
+  for (int s; (s = cpu_next(&queue)) < n_shares;) {
     float *z = own + cpu_thread() * n_own, *d = z + n_z, *turned = d + n_d;
     float *dw = shares + s * n_share, *sums = dw + n_dw;
     memset(dw, 0, (size_t)n_share * sizeof *dw);

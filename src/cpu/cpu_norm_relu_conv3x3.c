@@ -139,8 +139,9 @@ dn_status cpu_norm_relu_conv3x3_forward(dn_tensor *y, dn_tensor *stats, const dn
   tap_offsets(&cut, n_in, false, offset);
 
   for (int t = 0; t < n_threads; t++) memset(own + t * n_own, 0, (size_t)n_rows * sizeof *own);
-#pragma omp parallel for schedule(dynamic, 1) num_threads(n_threads)
-  for (int s = 0; s < n_shares; s++) {
+  cpu_queue queue = {0};
+#pragma omp parallel num_threads(n_threads)
+  for (int s; (s = cpu_next(&queue)) < n_shares;) {
     float *rows = own + cpu_thread() * n_own, *flat = rows + n_rows;
     int64_t index, end;
     cpu_share(cut.n_units, n_shares, s, &index, &end);
@@ -221,8 +222,9 @@ dn_status cpu_norm_relu_conv3x3_backward(dn_tensor *dx, dn_tensor *dnorm, dn_ten
 
   for (int t = 0; t < n_threads; t++)
     memset(own + t * n_own, 0, (size_t)(n_z + n_bordered) * sizeof *own);
-#pragma omp parallel for schedule(dynamic, 1) num_threads(n_threads)
-  for (int s = 0; s < n_shares; s++) {
+  cpu_queue queue = {0};
+#pragma omp parallel num_threads(n_threads)
+  for (int s; (s = cpu_next(&queue)) < n_shares;) {
     float *z = own + cpu_thread() * n_own, *bordered = z + n_z, *d = bordered + n_bordered;
     float *flat = d + n_d, *dw = shares + s * n_share, *sums = dw + n_dw;
     memset(dw, 0, (size_t)n_share * sizeof *dw);
