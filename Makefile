@@ -31,7 +31,7 @@ BINDIR ?= $(PREFIX)/bin
 MODULE := $(B)/densenet/core.so
 SOURCES := $(wildcard src/*.c src/cpu/*.c src/bind/*.c)
 OBJECTS := $(SOURCES:%.c=$(B)/obj/%.o)
-C_FILES := $(wildcard src/*.[ch] src/cpu/*.[ch] src/bind/*.[ch] spec/support/*.[ch] \
+C_FILES := $(wildcard src/*.[ch] src/cpu/*.[ch] src/bind/*.[ch] scripts/*.c spec/support/*.[ch] \
   cuda/*.cu cuda/*.h spec/support/cuda_emulation/*.h spec/support/cuda_emulation/*.cpp)
 LUA_FILES := main.lua lua scripts scripts/densenet examples spec rockspec
 
@@ -43,7 +43,7 @@ WITHOUT_OPENMP := -Wno-unknown-pragmas -Wno-unused-variable
 # CFLAGS comes first: what luarocks or a packager sets there must not lower what the loops need.
 ALL_CFLAGS = $(CFLAGS) -std=c11 -D_POSIX_C_SOURCE=200809L -O3 -g -fPIC -fvisibility=hidden -pthread \
   $(ARCH_CFLAGS) $(TILE_CFLAGS) $(WARNINGS) $(or $(OPENMP),$(WITHOUT_OPENMP)) $(EXTRA_CFLAGS) \
-  $(LUA_CFLAGS) $(BLAS_CFLAGS)
+  $(LUA_CFLAGS) $(OWN_CFLAGS)
 
 Q := $(if $(V),,@)
 
@@ -75,12 +75,14 @@ endif
 $(MODULE): $(OBJECTS)
 	@mkdir -p $(@D)
 	@echo "link $@"
-	$(Q)$(CC) -shared $(KEEP_LOADED) -pthread $(OPENMP_LINK) $(EXTRA_CFLAGS) $(LIBFLAG_EXTRA) -o $@ $(OBJECTS) $(BLAS_LIBS) -lz -lm $(DL_LIBS)
+	$(Q)$(CC) -shared $(KEEP_LOADED) -pthread $(OPENMP_LINK) $(EXTRA_CFLAGS) $(LIBFLAG_EXTRA) -o $@ $(OBJECTS) -lz -lm $(DL_LIBS)
 
 $(B)/obj/%.o: %.c $(B)/config.mk Makefile
 	@mkdir -p $(@D)
 	@echo "$(CC) $<"
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/obj/src/cpu/cpu_blas_library.o: OWN_CFLAGS = -DCPU_BLAS_LIBRARY='"$(BLAS_LIBRARY)"'
 
 # The CUDA backend is an object of its own, loaded when a GPU is first asked for. The same sources build
 # with nvcc, and with the host's compiler against the emulation in spec/support. CUDA_BUILD is nvcc,

@@ -54,25 +54,53 @@ try "$lua_program" $lua_flags || { lua_flags=-I/usr/include/lua5.4 && try "$lua_
 say Lua "5.4 headers (${lua_flags:-on the compiler's path})"
 put LUA_CFLAGS "$lua_flags"
 
-# A CBLAS: the products of the fast float path.
-blas_program='#include <cblas.h>
-int main(void) {
-  float a[1] = {2}, c[1] = {0};
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, 1, 1, 1, 1, a, 1, a, 1, 0, c, 1);
-  return c[0] == 4 ? 0 : 1;
-}'
-blas_flags=$(pkg-config --cflags openblas 2> /dev/null)
-found=
-for libs in "${BLAS_LIBS:-}" "$(pkg-config --libs openblas 2> /dev/null)" -lopenblas "-lcblas -lblas" -lcblas -lblas; do
-  [ -n "$libs" ] || continue
-  if try "$blas_program" $blas_flags $libs && "$work/try"; then found=$libs && break; fi
-done
-[ -n "$found" ] ||
-  missing "no CBLAS (cblas.h and a library with cblas_sgemm)" \
+# A CBLAS for products of matrices: the first that is fast, else the first. The module opens the file
+# found here when it first multiplies, by its plain name where that finds it at run time too.
+probe=$(dirname "$0")/blas_probe.c
+"$CC" -O2 "$probe" -o "$work/open" -ldl > "$work/log" 2>&1 || {
+  cat "$work/log" >&2
+  missing "the compiler '$CC' does not compile $probe"
+}
+ask_blas() { # the flags of a linker; leaves file, speed and name of the library
+  "$CC" -O2 -DLINKED "$probe" -o "$work/linked" "$@" -ldl > "$work/log" 2>&1 || return 1
+  path=$("$work/linked") || return 1
+  for file in "${path##*/}" "$path"; do
+    answer=$("$work/open" "$file" 2> /dev/null) || continue
+    speed=${answer%% *}
+    name=${answer#* }
+    return 0
+  done
+  return 1
+}
+library=
+slow_library=
+while IFS= read -r flags; do
+  ask_blas $flags || continue
+  [ "$speed" = fast ] && library=$file && break
+  [ -n "$slow_library" ] || slow_library=$file slow_name=$name
+done << EOF
+${BLAS_LIBS:-$(pkg-config --libs openblas 2> /dev/null)
+-lopenblas
+-lmkl_rt
+-lblis
+-larmpl
+-framework Accelerate
+-lcblas -lblas
+-lcblas
+-lblas}
+EOF
+if [ -n "$library" ]; then
+  say CBLAS "$name ($library)"
+elif [ -n "$slow_library" ]; then
+  library=$slow_library
+  say CBLAS "$slow_name ($library): slow, install libopenblas-dev and run make again"
+elif [ -n "${BLAS_LIBS:-}" ]; then
+  missing "no CBLAS: a program with cblas_sgemm does not run with BLAS_LIBS=$BLAS_LIBS as a shared library"
+else
+  missing "no CBLAS (a shared library with cblas_sgemm)" \
     "install one (Debian, Ubuntu: apt-get install libopenblas-dev) or name it: make BLAS_LIBS=-lmkl_rt"
-say CBLAS "$found"
-put BLAS_CFLAGS "$blas_flags"
-put BLAS_LIBS "$found"
+fi
+put BLAS_LIBRARY "$library"
 
 try '#include <zlib.h>
 int main(void) { return zlibVersion()[0] == 0; }' -lz ||

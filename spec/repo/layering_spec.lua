@@ -100,8 +100,8 @@ describe("the layers", function()
       if text:find("#include%s*[<\"]cu[^/\">]*%.h[>\"]") and not is_of_cuda(path) then
         wrong[#wrong + 1] = path .. " includes CUDA's headers"
       end
-      if text:find("cblas.h", 1, true) and path:find("^src/") and not path:find("cpu_blas%.[ch]$") then
-        wrong[#wrong + 1] = path .. " names cblas.h; only cpu_blas does"
+      if text:find("%f[%w]cblas_") and path:find("^src/") and not path:find("cpu_blas_library%.[ch]$") then
+        wrong[#wrong + 1] = path .. " names CBLAS's functions; only cpu_blas_library does"
       end
     end
     assert.same({}, wrong)

@@ -1,31 +1,19 @@
 #include "cpu_blas.h"
 
-#include <cblas.h>
-#include <pthread.h>
-
+#include "cpu_blas_library.h"
 #include "cpu_parallel.h"
-
-/* There in OpenBLAS, absent from other libraries. */
-extern void openblas_set_num_threads(int n_threads) __attribute__((weak));
-
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-static void stay_single(void) {
-  if (openblas_set_num_threads) openblas_set_num_threads(1);
-}
 
 void cpu_blas_gemm(dn_dtype dtype, int64_t m, int64_t n, int64_t k, double alpha, cpu_matrix a,
                    cpu_matrix b, double beta, cpu_matrix c) {
   if (m == 0 || n == 0) return;
-  pthread_once(&once, stay_single);
-  const enum CBLAS_TRANSPOSE a_how = a.transposed ? CblasTrans : CblasNoTrans;
-  const enum CBLAS_TRANSPOSE b_how = b.transposed ? CblasTrans : CblasNoTrans;
+  const int a_how = a.transposed ? CPU_CBLAS_TRANS : CPU_CBLAS_NO_TRANS;
+  const int b_how = b.transposed ? CPU_CBLAS_TRANS : CPU_CBLAS_NO_TRANS;
   if (dtype == DN_FLOAT)
-    cblas_sgemm(CblasRowMajor, a_how, b_how, (int)m, (int)n, (int)k, (float)alpha, a.data,
-                (int)a.ld, b.data, (int)b.ld, (float)beta, c.data, (int)c.ld);
+    cpu_blas.sgemm(CPU_CBLAS_ROW_MAJOR, a_how, b_how, (int)m, (int)n, (int)k, (float)alpha, a.data,
+                   (int)a.ld, b.data, (int)b.ld, (float)beta, c.data, (int)c.ld);
   else
-    cblas_dgemm(CblasRowMajor, a_how, b_how, (int)m, (int)n, (int)k, alpha, a.data, (int)a.ld,
-                b.data, (int)b.ld, beta, c.data, (int)c.ld);
+    cpu_blas.dgemm(CPU_CBLAS_ROW_MAJOR, a_how, b_how, (int)m, (int)n, (int)k, alpha, a.data,
+                   (int)a.ld, b.data, (int)b.ld, beta, c.data, (int)c.ld);
 }
 
 /* The matrix from its row (or column) `start` on. */
@@ -41,11 +29,12 @@ static cpu_matrix from_column(cpu_matrix matrix, dn_dtype dtype, int64_t start) 
   return matrix;
 }
 
-void cpu_blas_gemm_team(dn_dtype dtype, int64_t m, int64_t n, int64_t k, double alpha, cpu_matrix a,
-                        cpu_matrix b, double beta, cpu_matrix c) {
+dn_status cpu_blas_gemm_team(dn_dtype dtype, int64_t m, int64_t n, int64_t k, double alpha,
+                             cpu_matrix a, cpu_matrix b, double beta, cpu_matrix c) {
   const int64_t longer = m > n ? m : n;
   int n_threads = cpu_team(m * n / 8 * k);
   if (n_threads > longer) n_threads = longer > 0 ? (int)longer : 1;
+  DN_TRY(cpu_blas_begin(n_threads));
 #pragma omp parallel for schedule(static) num_threads(n_threads)
   for (int t = 0; t < n_threads; t++) {
     int64_t begin, end;
@@ -57,4 +46,6 @@ void cpu_blas_gemm_team(dn_dtype dtype, int64_t m, int64_t n, int64_t k, double 
       cpu_blas_gemm(dtype, m, end - begin, k, alpha, a, from_column(b, dtype, begin), beta,
                     from_column(c, dtype, begin));
   }
+  cpu_blas_end(n_threads);
+  return DN_OK;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cpu_blas.h"
+#include "cpu_blas_library.h"
 #include "cpu_conv2d_reference.h"
 #include "cpu_im2col.h"
 #include "cpu_parallel.h"
@@ -86,6 +87,7 @@ dn_status cpu_conv2d_patches_forward(dn_tensor *y, const dn_tensor *x, const dn_
   const plan f = plan_of(x, weight, y, options);
   void *scratch;
   DN_TRY(cpu_scratch(f.n_threads * f.col_elements * (int64_t)sizeof(float), &scratch));
+  DN_TRY(cpu_blas_begin(f.n_threads));
   float *const weights = dn_tensor_data(weight), *const y_data = dn_tensor_data(y);
   const float *const x_data = dn_tensor_data(x);
   const float *const biases = bias ? dn_tensor_data(bias) : NULL;
@@ -118,6 +120,7 @@ dn_status cpu_conv2d_patches_forward(dn_tensor *y, const dn_tensor *x, const dn_
       }
     }
   }
+  cpu_blas_end(f.n_threads);
   return DN_OK;
 }
 
@@ -135,6 +138,7 @@ dn_status cpu_conv2d_patches_backward_data(dn_tensor *dx, const dn_tensor *dy,
   const int64_t n_blocks = (f.c + f.channels - 1) / f.channels;
   void *scratch;
   DN_TRY(cpu_scratch(f.n_threads * f.col_elements * (int64_t)sizeof(float), &scratch));
+  DN_TRY(cpu_blas_begin(f.n_threads));
   float *const weights = dn_tensor_data(weight), *const dy_data = dn_tensor_data(dy);
   float *const dx_data = dn_tensor_data(dx);
   const int64_t depth = f.c * f.r * f.s;
@@ -161,6 +165,7 @@ dn_status cpu_conv2d_patches_backward_data(dn_tensor *dx, const dn_tensor *dy,
       }
     }
   }
+  cpu_blas_end(f.n_threads);
   return DN_OK;
 }
 
@@ -176,6 +181,7 @@ dn_status cpu_conv2d_patches_backward_weight(dn_tensor *dweight, const dn_tensor
   const int64_t n_bytes = f.n_threads * (own + f.col_elements) * (int64_t)sizeof(float);
   void *scratch;
   DN_TRY(cpu_scratch(n_bytes, &scratch));
+  DN_TRY(cpu_blas_begin(f.n_threads));
   float *const sums = scratch, *const cols = sums + f.n_threads * own;
   const float *const x_data = dn_tensor_data(x);
   float *const dy_data = dn_tensor_data(dy), *const out = dn_tensor_data(dweight);
@@ -203,6 +209,7 @@ dn_status cpu_conv2d_patches_backward_weight(dn_tensor *dweight, const dn_tensor
       }
     }
   }
+  cpu_blas_end(f.n_threads);
   for (int64_t i = 0; i < count; i++) {
     float total = 0;
     for (int t = 0; t < f.n_threads; t++) total += sums[t * own + i];

@@ -58,14 +58,13 @@ dn_status cpu_gemm(dn_tensor *c, const dn_tensor *a, const dn_tensor *b, double 
     return DN_OK;
   }
   cpu_matrix left = matrix_of(a), right = matrix_of(b), out = matrix_of(c);
-  if (!out.transposed) {
-    cpu_blas_gemm_team(c->dtype, c->size[0], c->size[1], a->size[1], alpha, left, right, beta, out);
-    return DN_OK;
-  }
+  if (!out.transposed)
+    return cpu_blas_gemm_team(c->dtype, c->size[0], c->size[1], a->size[1], alpha, left, right,
+                              beta, out);
   /* c' = b' a' */
   left.transposed = !left.transposed;
   right.transposed = !right.transposed;
   out.transposed = false;
-  cpu_blas_gemm_team(c->dtype, c->size[1], c->size[0], a->size[1], alpha, right, left, beta, out);
-  return DN_OK;
+  return cpu_blas_gemm_team(c->dtype, c->size[1], c->size[0], a->size[1], alpha, right, left, beta,
+                            out);
 }

@@ -1,0 +1,95 @@
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
+#include "cpu_blas_library.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+cpu_blas_library cpu_blas;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
+static bool is_open, is_openblas;
+static int n_calling;  /* threads between begin and end */
+static int n_provided; /* the most of them for which there was memory */
+
+/* ISO C knows no way from an object pointer to a function. */
+static bool find(void *object, const char *name, void *function) {
+  void *const symbol = dlsym(object, name);
+  memcpy(function, &symbol, sizeof symbol);
+  return symbol != NULL;
+}
+
+/* dlopen, while OpenBLAS's variable tells it to start no threads. */
+static void *open_single(const char *name) {
+  static const char variable[] = "OPENBLAS_NUM_THREADS";
+  const char *const value = getenv(variable);
+  char *const before = value ? strdup(value) : NULL;
+  setenv(variable, "1", 1);
+  void *const object = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+  if (before)
+    setenv(variable, before, 1);
+  else
+    unsetenv(variable);
+  free(before);
+  return object;
+}
+
+static dn_status open_library(void) {
+  void *const object = open_single(CPU_BLAS_LIBRARY);
+  if (!object) return dn_error(DN_EDEVICE, "no BLAS for products of matrices: %s", dlerror());
+  if (!find(object, "cblas_sgemm", &cpu_blas.sgemm) ||
+      !find(object, "cblas_dgemm", &cpu_blas.dgemm)) {
+    dlclose(object);
+    return dn_error(DN_EDEVICE, "no BLAS for products of matrices: %s has no cblas_sgemm",
+                    CPU_BLAS_LIBRARY);
+  }
+  /* Somebody else may have loaded it before. */
+  void (*set_threads)(int);
+  is_openblas = find(object, "openblas_set_num_threads", &set_threads);
+  if (is_openblas) set_threads(1);
+  is_open = true;
+  return DN_OK;
+}
+
+/* Is there address space for n blocks of what OpenBLAS takes for a call? */
+static bool has_room(int n) {
+  const size_t n_bytes = (size_t)128 << 20;
+  void *const block =
+      mmap(NULL, n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (block == MAP_FAILED) return false;
+  const bool has_rest = n == 1 || has_room(n - 1);
+  munmap(block, n_bytes);
+  return has_rest;
+}
+
+static dn_status begin(int n_threads) {
+  if (!is_open) DN_TRY(open_library());
+  const int n = n_calling + n_threads;
+  if (is_openblas && n > n_provided) {
+    /* Blocks it has already are asked for again: it does not say how many there are. */
+    if (!has_room(n))
+      return dn_error(DN_ENOMEM,
+                      "out of memory on cpu: OpenBLAS takes 128 MB of address space for each of %d "
+                      "threads that multiply, and the system refuses",
+                      n);
+    n_provided = n;
+  }
+  n_calling = n;
+  return DN_OK;
+}
+
+dn_status cpu_blas_begin(int n_threads) {
+  pthread_mutex_lock(&lock);
+  const dn_status status = begin(n_threads);
+  pthread_mutex_unlock(&lock);
+  return status;
+}
+
+void cpu_blas_end(int n_threads) {
+  pthread_mutex_lock(&lock);
+  n_calling -= n_threads;
+  pthread_mutex_unlock(&lock);
+}
