@@ -49,7 +49,8 @@ Q := $(if $(V),,@)
 
 all: $(MODULE) cuda
 
-# What the machine has is asked once per build directory, and again when a choice changes.
+# What the machine has is asked once per build directory, and again when a choice changes. Of CUDA only
+# where more than the module is built.
 CHOICES := $(foreach name,CC ARCH LUA_INCDIR BLAS_LIBS NO_OPENMP CUDA NVCC CUDA_ARCHS CXX CFLAGS EXTRA_CFLAGS \
   CUDA_EXTRA_FLAGS RACES,$(name)='$($(name))')
 BUILDING := $(filter all install cuda $(MODULE),$(or $(MAKECMDGOALS),all))
@@ -58,10 +59,16 @@ ifneq ($(shell cat $(B)/choices 2>/dev/null),$(CHOICES))
 $(shell mkdir -p $(B) && printf '%s\n' "$(CHOICES)" > $(B)/choices)
 endif
 include $(B)/config.mk
+ifneq ($(BUILDING),$(MODULE))
+include $(B)/config_cuda.mk
+endif
 endif
 
-$(B)/config.mk: scripts/configure.sh $(B)/choices
+$(B)/config.mk: scripts/configure.sh scripts/blas_probe.c $(B)/choices
 	@$(CHOICES) sh scripts/configure.sh $@
+
+$(B)/config_cuda.mk: scripts/configure_cuda.sh $(B)/choices
+	@$(CHOICES) sh scripts/configure_cuda.sh $@
 
 $(B)/choices: ;
 
@@ -86,7 +93,7 @@ $(B)/obj/src/cpu/cpu_blas_library.o: OWN_CFLAGS = -DCPU_BLAS_LIBRARY='"$(BLAS_LI
 
 # The CUDA backend is an object of its own, loaded when a GPU is first asked for. The same sources build
 # with nvcc, and with the host's compiler against the emulation in spec/support. CUDA_BUILD is nvcc,
-# emulated or none (configure.sh).
+# emulated or none (configure_cuda.sh).
 CUDA_MODULE := $(B)/densenet/cuda.so
 CUDA_SOURCES := $(wildcard cuda/*.cu)
 EMULATION_SOURCES := $(wildcard spec/support/cuda_emulation/*.cpp)
@@ -120,12 +127,12 @@ $(CUDA_MODULE): $(CUDA_OBJECTS) $(PURE_OBJECTS)
 	@echo "link $@"
 	$(Q)$(LINK_CUDA_$(CUDA_BUILD)) -o $@ $^ $(CUDA_LIBS_$(CUDA_BUILD))
 
-$(B)/obj/%.o: %.cu $(B)/config.mk Makefile
+$(B)/obj/%.o: %.cu $(B)/config_cuda.mk Makefile
 	@mkdir -p $(@D)
 	@echo "$(CUDA_BUILD) $<"
 	$(Q)$(COMPILE_CUDA_$(CUDA_BUILD)) -MMD -MP -MF $(@:.o=.d) $< -o $@
 
-$(B)/obj/%.o: %.cpp $(B)/config.mk Makefile
+$(B)/obj/%.o: %.cpp $(B)/config_cuda.mk Makefile
 	@mkdir -p $(@D)
 	@echo "$(CUDA_BUILD) $<"
 	$(Q)$(COMPILE_CUDA_$(CUDA_BUILD)) -MMD -MP -MF $(@:.o=.d) $< -o $@
@@ -144,17 +151,20 @@ endif
 JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 MAKE_SIDE_BY_SIDE = $(MAKE) --no-print-directory -j$(JOBS)
 BUILD = $(MAKE_SIDE_BY_SIDE) all
-# Specs share the machine with whatever else runs there: threads that wait must not hold a core.
 BUSTED = "$$(command -v busted)" --ignore-lua
-test asan test-cuda test-cuda-emulated racecheck-cuda-emulated sanitize-cuda: export OMP_WAIT_POLICY := passive
 
+# On the CPU: compiling the GPU's part takes longer than the training.
 demo:
 	@sh scripts/install_dependencies.sh build data
-	@$(BUILD)
-	$(LUA) main.lua $(DEMO_OPTIONS)
+	@$(MAKE_SIDE_BY_SIDE) $(MODULE)
+	$(LUA) main.lua $(DEMO_OPTIONS) -save $(DEMO)
+	@echo "The network is in $(DEMO). To test it, and to train it for longer:"
+	@echo "  $(LUA) main.lua -device cpu -retrain $(DEMO)/model_best.safetensors -testOnly true"
+	@echo "  $(LUA) main.lua -device cpu -resume $(DEMO) -nEpochs 3"
 
 # Small enough for minutes on two cores, real enough to be below 15 % error.
-DEMO_OPTIONS ?= -dataset fashion-mnist -depth 22 -growthRate 12 -batchSize 32 -nEpochs 1 -lrShape cosine -save build/demo
+DEMO := build/demo
+DEMO_OPTIONS ?= -device cpu -dataset fashion-mnist -depth 22 -growthRate 12 -batchSize 32 -nEpochs 1 -lrShape cosine
 
 test:
 	@sh scripts/install_dependencies.sh build data test

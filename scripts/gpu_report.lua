@@ -250,15 +250,15 @@ local function commit()
   return name .. (ask(git .. " status --porcelain") and ", with changes that are not committed" or "")
 end
 
--- What built the backend, from what configure.sh found.
+-- What built the backend, from what configure_cuda.sh found.
 local function compiler()
-  local file = io.open(build .. "/config.mk")
+  local file = io.open(build .. "/config_cuda.mk")
   local text = file and file:read("a") or ""
   if file then file:close() end
-  local nvcc = text:match("\nNVCC_FOUND := ([^\n]+)")
+  local nvcc = text:match("NVCC_FOUND := ([^\n]+)")
   local version = nvcc and ask(quote(nvcc) .. " --version | sed -n 's/^Cuda compilation tools, //p'")
   return version and ("nvcc, %s, for %s"):format(version,
-    (text:match("\nCUDA_CODE := ([^\n]*)") or ""):gsub("%-gencode arch=%S-,code=(%S+)", "%1"):gsub("^ +", ""))
+    (text:match("CUDA_CODE := ([^\n]*)") or ""):gsub("%-gencode arch=%S-,code=(%S+)", "%1"):gsub("^ +", ""))
 end
 
 -- What the machine is and what is installed there; what is not known is left out.

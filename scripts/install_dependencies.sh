@@ -7,6 +7,7 @@
 set -u
 
 missing=
+wanted=
 need() { # package, then a command that succeeds when it is there
   package=$1
   shift
@@ -15,7 +16,27 @@ need() { # package, then a command that succeeds when it is there
 has_header() { for directory in /usr/include /usr/include/*-linux-gnu /usr/local/include; do
   [ -e "$directory/$1" ] && return 0
 done; return 1; }
-has_cblas() { has_header cblas.h || has_header openblas/cblas.h || pkg-config --exists openblas; }
+has_library() { for directory in /usr/lib /usr/lib/*-linux-gnu /usr/lib64 /usr/local/lib; do
+  [ -e "$directory/lib$1.so" ] && return 0
+done; return 1; }
+has_fast_blas() {
+  [ -n "${BLAS_LIBS:-}" ] || pkg-config --exists openblas 2> /dev/null ||
+    has_library openblas || has_library mkl_rt || has_library blis || has_library armpl
+}
+has_slow_blas() { has_library blas || has_library cblas; }
+# A module with a slow BLAS is better than none: what is only wanted may be missing in the end.
+want_fast_blas() {
+  has_fast_blas || if has_slow_blas; then wanted=libopenblas-dev; else need libopenblas-dev false; fi
+}
+# Ends with the reason in $1, unless nothing is missing that a build needs.
+give_up() {
+  [ -z "$missing" ] && {
+    echo "densenet: reference BLAS: slow, install $wanted ($1)" >&2
+    exit 0
+  }
+  echo "densenet: $1" >&2
+  exit 1
+}
 has_busted() { lua5.4 -e 'require "busted.core"'; }
 
 for group in "$@"; do
@@ -27,7 +48,7 @@ for group in "$@"; do
       need pkg-config command -v pkg-config
       need lua5.4 command -v lua5.4
       need liblua5.4-dev has_header lua5.4/lua.h
-      need libopenblas-dev has_cblas
+      want_fast_blas
       need zlib1g-dev has_header zlib.h
       ;;
     data) need dataset-fashion-mnist test -e "${FASHION_MNIST_DIR:-/usr/share/datasets/fashion-mnist}/train-images-idx3-ubyte.gz" ;;
@@ -46,30 +67,26 @@ for group in "$@"; do
     *) echo "install_dependencies.sh: unknown group '$group'; expected build, data, docs, test or lint" >&2; exit 2 ;;
   esac
 done
-[ -n "$missing" ] || exit 0
-
+[ -n "$missing$wanted" ] || exit 0
+packages="$missing${wanted:+ $wanted}"
 if ! command -v apt-get > /dev/null 2>&1; then
-  echo "densenet: these are missing; please install what your system calls them:" >&2
-  for package in $missing; do echo "  $package (Debian's name)" >&2; done
-  exit 1
+  [ -z "$missing" ] || for package in $packages; do echo "  $package (Debian's name)" >&2; done
+  give_up "the above is missing; please install what your system calls it"
 fi
 as_root=
 if [ "$(id -u)" -ne 0 ]; then
-  command -v sudo > /dev/null 2>&1 || {
-    echo "densenet: not root and no sudo; as root, run: apt-get install$missing" >&2
-    exit 1
-  }
+  command -v sudo > /dev/null 2>&1 ||
+    give_up "not root and no sudo; as root, run: apt-get install$packages"
   as_root=sudo
 fi
-echo "installing:$missing"
+echo "installing:$packages"
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp) || exit 1
-install() { $as_root apt-get install -y --no-install-recommends $missing > "$log" 2>&1; }
+install() { $as_root apt-get install -y --no-install-recommends $packages > "$log" 2>&1; }
 # A machine whose package lists are missing or old gets one update and a second try.
 install || { $as_root apt-get update > "$log" 2>&1 && install; } || {
-  cat "$log" >&2
-  echo "densenet: apt-get could not install:$missing" >&2
+  [ -z "$missing" ] || cat "$log" >&2
   rm -f "$log"
-  exit 1
+  give_up "apt-get could not install:$packages"
 }
 rm -f "$log"

@@ -32,7 +32,7 @@ static dn_status load(dn_cuda_module *module) {
   char path[PATH_MAX];
   if (!find_object(path))
     return dn_error(DN_EDEVICE,
-                    "no CUDA: cuda.so is not beside core.so; this build was made without nvcc");
+                    "no CUDA: cuda.so is not beside core.so; make builds it where it finds nvcc");
   void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (!object) return dn_error(DN_EDEVICE, "no CUDA: %s", dlerror());
   /* ISO C knows no way from an object pointer to a function. */

@@ -65,8 +65,8 @@ describe("the GPU's backend", function()
   end
 
   local function configure(program)
-    local output = directory .. "/config.mk"
-    local ok, said = run(("NVCC=%s sh scripts/configure.sh %s"):format(program, output))
+    local output = directory .. "/config_cuda.mk"
+    local ok, said = run(("NVCC=%s sh scripts/configure_cuda.sh %s"):format(program, output))
     assert.message(said).is_truthy(ok)
     return said, temporary.read(output)
   end
@@ -90,6 +90,89 @@ describe("the GPU's backend", function()
     local line = 'install %-m 755 [^\n]*/build/densenet/cuda%.so "/lib/densenet/cuda%.so"'
     assert.matches(line, plan("NVCC=" .. nvcc))
     assert.not_matches(line, plan("CUDA=0"))
+  end)
+
+  it("is neither asked for nor built by the demo", function()
+    local asked = directory .. "/asked"
+    pretend("touch " .. asked .. "\n")
+    local choices = (" B=%s/build NVCC=%s"):format(directory, nvcc)
+    local ok, output = run("MAKEFLAGS= make -n demo" .. choices)
+    assert.message(output).is_truthy(ok)
+    local module = output:match("\nmake [^\n]* (%S+)\n[^\n]*main%.lua %-device cpu")
+    assert.equal(directory .. "/build/densenet/core.so", module)
+    ok, output = run("MAKEFLAGS= make -n " .. module .. choices)
+    assert.message(output).is_truthy(ok)
+    assert.matches("%-o " .. module, output)
+    assert.not_matches("%.cu", output)
+    assert.is_nil(io.open(asked))
+  end)
+end)
+
+describe("the BLAS", function()
+  local directory
+
+  before_each(function() directory = temporary.directory() end)
+  after_each(function() temporary.remove(directory) end)
+
+  -- lib<name>.so in the directory, with cblas_sgemm in plain loops and whatever `more` declares.
+  local function pretend(name, more)
+    local source = temporary.write(directory .. "/blas.c", [[
+      void cblas_sgemm(int order, int a_how, int b_how, int m, int n, int k, float alpha, const float *a, int lda,
+                       const float *b, int ldb, float beta, float *c, int ldc) {
+        for (int i = 0; i < m; i++)
+          for (int j = 0; j < n; j++) {
+            float sum = 0;
+            for (int l = 0; l < k; l++) sum += a[i * lda + l] * b[l * ldb + j];
+            c[i * ldc + j] = alpha * sum + (beta == 0 ? 0 : beta * c[i * ldc + j]);
+          }
+      }
+    ]] .. (more or ""))
+    local ok, said = run(("cc -O1 -shared -fPIC %s -o %s/lib%s.so"):format(source, directory, name))
+    assert.message(said).is_truthy(ok)
+  end
+  local OPENBLAS = "const char *openblas_get_config(void) { return 0; }"
+
+  local function program(name, lines)
+    assert(run("chmod +x " .. temporary.write(directory .. "/" .. name, "#!/bin/sh\n" .. lines)))
+  end
+
+  -- What configure.sh says and writes, where the directory's libraries come before the system's.
+  local function configure(choices)
+    program("cc", 'PATH=${PATH#*:} exec cc -L"${0%/*}" "$@"\n')
+    program("pkg-config", 'case "$*" in *openblas*) exit 1 ;; esac\nPATH=${PATH#*:} exec pkg-config "$@"\n')
+    local output = directory .. "/config.mk"
+    local ok, said = run(("PATH=%s:$PATH LD_LIBRARY_PATH=%s CC=%s/cc %s sh scripts/configure.sh %s"):format(
+      directory, directory, directory, choices or "", output))
+    return said, ok and temporary.read(output)
+  end
+
+  it("is called slow where it is the reference BLAS, with what to install", function()
+    pretend("plain")
+    local said, config = configure("BLAS_LIBS=-lplain")
+    assert.matches("\nCBLAS +reference BLAS %(libplain%.so%): slow, install libopenblas%-dev", said)
+    assert.matches("BLAS_LIBRARY := libplain%.so\n", config)
+  end)
+
+  it("is a fast one where there are both", function()
+    pretend("blas")
+    pretend("cblas")
+    pretend("openblas", OPENBLAS)
+    local said, config = configure()
+    assert.matches("\nCBLAS +OpenBLAS %(libopenblas%.so%)\n", said)
+    assert.matches("BLAS_LIBRARY := libopenblas%.so\n", config)
+  end)
+
+  it("is known by what it is, not by its file's name", function()
+    pretend("openblas")
+    pretend("cblas")
+    pretend("blas", OPENBLAS)
+    assert.matches("\nCBLAS +OpenBLAS %(libblas%.so%)\n", (configure()))
+  end)
+
+  it("is not replaced by another where the one asked for is not there", function()
+    local said, config = configure("BLAS_LIBS=-lnonesuch")
+    assert.is_falsy(config)
+    assert.matches("no CBLAS: a program with cblas_sgemm does not run with BLAS_LIBS=%-lnonesuch", said)
   end)
 end)
 

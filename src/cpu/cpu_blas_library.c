@@ -13,7 +13,11 @@ cpu_blas_library cpu_blas;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
 static bool is_open, is_openblas;
 static int n_calling;  /* threads between begin and end */
-static int n_provided; /* the most of them for which there was memory */
+static int n_provided; /* the most of them for which OpenBLAS has a block */
+
+/* Of OpenBLAS: a block to work in, which it keeps for later calls when it is given back. */
+static void *(*block_new)(int position);
+static void (*block_free)(void *block);
 
 /* ISO C knows no way from an object pointer to a function. */
 static bool find(void *object, const char *name, void *function) {
@@ -37,23 +41,6 @@ static void *open_single(const char *name) {
   return object;
 }
 
-static dn_status open_library(void) {
-  void *const object = open_single(CPU_BLAS_LIBRARY);
-  if (!object) return dn_error(DN_EDEVICE, "no BLAS for products of matrices: %s", dlerror());
-  if (!find(object, "cblas_sgemm", &cpu_blas.sgemm) ||
-      !find(object, "cblas_dgemm", &cpu_blas.dgemm)) {
-    dlclose(object);
-    return dn_error(DN_EDEVICE, "no BLAS for products of matrices: %s has no cblas_sgemm",
-                    CPU_BLAS_LIBRARY);
-  }
-  /* Somebody else may have loaded it before. */
-  void (*set_threads)(int);
-  is_openblas = find(object, "openblas_set_num_threads", &set_threads);
-  if (is_openblas) set_threads(1);
-  is_open = true;
-  return DN_OK;
-}
-
 /* Is there address space for n blocks of what OpenBLAS takes for a call? */
 static bool has_room(int n) {
   const size_t n_bytes = (size_t)128 << 20;
@@ -65,17 +52,56 @@ static bool has_room(int n) {
   return has_rest;
 }
 
+static dn_status open_library(void) {
+  void *const object = open_single(CPU_BLAS_LIBRARY);
+  if (!object) {
+    const char *const reason = dlerror();
+    return has_room(1)
+               ? dn_error(DN_EDEVICE, "no BLAS for products of matrices: %s", reason)
+               : dn_error(DN_ENOMEM, "out of memory on cpu: BLAS is not loaded: %s", reason);
+  }
+  if (!find(object, "cblas_sgemm", &cpu_blas.sgemm) ||
+      !find(object, "cblas_dgemm", &cpu_blas.dgemm)) {
+    dlclose(object);
+    return dn_error(DN_EDEVICE, "no BLAS for products of matrices: %s has no cblas_sgemm",
+                    CPU_BLAS_LIBRARY);
+  }
+  /* Somebody else may have loaded it before. */
+  void (*set_threads)(int);
+  is_openblas = find(object, "openblas_set_num_threads", &set_threads);
+  if (is_openblas) {
+    set_threads(1);
+    if (!find(object, "blas_memory_alloc", &block_new) ||
+        !find(object, "blas_memory_free", &block_free))
+      block_new = NULL;
+  }
+  is_open = true;
+  return DN_OK;
+}
+
+/* OpenBLAS has n blocks afterwards: all are taken at once, then given back. */
+static void take_blocks(int n) {
+  void *const block = block_new(0);
+  if (n > 1) take_blocks(n - 1);
+  block_free(block);
+}
+
 static dn_status begin(int n_threads) {
   if (!is_open) DN_TRY(open_library());
   const int n = n_calling + n_threads;
   if (is_openblas && n > n_provided) {
-    /* Blocks it has already are asked for again: it does not say how many there are. */
-    if (!has_room(n))
-      return dn_error(DN_ENOMEM,
-                      "out of memory on cpu: OpenBLAS takes 128 MB of address space for each of %d "
-                      "threads that multiply, and the system refuses",
-                      n);
-    n_provided = n;
+    /* Blocks that others are using cannot be taken; how many there are OpenBLAS does not say. */
+    const bool takes = block_new && n_calling == 0;
+    if (!has_room(takes ? n - n_provided : n))
+      return dn_error(
+          DN_ENOMEM,
+          "out of memory on cpu: OpenBLAS takes 128 MB of address space for each thread that "
+          "multiplies, and the system refuses them for %d",
+          n);
+    if (takes) {
+      take_blocks(n);
+      n_provided = n;
+    }
   }
   n_calling = n;
   return DN_OK;

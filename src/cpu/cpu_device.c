@@ -13,7 +13,7 @@
 ** Large blocks ask for huge pages: a dense layer walks hundreds of channels, each a page away from
 ** the next, and small pages would make the processor look up every one of them.
 */
-enum { HUGE_PAGE = 1 << 21, LARGE = 2 * HUGE_PAGE };
+enum { HUGE_PAGE = 1 << 21, LARGE = HUGE_PAGE };
 
 static void *large_new(size_t n_bytes) {
   void *block = NULL;

@@ -1,0 +1,45 @@
+#!/bin/sh
+# Finds what the CUDA backend needs, says in a line what it found, and writes the answer as make
+# variables to the file named in $1. Called by the Makefile where that backend is to be built.
+#
+# Read from the environment: CUDA (0: left out; emulated: for tests), NVCC, CUDA_ARCHS (for example "80 90").
+set -u
+output=$1
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+{ :; } > "$work/out"
+
+put() { printf '%s := %s\n' "$1" "$2" >> "$work/out"; }
+say() { printf '%-12s %s\n' "$1" "$2"; }
+
+# nvcc, and the headers and libraries of cuBLAS and cuDNN that it finds.
+cuda=none
+nvcc=${NVCC:-$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)}
+cuda_program='#include <cublas_v2.h>
+#include <cudnn.h>
+int main() { return cudnnGetVersion() == 0; }'
+if [ "${CUDA:-}" = emulated ]; then
+  cuda=emulated
+  say CUDA "emulated on the host, for tests"
+elif [ "${CUDA:-}" = 0 ]; then
+  say CUDA "left out on request"
+elif ! command -v "$nvcc" > /dev/null 2>&1; then
+  say CUDA "no nvcc: the module computes on the CPU"
+else
+  printf '%s\n' "$cuda_program" > "$work/try.cu"
+  if "$nvcc" "$work/try.cu" -o "$work/try" -cudart shared -lcublas -lcudnn > "$work/log" 2>&1; then
+    cuda=nvcc
+    archs=${CUDA_ARCHS:-80 90}
+    code=
+    for arch in $archs; do code="$code -gencode arch=compute_$arch,code=sm_$arch"; last=$arch; done
+    say CUDA "$("$nvcc" --version | sed -n 's/^Cuda compilation tools, //p'): for sm $archs and later"
+    put NVCC_FOUND "$nvcc"
+    put CUDA_CODE "$code -gencode arch=compute_$last,code=compute_$last"
+  else
+    say CUDA "nvcc is there, but not cuBLAS and cuDNN with their headers: the module computes on the CPU"
+    grep -m 1 -E 'error|cannot find' "$work/log" | sed "s,$work/,,g; s/^/             /"
+  fi
+fi
+put CUDA_BUILD "$cuda"
+
+mkdir -p "$(dirname "$output")" && mv "$work/out" "$output"
