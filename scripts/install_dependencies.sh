@@ -70,8 +70,7 @@ done
 [ -n "$missing$wanted" ] || exit 0
 packages="$missing${wanted:+ $wanted}"
 if ! command -v apt-get > /dev/null 2>&1; then
-  [ -z "$missing" ] || for package in $packages; do echo "  $package (Debian's name)" >&2; done
-  give_up "the above is missing; please install what your system calls it"
+  give_up "no apt-get here; please install what your system calls these packages of Debian:$packages"
 fi
 as_root=
 if [ "$(id -u)" -ne 0 ]; then

@@ -49,6 +49,17 @@ describe("the module", function()
   end)
 end)
 
+describe("the module", function()
+  it("asks no library of OpenMP for threads where gcc built it", function()
+    if isSanitized or not there("nm") then return pending("no nm here, or another module") end
+    if temporary.read("build/config.mk"):find("OPENMP_LINK := %S") then return pending("built by clang") end
+    local _, output = run("nm -D --undefined-only build/densenet/core.so")
+    assert.matches("pthread_create", output)
+    assert.not_matches("GOMP_", output)
+    assert.not_matches("omp_", output)
+  end)
+end)
+
 describe("the GPU's backend", function()
   local directory, nvcc
 
