@@ -2,6 +2,7 @@
 
 local dn = require "densenet"
 local core = require "densenet.core"
+local temporary = require "spec.support.temporary"
 
 local function live_bytes()
   collectgarbage()
@@ -198,5 +199,28 @@ describe("memory figures", function()
     a:mul(2):add(1):add(0.5, b):put(1, 1, 1)
     assert.equal(6, sum)
     assert.equal(n, core.memory("cpu").allocations)
+  end)
+end)
+
+describe("a block that holds a huge page", function()
+  it("asks for it, and for no more than the block", function()
+    if (os.getenv("DENSENET_BUILD") or "build") ~= "build" then return pending("a sanitizer's memory is another") end
+    if not io.open("/sys/kernel/mm/transparent_hugepage/enabled") then return pending("no huge pages here") end
+    -- Kilobytes of the mappings that madvise was called for: flag hg, as proc(5) says.
+    assert.equal("0 2048 4096\n", temporary.output [[
+      local function advised()
+        local n, size = 0
+        for line in io.lines("/proc/self/smaps") do
+          size = tonumber(line:match("^Size:%s*(%d+) kB")) or size
+          if line:find("^VmFlags:.* hg") then n = n + size end
+        end
+        return n
+      end
+      local small = dn.ones((1 << 19) - 16)
+      io.write(advised(), " ")
+      local one = dn.ones(3 << 18)
+      io.write(advised(), " ")
+      local two = dn.ones(1 << 19)
+      print(advised())]])
   end)
 end)

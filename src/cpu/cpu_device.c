@@ -10,10 +10,10 @@
 #include "cpu_scratch.h"
 
 /*
-** Large blocks ask for huge pages: a dense layer walks hundreds of channels, each a page away from
-** the next, and small pages would make the processor look up every one of them.
+** Blocks that hold a huge page ask for it: a dense layer walks hundreds of channels, each a page away
+** from the next, and small pages would make the processor look up every one of them.
 */
-enum { HUGE_PAGE = 1 << 21, LARGE = HUGE_PAGE };
+enum { HUGE_PAGE = 1 << 21 };
 
 static void *large_new(size_t n_bytes) {
   void *block = NULL;
@@ -30,7 +30,8 @@ dn_status cpu_memory_new(dn_device *device, int64_t n_bytes, void **block) {
   *block = NULL;
   if ((uint64_t)n_bytes > SIZE_MAX - 64) return DN_ENOMEM;
   const size_t rounded = ((size_t)n_bytes + 63) / 64 * 64;
-  *block = rounded >= LARGE ? large_new(rounded) : aligned_alloc(64, rounded > 0 ? rounded : 64);
+  *block =
+      rounded >= HUGE_PAGE ? large_new(rounded) : aligned_alloc(64, rounded > 0 ? rounded : 64);
   return *block ? DN_OK : DN_ENOMEM;
 }
 
