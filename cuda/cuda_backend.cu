@@ -19,7 +19,7 @@ static dn_device *device_of(int n_tensors, ...) {
   return tensors[0]->storage->device;
 }
 
-#define DN_OP(name, parameters, arguments)          \
+#define DN_OP(name, parameters, arguments, roles)          \
   static dn_status run_##name parameters {          \
     DN_TRY(cuda_enter(device_of arguments));        \
     cuda_current()->sequence++;                     \
@@ -50,7 +50,7 @@ static const dn_backend backend = {
     cuda_tf32,
     cuda_scratch_release,
     cuda_scratch_planned,
-#define DN_OP(name, parameters, arguments) run_##name,
+#define DN_OP(name, parameters, arguments, roles) run_##name,
 #include "../src/dn_ops.def"
 #undef DN_OP
 };

@@ -22,7 +22,7 @@ extern "C" {
 #include "../src/dn_float16.h"
 }
 
-#define DN_OP(name, parameters, arguments) dn_status cuda_##name parameters;
+#define DN_OP(name, parameters, arguments, roles) dn_status cuda_##name parameters;
 #include "../src/dn_ops.def"
 #undef DN_OP
 

@@ -6,7 +6,7 @@
 
 static const char *name_of(unsigned op) {
   static const char *const names[] = {
-#define DN_OP(name, parameters, arguments) #name,
+#define DN_OP(name, parameters, arguments, roles) #name,
 #include "../src/dn_ops.def"
 #undef DN_OP
   };

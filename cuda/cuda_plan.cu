@@ -38,7 +38,7 @@ static bool asks_for_scratch(dn_op op) {
   }
 }
 
-#define DN_OP(name, parameters, arguments)               \
+#define DN_OP(name, parameters, arguments, roles)               \
   static dn_status plan_##name parameters {              \
     if (!asks_for_scratch(DN_OP_##name)) return DN_OK;   \
     cuda_scratch_measure();                              \
@@ -99,7 +99,7 @@ const dn_backend cuda_plan_backend = {
     tf32,
     cuda_scratch_keep,
     cuda_scratch_planned,
-#define DN_OP(name, parameters, arguments) plan_##name,
+#define DN_OP(name, parameters, arguments, roles) plan_##name,
 #include "../src/dn_ops.def"
 #undef DN_OP
 };

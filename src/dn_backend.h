@@ -57,7 +57,7 @@ typedef struct dn_backend {
   void (*scratch_release)(dn_device *device);
   int64_t (*scratch_planned)(dn_device *device, bool resets);
 
-#define DN_OP(name, parameters, arguments) dn_status(*name) parameters;
+#define DN_OP(name, parameters, arguments, roles) dn_status(*name) parameters;
 #include "dn_ops.def"
 #undef DN_OP
 } dn_backend;

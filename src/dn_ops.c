@@ -12,7 +12,7 @@
 
 const char *dn_op_name(dn_op op) {
   static const char *const names[DN_OP_COUNT] = {
-#define DN_OP(name, parameters, arguments) #name,
+#define DN_OP(name, parameters, arguments, roles) #name,
 #include "dn_ops.def"
 #undef DN_OP
   };

@@ -212,12 +212,12 @@ typedef struct dn_sgd {
 **                           velocity may be NULL when momentum is 0
 ** Source: Sutskever et al. 2013, in the form of Torch's optim.sgd.
 */
-#define DN_OP(name, parameters, arguments) dn_status dn_##name parameters;
+#define DN_OP(name, parameters, arguments, roles) dn_status dn_##name parameters;
 #include "dn_ops.def"
 #undef DN_OP
 
 typedef enum dn_op {
-#define DN_OP(name, parameters, arguments) DN_OP_##name,
+#define DN_OP(name, parameters, arguments, roles) DN_OP_##name,
 #include "dn_ops.def"
 #undef DN_OP
   DN_OP_COUNT

@@ -1,15 +1,161 @@
 /*
-** The table of operations.
+** The operations as Lua calls them: one function per line of dn_ops.def, made from its roles. Arguments
+** come in the C order: tensors as userdata (nil where they may be left out), kinds as words, structs
+** field by field, an array and its count as one table. Each returns nothing, raises misuse, and collects
+** and tries again before it raises out of memory.
 */
-#include "bind_ops.h"
+#include "bind.h"
+
+/* ---- Kinds, as words in the order of their enums; the NULL ends the list for Lua ---- */
+
+static dn_unary_kind check_unary(lua_State *L, int arg) {
+  static const char *const words[DN_UNARY_COUNT + 1] = {"neg",  "abs", "sign", "square",
+                                                        "sqrt", "exp", "log",  "floor"};
+  return (dn_unary_kind)luaL_checkoption(L, arg, NULL, words);
+}
+
+static dn_binary_kind check_binary(lua_State *L, int arg) {
+  static const char *const words[DN_BINARY_COUNT + 1] = {"add", "sub", "mul", "div",
+                                                         "pow", "min", "max"};
+  return (dn_binary_kind)luaL_checkoption(L, arg, NULL, words);
+}
+
+static dn_compare_kind check_compare(lua_State *L, int arg) {
+  static const char *const words[DN_COMPARE_COUNT + 1] = {"eq", "ne", "lt", "le", "gt", "ge"};
+  return (dn_compare_kind)luaL_checkoption(L, arg, NULL, words);
+}
+
+static dn_reduce_kind check_reduce(lua_State *L, int arg) {
+  static const char *const words[DN_REDUCE_COUNT + 1] = {"sum", "mean", "var",
+                                                         "max", "min",  "norm"};
+  return (dn_reduce_kind)luaL_checkoption(L, arg, NULL, words);
+}
+
+/* strideH, strideW, padH, padW, groups at arg.. */
+static dn_conv2d check_conv2d(lua_State *L, int arg) {
+  const dn_conv2d options = {.stride_h = luaL_checkinteger(L, arg),
+                             .stride_w = luaL_checkinteger(L, arg + 1),
+                             .pad_h = luaL_checkinteger(L, arg + 2),
+                             .pad_w = luaL_checkinteger(L, arg + 3),
+                             .groups = luaL_checkinteger(L, arg + 4)};
+  return options;
+}
+
+/* kH, kW, strideH, strideW, padH, padW, ceilMode, countPadding at arg.. */
+static dn_pool2d check_pool2d(lua_State *L, int arg) {
+  const dn_pool2d options = {.kernel_h = luaL_checkinteger(L, arg),
+                             .kernel_w = luaL_checkinteger(L, arg + 1),
+                             .stride_h = luaL_checkinteger(L, arg + 2),
+                             .stride_w = luaL_checkinteger(L, arg + 3),
+                             .pad_h = luaL_checkinteger(L, arg + 4),
+                             .pad_w = luaL_checkinteger(L, arg + 5),
+                             .ceil_mode = bind_check_boolean(L, arg + 6),
+                             .count_padding = bind_check_boolean(L, arg + 7)};
+  return options;
+}
+
+static dn_sgd check_sgd(lua_State *L, int arg) {
+  const dn_sgd options = {.learning_rate = luaL_checknumber(L, arg),
+                          .momentum = luaL_checknumber(L, arg + 1),
+                          .dampening = luaL_checknumber(L, arg + 2),
+                          .weight_decay = luaL_checknumber(L, arg + 3),
+                          .nesterov = bind_check_boolean(L, arg + 4),
+                          .is_first = bind_check_boolean(L, arg + 5)};
+  return options;
+}
+
+/*
+** [-> block] The tensors of the table at `arg` as an array that Lua owns; their userdata stay
+** alive because the table holds them.
+*/
+static dn_tensor **check_tensor_list(lua_State *L, int arg, int *n) {
+  luaL_checktype(L, arg, LUA_TTABLE);
+  const lua_Unsigned length = lua_rawlen(L, arg);
+  luaL_argcheck(L, length <= 1 << 20, arg, "too many tensors");
+  *n = (int)length;
+  dn_tensor **list = lua_newuserdatauv(L, sizeof *list * (size_t)(length + 1), 0);
+  for (int i = 0; i < *n; i++) {
+    lua_rawgeti(L, arg, i + 1);
+    list[i] = bind_test_tensor(L, -1);
+    if (!list[i] || !list[i]->storage)
+      luaL_argerror(L, arg,
+                    lua_pushfstring(L, "entry %d is a %s, a tensor expected", i + 1,
+                                    list[i] ? "freed tensor" : luaL_typename(L, -1)));
+    lua_pop(L, 1);
+  }
+  return list;
+}
+
+/* What each role reads, from argument `arg` on. */
+#define TAKE(type, name, n_arguments, value) \
+  type name = value;                         \
+  arg += n_arguments;
+#define WRITTEN(name) TAKE(dn_tensor *, name, 1, bind_check_tensor(L, arg))
+#define WRITTEN_IF(name) TAKE(dn_tensor *, name, 1, bind_optional_tensor(L, arg))
+#define READ(name) TAKE(const dn_tensor *, name, 1, bind_check_tensor(L, arg))
+#define READ_IF(name) TAKE(const dn_tensor *, name, 1, bind_optional_tensor(L, arg))
+#define NUMBER(name) TAKE(const double, name, 1, luaL_checknumber(L, arg))
+#define NUMBER_IF(name) TAKE(const double, name, 1, luaL_optnumber(L, arg, 0))
+#define FLAG(name) TAKE(const bool, name, 1, bind_check_boolean(L, arg))
+#define SIZE(name) TAKE(const int64_t, name, 1, luaL_checkinteger(L, arg))
+#define DIM(name) TAKE(const int, name, 1, bind_check_dim(L, arg))
+#define KIND(kind, name) TAKE(const dn_##kind##_kind, name, 1, check_##kind(L, arg))
+#define RNG(name) TAKE(const dn_rng, name, 3, bind_check_rng(L, arg))
+#define CONV2D(name) TAKE(const dn_conv2d, name, 5, check_conv2d(L, arg))
+#define POOL2D(name) TAKE(const dn_pool2d, name, 8, check_pool2d(L, arg))
+#define SGD(name) TAKE(const dn_sgd, name, 6, check_sgd(L, arg))
+#define LIST_WRITTEN(n, name) \
+  int n;                      \
+  TAKE(dn_tensor **, name, 1, check_tensor_list(L, arg, &n))
+#define LIST_READ(n, name)          \
+  LIST_WRITTEN(n, name##_of_call)   \
+  const dn_tensor *const *const name = (const dn_tensor *const *)name##_of_call;
+
+#define DN_OP(name, parameters, arguments, roles) \
+  static int bind_##name(lua_State *L) {          \
+    int arg = 1;                                  \
+    roles (void)arg;                              \
+    BIND_TRY(L, dn_##name arguments);             \
+    return 0;                                     \
+  }
+#include "../dn_ops.def"
+#undef DN_OP
+
+static int push_plane(lua_State *L, dn_status status, const int64_t output[2]) {
+  if (status != DN_OK) return bind_raise(L, status);
+  lua_pushinteger(L, output[0]);
+  lua_pushinteger(L, output[1]);
+  return 2;
+}
+
+static int conv2d_output_size(lua_State *L) {
+  const int64_t input[2] = {luaL_checkinteger(L, 1), luaL_checkinteger(L, 2)};
+  const int64_t kernel[2] = {luaL_checkinteger(L, 3), luaL_checkinteger(L, 4)};
+  const dn_conv2d options = {.stride_h = luaL_checkinteger(L, 5),
+                             .stride_w = luaL_checkinteger(L, 6),
+                             .pad_h = luaL_checkinteger(L, 7),
+                             .pad_w = luaL_checkinteger(L, 8),
+                             .groups = 1};
+  int64_t output[2];
+  const dn_status status = dn_conv2d_output_size(input, kernel, options, output);
+  return push_plane(L, status, output);
+}
+
+static int pool2d_output_size(lua_State *L) {
+  const int64_t input[2] = {luaL_checkinteger(L, 1), luaL_checkinteger(L, 2)};
+  const dn_pool2d options = check_pool2d(L, 3);
+  int64_t output[2];
+  const dn_status status = dn_pool2d_output_size(input, options, output);
+  return push_plane(L, status, output);
+}
 
 void bind_register_ops(lua_State *L) {
   static const luaL_Reg functions[] = {
-#define DN_OP(name, parameters, arguments) {#name, bind_##name},
+#define DN_OP(name, parameters, arguments, roles) {#name, bind_##name},
 #include "../dn_ops.def"
 #undef DN_OP
-      {"conv2d_output_size", bind_conv2d_output_size},
-      {"pool2d_output_size", bind_pool2d_output_size},
+      {"conv2d_output_size", conv2d_output_size},
+      {"pool2d_output_size", pool2d_output_size},
       {NULL, NULL},
   };
   luaL_setfuncs(L, functions, 0);

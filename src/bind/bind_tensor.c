@@ -10,93 +10,13 @@
 #include "../dn_backend.h"
 #include "../dn_ops_transfer.h"
 
-/* ---- The userdata ---- */
-
-dn_tensor *bind_check_tensor(lua_State *L, int arg) {
-  dn_tensor *tensor = luaL_checkudata(L, arg, BIND_TENSOR);
-  if (!tensor->storage) luaL_argerror(L, arg, "the tensor has been freed");
-  return tensor;
-}
-
-dn_tensor *bind_optional_tensor(lua_State *L, int arg) {
-  return lua_isnoneornil(L, arg) ? NULL : bind_check_tensor(L, arg);
-}
-
-dn_tensor *bind_test_tensor(lua_State *L, int index) {
-  return luaL_testudata(L, index, BIND_TENSOR);
-}
-
-dn_tensor *bind_push_tensor(lua_State *L) {
-  dn_tensor *tensor = lua_newuserdatauv(L, sizeof *tensor, 0);
-  memset(tensor, 0, sizeof *tensor);
-  luaL_setmetatable(L, BIND_TENSOR);
-  return tensor;
-}
-
-dn_tensor *bind_push_new_tensor(lua_State *L, dn_device *device, dn_dtype dtype, int n_dim,
-                                const int64_t *size) {
-  dn_tensor *tensor = bind_push_tensor(L);
-  BIND_TRY(L, dn_tensor_new(device, dtype, n_dim, size, tensor));
-  bind_note_allocation(L, tensor->storage->n_bytes);
-  return tensor;
-}
-
-/* ---- Arguments ---- */
-
-dn_dtype bind_check_dtype(lua_State *L, int arg) {
-  const char *name = luaL_checkstring(L, arg);
-  for (int dtype = 0; dtype < DN_DTYPE_COUNT; dtype++)
-    if (strcmp(name, dn_dtype_name((dn_dtype)dtype)) == 0) return (dn_dtype)dtype;
-  luaL_argerror(
-      L, arg,
-      lua_pushfstring(L, "unknown type '%s'; float, double, half, bfloat16, long or byte", name));
-  return DN_FLOAT;
-}
-
-int bind_check_dim(lua_State *L, int arg) {
-  const lua_Integer dim = luaL_checkinteger(L, arg);
-  if (dim < 1 || dim > DN_MAX_DIM)
-    luaL_argerror(L, arg,
-                  lua_pushfstring(L, "dimension %I; dimensions count from 1 to %d",
-                                  (LUAI_UACINT)dim, DN_MAX_DIM));
-  return (int)(dim - 1);
-}
+/* ---- */
 
 /* A position counted from 1, as C counts it. */
 static int64_t check_position(lua_State *L, int arg) {
   const lua_Integer position = luaL_checkinteger(L, arg);
   luaL_argcheck(L, position >= 1, arg, "positions count from 1");
   return position - 1;
-}
-
-/* The integers of the table at `arg`. */
-static int check_size_table(lua_State *L, int arg, int64_t *size) {
-  const lua_Unsigned n = lua_rawlen(L, arg);
-  if (n > DN_MAX_DIM)
-    luaL_argerror(L, arg,
-                  lua_pushfstring(L, "%I sizes; a tensor has at most %d dimensions", (LUAI_UACINT)n,
-                                  DN_MAX_DIM));
-  for (int d = 0; d < (int)n; d++) {
-    int is_integer = 0;
-    lua_rawgeti(L, arg, d + 1);
-    size[d] = lua_tointegerx(L, -1, &is_integer);
-    if (!is_integer)
-      luaL_argerror(L, arg,
-                    lua_pushfstring(L, "size %d is %s, an integer expected", d + 1,
-                                    luaL_tolstring(L, -1, NULL)));
-    lua_pop(L, 1);
-  }
-  return (int)n;
-}
-
-int bind_check_sizes(lua_State *L, int arg, int64_t *size) {
-  if (lua_istable(L, arg)) return check_size_table(L, arg, size);
-  const int n_dim = lua_gettop(L) - arg + 1;
-  if (n_dim > DN_MAX_DIM)
-    luaL_argerror(L, arg + DN_MAX_DIM,
-                  lua_pushfstring(L, "a tensor has at most %d dimensions", DN_MAX_DIM));
-  for (int d = 0; d < n_dim; d++) size[d] = luaL_checkinteger(L, arg + d);
-  return n_dim < 0 ? 0 : n_dim;
 }
 
 /* ---- Questions ---- */

@@ -54,6 +54,7 @@ struct worker_pool {
   int n_starting; /* setup not reported yet */
   int n_failed;   /* setup raised: the thread is gone */
   int n_workers;
+  lua_CFunction open; /* the module */
   worker workers[];
 };
 
@@ -78,10 +79,11 @@ static void pack_results(lua_State *L, int first, dn_message *message) {
 /* message -> job function. Opens the state and runs the source. */
 static int set_up(lua_State *L) {
   enum { MESSAGE = 1, PATH, CPATH, SOURCE, ARGUMENT };
-  dn_message *message = lua_touserdata(L, MESSAGE);
+  worker *self = lua_touserdata(L, MESSAGE);
+  dn_message *message = self->setup;
   luaL_openlibs(L);
   /* This very module, found by no path; tensors in the message need its metatable. */
-  luaL_requiref(L, "densenet.core", luaopen_densenet_core, false);
+  luaL_requiref(L, "densenet.core", self->pool->open, false);
   lua_settop(L, MESSAGE);
   bind_message_push(L, message);
   dn_message_clear(message);
@@ -127,10 +129,10 @@ static void pack_error(lua_State *L, dn_message *message) {
 enum { AT_HANDLER = 1, AT_JOB }; /* the worker's stack between jobs */
 
 /* Leaves the handler and the job function on the stack; false when the setup raised. */
-static bool start_state(lua_State *L, dn_message *message) {
+static bool start_state(lua_State *L, worker *self, dn_message *message) {
   lua_pushcfunction(L, add_traceback);
   lua_pushcfunction(L, set_up);
-  lua_pushlightuserdata(L, message);
+  lua_pushlightuserdata(L, self);
   if (lua_pcall(L, 1, 1, AT_HANDLER) == LUA_OK) return true;
   pack_error(L, message);
   return false;
@@ -149,7 +151,7 @@ static void *run_worker(void *argument) {
   dn_message *message = self->setup;
   dn_threads_set(1);
   lua_State *L = luaL_newstate();
-  const bool is_ready = L && start_state(L, message);
+  const bool is_ready = L && start_state(L, self, message);
   if (!L) {
     dn_message_clear(message);
     message->failed = true;
@@ -337,6 +339,7 @@ static int pool_new(lua_State *L) {
   const size_t n_bytes = sizeof(worker_pool) + (size_t)n_workers * sizeof(worker);
   worker_pool *pool = lua_newuserdatauv(L, n_bytes, 0);
   memset(pool, 0, n_bytes);
+  pool->open = lua_tocfunction(L, lua_upvalueindex(1));
   luaL_setmetatable(L, BIND_POOL);
   push_package_field(L, "path");
   push_package_field(L, "cpath");
@@ -365,7 +368,7 @@ static int pool_new(lua_State *L) {
   return 1;
 }
 
-void bind_register_worker(lua_State *L) {
+void bind_register_worker(lua_State *L, lua_CFunction open) {
   static const luaL_Reg methods[] = {
       {"submit", pool_submit},
       {"receive", pool_receive},
@@ -384,6 +387,7 @@ void bind_register_worker(lua_State *L) {
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
-  lua_pushcfunction(L, pool_new);
+  lua_pushcfunction(L, open);
+  lua_pushcclosure(L, pool_new, 1);
   lua_setfield(L, -2, "worker_pool");
 }

@@ -47,11 +47,6 @@ static void widen_read(widening *w, const dn_tensor **argument) {
   if (is_narrow(*argument)) *argument = stand_in(w, *argument, false);
 }
 
-static void leave(widening *w, const void *argument) {
-  (void)w;
-  (void)argument;
-}
-
 /* Outputs are loaded too, because some are added to. */
 static dn_status load(widening *w) {
   w->storage.device = dn_device_cpu();
@@ -99,34 +94,29 @@ static bool asks_for_scratch(dn_op op) {
   }
 }
 
-/* The kind of an argument is its type's: a tensor that is written, one that is read, anything else. */
-#define WIDEN(argument) \
-  _Generic((argument), dn_tensor * : widen_written, const dn_tensor * : widen_read, default    \
-           : leave)(&w, &(argument));
+/* What happens to each role's arguments: tensors are widened, all else is left. */
+#define WRITTEN(name) widen_written(&w, &name);
+#define WRITTEN_IF(name) widen_written(&w, &name);
+#define READ(name) widen_read(&w, &name);
+#define READ_IF(name) widen_read(&w, &name);
+#define NUMBER(name)
+#define NUMBER_IF(name)
+#define FLAG(name)
+#define SIZE(name)
+#define DIM(name)
+#define KIND(kind, name)
+#define RNG(name)
+#define CONV2D(name)
+#define POOL2D(name)
+#define SGD(name)
+#define LIST_WRITTEN(n, name)
+#define LIST_READ(n, name)
 
-/* WIDEN of each argument, of which there are 1 to 11. */
-#define WIDEN_1(a) WIDEN(a)
-#define WIDEN_2(a, ...) WIDEN(a) WIDEN_1(__VA_ARGS__)
-#define WIDEN_3(a, ...) WIDEN(a) WIDEN_2(__VA_ARGS__)
-#define WIDEN_4(a, ...) WIDEN(a) WIDEN_3(__VA_ARGS__)
-#define WIDEN_5(a, ...) WIDEN(a) WIDEN_4(__VA_ARGS__)
-#define WIDEN_6(a, ...) WIDEN(a) WIDEN_5(__VA_ARGS__)
-#define WIDEN_7(a, ...) WIDEN(a) WIDEN_6(__VA_ARGS__)
-#define WIDEN_8(a, ...) WIDEN(a) WIDEN_7(__VA_ARGS__)
-#define WIDEN_9(a, ...) WIDEN(a) WIDEN_8(__VA_ARGS__)
-#define WIDEN_10(a, ...) WIDEN(a) WIDEN_9(__VA_ARGS__)
-#define WIDEN_11(a, ...) WIDEN(a) WIDEN_10(__VA_ARGS__)
-#define TWELFTH(a, b, c, d, e, f, g, h, i, j, k, chosen, ...) chosen
-#define WIDEN_EACH(...)                                                                          \
-  TWELFTH(__VA_ARGS__, WIDEN_11, WIDEN_10, WIDEN_9, WIDEN_8, WIDEN_7, WIDEN_6, WIDEN_5, WIDEN_4, \
-          WIDEN_3, WIDEN_2, WIDEN_1, WIDEN_1)                                                    \
-  (__VA_ARGS__)
-
-#define DN_OP(name, parameters, arguments)                                           \
+#define DN_OP(name, parameters, arguments, roles)                                           \
   dn_status cpu_widened_##name parameters {                                          \
     widening w = {.count = 0};                                                       \
     if (is_widened(DN_OP_##name)) {                                                  \
-      WIDEN_EACH arguments                                                           \
+      roles                                                                          \
     }                                                                                \
     if (w.count > 0) DN_TRY(load(&w));                                               \
     if (cpu_scratch_is_measuring() && !asks_for_scratch(DN_OP_##name)) return DN_OK; \

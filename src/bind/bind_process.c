@@ -9,50 +9,6 @@
 #include "../dn_cuda.h"
 #include "../cpu/cpu_tiles.h"
 
-int bind_raise(lua_State *L, dn_status status) {
-  const int argument = status == DN_EARG ? dn_error_argument_index() : 0;
-  /* Copied first: raising may run finalizers, and those may fail and overwrite the sentence. */
-  const char *message = lua_pushstring(L, dn_error_message());
-  if (argument > 0) return luaL_argerror(L, argument, message);
-  return luaL_error(L, "%s", message);
-}
-
-int bind_fail(lua_State *L, dn_status status) {
-  luaL_pushfail(L);
-  lua_pushstring(L, dn_error_message());
-  lua_pushstring(L, dn_status_word(status));
-  return 3;
-}
-
-void bind_note_allocation(lua_State *L, int64_t n_bytes) {
-  /* Also false inside a finalizer, where the collector may not be called. */
-  if (lua_gc(L, LUA_GCISRUNNING) != 1) return;
-  /* Never 0, which would mean a whole basic step; far below INT_MAX, because it becomes a debt. */
-  const int64_t n_kilobytes = n_bytes / 1024 + 1;
-  const int most = INT_MAX / 1024;
-  lua_gc(L, LUA_GCSTEP, n_kilobytes < most ? (int)n_kilobytes : most);
-}
-
-dn_device *bind_check_device(lua_State *L, int arg) {
-  dn_device *device;
-  const dn_status status = dn_device_find(luaL_checkstring(L, arg), &device);
-  if (status != DN_OK) luaL_argerror(L, arg, lua_pushstring(L, dn_error_message()));
-  return device;
-}
-
-bool bind_check_boolean(lua_State *L, int arg) {
-  if (lua_isnoneornil(L, arg)) return false;
-  luaL_checktype(L, arg, LUA_TBOOLEAN);
-  return lua_toboolean(L, arg);
-}
-
-dn_rng bind_check_rng(lua_State *L, int arg) {
-  const dn_rng rng = {.seed = (uint64_t)luaL_checkinteger(L, arg),
-                      .stream = (uint64_t)luaL_checkinteger(L, arg + 1),
-                      .position = (uint64_t)luaL_checkinteger(L, arg + 2)};
-  return rng;
-}
-
 /* device_find(name) -> true | nil, message, code */
 static int device_find(lua_State *L) {
   dn_device *device;
@@ -263,7 +219,7 @@ static int operations(lua_State *L) {
   return 1;
 }
 
-int luaopen_densenet_core(lua_State *L) {
+void bind_register_process(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"device_find", device_find},
       {"memory", memory},
@@ -285,16 +241,5 @@ int luaopen_densenet_core(lua_State *L) {
       {"operations", operations},
       {NULL, NULL},
   };
-  luaL_checkversion(L);
-  luaL_newlib(L, functions);
-  lua_pushliteral(L, DN_VERSION);
-  lua_setfield(L, -2, "version");
-  bind_register_tensor(L);
-  bind_register_ops(L);
-  bind_register_file(L);
-  bind_register_image(L);
-  bind_register_worker(L);
-  bind_register_signal(L);
-  bind_register_clock(L);
-  return 1;
+  luaL_setfuncs(L, functions, 0);
 }
