@@ -19,7 +19,7 @@ static dn_device *device_of(int n_tensors, ...) {
   return tensors[0]->storage->device;
 }
 
-#define DN_OP(name, parameters, arguments, roles)          \
+#define DN_OP(name, parameters, arguments, roles)   \
   static dn_status run_##name parameters {          \
     DN_TRY(cuda_enter(device_of arguments));        \
     cuda_current()->sequence++;                     \

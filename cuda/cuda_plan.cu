@@ -38,7 +38,7 @@ static bool asks_for_scratch(dn_op op) {
   }
 }
 
-#define DN_OP(name, parameters, arguments, roles)               \
+#define DN_OP(name, parameters, arguments, roles)        \
   static dn_status plan_##name parameters {              \
     if (!asks_for_scratch(DN_OP_##name)) return DN_OK;   \
     cuda_scratch_measure();                              \

@@ -100,4 +100,3 @@ int bind_check_sizes(lua_State *L, int arg, int64_t *size) {
   for (int d = 0; d < n_dim; d++) size[d] = luaL_checkinteger(L, arg + d);
   return n_dim < 0 ? 0 : n_dim;
 }
-

@@ -33,4 +33,3 @@ dn_tensor *bind_push_new_tensor(lua_State *L, dn_device *device, dn_dtype dtype,
   bind_note_allocation(L, tensor->storage->n_bytes);
   return tensor;
 }
-

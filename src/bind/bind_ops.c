@@ -107,14 +107,14 @@ static dn_tensor **check_tensor_list(lua_State *L, int arg, int *n) {
 #define LIST_WRITTEN(n, name) \
   int n;                      \
   TAKE(dn_tensor **, name, 1, check_tensor_list(L, arg, &n))
-#define LIST_READ(n, name)          \
-  LIST_WRITTEN(n, name##_of_call)   \
+#define LIST_READ(n, name)        \
+  LIST_WRITTEN(n, name##_of_call) \
   const dn_tensor *const *const name = (const dn_tensor *const *)name##_of_call;
 
 #define DN_OP(name, parameters, arguments, roles) \
   static int bind_##name(lua_State *L) {          \
     int arg = 1;                                  \
-    roles (void)arg;                              \
+    roles(void) arg;                              \
     BIND_TRY(L, dn_##name arguments);             \
     return 0;                                     \
   }

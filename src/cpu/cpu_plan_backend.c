@@ -25,7 +25,7 @@ static void memory_free(dn_device *device, void *block, int64_t n_bytes) {
   (void)n_bytes;
 }
 
-#define DN_OP(name, parameters, arguments, roles)                     \
+#define DN_OP(name, parameters, arguments, roles)              \
   static dn_status plan_##name parameters {                    \
     cpu_scratch_measure();                                     \
     return cpu_scratch_measured(cpu_widened_##name arguments); \

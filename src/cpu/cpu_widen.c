@@ -112,7 +112,7 @@ static bool asks_for_scratch(dn_op op) {
 #define LIST_WRITTEN(n, name)
 #define LIST_READ(n, name)
 
-#define DN_OP(name, parameters, arguments, roles)                                           \
+#define DN_OP(name, parameters, arguments, roles)                                    \
   dn_status cpu_widened_##name parameters {                                          \
     widening w = {.count = 0};                                                       \
     if (is_widened(DN_OP_##name)) {                                                  \
