@@ -8,27 +8,18 @@
 #include "cuda_host.h"
 #include "cuda_plan.h"
 
-/* The device of a call: its first argument is a tensor, or the count of a list of them. */
+/* The device of a call: its first argument is a tensor. */
 static dn_device *device_of(const dn_tensor *first, ...) { return first->storage->device; }
 
-static dn_device *device_of(int n_tensors, ...) {
-  va_list list;
-  va_start(list, n_tensors);
-  dn_tensor *const *tensors = va_arg(list, dn_tensor *const *);
-  va_end(list);
-  return tensors[0]->storage->device;
-}
-
-#define DN_OP(name, parameters, arguments, roles)   \
-  static dn_status run_##name parameters {          \
-    DN_TRY(cuda_enter(device_of arguments));        \
-    cuda_current()->sequence++;                     \
-    const dn_status status = cuda_##name arguments; \
-    cuda_leave();                                   \
-    return status;                                  \
+#define DN_OP(name, parameters, arguments, roles, traits) \
+  static dn_status run_##name parameters {                \
+    DN_TRY(cuda_enter(device_of arguments));              \
+    cuda_current()->sequence++;                           \
+    const dn_status status = cuda_##name arguments;       \
+    cuda_leave();                                         \
+    return status;                                        \
   }
 #include "../src/dn_ops.def"
-#undef DN_OP
 
 /* In the order of dn_backend. */
 static const dn_backend backend = {
@@ -50,9 +41,8 @@ static const dn_backend backend = {
     cuda_tf32,
     cuda_scratch_release,
     cuda_scratch_planned,
-#define DN_OP(name, parameters, arguments, roles) run_##name,
+#define DN_OP(name, parameters, arguments, roles, traits) cuda_##name ? run_##name : NULL,
 #include "../src/dn_ops.def"
-#undef DN_OP
 };
 
 extern "C" __attribute__((visibility("default"))) dn_status dn_cuda_open(const dn_cuda_host *host,

@@ -6,9 +6,8 @@
 
 static const char *name_of(unsigned op) {
   static const char *const names[] = {
-#define DN_OP(name, parameters, arguments, roles) #name,
+#define DN_OP(name, parameters, arguments, roles, traits) #name,
 #include "../src/dn_ops.def"
-#undef DN_OP
   };
   return op < DN_OP_COUNT ? names[op] : "unknown";
 }

@@ -8,45 +8,18 @@
 static char nowhere[64];
 
 /*
-** Operations that ask for scratch, before they touch a tensor and whichever way they go
-** (cuda_scratch.h). A name that is missing here shows in spec/cuda, where plans are compared with
-** what was taken.
+** Operations that never ask for scratch have nothing to plan; the others are run until they do
+** (cuda_scratch.h).
 */
-static bool asks_for_scratch(dn_op op) {
-  switch (op) {
-    case DN_OP_reduce:
-    case DN_OP_nll_backward:
-    case DN_OP_mse_forward:
-    case DN_OP_batchnorm_forward:
-    case DN_OP_batchnorm_backward:
-    case DN_OP_batchnorm_inference_backward:
-    case DN_OP_gemm:
-    case DN_OP_linear_forward:
-    case DN_OP_linear_backward_data:
-    case DN_OP_linear_backward_weight:
-    case DN_OP_conv2d_forward:
-    case DN_OP_conv2d_backward_data:
-    case DN_OP_conv2d_backward_weight:
-    case DN_OP_max_pool2d_backward:
-    case DN_OP_channel_stats:
-    case DN_OP_norm_relu_conv_forward:
-    case DN_OP_norm_relu_conv_backward:
-    case DN_OP_norm_relu_pool_backward:
-      return true;
-    default:
-      return false;
-  }
-}
-
-#define DN_OP(name, parameters, arguments, roles)        \
-  static dn_status plan_##name parameters {              \
-    if (!asks_for_scratch(DN_OP_##name)) return DN_OK;   \
-    cuda_scratch_measure();                              \
-    return cuda_scratch_measured(cuda_##name arguments); \
+#define CUDA_SCRATCH || true
+#define DN_OP(name, parameters, arguments, roles, traits) \
+  static dn_status plan_##name parameters {               \
+    if (!(false traits)) return DN_OK;                    \
+    cuda_scratch_measure();                               \
+    return cuda_scratch_measured(cuda_##name arguments);  \
   }
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 #include "../src/dn_ops.def"
-#undef DN_OP
 
 /* ---- Nothing to do, with the arguments that a slot has ---- */
 
@@ -99,7 +72,6 @@ const dn_backend cuda_plan_backend = {
     tf32,
     cuda_scratch_keep,
     cuda_scratch_planned,
-#define DN_OP(name, parameters, arguments, roles) plan_##name,
+#define DN_OP(name, parameters, arguments, roles, traits) cuda_##name ? plan_##name : NULL,
 #include "../src/dn_ops.def"
-#undef DN_OP
 };

@@ -4,8 +4,9 @@
 ** good until the operation returns: the next one on the stream may use the same bytes.
 **
 ** An operation that may need scratch asks for all of it at once, before its first launch or library
-** call, says cuda_scratch_none() on a way that needs none, and stands in cuda_plan.cu's list. Then
-** the device "plan:cuda:0" runs it up to that point, without a GPU, to learn how much it takes.
+** call, says cuda_scratch_none() on a way that needs none, and has the trait CUDA_SCRATCH in dn_ops.def.
+** Then the device "plan:cuda:0" runs it up to that point, without a GPU, to learn how much it takes. A
+** trait that is missing shows in spec/cuda, where plans are compared with what was taken.
 */
 #ifndef CUDA_SCRATCH_H
 #define CUDA_SCRATCH_H

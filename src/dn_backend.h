@@ -2,6 +2,9 @@
 ** Private to the library: what a backend provides. One slot per operation of dn_ops.def, filled
 ** with functions that trust their arguments, because the front door (dn_ops) has checked them:
 ** shapes, dtypes, devices, ranges and aliasing. So every backend gives the same errors.
+**
+** "cpu" has every operation; another backend may leave the slot of one that it does not have yet NULL,
+** and the front door says so (DN_EDEVICE). All other slots are filled.
 */
 #ifndef DN_BACKEND_H
 #define DN_BACKEND_H
@@ -57,9 +60,8 @@ typedef struct dn_backend {
   void (*scratch_release)(dn_device *device);
   int64_t (*scratch_planned)(dn_device *device, bool resets);
 
-#define DN_OP(name, parameters, arguments, roles) dn_status(*name) parameters;
+#define DN_OP(name, parameters, arguments, roles, traits) dn_status(*name) parameters;
 #include "dn_ops.def"
-#undef DN_OP
 } dn_backend;
 
 extern const dn_backend dn_cpu_backend, dn_plan_backend;

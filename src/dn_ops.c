@@ -1,7 +1,7 @@
 /*
-** What belongs to no single operation: their names, and how many windows fit into a plane.
+** How many windows fit into a plane: the output sizes of convolutions and pooling.
 **
-** Windows are counted without ever forming a number that might overflow: sizes and options come
+** They are counted without ever forming a number that might overflow: sizes and options come
 ** from the caller as they are, up to 2^63-1.
 */
 #include "dn_ops.h"
@@ -9,15 +9,6 @@
 #include <inttypes.h>
 
 #include "dn_ops_check.h"
-
-const char *dn_op_name(dn_op op) {
-  static const char *const names[DN_OP_COUNT] = {
-#define DN_OP(name, parameters, arguments, roles) #name,
-#include "dn_ops.def"
-#undef DN_OP
-  };
-  return (unsigned)op < DN_OP_COUNT ? names[op] : "unknown";
-}
 
 /* One axis of a plane, and the numbers under which the caller's list has its parts. */
 typedef struct axis {

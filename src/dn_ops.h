@@ -16,7 +16,7 @@
 **                 all others. 16-bit numbers are read into float, computed with in float, and
 **                 rounded where they are written. Tables among themselves, losses and sgd_step take
 **                 float and double
-**   views         element-wise operations, reductions, relu, dropout, concat and mse take any
+**   views         element-wise operations, reductions, relu, dropout and mse take any
 **                 strides. Other N,C,H,W tensors need each H,W plane contiguous (slices along N
 **                 and C are fine); parameters, N,C matrices and vectors need to be contiguous;
 **                 gemm needs one unit stride in each matrix
@@ -25,13 +25,14 @@
 **                 Arguments are numbered as Lua passes them: a struct counts as its fields
 **   errors        DN_EARG naming the argument, shapes included; DN_ENOMEM where scratch is needed,
 **                 before anything has been added to an output, so that the call can be repeated
+**                 DN_EDEVICE for an operation that the tensors' backend does not have yet
 **   late errors   on a GPU, wrong values inside tensors (labels, positions, zero divisors of long and
 **                 byte) are met after the call has returned. DN_EARG then comes, without a number,
 **                 from the next call that waits for the device: a copy to the CPU, item, totable,
 **                 synchronize. It names the operation, the argument and the first wrong element;
 **                 what was computed since then is not to be used
-**   no elements   nothing to do is a success for elements, reductions, products, relu, dropout and
-**                 concat; the others refuse tensors without elements
+**   no elements   nothing to do is a success for elements, reductions, products, relu and dropout; the
+**                 others refuse tensors without elements
 ** In shapes: N images, C channels, H W input plane; K output channels, R S kernel, P Q output
 ** plane.
 ** "[or NULL]" marks an argument that may be left out.
@@ -164,8 +165,6 @@ typedef struct dn_sgd {
 **   max_pool2d_*            indices long, y's shape: position 1..H*W in the input plane
 **   avg_pool2d_*            N,C,H,W to N,C,P,Q
 **   global_avg_pool_*       N,C,H,W to N,C
-**   concat_forward          y = the xs one after the other along dim
-**   concat_backward         dxs[i] = its slice of dy
 **
 ** dense layers: batch norm, ReLU and a convolution (or a pooling) in one, from statistics that are
 ** taken once per channel. Tables are 2-d, a row a vector over channels; rows may lie apart, so that
@@ -212,19 +211,41 @@ typedef struct dn_sgd {
 **                           velocity may be NULL when momentum is 0
 ** Source: Sutskever et al. 2013, in the form of Torch's optim.sgd.
 */
-#define DN_OP(name, parameters, arguments, roles) dn_status dn_##name parameters;
+#define DN_OP(name, parameters, arguments, roles, traits) dn_status dn_##name parameters;
 #include "dn_ops.def"
-#undef DN_OP
 
 typedef enum dn_op {
-#define DN_OP(name, parameters, arguments, roles) DN_OP_##name,
+#define DN_OP(name, parameters, arguments, roles, traits) DN_OP_##name,
 #include "dn_ops.def"
-#undef DN_OP
   DN_OP_COUNT
 } dn_op;
 
-/* "conv2d_forward"; the name of dn_ops.def. */
+/* Of a struct that an operation takes: its fields, each an argument of its own in Lua. */
+enum { DN_RNG_FIELDS = 3, DN_CONV2D_FIELDS = 5, DN_POOL2D_FIELDS = 8, DN_SGD_FIELDS = 6 };
+
+/* What dn_ops.def says of an argument and of an operation (dn_roles.h). */
+typedef struct dn_op_argument {
+  const char *name; /* NULL behind the last one */
+  const char *role; /* "written", "added", "read"; "number", "flag", "size", "dim", "rng", "conv2d",
+                       "pool2d", "sgd"; of a kind, which: "unary"... */
+  bool is_optional;
+  bool is_parameter; /* float where the activations have 16 bits */
+  int n_values;      /* as many arguments in Lua */
+} dn_op_argument;
+
+typedef struct dn_op_description {
+  const char *name; /* "conv2d_forward" */
+  const dn_op_argument *arguments;
+  bool is_widened, has_cpu_scratch, has_cuda_scratch;
+} dn_op_description;
+
+const dn_op_description *dn_op_describe(dn_op op);
+
+/* "conv2d_forward"; "unknown" for no operation. */
 const char *dn_op_name(dn_op op);
+
+/* Whether the device's backend has the operation. */
+bool dn_op_is_on(dn_op op, const dn_device *device);
 
 /*
 ** Output sizes (P, Q) for an input plane; DN_EARG when the kernel is larger than the padded plane

@@ -40,8 +40,8 @@ dn_status dn_batchnorm_forward(dn_tensor *y, dn_tensor *mean, dn_tensor *inv_std
     return dn_error_argument(6, "x is %s; expected at least 2 values a channel to normalize",
                              dn_tensor_shape_text(x, came));
   }
-  return dn_backend_of(y)->batchnorm_forward(y, mean, inv_std, running_mean, running_var, x, gamma,
-                                             beta, momentum, epsilon);
+  return DN_RUN(batchnorm_forward, y, mean, inv_std, running_mean, running_var, x, gamma, beta,
+                momentum, epsilon);
 }
 
 /* dgamma and dbeta go together, and have something to be the gradient of. */
@@ -64,8 +64,7 @@ dn_status dn_batchnorm_backward(dn_tensor *dx, dn_tensor *dgamma, dn_tensor *dbe
                   {1, "dx", dx, shape, DN_OUT | layout}, dgamma_row, dbeta_row));
   DN_TRY(check_affine(&dgamma_row, &dbeta_row, &gamma_row));
   DN_TRY(dn_check_finite(9, "scale", scale, -INFINITY));
-  return dn_backend_of(dx)->batchnorm_backward(dx, dgamma, dbeta, dy, x, mean, inv_std, gamma,
-                                               scale);
+  return DN_RUN(batchnorm_backward, dx, dgamma, dbeta, dy, x, mean, inv_std, gamma, scale);
 }
 
 dn_status dn_batchnorm_inference_forward(dn_tensor *y, const dn_tensor *x,
@@ -82,8 +81,7 @@ dn_status dn_batchnorm_inference_forward(dn_tensor *y, const dn_tensor *x,
                   {1, "y", y, shape, DN_OUT | layout}));
   DN_TRY(dn_check_together(&gamma_row, &beta_row));
   DN_TRY(dn_check_finite(7, "epsilon", epsilon, 0));
-  return dn_backend_of(y)->batchnorm_inference_forward(y, x, running_mean, running_var, gamma, beta,
-                                                       epsilon);
+  return DN_RUN(batchnorm_inference_forward, y, x, running_mean, running_var, gamma, beta, epsilon);
 }
 
 dn_status dn_batchnorm_inference_backward(dn_tensor *dx, dn_tensor *dgamma, dn_tensor *dbeta,
@@ -103,6 +101,6 @@ dn_status dn_batchnorm_inference_backward(dn_tensor *dx, dn_tensor *dgamma, dn_t
   DN_TRY(check_affine(&dgamma_row, &dbeta_row, &gamma_row));
   DN_TRY(dn_check_finite(9, "epsilon", epsilon, 0));
   DN_TRY(dn_check_finite(10, "scale", scale, -INFINITY));
-  return dn_backend_of(dx)->batchnorm_inference_backward(dx, dgamma, dbeta, dy, x, running_mean,
-                                                         running_var, gamma, epsilon, scale);
+  return DN_RUN(batchnorm_inference_backward, dx, dgamma, dbeta, dy, x, running_mean, running_var,
+                gamma, epsilon, scale);
 }

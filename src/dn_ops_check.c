@@ -233,3 +233,8 @@ dn_status dn_check_finite(int number, const char *name, double value, double lea
                              least);
   return dn_error_argument(number, "%s is %g; expected a finite number", name, value);
 }
+
+dn_status dn_error_missing(dn_op op, const dn_tensor *tensor) {
+  return dn_error(DN_EDEVICE, "%s has no '%s' yet (cpu has)", dn_backend_of(tensor)->name,
+                  dn_op_name(op));
+}

@@ -78,4 +78,12 @@ static inline const dn_backend *dn_backend_of(const dn_tensor *tensor) {
   return tensor->storage->device->backend;
 }
 
+/* Says that `tensor`'s backend has no such operation; returns DN_EDEVICE. */
+dn_status dn_error_missing(dn_op op, const dn_tensor *tensor);
+
+/* The operation of dn_ops.def on its first argument's device; all arguments have been checked. */
+#define DN_RUN(op, first, ...)                                               \
+  (dn_backend_of(first)->op ? dn_backend_of(first)->op((first), __VA_ARGS__) \
+                            : dn_error_missing(DN_OP_##op, first))
+
 #endif

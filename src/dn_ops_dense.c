@@ -24,7 +24,7 @@ static dn_status check_count(int number, const char *name, int64_t value, int64_
 dn_status dn_channel_stats(dn_tensor *stats, const dn_tensor *x) {
   DN_TRY(DN_CHECK(DN_CLASS_REAL, {2, "x", x, "NCHW", SOURCE},
                   {1, "stats", stats, "2C", DN_OUT | TABLE}));
-  return dn_backend_of(stats)->channel_stats(stats, x);
+  return DN_RUN(channel_stats, stats, x);
 }
 
 dn_status dn_norm_table(dn_tensor *norm, dn_tensor *running_mean, dn_tensor *running_var,
@@ -42,8 +42,8 @@ dn_status dn_norm_table(dn_tensor *norm, dn_tensor *running_mean, dn_tensor *run
   DN_TRY(check_count(7, "number of values a channel", n_values, running_mean ? 2 : 1));
   DN_TRY(dn_check_finite(8, "momentum", momentum, 0));
   DN_TRY(dn_check_finite(9, "epsilon", epsilon, 0));
-  return dn_backend_of(norm)->norm_table(norm, running_mean, running_var, stats, gamma, beta,
-                                         n_values, momentum, epsilon);
+  return DN_RUN(norm_table, norm, running_mean, running_var, stats, gamma, beta, n_values, momentum,
+                epsilon);
 }
 
 /* K,C,1,1 or K,C,3,3. */
@@ -61,7 +61,7 @@ dn_status dn_norm_relu_conv_forward(dn_tensor *y, dn_tensor *stats, const dn_ten
                   {5, "weight", weight, "KCRS", WEIGHT}, {1, "y", y, "NKHW", DN_OUT | IMAGES},
                   {2, "stats", stats, "2K", DN_OUT | TABLE | DN_OPTIONAL}));
   DN_TRY(check_kernel(5, weight));
-  return dn_backend_of(y)->norm_relu_conv_forward(y, stats, x, norm, weight);
+  return DN_RUN(norm_relu_conv_forward, y, stats, x, norm, weight);
 }
 
 dn_status dn_norm_relu_conv_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
@@ -79,8 +79,8 @@ dn_status dn_norm_relu_conv_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor 
   DN_TRY(check_kernel(9, weight));
   DN_TRY(dn_check_together(&y_row, &deferred_row));
   DN_TRY(dn_check_finite(11, "scale", scale, -INFINITY));
-  return dn_backend_of(dx)->norm_relu_conv_backward(dx, dnorm, dweight, dy, y, deferred, x, norm,
-                                                    weight, accumulate, scale);
+  return DN_RUN(norm_relu_conv_backward, dx, dnorm, dweight, dy, y, deferred, x, norm, weight,
+                accumulate, scale);
 }
 
 /* The windows, numbered from `number` on, fit into the input's planes and give the pooled ones. */
@@ -107,7 +107,7 @@ dn_status dn_norm_relu_pool_forward(dn_tensor *y, const dn_tensor *x, const dn_t
   const dn_arg input = {2, "x", x, "NCHW", SOURCE}, pooled = {1, "y", y, "NCPQ", DN_OUT | IMAGES};
   DN_TRY(DN_CHECK(DN_CLASS_REAL, input, {3, "norm", norm, "4C", TABLE}, pooled));
   DN_TRY(check_windows(&pooled, &input, window_h, window_w, 4));
-  return dn_backend_of(y)->norm_relu_pool_forward(y, x, norm, window_h, window_w);
+  return DN_RUN(norm_relu_pool_forward, y, x, norm, window_h, window_w);
 }
 
 dn_status dn_norm_relu_pool_backward(dn_tensor *dx, dn_tensor *dnorm, const dn_tensor *dy,
@@ -118,8 +118,7 @@ dn_status dn_norm_relu_pool_backward(dn_tensor *dx, dn_tensor *dnorm, const dn_t
                   {1, "dx", dx, "NCHW", DN_OUT | IMAGES},
                   {2, "dnorm", dnorm, "2C", DN_OUT | TABLE}));
   DN_TRY(check_windows(&pooled, &input, window_h, window_w, 6));
-  return dn_backend_of(dx)->norm_relu_pool_backward(dx, dnorm, dy, x, norm, window_h, window_w,
-                                                    accumulate);
+  return DN_RUN(norm_relu_pool_backward, dx, dnorm, dy, x, norm, window_h, window_w, accumulate);
 }
 
 dn_status dn_deferred_update(dn_tensor *deferred, const dn_tensor *dnorm, const dn_tensor *norm,
@@ -128,11 +127,11 @@ dn_status dn_deferred_update(dn_tensor *deferred, const dn_tensor *dnorm, const 
                   {2, "dnorm", dnorm, "2C", TABLE},
                   {1, "deferred", deferred, "3C", DN_OUT | TABLE}));
   DN_TRY(check_count(4, "number of values a channel", n_values, 1));
-  return dn_backend_of(deferred)->deferred_update(deferred, dnorm, norm, n_values, accumulate);
+  return DN_RUN(deferred_update, deferred, dnorm, norm, n_values, accumulate);
 }
 
 dn_status dn_deferred_apply(dn_tensor *dx, const dn_tensor *x, const dn_tensor *deferred) {
   DN_TRY(DN_CHECK(DN_CLASS_REAL, {2, "x", x, "NCHW", SOURCE},
                   {3, "deferred", deferred, "3C", TABLE}, {1, "dx", dx, "NCHW", DN_OUT | IMAGES}));
-  return dn_backend_of(dx)->deferred_apply(dx, x, deferred);
+  return DN_RUN(deferred_apply, dx, x, deferred);
 }

@@ -31,7 +31,7 @@ static bool is_empty(const dn_tensor *y) { return dn_tensor_count(y) == 0; }
 dn_status dn_fill(dn_tensor *y, double value) {
   DN_TRY(DN_CHECK(DN_CLASS_ANY, {1, "y", y, NULL, DN_OUT}));
   if (is_empty(y)) return DN_OK;
-  return dn_backend_of(y)->fill(y, value);
+  return DN_RUN(fill, y, value);
 }
 
 /* On devices where tensors have values, so that they can cross from one to another. */
@@ -45,7 +45,7 @@ dn_status dn_copy(dn_tensor *y, const dn_tensor *x) {
                   {1, "y", y, "*", DN_OUT | DN_ANY_DTYPE | anywhere}));
   if (is_empty(y)) return DN_OK;
   if (y->storage->device != x->storage->device) return dn_transfer(y, x);
-  return dn_backend_of(y)->copy(y, x);
+  return DN_RUN(copy, y, x);
 }
 
 dn_status dn_unary(dn_tensor *y, const dn_tensor *x, dn_unary_kind kind) {
@@ -55,7 +55,7 @@ dn_status dn_unary(dn_tensor *y, const dn_tensor *x, dn_unary_kind kind) {
     return dn_error_argument(2, "x is %s; expected a real dtype for '%s'", dn_dtype_name(x->dtype),
                              unary_rules[kind].name);
   if (is_empty(y)) return DN_OK;
-  return dn_backend_of(y)->unary(y, x, kind);
+  return DN_RUN(unary, y, x, kind);
 }
 
 /* y, a, b of any one dtype, y of that one or (comparisons) byte. */
@@ -86,7 +86,7 @@ dn_status dn_binary(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, dn_bin
   DN_TRY(check_kind(4, kind, DN_BINARY_COUNT));
   DN_TRY(check_pair(y, 0, a, b));
   if (is_empty(y)) return DN_OK;
-  return dn_backend_of(y)->binary(y, a, b, kind);
+  return DN_RUN(binary, y, a, b, kind);
 }
 
 dn_status dn_binary_scalar(dn_tensor *y, const dn_tensor *a, double b, dn_binary_kind kind) {
@@ -94,26 +94,26 @@ dn_status dn_binary_scalar(dn_tensor *y, const dn_tensor *a, double b, dn_binary
   DN_TRY(check_scalar(y, 0, a));
   DN_TRY(check_whole(3, "b", b, a));
   if (is_empty(y)) return DN_OK;
-  return dn_backend_of(y)->binary_scalar(y, a, b, kind);
+  return DN_RUN(binary_scalar, y, a, b, kind);
 }
 
 dn_status dn_add_scaled(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, double scale) {
   DN_TRY(check_pair(y, 0, a, b));
   DN_TRY(check_whole(4, "scale", scale, a));
   if (is_empty(y)) return DN_OK;
-  return dn_backend_of(y)->add_scaled(y, a, b, scale);
+  return DN_RUN(add_scaled, y, a, b, scale);
 }
 
 dn_status dn_compare(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, dn_compare_kind kind) {
   DN_TRY(check_kind(4, kind, DN_COMPARE_COUNT));
   DN_TRY(check_pair(y, DN_IS_BYTE, a, b));
   if (is_empty(y)) return DN_OK;
-  return dn_backend_of(y)->compare(y, a, b, kind);
+  return DN_RUN(compare, y, a, b, kind);
 }
 
 dn_status dn_compare_scalar(dn_tensor *y, const dn_tensor *a, double b, dn_compare_kind kind) {
   DN_TRY(check_kind(4, kind, DN_COMPARE_COUNT));
   DN_TRY(check_scalar(y, DN_IS_BYTE, a));
   if (is_empty(y)) return DN_OK;
-  return dn_backend_of(y)->compare_scalar(y, a, b, kind);
+  return DN_RUN(compare_scalar, y, a, b, kind);
 }

@@ -13,7 +13,7 @@ dn_status dn_log_softmax_forward(dn_tensor *y, const dn_tensor *x) {
   const char *shape = rows_of(x);
   DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {2, "x", x, shape, DN_CONTIGUOUS | DN_FILLED | DN_IN_PLACE},
                   {1, "y", y, shape, DN_OUT | DN_CONTIGUOUS}));
-  return dn_backend_of(y)->log_softmax_forward(y, x);
+  return DN_RUN(log_softmax_forward, y, x);
 }
 
 dn_status dn_log_softmax_backward(dn_tensor *dx, const dn_tensor *dy, const dn_tensor *y) {
@@ -21,7 +21,7 @@ dn_status dn_log_softmax_backward(dn_tensor *dx, const dn_tensor *dy, const dn_t
   const unsigned traits = DN_CONTIGUOUS | DN_FILLED | DN_IN_PLACE;
   DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {3, "y", y, shape, traits}, {2, "dy", dy, shape, traits},
                   {1, "dx", dx, shape, DN_OUT | DN_CONTIGUOUS}));
-  return dn_backend_of(dx)->log_softmax_backward(dx, dy, y);
+  return DN_RUN(log_softmax_backward, dx, dy, y);
 }
 
 static dn_status check_loss(const dn_tensor *loss) {
@@ -38,7 +38,7 @@ dn_status dn_nll_forward(dn_tensor *loss, const dn_tensor *log_probabilities,
                   {4, "class_weight", class_weight, "C", DN_CONTIGUOUS | DN_OPTIONAL},
                   {1, "loss", loss, NULL, DN_OUT}));
   DN_TRY(check_loss(loss));
-  return dn_backend_of(loss)->nll_forward(loss, log_probabilities, target, class_weight, average);
+  return DN_RUN(nll_forward, loss, log_probabilities, target, class_weight, average);
 }
 
 dn_status dn_nll_backward(dn_tensor *dx, const dn_tensor *target, const dn_tensor *class_weight,
@@ -46,7 +46,7 @@ dn_status dn_nll_backward(dn_tensor *dx, const dn_tensor *target, const dn_tenso
   DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {1, "dx", dx, "NC", DN_OUT | DN_CONTIGUOUS | DN_FILLED},
                   {2, "target", target, "N", DN_CONTIGUOUS | DN_IS_LONG},
                   {3, "class_weight", class_weight, "C", DN_CONTIGUOUS | DN_OPTIONAL}));
-  return dn_backend_of(dx)->nll_backward(dx, target, class_weight, average);
+  return DN_RUN(nll_backward, dx, target, class_weight, average);
 }
 
 dn_status dn_mse_forward(dn_tensor *loss, const dn_tensor *x, const dn_tensor *target,
@@ -54,14 +54,14 @@ dn_status dn_mse_forward(dn_tensor *loss, const dn_tensor *x, const dn_tensor *t
   DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {2, "x", x, "*", DN_FILLED}, {3, "target", target, "*", 0},
                   {1, "loss", loss, NULL, DN_OUT}));
   DN_TRY(check_loss(loss));
-  return dn_backend_of(loss)->mse_forward(loss, x, target, average);
+  return DN_RUN(mse_forward, loss, x, target, average);
 }
 
 dn_status dn_mse_backward(dn_tensor *dx, const dn_tensor *x, const dn_tensor *target,
                           bool average) {
   DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {2, "x", x, "*", DN_FILLED}, {3, "target", target, "*", 0},
                   {1, "dx", dx, "*", DN_OUT}));
-  return dn_backend_of(dx)->mse_backward(dx, x, target, average);
+  return DN_RUN(mse_backward, dx, x, target, average);
 }
 
 dn_status dn_sgd_step(dn_tensor *parameter, dn_tensor *velocity, const dn_tensor *gradient,
@@ -77,5 +77,5 @@ dn_status dn_sgd_step(dn_tensor *parameter, dn_tensor *velocity, const dn_tensor
     return dn_error_argument(2, "velocity is missing; expected it with momentum %g",
                              options.momentum);
   if (dn_tensor_count(parameter) == 0) return DN_OK;
-  return dn_backend_of(parameter)->sgd_step(parameter, velocity, gradient, options);
+  return DN_RUN(sgd_step, parameter, velocity, gradient, options);
 }

@@ -30,7 +30,7 @@ dn_status dn_gemm(dn_tensor *c, const dn_tensor *a, const dn_tensor *b, double a
   DN_TRY(check_matrix(2, "a", a));
   DN_TRY(check_matrix(3, "b", b));
   if (dn_tensor_count(c) == 0) return DN_OK;
-  return dn_backend_of(c)->gemm(c, a, b, alpha, beta);
+  return DN_RUN(gemm, c, a, b, alpha, beta);
 }
 
 dn_status dn_linear_forward(dn_tensor *y, const dn_tensor *x, const dn_tensor *weight,
@@ -39,7 +39,7 @@ dn_status dn_linear_forward(dn_tensor *y, const dn_tensor *x, const dn_tensor *w
       DN_CLASS_REAL, {2, "x", x, "NC", DN_CONTIGUOUS}, {3, "weight", weight, "KC", PARAMETER},
       {4, "bias", bias, "K", DN_OPTIONAL | PARAMETER}, {1, "y", y, "NK", DN_OUT | DN_CONTIGUOUS}));
   if (dn_tensor_count(y) == 0) return DN_OK;
-  return dn_backend_of(y)->linear_forward(y, x, weight, bias);
+  return DN_RUN(linear_forward, y, x, weight, bias);
 }
 
 dn_status dn_linear_backward_data(dn_tensor *dx, const dn_tensor *dy, const dn_tensor *weight) {
@@ -47,7 +47,7 @@ dn_status dn_linear_backward_data(dn_tensor *dx, const dn_tensor *dy, const dn_t
                   {3, "weight", weight, "KC", PARAMETER},
                   {1, "dx", dx, "NC", DN_OUT | DN_CONTIGUOUS}));
   if (dn_tensor_count(dx) == 0) return DN_OK;
-  return dn_backend_of(dx)->linear_backward_data(dx, dy, weight);
+  return DN_RUN(linear_backward_data, dx, dy, weight);
 }
 
 dn_status dn_linear_backward_weight(dn_tensor *dweight, dn_tensor *dbias, const dn_tensor *dy,
@@ -58,7 +58,7 @@ dn_status dn_linear_backward_weight(dn_tensor *dweight, dn_tensor *dbias, const 
                   {2, "dbias", dbias, "K", DN_OUT | DN_OPTIONAL | PARAMETER}));
   DN_TRY(dn_check_finite(5, "scale", scale, -INFINITY));
   if (dn_tensor_count(dy) == 0) return DN_OK; /* nothing to add */
-  return dn_backend_of(dweight)->linear_backward_weight(dweight, dbias, dy, x, scale);
+  return DN_RUN(linear_backward_weight, dweight, dbias, dy, x, scale);
 }
 
 /* A convolution's planes x and y around its weight, and where the caller's list has each of them. */
@@ -107,7 +107,7 @@ dn_status dn_conv2d_forward(dn_tensor *y, const dn_tensor *x, const dn_tensor *w
   DN_TRY(DN_CHECK(DN_CLASS_REAL, call.x, call.weight,
                   {4, "bias", bias, "K", DN_OPTIONAL | PARAMETER}, call.y));
   DN_TRY(check_conv2d(&call));
-  return dn_backend_of(y)->conv2d_forward(y, x, weight, bias, options);
+  return DN_RUN(conv2d_forward, y, x, weight, bias, options);
 }
 
 dn_status dn_conv2d_backward_data(dn_tensor *dx, const dn_tensor *dy, const dn_tensor *weight,
@@ -119,7 +119,7 @@ dn_status dn_conv2d_backward_data(dn_tensor *dx, const dn_tensor *dy, const dn_t
                             4};
   DN_TRY(DN_CHECK(DN_CLASS_REAL, call.x, call.weight, call.y));
   DN_TRY(check_conv2d(&call));
-  return dn_backend_of(dx)->conv2d_backward_data(dx, dy, weight, options);
+  return DN_RUN(conv2d_backward_data, dx, dy, weight, options);
 }
 
 dn_status dn_conv2d_backward_weight(dn_tensor *dweight, dn_tensor *dbias, const dn_tensor *dy,
@@ -133,5 +133,5 @@ dn_status dn_conv2d_backward_weight(dn_tensor *dweight, dn_tensor *dbias, const 
                   {2, "dbias", dbias, "K", DN_OUT | DN_OPTIONAL | PARAMETER}, call.y));
   DN_TRY(check_conv2d(&call));
   DN_TRY(dn_check_finite(10, "scale", scale, -INFINITY));
-  return dn_backend_of(dweight)->conv2d_backward_weight(dweight, dbias, dy, x, options, scale);
+  return DN_RUN(conv2d_backward_weight, dweight, dbias, dy, x, options, scale);
 }

@@ -49,7 +49,7 @@ dn_status dn_reduce(dn_tensor *y, const dn_tensor *x, dn_reduce_kind kind, doubl
   DN_TRY(check_reduced_shape(y, x));
   if (dn_tensor_count(y) == 0) return DN_OK;
   DN_TRY(check_reduction(x, kind, parameter));
-  return dn_backend_of(y)->reduce(y, x, kind, parameter);
+  return DN_RUN(reduce, y, x, kind, parameter);
 }
 
 /* A result has x's shape with `kept` elements along dim. */
@@ -78,7 +78,7 @@ dn_status dn_arg_reduce(dn_tensor *values, dn_tensor *indices, const dn_tensor *
   if (x->size[dim] == 0)
     return dn_error_argument(3, "x is %s; expected at least one element along dimension %d",
                              dn_tensor_shape_text(x, came), dim + 1);
-  return dn_backend_of(x)->arg_reduce(values, indices, x, dim, largest);
+  return DN_RUN(arg_reduce, values, indices, x, dim, largest);
 }
 
 dn_status dn_topk(dn_tensor *values, dn_tensor *indices, const dn_tensor *x, bool largest) {
@@ -96,7 +96,7 @@ dn_status dn_topk(dn_tensor *values, dn_tensor *indices, const dn_tensor *x, boo
   DN_TRY(check_selected(&value_row, x, last, k));
   DN_TRY(check_selected(&index_row, x, last, k));
   if (dn_tensor_count(values) == 0) return DN_OK;
-  return dn_backend_of(x)->topk(values, indices, x, largest);
+  return DN_RUN(topk, values, indices, x, largest);
 }
 
 dn_status dn_index_select(dn_tensor *y, const dn_tensor *x, const dn_tensor *index) {
@@ -106,7 +106,7 @@ dn_status dn_index_select(dn_tensor *y, const dn_tensor *x, const dn_tensor *ind
   if (x->n_dim == 0) return dn_error_argument(2, "x is scalar; expected at least one dimension");
   DN_TRY(check_selected(&result, x, 0, index->size[0]));
   if (dn_tensor_count(y) == 0) return DN_OK;
-  return dn_backend_of(y)->index_select(y, x, index);
+  return DN_RUN(index_select, y, x, index);
 }
 
 dn_status dn_random_uniform(dn_tensor *y, double low, double high, dn_rng rng) {
@@ -114,7 +114,7 @@ dn_status dn_random_uniform(dn_tensor *y, double low, double high, dn_rng rng) {
   DN_TRY(dn_check_finite(2, "low", low, -INFINITY));
   DN_TRY(dn_check_finite(3, "high", high, low));
   if (dn_tensor_count(y) == 0) return DN_OK;
-  return dn_backend_of(y)->random_uniform(y, low, high, rng);
+  return DN_RUN(random_uniform, y, low, high, rng);
 }
 
 dn_status dn_random_normal(dn_tensor *y, double mean, double deviation, dn_rng rng) {
@@ -122,11 +122,11 @@ dn_status dn_random_normal(dn_tensor *y, double mean, double deviation, dn_rng r
   DN_TRY(dn_check_finite(2, "mean", mean, -INFINITY));
   DN_TRY(dn_check_finite(3, "deviation", deviation, 0));
   if (dn_tensor_count(y) == 0) return DN_OK;
-  return dn_backend_of(y)->random_normal(y, mean, deviation, rng);
+  return DN_RUN(random_normal, y, mean, deviation, rng);
 }
 
 dn_status dn_random_permutation(dn_tensor *y, dn_rng rng) {
   DN_TRY(DN_CHECK(DN_CLASS_ANY, {1, "y", y, "N", DN_OUT | DN_IS_LONG | DN_CONTIGUOUS}));
   if (dn_tensor_count(y) == 0) return DN_OK;
-  return dn_backend_of(y)->random_permutation(y, rng);
+  return DN_RUN(random_permutation, y, rng);
 }

@@ -62,7 +62,7 @@ static dn_status move_packed(dn_tensor *y, const dn_tensor *x) {
   packed there;
   DN_TRY(packed_new(y->storage->device, x->dtype, x, &there));
   dn_status status = move_bytes(&there.tensor, x);
-  if (status == DN_OK) status = dn_backend_of(y)->copy(y, &there.tensor);
+  if (status == DN_OK) status = DN_RUN(copy, y, &there.tensor);
   packed_free(&there);
   return status;
 }
@@ -72,7 +72,7 @@ dn_status dn_transfer(dn_tensor *y, const dn_tensor *x) {
   if (!converts && dn_tensor_is_contiguous(x)) return move_packed(y, x);
   packed here;
   DN_TRY(packed_new(x->storage->device, converts ? y->dtype : x->dtype, x, &here));
-  dn_status status = dn_backend_of(x)->copy(&here.tensor, x);
+  dn_status status = DN_RUN(copy, &here.tensor, x);
   if (status == DN_OK) status = move_packed(y, &here.tensor);
   packed_free(&here);
   return status;

@@ -76,10 +76,6 @@ describe("scratch planned", function()
       if core.is_tensor(value) then
         known[value] = known[value] or core.tensor_new("plan", value:dtype(), value:size())
         value = known[value]
-      elseif type(value) == "table" then
-        local list = {}
-        for i, part in ipairs(value) do list[i] = core.tensor_new("plan", part:dtype(), part:size()) end
-        value = list
       end
       values[number] = value
     end

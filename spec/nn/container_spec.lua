@@ -99,6 +99,24 @@ nn.Sequential {
     assert.are.equal(value, messageOf(model.forward, model, 1))
   end)
 
+  it("refuses parts that cannot be joined", function()
+    local joined = nn.Concat(2):add(nn.Identity()):add(nn.Linear(3, 4))
+    assert.are.same({ 2, 7 }, joined:forward(dn.randn(2, 3)):size())
+    local table = nn.JoinTable(2)
+    assert.are.same({ { 1, 2, 5 }, { 3, 4, 6 } },
+      table:forward { dn.tensor { { 1, 2 }, { 3, 4 } }, dn.tensor { { 5 }, { 6 } } }:totable())
+    assert.are.same({ { 1 }, { 2 } }, table:forward { dn.zeros(2, 0), dn.tensor { { 1 }, { 2 } } }:totable())
+    for _, wrong in ipairs {
+      { dn.zeros(3, 1), "expected a float tensor of size 2x2 except there, got a float tensor of size 3x1" },
+      { dn.zeros(2), "got a float tensor of size 2" },
+      { dn.zeros(2, 1, "double"), "got a double tensor of size 2x1" },
+    } do
+      local message = messageOf(table.forward, table, { dn.zeros(2, 2), wrong[1] })
+      assert.is_truthy(message:find("nn.JoinTable: part 2 does not continue the first along dimension 2", 1, true))
+      assert.is_truthy(message:find(wrong[2], 1, true), message)
+    end
+  end)
+
   it("of nothing is the identity", function()
     local x = dn.randn(2, 2)
     local model = nn.Sequential()

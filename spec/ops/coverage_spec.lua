@@ -1,5 +1,6 @@
 -- An operation without cases does not pass: every name of dn_ops.def has cases, results written by
--- hand among them, and misuse; every forward and backward operation has a gradient case.
+-- hand among them, and misuse; every forward and backward operation has a gradient case. Its cases use
+-- each argument as dn_ops.def says. The CPU has every operation; what CUDA does not have yet is listed.
 
 local core = require "densenet.core"
 local operation = require "spec.support.operation"
@@ -16,7 +17,8 @@ describe("coverage:", function()
     for _, op in ipairs(gradient.covers) do has_gradient[op] = true end
   end
 
-  local names, is_operation = core.operations(), {}
+  local names, descriptions = core.operations()
+  local is_operation = {}
   for _, op in ipairs(names) do is_operation[op] = true end
 
   it("there are operations", function() assert.is_true(#names > 30) end)
@@ -32,6 +34,58 @@ describe("coverage:", function()
       end
     end)
   end
+
+  -- What a case may call an argument of each role; "same" is looked up where it points.
+  local MAY_BE = {
+    written = { output = true },
+    added = { output = true, sum = true, state = true }, -- output: an option says that it is overwritten
+    read = { input = true },
+  }
+
+  for _, op in ipairs(names) do
+    it(op .. " has cases that use its arguments as dn_ops.def says", function()
+      local is_added = {}
+      for _, case in ipairs(all.cases) do
+        for _, described in ipairs(case.op == op and descriptions[op].arguments or {}) do
+          local given, may_be = case.arguments[described.number], MAY_BE[described.role]
+          local what = ("%s: argument %d, %s"):format(operation.title(case), described.number, described.name)
+          if given == "nil" then
+            assert.is_true(described.optional, what .. " may not be left out")
+          elseif may_be then
+            assert.equal("table", type(given), what)
+            assert.is_true(given.role == "same" or may_be[given.role] or false, what .. " is " .. described.role)
+            is_added[described.number] = is_added[described.number] or given.role == "sum" or given.role == "state"
+          else
+            assert.not_equal("table", type(given), what .. " is no tensor")
+          end
+        end
+      end
+      for _, described in ipairs(descriptions[op].arguments) do
+        if described.role == "added" then
+          assert.is_true(is_added[described.number] or false, described.name .. " is never added to")
+        end
+      end
+    end)
+  end
+
+  it("the CPU has every operation", function()
+    assert.same(names, (core.operations("cpu")))
+    assert.same(names, (core.operations("plan")))
+  end)
+
+  -- Operations that a GPU does not have yet: it says so, and its specs leave their cases out.
+  local CUDA_LACKS = {}
+
+  it("CUDA has every operation but those listed", function()
+    local lacks, sources = {}, {}
+    local pipe = assert(io.popen("cat cuda/*.cu"))
+    for op in pipe:read("a"):gmatch("dn_status cuda_([%w_]+)%(") do sources[op] = true end
+    pipe:close()
+    for _, op in ipairs(names) do
+      if not sources[op] then lacks[#lacks + 1] = op end
+    end
+    assert.same(CUDA_LACKS, lacks)
+  end)
 
   it("no case is of an operation that does not exist", function()
     for op in pairs(has_case) do assert.is_true(is_operation[op], op) end

@@ -3,7 +3,6 @@
 -- made from its cases; then those that the case lists describe.
 
 local core = require "densenet.core"
-local guarded = require "spec.support.guarded"
 local operation = require "spec.support.operation"
 
 local all = operation.families()
@@ -176,35 +175,6 @@ for _, op in ipairs(core.operations()) do
     end
   end)
 end
-
--- Lists of tensors -----------------------------------------------------------------------------
-
-describe("a list of tensors", function()
-  local function new(...) return (guarded.new("float", { ... })) end
-
-  it("with a freed one", function()
-    local freed = new(2, 3)
-    freed:free()
-    expect_refusal("concat_forward", { new(4, 3), { new(2, 3), freed }, 1 }, 3, 2, { "freed" })
-    expect_refusal("concat_backward", { { new(2, 3), freed }, new(4, 3), 1 }, 3, 1, { "freed" })
-  end)
-
-  it("with something else in it", function()
-    expect_refusal("concat_forward", { new(4, 3), { new(2, 3), 7 }, 1 }, 3, 2, { "tensor" })
-    expect_refusal("concat_forward", { new(4, 3), new(4, 3), 1 }, 3, 2, { "table" })
-  end)
-
-  it("that overlaps the output", function()
-    local y = new(4, 3)
-    expect_refusal("concat_forward", { y, { y:narrow(1, 1, 2), new(2, 3) }, 1 }, 3, 1, { "overlaps tensor 1" })
-  end)
-
-  it("whose outputs overlap", function()
-    local dx = new(2, 3)
-    expect_refusal("concat_backward", { { dx, dx }, new(4, 3), 1 }, 3, 1, { "tensor 2 overlaps tensor 1" })
-    expect_refusal("concat_backward", { { dx, new(2, 3) }, dx:expand(2, 2, 3):select(1, 1), 1 }, 3, nil, { "expected" })
-  end)
-end)
 
 -- The case lists' own --------------------------------------------------------------------------
 

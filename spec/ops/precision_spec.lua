@@ -37,7 +37,7 @@ end
 
 local cases = {}
 for _, case in ipairs(operation.families().cases) do
-  if operation.parameters[case.op] and not case.dtypes then cases[#cases + 1] = case end
+  if operation.descriptions[case.op].widened and not case.dtypes then cases[#cases + 1] = case end
 end
 
 for _, dtype in ipairs(NARROW) do

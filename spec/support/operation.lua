@@ -2,10 +2,10 @@
 -- question asked of it (spec/ops/cases holds the lists, the specs in spec/ops ask).
 --
 -- A case is { op =, name =, arguments =, dtypes =, expected = }. An argument is what one of the
--- constructors below makes, a list of them (concatenation), or a plain value that is passed as it
--- is; "nil" as a string stands for an argument left out. `dtypes` are the dtypes it runs in (float
--- and double by default). `expected` gives, by argument number, results worked out by hand or by
--- another framework. `tiles` says that the operation has loops for several instruction sets.
+-- constructors below makes, or a plain value that is passed as it is; "nil" as a string stands for an
+-- argument left out. `dtypes` are the dtypes it runs in (float and double by default). `expected` gives,
+-- by argument number, results worked out by hand or by another framework. `tiles` says that the operation
+-- has loops for several instruction sets.
 
 local core = require "densenet.core"
 local compare = require "spec.support.compare"
@@ -96,31 +96,18 @@ function operation.values(argument, dtype, rounding, seed)
   return compare.clone(compare.clone(exact, rounding), dtype)
 end
 
---- Operations that take activations in 16 bits, and the numbers of those of their arguments that are
--- parameters and stay float then.
-operation.parameters = {
-  gemm = {}, linear_forward = { 3, 4 }, linear_backward_data = { 3 }, linear_backward_weight = { 1, 2 },
-  conv2d_forward = { 3, 4 }, conv2d_backward_data = { 3 }, conv2d_backward_weight = { 1, 2 },
-  batchnorm_forward = { 2, 3, 4, 5, 7, 8 }, batchnorm_backward = { 2, 3, 6, 7, 8 },
-  batchnorm_inference_forward = { 3, 4, 5, 6 }, batchnorm_inference_backward = { 2, 3, 6, 7, 8 },
-  relu_forward = {}, relu_backward = {}, dropout_forward = {}, dropout_backward = {},
-  max_pool2d_forward = {}, max_pool2d_backward = {}, avg_pool2d_forward = {}, avg_pool2d_backward = {},
-  global_avg_pool_forward = {}, global_avg_pool_backward = {}, concat_forward = {}, concat_backward = {},
-  channel_stats = { 1 }, norm_relu_conv_forward = { 2, 4, 5 }, norm_relu_conv_backward = { 2, 3, 6, 8, 9 },
-  norm_relu_pool_forward = { 3 }, norm_relu_pool_backward = { 2, 5 }, deferred_apply = { 3 },
-}
+--- What dn_ops.def says of the operations, by name.
+operation.descriptions = select(2, core.operations())
 
 local IS_NARROW = { half = true, bfloat16 = true }
 
--- The dtype of argument `number` of a call in `dtype`.
+-- The dtype of argument `number` of a call in `dtype`: parameters stay float beside 16 bits.
 local function dtype_of(case, number, dtype)
-  for _, parameter in ipairs(IS_NARROW[dtype] and operation.parameters[case.op] or {}) do
-    if parameter == number then return "float" end
+  for _, argument in ipairs(operation.descriptions[case.op].arguments) do
+    if argument.number == number and argument.parameter and IS_NARROW[dtype] then return "float" end
   end
   return dtype
 end
-
-local function is_list(argument) return type(argument) == "table" and not argument.role end
 
 local poison = { long = -77, byte = 119 }
 
@@ -168,11 +155,7 @@ function operation.build(case, options)
     return tensor
   end
   for number, argument in ipairs(case.arguments) do
-    if is_list(argument) then
-      local list = {}
-      for i, part in ipairs(argument) do list[i] = tensor_of(part, number) end
-      call.values[number] = list
-    elseif type(argument) == "table" and argument.role ~= "same" then
+    if type(argument) == "table" and argument.role ~= "same" then
       call.values[number] = tensor_of(argument, number)
     elseif argument ~= "nil" and type(argument) ~= "table" then
       call.values[number] = argument

@@ -1,8 +1,8 @@
 /*
 ** The operations as Lua calls them: one function per line of dn_ops.def, made from its roles. Arguments
 ** come in the C order: tensors as userdata (nil where they may be left out), kinds as words, structs
-** field by field, an array and its count as one table. Each returns nothing, raises misuse, and collects
-** and tries again before it raises out of memory.
+** field by field. Each returns nothing, raises misuse, and collects and tries again before it raises out
+** of memory.
 */
 #include "bind.h"
 
@@ -64,34 +64,14 @@ static dn_sgd check_sgd(lua_State *L, int arg) {
   return options;
 }
 
-/*
-** [-> block] The tensors of the table at `arg` as an array that Lua owns; their userdata stay
-** alive because the table holds them.
-*/
-static dn_tensor **check_tensor_list(lua_State *L, int arg, int *n) {
-  luaL_checktype(L, arg, LUA_TTABLE);
-  const lua_Unsigned length = lua_rawlen(L, arg);
-  luaL_argcheck(L, length <= 1 << 20, arg, "too many tensors");
-  *n = (int)length;
-  dn_tensor **list = lua_newuserdatauv(L, sizeof *list * (size_t)(length + 1), 0);
-  for (int i = 0; i < *n; i++) {
-    lua_rawgeti(L, arg, i + 1);
-    list[i] = bind_test_tensor(L, -1);
-    if (!list[i] || !list[i]->storage)
-      luaL_argerror(L, arg,
-                    lua_pushfstring(L, "entry %d is a %s, a tensor expected", i + 1,
-                                    list[i] ? "freed tensor" : luaL_typename(L, -1)));
-    lua_pop(L, 1);
-  }
-  return list;
-}
-
 /* What each role reads, from argument `arg` on. */
 #define TAKE(type, name, n_arguments, value) \
   type name = value;                         \
   arg += n_arguments;
 #define WRITTEN(name) TAKE(dn_tensor *, name, 1, bind_check_tensor(L, arg))
 #define WRITTEN_IF(name) TAKE(dn_tensor *, name, 1, bind_optional_tensor(L, arg))
+#define ADDED(name) WRITTEN(name)
+#define ADDED_IF(name) WRITTEN_IF(name)
 #define READ(name) TAKE(const dn_tensor *, name, 1, bind_check_tensor(L, arg))
 #define READ_IF(name) TAKE(const dn_tensor *, name, 1, bind_optional_tensor(L, arg))
 #define NUMBER(name) TAKE(const double, name, 1, luaL_checknumber(L, arg))
@@ -100,26 +80,18 @@ static dn_tensor **check_tensor_list(lua_State *L, int arg, int *n) {
 #define SIZE(name) TAKE(const int64_t, name, 1, luaL_checkinteger(L, arg))
 #define DIM(name) TAKE(const int, name, 1, bind_check_dim(L, arg))
 #define KIND(kind, name) TAKE(const dn_##kind##_kind, name, 1, check_##kind(L, arg))
-#define RNG(name) TAKE(const dn_rng, name, 3, bind_check_rng(L, arg))
-#define CONV2D(name) TAKE(const dn_conv2d, name, 5, check_conv2d(L, arg))
-#define POOL2D(name) TAKE(const dn_pool2d, name, 8, check_pool2d(L, arg))
-#define SGD(name) TAKE(const dn_sgd, name, 6, check_sgd(L, arg))
-#define LIST_WRITTEN(n, name) \
-  int n;                      \
-  TAKE(dn_tensor **, name, 1, check_tensor_list(L, arg, &n))
-#define LIST_READ(n, name)        \
-  LIST_WRITTEN(n, name##_of_call) \
-  const dn_tensor *const *const name = (const dn_tensor *const *)name##_of_call;
-
-#define DN_OP(name, parameters, arguments, roles) \
-  static int bind_##name(lua_State *L) {          \
-    int arg = 1;                                  \
-    roles(void) arg;                              \
-    BIND_TRY(L, dn_##name arguments);             \
-    return 0;                                     \
+#define RNG(name) TAKE(const dn_rng, name, DN_RNG_FIELDS, bind_check_rng(L, arg))
+#define CONV2D(name) TAKE(const dn_conv2d, name, DN_CONV2D_FIELDS, check_conv2d(L, arg))
+#define POOL2D(name) TAKE(const dn_pool2d, name, DN_POOL2D_FIELDS, check_pool2d(L, arg))
+#define SGD(name) TAKE(const dn_sgd, name, DN_SGD_FIELDS, check_sgd(L, arg))
+#define DN_OP(name, parameters, arguments, roles, traits) \
+  static int bind_##name(lua_State *L) {                  \
+    int arg = 1;                                          \
+    roles(void) arg;                                      \
+    BIND_TRY(L, dn_##name arguments);                     \
+    return 0;                                             \
   }
 #include "../dn_ops.def"
-#undef DN_OP
 
 static int push_plane(lua_State *L, dn_status status, const int64_t output[2]) {
   if (status != DN_OK) return bind_raise(L, status);
@@ -149,11 +121,61 @@ static int pool2d_output_size(lua_State *L) {
   return push_plane(L, status, output);
 }
 
+static void set_flag(lua_State *L, const char *name, bool value) {
+  if (!value) return;
+  lua_pushboolean(L, true);
+  lua_setfield(L, -2, name);
+}
+
+/* [-> description] */
+static void push_description(lua_State *L, const dn_op_description *op) {
+  lua_createtable(L, 0, 4);
+  set_flag(L, "widened", op->is_widened);
+  set_flag(L, "cpuScratch", op->has_cpu_scratch);
+  set_flag(L, "cudaScratch", op->has_cuda_scratch);
+  lua_newtable(L);
+  int number = 1;
+  for (int i = 0; op->arguments[i].name; i++) {
+    const dn_op_argument *argument = &op->arguments[i];
+    lua_createtable(L, 0, 5);
+    lua_pushstring(L, argument->name);
+    lua_setfield(L, -2, "name");
+    lua_pushstring(L, argument->role);
+    lua_setfield(L, -2, "role");
+    lua_pushinteger(L, number);
+    lua_setfield(L, -2, "number");
+    set_flag(L, "optional", argument->is_optional);
+    set_flag(L, "parameter", argument->is_parameter);
+    lua_rawseti(L, -2, i + 1);
+    number += argument->n_values;
+  }
+  lua_setfield(L, -2, "arguments");
+}
+
+/*
+** operations([device]) -> names of the operations that the device has (all of dn_ops.def without one),
+** and by name what dn_ops.def says of them: {arguments = list of {name=, role=, number=, optional=,
+** parameter=}, widened=, cpuScratch=, cudaScratch=}; what is false is left out
+*/
+static int operations(lua_State *L) {
+  const dn_device *device = lua_isnoneornil(L, 1) ? NULL : bind_check_device(L, 1);
+  lua_createtable(L, DN_OP_COUNT, 0);
+  lua_createtable(L, 0, DN_OP_COUNT);
+  for (int op = 0; op < DN_OP_COUNT; op++) {
+    if (device && !dn_op_is_on((dn_op)op, device)) continue;
+    lua_pushstring(L, dn_op_name((dn_op)op));
+    lua_rawseti(L, -3, (lua_Integer)lua_rawlen(L, -3) + 1);
+    push_description(L, dn_op_describe((dn_op)op));
+    lua_setfield(L, -2, dn_op_name((dn_op)op));
+  }
+  return 2;
+}
+
 void bind_register_ops(lua_State *L) {
   static const luaL_Reg functions[] = {
-#define DN_OP(name, parameters, arguments, roles) {#name, bind_##name},
+#define DN_OP(name, parameters, arguments, roles, traits) {#name, bind_##name},
 #include "../dn_ops.def"
-#undef DN_OP
+      {"operations", operations},
       {"conv2d_output_size", conv2d_output_size},
       {"pool2d_output_size", pool2d_output_size},
       {NULL, NULL},

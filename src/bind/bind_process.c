@@ -209,16 +209,6 @@ static int philox(lua_State *L) {
   return 4;
 }
 
-/* operations() -> the names of dn_ops.def, in its order */
-static int operations(lua_State *L) {
-  lua_createtable(L, DN_OP_COUNT, 0);
-  for (int op = 0; op < DN_OP_COUNT; op++) {
-    lua_pushstring(L, dn_op_name((dn_op)op));
-    lua_rawseti(L, -2, op + 1);
-  }
-  return 1;
-}
-
 void bind_register_process(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"device_find", device_find},
@@ -238,7 +228,6 @@ void bind_register_process(lua_State *L) {
       {"cuda_emulation", cuda_emulation},
       {"tiles", tiles},
       {"philox", philox},
-      {"operations", operations},
       {NULL, NULL},
   };
   luaL_setfuncs(L, functions, 0);

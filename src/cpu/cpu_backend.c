@@ -9,7 +9,6 @@ const dn_backend dn_cpu_backend = {
     .memory_new = cpu_memory_new,
     .memory_free = cpu_memory_free,
     CPU_DEVICE_SLOTS,
-#define DN_OP(name, parameters, arguments, roles) .name = cpu_widened_##name,
+#define DN_OP(name, parameters, arguments, roles, traits) .name = cpu_widened_##name,
 #include "../dn_ops.def"
-#undef DN_OP
 };

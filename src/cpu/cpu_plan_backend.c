@@ -25,20 +25,18 @@ static void memory_free(dn_device *device, void *block, int64_t n_bytes) {
   (void)n_bytes;
 }
 
-#define DN_OP(name, parameters, arguments, roles)              \
+#define DN_OP(name, parameters, arguments, roles, traits)      \
   static dn_status plan_##name parameters {                    \
     cpu_scratch_measure();                                     \
     return cpu_scratch_measured(cpu_widened_##name arguments); \
   }
 #include "../dn_ops.def"
-#undef DN_OP
 
 const dn_backend dn_plan_backend = {
     .name = "plan",
     .memory_new = memory_new,
     .memory_free = memory_free,
     CPU_DEVICE_SLOTS,
-#define DN_OP(name, parameters, arguments, roles) .name = plan_##name,
+#define DN_OP(name, parameters, arguments, roles, traits) .name = plan_##name,
 #include "../dn_ops.def"
-#undef DN_OP
 };

@@ -3,8 +3,9 @@
 ** training step allocates none after its first. The content is undefined at every call, and the
 ** pointer is good until the thread's next call. Given back when the thread ends, or on request.
 **
-** An operation that may need scratch asks for it before it reads or writes any tensor, and says so
-** where it needs none. Then the plan device can run it without data, up to that point.
+** An operation that may need scratch has the trait CPU_SCRATCH in dn_ops.def, asks for it before it
+** reads or writes any tensor, and says so where it needs none. Then the plan device can run it without
+** data, up to that point.
 */
 #ifndef CPU_SCRATCH_H
 #define CPU_SCRATCH_H

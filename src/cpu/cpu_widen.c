@@ -9,6 +9,9 @@ enum {
   ALIGNMENT = 64
 };
 
+/* What an operation does with a tensor. */
+typedef enum tensor_use { INPUT_ONLY, OVERWRITTEN, CHANGED } tensor_use;
+
 /* Tensors of a call that stand in for its 16-bit ones. */
 typedef struct widening {
   int count;
@@ -16,7 +19,7 @@ typedef struct widening {
   int64_t n_bytes;
   dn_tensor wide[MOST_TENSORS];
   const dn_tensor *narrow[MOST_TENSORS];
-  bool is_written[MOST_TENSORS];
+  tensor_use use[MOST_TENSORS];
 } widening;
 
 static bool is_narrow(const dn_tensor *tensor) {
@@ -24,10 +27,10 @@ static bool is_narrow(const dn_tensor *tensor) {
 }
 
 /* The row-major float tensor that stands in for `tensor`; its memory comes later. */
-static dn_tensor *stand_in(widening *w, const dn_tensor *tensor, bool is_written) {
+static dn_tensor *stand_in(widening *w, const dn_tensor *tensor, tensor_use use) {
   const int i = w->count++;
   w->narrow[i] = tensor;
-  w->is_written[i] = is_written;
+  w->use[i] = use;
   dn_tensor *wide = &w->wide[i];
   *wide = *tensor;
   wide->storage = &w->storage;
@@ -39,21 +42,14 @@ static dn_tensor *stand_in(widening *w, const dn_tensor *tensor, bool is_written
   return wide;
 }
 
-static void widen_written(widening *w, dn_tensor **argument) {
-  if (is_narrow(*argument)) *argument = stand_in(w, *argument, true);
-}
-
-static void widen_read(widening *w, const dn_tensor **argument) {
-  if (is_narrow(*argument)) *argument = stand_in(w, *argument, false);
-}
-
-/* Outputs are loaded too, because some are added to. */
+/* What is overwritten is not loaded. */
 static dn_status load(widening *w) {
   w->storage.device = dn_device_cpu();
   w->storage.n_bytes = w->n_bytes;
   DN_TRY(cpu_scratch_wide(w->n_bytes, &w->storage.data));
   if (cpu_scratch_is_measuring()) return DN_OK;
-  for (int i = 0; i < w->count; i++) DN_TRY(cpu_copy(&w->wide[i], w->narrow[i]));
+  for (int i = 0; i < w->count; i++)
+    if (w->use[i] != OVERWRITTEN) DN_TRY(cpu_copy(&w->wide[i], w->narrow[i]));
   return DN_OK;
 }
 
@@ -61,66 +57,58 @@ static dn_status load(widening *w) {
 static dn_status store(const widening *w, dn_status status) {
   if (status != DN_OK) return status;
   for (int i = 0; i < w->count; i++) {
-    if (!w->is_written[i]) continue;
+    if (w->use[i] == INPUT_ONLY) continue;
     dn_tensor narrow = *w->narrow[i];
     DN_TRY(cpu_copy(&narrow, &w->wide[i]));
   }
   return DN_OK;
 }
 
-/* From gemm on; concatenation moves elements as they are. */
-static bool is_widened(dn_op op) {
-  return op >= DN_OP_gemm && op != DN_OP_concat_forward && op != DN_OP_concat_backward;
-}
+/* The argument's type is one that its role allows. */
+#define IS(type, name) \
+  _Static_assert(_Generic((name), type : true, default : false), #name " is no " #type);
+
+/* Tensors of 16 bits are widened; all else is left. */
+#define OUTPUT(name, use) \
+  IS(dn_tensor *, name)   \
+  if (is_narrow(name)) name = stand_in(&w, name, use);
+#define INPUT(name)           \
+  IS(const dn_tensor *, name) \
+  if (is_narrow(name)) name = stand_in(&w, name, INPUT_ONLY);
+#define WRITTEN(name) OUTPUT(name, OVERWRITTEN)
+#define WRITTEN_IF(name) OUTPUT(name, OVERWRITTEN)
+#define ADDED(name) OUTPUT(name, CHANGED)
+#define ADDED_IF(name) OUTPUT(name, CHANGED)
+#define READ(name) INPUT(name)
+#define READ_IF(name) INPUT(name)
+#define NUMBER(name) IS(double, name)
+#define NUMBER_IF(name) IS(double, name)
+#define FLAG(name) IS(bool, name)
+#define SIZE(name) IS(int64_t, name)
+#define DIM(name) IS(int, name)
+#define KIND(kind, name) IS(dn_##kind##_kind, name)
+#define RNG(name) IS(dn_rng, name)
+#define CONV2D(name) IS(dn_conv2d, name)
+#define POOL2D(name) IS(dn_pool2d, name)
+#define SGD(name) IS(dn_sgd, name)
+
+enum { IS_WIDENED = 1, ASKS_FOR_SCRATCH = 2 };
+#define WIDENED | IS_WIDENED
+#define CPU_SCRATCH | ASKS_FOR_SCRATCH
 
 /*
-** Only these ask for scratch themselves, and they do before they touch a tensor, whichever way they
-** go: the others must not run while scratch is only measured.
+** While scratch is only measured, operations that never ask for it do not run: nothing would end them
+** before they touch a tensor.
 */
-static bool asks_for_scratch(dn_op op) {
-  switch (op) {
-    case DN_OP_reduce:
-    case DN_OP_arg_reduce:
-    case DN_OP_topk:
-    case DN_OP_conv2d_forward:
-    case DN_OP_conv2d_backward_data:
-    case DN_OP_conv2d_backward_weight:
-    case DN_OP_norm_relu_conv_forward:
-    case DN_OP_norm_relu_conv_backward:
-    case DN_OP_norm_relu_pool_backward:
-      return true;
-    default:
-      return false;
-  }
-}
-
-/* What happens to each role's arguments: tensors are widened, all else is left. */
-#define WRITTEN(name) widen_written(&w, &name);
-#define WRITTEN_IF(name) widen_written(&w, &name);
-#define READ(name) widen_read(&w, &name);
-#define READ_IF(name) widen_read(&w, &name);
-#define NUMBER(name)
-#define NUMBER_IF(name)
-#define FLAG(name)
-#define SIZE(name)
-#define DIM(name)
-#define KIND(kind, name)
-#define RNG(name)
-#define CONV2D(name)
-#define POOL2D(name)
-#define SGD(name)
-#define LIST_WRITTEN(n, name)
-#define LIST_READ(n, name)
-
-#define DN_OP(name, parameters, arguments, roles)                                    \
-  dn_status cpu_widened_##name parameters {                                          \
-    widening w = {.count = 0};                                                       \
-    if (is_widened(DN_OP_##name)) {                                                  \
-      roles                                                                          \
-    }                                                                                \
-    if (w.count > 0) DN_TRY(load(&w));                                               \
-    if (cpu_scratch_is_measuring() && !asks_for_scratch(DN_OP_##name)) return DN_OK; \
-    return store(&w, cpu_##name arguments);                                          \
+#define DN_OP(name, parameters, arguments, roles, traits)                             \
+  dn_status cpu_widened_##name parameters {                                           \
+    enum { its_traits = 0 traits };                                                   \
+    widening w = {.count = 0};                                                        \
+    if (its_traits & IS_WIDENED) {                                                    \
+      roles                                                                           \
+    }                                                                                 \
+    if (w.count > 0) DN_TRY(load(&w));                                                \
+    if (cpu_scratch_is_measuring() && !(its_traits & ASKS_FOR_SCRATCH)) return DN_OK; \
+    return store(&w, cpu_##name arguments);                                           \
   }
 #include "../dn_ops.def"
-#undef DN_OP

@@ -11,8 +11,7 @@
 
 #include "../dn_ops.h"
 
-#define DN_OP(name, parameters, arguments, roles) dn_status cpu_widened_##name parameters;
+#define DN_OP(name, parameters, arguments, roles, traits) dn_status cpu_widened_##name parameters;
 #include "../dn_ops.def"
-#undef DN_OP
 
 #endif

@@ -9,6 +9,7 @@ local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
 local Container = require "densenet.nn.container"
+local join = require "densenet.nn.join"
 
 local Concat, parent = class("nn.Concat", Container)
 
@@ -23,19 +24,14 @@ function Concat:__init(dimension)
 end
 
 function Concat:updateOutput(input)
-  local outputs, total = self.outputs, 0
+  local outputs = self.outputs
   for i = 1, #self.modules do
     outputs[i] = self:callChild(i, "updateOutput", input)
-    total = total + outputs[i]:size(self.dimension)
   end
   for i = #self.modules + 1, #outputs do
     outputs[i] = nil
   end
-  local sizes = outputs[1]:size()
-  sizes[self.dimension] = total
-  local output = buffer.shaped(self, "output", outputs[1], sizes)
-  core.concat_forward(output, outputs, self.dimension)
-  return output
+  return join.output(self, outputs, self.dimension)
 end
 
 -- visit(i, the child's slice of gradOutput) for each child; returns the sum of what it gives.

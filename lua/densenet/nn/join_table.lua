@@ -2,9 +2,8 @@
 -- The gradient is a table of slices of gradOutput: views, not copies.
 -- @classmod densenet.nn.JoinTable
 
-local core = require "densenet.core"
-local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
+local join = require "densenet.nn.join"
 local Module = require "densenet.nn.module"
 
 local JoinTable, parent = class("nn.JoinTable", Module)
@@ -28,15 +27,7 @@ local function dimensionFor(self, input)
 end
 
 function JoinTable:updateOutput(input)
-  local dimension = dimensionFor(self, input)
-  local sizes, total = input[1]:size(), 0
-  for _, part in ipairs(input) do
-    total = total + part:size(dimension)
-  end
-  sizes[dimension] = total
-  local output = buffer.shaped(self, "output", input[1], sizes)
-  core.concat_forward(output, input, dimension)
-  return output
+  return join.output(self, input, dimensionFor(self, input))
 end
 
 function JoinTable:updateGradInput(input, gradOutput)

@@ -1,4 +1,4 @@
--- ReLU, dropout, concatenation.
+-- ReLU, dropout.
 
 local operation = require "spec.support.operation"
 local core = require "densenet.core"
@@ -84,64 +84,5 @@ lists.gradient {
   forward = function(y, t) core.dropout_forward(y, t.x, 0.3, 5, 6, 7) end,
   backward = function(d, dy) core.dropout_backward(d.x, dy, 0.3, 5, 6, 7) end,
 }
-
--- concat -----------------------------------------------------------------------------------------
-
-local first, second = { { 1, 2 }, { 3, 4 } }, { { 5 }, { 6 } }
-case("concat_forward", "along 2, by hand", { output { 2, 3 }, { literal(first), literal(second) }, 2 },
-  { { { 1, 2, 5 }, { 3, 4, 6 } } })
-case("concat_forward", "along 1, by hand", { output { 3, 2 }, { literal(first), literal { { 5, 6 } } }, 1 },
-  { { { 1, 2 }, { 3, 4 }, { 5, 6 } } })
-case("concat_forward", "one", { output { 3 }, { literal { 1, 2, 3 } }, 1 }, { { 1, 2, 3 } })
-case("concat_backward", "along 2, by hand", { { output { 2, 2 } }, literal { { 1, 2 }, { 3, 4 } }, 2 },
-  { { { 1, 2 }, { 3, 4 } } })
-for dim = 1, 4 do
-  for _, layout in ipairs(layouts) do
-    local whole, a, b, c = { 4, 5, 6, 7 }, { 4, 5, 6, 7 }, { 4, 5, 6, 7 }, { 4, 5, 6, 7 }
-    whole[dim], a[dim], b[dim], c[dim] = 36, 1, 33, 2
-    local function laid(make, sizes) return make { layout = layout, table.unpack(sizes) } end
-    case("concat_forward", ("along %d, %s"):format(dim, layout),
-      { laid(output, whole), { laid(input, a), laid(input, b), laid(input, c) }, dim })
-    case("concat_backward", ("along %d, %s"):format(dim, layout),
-      { { laid(output, a), laid(output, b), laid(output, c) }, laid(input, whole), dim })
-  end
-end
-case("concat_forward", "an empty part", { output { 2, 3 }, { input { 2, 0 }, input { 2, 3 } }, 2 })
-case("concat_backward", "an empty part", { { output { 2, 0 }, output { 2, 3 } }, input { 2, 3 }, 2 })
-case("concat_forward", "a dense block", {
-  output { 8, 60, 32, 32 }, { input { 8, 24, 32, 32 }, input { 8, 12, 32, 32 }, input { 8, 24, 32, 32 } }, 2,
-})
-case("concat_backward", "a dense block", {
-  { output { 8, 24, 32, 32 }, output { 8, 12, 32, 32 }, output { 8, 24, 32, 32 } }, input { 8, 60, 32, 32 }, 2,
-})
-
-wrong("concat_forward", 1, { "y is 2x4", "expected 3 along dimension 2" },
-  { output { 2, 4 }, { input { 2, 2 }, input { 2, 1 } }, 2 })
-wrong("concat_forward", 2, { "tensor 2 is 3x1", "y 2x3 except along dimension 2" },
-  { output { 2, 3 }, { input { 2, 2 }, input { 3, 1 } }, 2 })
-wrong("concat_forward", 2, { "tensor 2 is 2x2", "at most 1 along dimension 2" },
-  { output { 2, 3 }, { input { 2, 2 }, input { 2, 2 } }, 2 })
-wrong("concat_forward", 2, { "tensor 1 is 2", "y 2x3" }, { output { 2, 3 }, { input { 2 } }, 2 })
-wrong("concat_forward", 2, { "tensor 2 is double", "expected float" },
-  { output { 2, 3 }, { input { 2, 2 }, input { 2, 1, dtype = "double" } }, 2 })
-wrong("concat_forward", 3, { "dimension is 3", "1 to 2" }, { output { 2, 3 }, { input { 2, 3 } }, 3 })
-wrong("concat_forward", 2, { "one or more" }, { output { 2, 3 }, {}, 2 })
-wrong("concat_backward", 2, { "dy is 2x4", "expected 3 along dimension 2" },
-  { { output { 2, 2 }, output { 2, 1 } }, input { 2, 4 }, 2 })
-wrong("concat_backward", 1, { "tensor 2 is 3x1", "dy 2x3 except along dimension 2" },
-  { { output { 2, 2 }, output { 3, 1 } }, input { 2, 3 }, 2 })
-
-for dim = 1, 3 do
-  local a, b, whole = { 2, 3, 2 }, { 2, 3, 2 }, { 2, 3, 2 }
-  b[dim], whole[dim] = 4, a[dim] + 4
-  lists.gradient {
-    name = "concat along " .. dim,
-    covers = { "concat_forward", "concat_backward" },
-    inputs = { a = input(a), b = input(b) },
-    output = whole,
-    forward = function(y, t) core.concat_forward(y, { t.a, t.b }, dim) end,
-    backward = function(d, dy) core.concat_backward({ d.a, d.b }, dy, dim) end,
-  }
-end
 
 return lists
