@@ -41,22 +41,17 @@ static const dn_backend backend = {
     cuda_tf32,
     cuda_scratch_release,
     cuda_scratch_planned,
+    cuda_testing,
 #define DN_OP(name, parameters, arguments, roles, traits) cuda_##name ? run_##name : NULL,
 #include "../src/dn_ops.def"
 };
 
-extern "C" __attribute__((visibility("default"))) dn_status dn_cuda_open(const dn_cuda_host *host,
-                                                                         dn_cuda_module *module) {
+extern "C" __attribute__((visibility("default"))) dn_status dn_plugin_open(
+    const dn_plugin_host *host, dn_plugin *plugin) {
   /* Of another build, the table may not even have the function to say so with. */
   if (!cuda_host_set(host)) return DN_EDEVICE;
-  module->backend = &backend;
-  module->plan_backend = &cuda_plan_backend;
-  module->device_open = cuda_device_open;
-  module->device_count = cuda_device_count;
-#ifdef __CUDACC__
-  module->emulation_hook = NULL;
-#else
-  module->emulation_hook = emulation_hook;
-#endif
+  plugin->backend = &backend;
+  plugin->plan_backend = &cuda_plan_backend;
+  plugin->device_open = cuda_device_open;
   return DN_OK;
 }

@@ -20,7 +20,7 @@
 
 extern "C" {
 #include "../src/dn_backend.h"
-#include "../src/dn_cuda.h"
+#include "../src/dn_plugin.h"
 #include "../src/dn_element.h"
 #include "../src/dn_float16.h"
 }

@@ -74,7 +74,7 @@ void cuda_leave(void) {
 
 /* ---- Opening ---- */
 
-dn_status cuda_device_count(int *count) {
+static dn_status count_devices(int *count) {
   *count = 0;
   const cudaError_t error = cudaGetDeviceCount(count);
   if (error != cudaSuccess) (void)cudaGetLastError();
@@ -121,7 +121,7 @@ static void close_state(cuda_device *state) {
 
 dn_status cuda_device_open(dn_device *device, int ordinal) {
   int count;
-  DN_TRY(cuda_device_count(&count));
+  DN_TRY(count_devices(&count));
   if (ordinal >= count)
     return dn_error(DN_EDEVICE, "no %s: there %s %d NVIDIA GPU%s here, counted from 0",
                     device->name, count == 1 ? "is" : "are", count, count == 1 ? "" : "s");
@@ -188,4 +188,15 @@ dn_status cuda_tf32(dn_device *device, bool on) {
   cuda_current()->uses_tf32 = on;
   cuda_leave();
   return DN_OK;
+}
+
+bool cuda_testing(const char *hook, int64_t value, const char **answer) {
+  *answer = NULL;
+#ifdef __CUDACC__
+  (void)hook;
+  (void)value;
+  return false;
+#else
+  return emulation_hook(hook, value);
+#endif
 }

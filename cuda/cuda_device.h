@@ -40,9 +40,8 @@ typedef struct cuda_device {
   int n_multiprocessors;
 } cuda_device;
 
-/* dn_cuda_module's. */
+/* dn_plugin's. */
 dn_status cuda_device_open(dn_device *device, int ordinal);
-dn_status cuda_device_count(int *count);
 
 /*
 ** Around everything that is done on a device: makes it this thread's current one and locks it.
@@ -64,6 +63,9 @@ dn_status cuda_check(cudaError_t error, const char *call);
 dn_status cuda_describe(dn_device *device, dn_device_info *info);
 dn_status cuda_synchronize(dn_device *device);
 dn_status cuda_tf32(dn_device *device, bool on);
+
+/* Test hooks, which only the emulation has (spec/support/cuda_emulation/emulation.h). */
+bool cuda_testing(const char *hook, int64_t value, const char **answer);
 
 static inline cuda_device *cuda_state(const dn_device *device) {
   return (cuda_device *)device->state;

@@ -5,9 +5,9 @@
 */
 #include "cuda_host.h"
 
-static const dn_cuda_host *host;
+static const dn_plugin_host *host;
 
-bool cuda_host_set(const dn_cuda_host *given) {
+bool cuda_host_set(const dn_plugin_host *given) {
   if (given->n_bytes != sizeof *given) return false;
   host = given;
   return true;

@@ -1,5 +1,5 @@
 /*
-** Keeps the functions that the library handed over (dn_cuda.h); dn_error, dn_alloc and the like lead
+** Keeps the functions that the library handed over (dn_plugin.h); dn_error, dn_alloc and the like lead
 ** to them.
 */
 #ifndef CUDA_HOST_H
@@ -8,6 +8,6 @@
 #include "cuda_backend.h"
 
 /* false where the library's table is not the one that this object was compiled for. */
-bool cuda_host_set(const dn_cuda_host *given);
+bool cuda_host_set(const dn_plugin_host *given);
 
 #endif

@@ -322,7 +322,7 @@ local function main()
   local function left() return opt.minutes * 60 - (os.time() - started) end
   local function isStopped() return core.interrupted() > 0 end
   local report = { about = describe(opt, gpu, dn), specs = json.array {}, measurements = measurements(opt) }
-  report.about.emulated = core.cuda_emulation("reverse", 0)
+  report.about.emulated = core.testing.cuda_emulation("reverse", 0)
   local function save(state)
     report.about.state, report.about.seconds = state, os.time() - started
     program.check(core.file_write(opt.out .. ".json", json.encode(report, " ") .. "\n", {}))

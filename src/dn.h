@@ -14,6 +14,7 @@
 
 #include "dn_alloc.h"
 #include "dn_device.h"
+#include "dn_devices.h"
 #include "dn_dtype.h"
 #include "dn_ops.h"
 #include "dn_philox.h"
@@ -21,6 +22,7 @@
 #include "dn_status.h"
 #include "dn_storage.h"
 #include "dn_tensor.h"
+#include "dn_threads.h"
 
 /* The one place where the version stands; Lua reads it as require("densenet").version. */
 #define DN_VERSION "0.2.0"

@@ -86,13 +86,13 @@ void dn_free(dn_device *device, void *block, int64_t n_bytes) {
 }
 
 dn_status dn_alloc_pinned(dn_device *device, int64_t n_bytes, void **block) {
-  return allocate(dn_device_cpu(), device, device->backend->pinned_new, n_bytes, block);
+  return allocate(device->host, device, device->backend->pinned_new, n_bytes, block);
 }
 
 void dn_free_pinned(dn_device *device, void *block, int64_t n_bytes) {
   if (!block) return;
   device->backend->pinned_free(device, block, n_bytes);
-  discount(dn_device_cpu(), n_bytes);
+  discount(device->host, n_bytes);
 }
 
 dn_memory dn_memory_read(dn_device *device) {

@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-#include "dn_philox.h" /* DN_SHARED_INLINE */
+#include "dn_shared.h"
 
 /*
 ** Mean and biased variance from the sums of x - center and of its square over `count` elements. The

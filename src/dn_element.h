@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "dn_ops.h"
-#include "dn_philox.h" /* DN_SHARED_INLINE */
+#include "dn_shared.h"
 
 /*
 ** Real numbers as integers: cut towards zero, held at the ends of the range; NaN is 0.

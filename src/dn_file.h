@@ -62,9 +62,6 @@ dn_status dn_file_target(const char *path, char *target);
 /* The file, or an empty directory, goes away. */
 dn_status dn_file_remove(const char *path);
 
-/* Replaces a file that is called `to`. */
-dn_status dn_file_rename(const char *from, const char *to);
-
 /* ---- Shared with the other files of this room ---- */
 
 /* Names that stand in the directory of `path` are on the disk when this returns. */

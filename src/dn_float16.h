@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "dn_philox.h" /* DN_SHARED_INLINE */
+#include "dn_shared.h"
 
 DN_SHARED_INLINE uint32_t dn_float_bits(float value) {
   uint32_t bits;

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "dn_ops.h"
-#include "dn_philox.h" /* DN_SHARED_INLINE */
+#include "dn_shared.h"
 
 /* One step of a fold. Each begins at dn_fold_start and meets its like in dn_fold_meet. */
 typedef enum dn_fold {

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "dn_batchnorm.h"
+#include "dn_shared.h"
 
 /* The rows of each table. */
 enum { DN_STATS_MEAN, DN_STATS_VAR };

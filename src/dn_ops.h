@@ -248,6 +248,16 @@ const char *dn_op_name(dn_op op);
 bool dn_op_is_on(dn_op op, const dn_device *device);
 
 /*
+** y = x on the side: x pinned by y's device, both contiguous, of one dtype and shape. Starts when the
+** operations called before on y's device are done and runs beside those called later. dn_copy_join
+** makes later operations on the device wait for all copies so started, and returns at once; dn_copy_wait
+** waits itself, after which x may be written. Returns DN_EARG, DN_EDEVICE.
+*/
+dn_status dn_copy_async(dn_tensor *y, const dn_tensor *x);
+dn_status dn_copy_join(dn_device *device);
+dn_status dn_copy_wait(dn_device *device);
+
+/*
 ** Output sizes (P, Q) for an input plane; DN_EARG when the kernel is larger than the padded plane
 ** or an option is out of range.
 */

@@ -24,7 +24,7 @@ static int64_t bytes_of(const dn_tensor *tensor) {
 static dn_status packed_new(dn_device *device, dn_dtype dtype, const dn_tensor *like, packed *out) {
   memset(out, 0, sizeof *out);
   const int64_t n_bytes = dn_tensor_count(like) * (int64_t)dn_dtype_size(dtype);
-  out->is_allocated = device != dn_device_cpu() || n_bytes > (int64_t)sizeof out->cell;
+  out->is_allocated = device != device->host || n_bytes > (int64_t)sizeof out->cell;
   if (out->is_allocated) return dn_tensor_new(device, dtype, like->n_dim, like->size, &out->tensor);
   out->storage.device = device;
   out->storage.data = out->cell;
@@ -43,7 +43,7 @@ static void packed_free(packed *owned) {
 }
 
 static bool is_on_cpu(const dn_tensor *tensor) {
-  return tensor->storage->device == dn_device_cpu();
+  return tensor->storage->device == tensor->storage->device->host;
 }
 
 /* Both without gaps, and of one dtype. */
@@ -87,3 +87,7 @@ dn_status dn_copy_async(dn_tensor *y, const dn_tensor *x) {
   if (dn_tensor_count(y) == 0) return DN_OK;
   return device->backend->upload_async(device, dn_tensor_data(y), dn_tensor_data(x), bytes_of(y));
 }
+
+dn_status dn_copy_join(dn_device *device) { return device->backend->upload_join(device); }
+
+dn_status dn_copy_wait(dn_device *device) { return device->backend->upload_wait(device); }

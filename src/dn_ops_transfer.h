@@ -9,11 +9,4 @@
 /* y = x; same shape with at least one element, any dtypes and strides. Returns DN_ENOMEM as well. */
 dn_status dn_transfer(dn_tensor *y, const dn_tensor *x);
 
-/*
-** y = x on the side: x pinned by y's device, both contiguous, of one dtype and shape. Starts when the
-** operations called before on y's device are done and runs beside those called later
-** (dn_backend.upload_async). Returns DN_EARG, DN_EDEVICE.
-*/
-dn_status dn_copy_async(dn_tensor *y, const dn_tensor *x);
-
 #endif

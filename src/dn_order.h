@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "dn_philox.h" /* DN_SHARED_INLINE */
+#include "dn_shared.h"
 
 /* What keys are inverted with. */
 DN_SHARED_INLINE int64_t dn_order_inverted(int largest) { return largest ? 0 : -1; }

@@ -10,6 +10,8 @@
 
 #include <stdint.h>
 
+#include "dn_shared.h"
+
 /* Which numbers: the key, and where the 128-bit counter starts. One position is four 32-bit words.
  */
 typedef struct dn_rng {
@@ -21,12 +23,6 @@ typedef struct dn_rng {
 typedef struct dn_philox_words {
   uint32_t word[4];
 } dn_philox_words;
-
-#ifdef __CUDACC__
-#define DN_SHARED_INLINE static __host__ __device__ inline
-#else
-#define DN_SHARED_INLINE static inline
-#endif
 
 /* The four words at rng.position + index. */
 DN_SHARED_INLINE dn_philox_words dn_philox(dn_rng rng, uint64_t index) {

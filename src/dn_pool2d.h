@@ -5,6 +5,7 @@
 #define DN_POOL2D_H
 
 #include "dn_ops.h"
+#include "dn_shared.h"
 
 /* One axis: `n_in` elements of the input, `n_out` of the output. */
 typedef struct dn_pool_axis {

@@ -8,7 +8,7 @@
 #define DN_SGD_H
 
 #include "dn_ops.h"
-#include "dn_philox.h" /* DN_SHARED_INLINE */
+#include "dn_shared.h"
 
 /*
 ** The options as factors:

@@ -11,7 +11,7 @@ static void release_bytes(dn_device *device, dn_device *pinned_by, void *data, i
 static dn_status finish(dn_device *device, dn_device *pinned_by, void *data, int64_t n_bytes,
                         dn_storage **storage) {
   void *header = NULL;
-  const dn_status status = dn_alloc(dn_device_cpu(), (int64_t)sizeof(dn_storage), &header);
+  const dn_status status = dn_alloc(device->host, (int64_t)sizeof(dn_storage), &header);
   if (status != DN_OK) {
     release_bytes(device, pinned_by, data, n_bytes);
     return status;
@@ -37,7 +37,7 @@ dn_status dn_storage_new_pinned(dn_device *device, int64_t n_bytes, dn_storage *
   *storage = NULL;
   void *data = NULL;
   DN_TRY(dn_alloc_pinned(device, n_bytes, &data));
-  return finish(dn_device_cpu(), device, data, n_bytes, storage);
+  return finish(device->host, device, data, n_bytes, storage);
 }
 
 dn_storage *dn_storage_retain(dn_storage *storage) {
@@ -48,6 +48,7 @@ dn_storage *dn_storage_retain(dn_storage *storage) {
 void dn_storage_release(dn_storage *storage) {
   if (!storage) return;
   if (atomic_fetch_sub_explicit(&storage->n_references, 1, memory_order_acq_rel) != 1) return;
+  dn_device *host = storage->device->host;
   release_bytes(storage->device, storage->pinned_by, storage->data, storage->n_bytes);
-  dn_free(dn_device_cpu(), storage, (int64_t)sizeof(dn_storage));
+  dn_free(host, storage, (int64_t)sizeof(dn_storage));
 }

@@ -285,7 +285,7 @@ describe("the binding", function()
     freed:free()
     raises("bad argument #2 to '.*copy' %(the tensor has been freed%)", core.copy, y, freed)
     raises("1 to 1024 expected", core.threads, 0)
-    raises("boolean expected, got string", core.reference, "yes")
+    raises("boolean expected, got string", core.testing.reference, "yes")
     raises("densenet.tensor expected, got FILE%*", core.copy, y, io.stdout)
   end)
 

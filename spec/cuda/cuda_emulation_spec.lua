@@ -4,15 +4,15 @@
 local core = require "densenet.core"
 local temporary = require "spec.support.temporary"
 
-local is_emulated = core.cuda_emulation("reverse", 0)
-local finds_races = core.cuda_emulation("races", 0)
+local is_emulated = core.testing.cuda_emulation("reverse", 0)
+local finds_races = core.testing.cuda_emulation("races", 0)
 
 -- Whether broken kernel n gave the right results, threads in this order; and all it printed.
 local function results_of(n, order)
   return temporary.output(([[
     assert(core.device_find "cuda:0")
-    core.cuda_emulation("reverse", %d)
-    local is_right = core.cuda_emulation("broken", %d)
+    core.testing.cuda_emulation("reverse", %d)
+    local is_right = core.testing.cuda_emulation("broken", %d)
     local found, message = pcall(core.synchronize, "cuda:0")
     print(is_right, found and "" or message)
   ]]):format(order, n))

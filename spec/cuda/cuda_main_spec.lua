@@ -3,7 +3,7 @@
 local core = require "densenet.core"
 local temporary = require "spec.support.temporary"
 
-local is_emulated = core.cuda_emulation("reverse", 0)
+local is_emulated = core.testing.cuda_emulation("reverse", 0)
 local root = io.popen("pwd"):read("l")
 local interpreter = temporary.interpreter()
 if interpreter:find("/") and not interpreter:find("^/") then interpreter = root .. "/" .. interpreter end

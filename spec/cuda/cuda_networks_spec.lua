@@ -13,7 +13,7 @@ local N_CLASSES, N_CHANNELS = 5, 2
 
 after_each(function()
   collectgarbage()
-  core.memory_trim(DEVICE)
+  core.testing.memory_trim(DEVICE)
 end)
 
 describe("PyTorch's training step on a GPU", function()

@@ -6,7 +6,7 @@ local compare = require "spec.support.compare"
 local operation = require "spec.support.operation"
 
 local DEVICE = "cuda:0"
-local is_emulated = core.cuda_emulation("reverse", 0)
+local is_emulated = core.testing.cuda_emulation("reverse", 0)
 local input, output, sum = operation.input, operation.output, operation.sum
 
 local function emulated_it(name, test)
@@ -22,7 +22,7 @@ local function check(case, dtype)
     compare.near(result.tensor, truth[i].tensor, rounded and 2 * tolerance or tolerance,
       "argument " .. result.number)
   end
-  core.memory_trim(DEVICE)
+  core.testing.memory_trim(DEVICE)
 end
 
 -- y = x * weight in each way there is; 1 + 2^-12 is a float, and 1 in TF32.
@@ -102,7 +102,7 @@ describe("a convolution on a GPU", function()
   for _, case in ipairs(small) do
     for _, dtype in ipairs { "float", "double", "half", "bfloat16" } do
       emulated_it(("%s that cuDNN refuses is computed all the same (%s)"):format(case.op, dtype), function()
-        core.cuda_emulation("refuse cudnn", 1)
+        core.testing.cuda_emulation("refuse cudnn", 1)
         check(case, dtype)
       end)
     end
@@ -110,7 +110,7 @@ describe("a convolution on a GPU", function()
 
   emulated_it("whose data cuDNN wants aligned is computed all the same", function()
     for _, case in ipairs(small) do
-      core.cuda_emulation("misalign cudnn", 1)
+      core.testing.cuda_emulation("misalign cudnn", 1)
       check(case, "float")
     end
   end)
@@ -118,7 +118,7 @@ describe("a convolution on a GPU", function()
   emulated_it("that fails says which call it was", function()
     for _, case in ipairs(small) do
       local call = operation.build(case, { dtype = "float", device = DEVICE })
-      core.cuda_emulation("fail cudnn", 1)
+      core.testing.cuda_emulation("fail cudnn", 1)
       local ok, message = pcall(operation.call, case, call)
       assert.is_false(ok)
       assert.matches("cuda:0: cudnnConvolution%a+ failed: CUDNN_STATUS_EXECUTION_FAILED", message)
@@ -131,7 +131,7 @@ describe("a product on a GPU", function()
     local a = core.tensor_new(DEVICE, "float", { 2, 2 })
     local c = core.tensor_new(DEVICE, "float", { 2, 2 })
     core.fill(a, 1)
-    core.cuda_emulation("fail cublas", 1)
+    core.testing.cuda_emulation("fail cublas", 1)
     assert.error_matches(function() core.gemm(c, a, a, 1, 0) end,
       "cuda:0: cublasGemmEx_64 failed: CUBLAS_STATUS_EXECUTION_FAILED")
     core.gemm(c, a, a, 1, 0)

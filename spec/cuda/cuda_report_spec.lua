@@ -5,7 +5,7 @@ local core = require "densenet.core"
 local dn = require "densenet"
 local temporary = require "spec.support.temporary"
 
-local is_emulated = core.cuda_emulation("reverse", 0)
+local is_emulated = core.testing.cuda_emulation("reverse", 0)
 
 -- Prints what a peer prints; crashes where it should save memory. Copies what the report has so far.
 local PEER = [[

@@ -396,9 +396,9 @@ describe("Loader", function()
     local options = { set = make_set(9, 2, 6, 7), batchSize = 4, shuffle = true, transform = usual(6) }
     local right = batches(options, 1)
     for nth = 1, 25 do
-      core.alloc_refuse(nth)
+      core.testing.alloc_refuse(nth)
       local found = batches(with(options, { nThreads = 2 }), 1)
-      core.alloc_refuse(0)
+      core.testing.alloc_refuse(0)
       assert.same(right, found)
     end
   end)
@@ -408,12 +408,12 @@ describe("Loader", function()
       local loader <close> = Loader { set = make_set(9, 2, 6, 7), batchSize = 4, nThreads = threads }
       loader:run(1)()
       collectgarbage()
-      core.alloc_limit("cpu", 1)
+      core.testing.alloc_limit("cpu", 1)
       loader.spare = {}
       fails("out of memory", function()
         for _ in loader:run(2) do loader.spare = {} end
       end)
-      core.alloc_limit("cpu", 0)
+      core.testing.alloc_limit("cpu", 0)
       assert.equal(1, (loader:run(3)()))
     end
   end)

@@ -56,7 +56,7 @@ describe("finite differences:", function()
   for _, gradient in ipairs(operation.families().gradients) do
     it(gradient.name, function() check(gradient) end)
     it(gradient.name .. ", reference loops", function()
-      core.reference(true)
+      core.testing.reference(true)
       check(gradient)
     end)
   end

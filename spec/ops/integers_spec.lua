@@ -18,8 +18,8 @@ end
 
 for _, reference in ipairs { false, true } do
   describe(reference and "integers by the reference loops" or "integers", function()
-    setup(function() core.reference(reference) end)
-    teardown(function() core.reference(false) end)
+    setup(function() core.testing.reference(reference) end)
+    teardown(function() core.testing.reference(false) end)
 
     it("wrap around", function()
       local most, least = math.maxinteger, math.mininteger

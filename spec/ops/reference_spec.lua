@@ -23,7 +23,7 @@ local ways = {
 local function ways_of(case, dtype)
   if not case.tiles or dtype ~= "float" then return ways end
   local all = table.move(ways, 1, #ways, 1, {})
-  for i, name in ipairs((core.tiles())) do
+  for i, name in ipairs((core.testing.tiles())) do
     if i > 1 then all[#all + 1] = { what = name .. " tiles", threads = 2, tiles = name } end
   end
   return all

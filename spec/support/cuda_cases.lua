@@ -93,9 +93,9 @@ local function check(case, dtype)
       compare.near(result.tensor, truth[i].tensor, tolerance, what)
     end
   end
-  core.cuda_emulation("reverse", 1)
+  core.testing.cuda_emulation("reverse", 1)
   local again = operation.run(case, { dtype = dtype, device = DEVICE })
-  core.cuda_emulation("reverse", 0)
+  core.testing.cuda_emulation("reverse", 0)
   for i, result in ipairs(first) do
     compare.identical(again[i].tensor, result.tensor, ("argument %d, run again"):format(result.number))
   end
@@ -127,7 +127,7 @@ end
 -- operations that CUDA has (spec/ops/coverage_spec.lua).
 function cuda_cases.describe(lists)
   -- Kept blocks make every launch of the emulation slower.
-  local function trim() core.memory_trim(DEVICE) end
+  local function trim() core.testing.memory_trim(DEVICE) end
 
   busted.describe("on a GPU", function()
     busted.after_each(trim)

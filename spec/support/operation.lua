@@ -186,10 +186,10 @@ function operation.run(case, options)
   local call = operation.build(case, options)
   local title = operation.title(case)
   core.threads(options.threads or 1)
-  core.reference(options.reference or false)
-  core.tiles(options.tiles or core.tiles()[1])
+  core.testing.reference(options.reference or false)
+  core.testing.tiles(options.tiles or core.testing.tiles()[1])
   operation.call(case, call)
-  core.reference(false)
+  core.testing.reference(false)
   local results = {}
   for _, entry in ipairs(call.tensors) do
     local what = ("%s, argument %d"):format(title, entry.number)

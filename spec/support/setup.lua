@@ -35,10 +35,10 @@ end)
 
 if is_built then
   busted.subscribe({ "test", "end" }, function()
-    core.reference(false)
-    core.alloc_refuse(0)
-    core.alloc_limit("cpu", 0)
-    core.tiles(core.tiles()[1])
+    core.testing.reference(false)
+    core.testing.alloc_refuse(0)
+    core.testing.alloc_limit("cpu", 0)
+    core.testing.tiles(core.testing.tiles()[1])
     core.threads(n_threads)
     return nil, true
   end)

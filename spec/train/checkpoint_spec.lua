@@ -9,7 +9,7 @@ local temporary = require "spec.support.temporary"
 
 local function list(directory) return table.concat(core.directory_list(directory), " ") end
 
-local operations = { "file_write", "file_remove", "file_rename" }
+local operations = { "file_write", "file_remove" }
 local killed = {}
 
 -- Runs action; the n-th file operation in it is the last. Returns whether there was an n-th.

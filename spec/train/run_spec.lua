@@ -80,7 +80,7 @@ local function go(line, interrupted, on_start)
   end
   run.values = opt
   local result = table.pack(pcall(epochs))
-  core.interrupt_remove()
+  core.testing.interrupt_remove()
   if not result[1] then error(result[2], 0) end
   return table.unpack(result, 2, result.n)
 end

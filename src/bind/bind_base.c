@@ -50,8 +50,6 @@ dn_rng bind_check_rng(lua_State *L, int arg) {
   return rng;
 }
 
-/* ---- Arguments ---- */
-
 dn_dtype bind_check_dtype(lua_State *L, int arg) {
   const char *name = luaL_checkstring(L, arg);
   for (int dtype = 0; dtype < DN_DTYPE_COUNT; dtype++)

@@ -1,3 +1,12 @@
+/*
+** What every part of the binding stands on: failures as Lua errors, and arguments that are no tensors.
+**
+** A Lua error is a longjmp, so at every call that may raise, whatever C owns has to belong to a
+** userdata already. The order is: read all arguments; push the userdata, empty and with its
+** metatable; then let C fill it. Nothing here is kept in C variables between calls: several Lua
+** states may run in several threads of the system.
+** Stack effects stand as [popped..., -> pushed...], as in Lua's own manual, where there are any.
+*/
 #ifndef BIND_BASE_H
 #define BIND_BASE_H
 
@@ -42,7 +51,7 @@ int bind_fail(lua_State *L, dn_status status);
 */
 void bind_note_allocation(lua_State *L, int64_t n_bytes);
 
-/* ---- Other arguments; each raises and names the argument ---- */
+/* ---- Arguments; each raises and names the argument ---- */
 
 /* "cpu"; raises also when the device is known but not there. */
 dn_device *bind_check_device(lua_State *L, int arg);

@@ -4,7 +4,8 @@
 */
 #include <time.h>
 
-#include "bind.h"
+#include "bind_handle.h"
+#include "bind_init.h"
 
 /* core.clock() -> seconds since some fixed moment; never goes back. */
 static int clock_read(lua_State *L) {

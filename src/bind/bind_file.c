@@ -12,8 +12,8 @@
 **   file_gunzip_start(file, n) -> string: the first n bytes it unpacks to, or all when there are fewer
 **   file_write(path, header, {tensors}) -> true; replaces the file as dn_file.h says
 **   file_target(path) -> path: what a link of one's own points to, for file_write to replace
-**   file_remove(path) -> true                  file_rename(from, to) -> true
-**   directory_make(path) -> true               directory_list(path) -> {names}, sorted by bytes
+**   file_remove(path) -> true                  directory_make(path) -> true
+**   directory_list(path) -> {names}, sorted by bytes
 */
 #include <limits.h>
 #include <string.h>
@@ -21,7 +21,8 @@
 #include "../dn_directory.h"
 #include "../dn_file.h"
 #include "../dn_gzip.h"
-#include "bind.h"
+#include "bind_handle.h"
+#include "bind_init.h"
 
 /* 4 GiB: no data set's file, but some zip bomb's. */
 #define GUNZIP_LIMIT (INT64_C(4) << 30)
@@ -220,11 +221,6 @@ static int file_write(lua_State *L) {
 
 static int file_remove(lua_State *L) { return done(L, dn_file_remove(check_path(L, 1))); }
 
-static int file_rename(lua_State *L) {
-  const char *from = check_path(L, 1), *to = check_path(L, 2);
-  return done(L, dn_file_rename(from, to));
-}
-
 static int directory_make(lua_State *L) { return done(L, dn_directory_make(check_path(L, 1))); }
 
 static int directory_free(lua_State *L) {
@@ -265,7 +261,6 @@ void bind_register_file(lua_State *L) {
                                        {"file_target", file_target},
                                        {"file_write", file_write},
                                        {"file_remove", file_remove},
-                                       {"file_rename", file_rename},
                                        {"directory_make", directory_make},
                                        {"directory_list", directory_list},
                                        {NULL, NULL}};

@@ -1,6 +1,3 @@
-/*
-** The tensor userdata.
-*/
 #include "bind_handle.h"
 
 #include <string.h>

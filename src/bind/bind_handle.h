@@ -1,9 +1,10 @@
+/*
+** Tensors as Lua holds them: userdata with a dn_tensor in them.
+*/
 #ifndef BIND_HANDLE_H
 #define BIND_HANDLE_H
 
 #include "bind_base.h"
-
-/* ---- Tensors ---- */
 
 #define BIND_TENSOR "densenet.tensor" /* the metatable's name in the registry */
 

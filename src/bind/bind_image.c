@@ -4,7 +4,8 @@
 */
 #include "../dn_image.h"
 #include "../dn_image_moments.h"
-#include "bind.h"
+#include "bind_handle.h"
+#include "bind_init.h"
 
 /* core.image_flip(out, image) */
 static int image_flip(lua_State *L) {

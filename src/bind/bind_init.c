@@ -1,5 +1,14 @@
-/* The module densenet.core: its parts, in order. */
+/*
+** The module densenet.core: lists its parts.
+*/
 #include "bind_init.h"
+
+#include <lauxlib.h>
+
+#include "../dn.h"
+
+/* [-> core] The object's one entry; worker threads open it in their own states. */
+__attribute__((visibility("default"))) int luaopen_densenet_core(lua_State *L);
 
 int luaopen_densenet_core(lua_State *L) {
   luaL_checkversion(L);
@@ -14,5 +23,6 @@ int luaopen_densenet_core(lua_State *L) {
   bind_register_worker(L, luaopen_densenet_core);
   bind_register_signal(L);
   bind_register_clock(L);
+  bind_register_testing(L);
   return 1;
 }

@@ -8,7 +8,7 @@
 #define BIND_MESSAGE_H
 
 #include "../dn_message.h"
-#include "bind.h"
+#include "bind_handle.h"
 
 /*
 ** Appends the value at stack index `index`. `name` begins the place that a refusal names, as in

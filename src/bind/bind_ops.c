@@ -4,7 +4,8 @@
 ** field by field. Each returns nothing, raises misuse, and collects and tries again before it raises out
 ** of memory.
 */
-#include "bind.h"
+#include "bind_handle.h"
+#include "bind_init.h"
 
 /* ---- Kinds, as words in the order of their enums; the NULL ends the list for Lua ---- */
 

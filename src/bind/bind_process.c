@@ -1,13 +1,9 @@
 /*
-** The module densenet.core: opens the tables of the other files and holds what belongs to the
-** process rather than to a tensor: memory figures, threads, devices, the generator, test hooks.
+** What belongs to the process rather than to a tensor: devices, their memory figures, threads, the
+** generator.
 */
-#include "bind.h"
-
-#include <limits.h>
-
-#include "../dn_cuda.h"
-#include "../cpu/cpu_tiles.h"
+#include "bind_handle.h"
+#include "bind_init.h"
 
 /* device_find(name) -> true | nil, message, code */
 static int device_find(lua_State *L) {
@@ -53,23 +49,6 @@ static int memory_reset_peak(lua_State *L) {
   return 0;
 }
 
-/* alloc_refuse(n): the n-th allocation from now fails; 0 takes the order back */
-static int alloc_refuse(lua_State *L) {
-  const lua_Integer nth = luaL_checkinteger(L, 1);
-  luaL_argcheck(L, nth >= 0, 1, "0 or more expected");
-  dn_alloc_refuse(nth);
-  return 0;
-}
-
-/* alloc_limit(device, bytes): 0 means none */
-static int alloc_limit(lua_State *L) {
-  dn_device *device = bind_check_device(L, 1);
-  const lua_Integer n_bytes = luaL_checkinteger(L, 2);
-  luaL_argcheck(L, n_bytes >= 0, 2, "0 or more expected");
-  dn_alloc_limit(device, n_bytes);
-  return 0;
-}
-
 /* threads([n]) -> what the calling thread of the system may use, after setting it when given */
 static int threads(lua_State *L) {
   if (!lua_isnoneornil(L, 1)) {
@@ -78,13 +57,6 @@ static int threads(lua_State *L) {
     dn_threads_set((int)n_threads);
   }
   lua_pushinteger(L, dn_threads());
-  return 1;
-}
-
-/* reference([on]) -> whether operations run their reference loops */
-static int reference(lua_State *L) {
-  if (!lua_isnoneornil(L, 1)) dn_reference_set(bind_check_boolean(L, 1));
-  lua_pushboolean(L, dn_reference());
   return 1;
 }
 
@@ -98,7 +70,7 @@ static dn_device *optional_device(lua_State *L, int arg, const char *name) {
 /* scratch_release([device]): gives back the scratch memory of "cpu" (the calling thread's) or another */
 static int scratch_release(lua_State *L) {
   dn_device *device = optional_device(L, 1, "cpu");
-  device->backend->scratch_release(device);
+  dn_device_scratch_release(device);
   return 0;
 }
 
@@ -110,14 +82,8 @@ static int scratch_release(lua_State *L) {
 static int scratch_planned(lua_State *L) {
   const bool resets = bind_check_boolean(L, 1);
   dn_device *device = optional_device(L, 2, "plan");
-  lua_pushinteger(L, device->backend->scratch_planned(device, resets));
+  lua_pushinteger(L, dn_device_scratch_planned(device, resets));
   return 1;
-}
-
-/* memory_trim(device): free blocks that the device keeps for later go back to the system */
-static int memory_trim(lua_State *L) {
-  dn_memory_trim(bind_check_device(L, 1));
-  return 0;
 }
 
 /* synchronize(device): waits until it has done everything; raises what went wrong there */
@@ -150,56 +116,12 @@ static int device_describe(lua_State *L) {
   return 1;
 }
 
-/* cuda_emulation(hook, n) -> true when an emulation computes in place of GPUs and knows the hook */
-static int cuda_emulation(lua_State *L) {
-  const char *name = luaL_checkstring(L, 1);
-  const lua_Integer value = luaL_optinteger(L, 2, 0);
-  const dn_cuda_module *module;
-  dn_device *plan;
-  dn_status status = dn_device_find("plan:cuda:0", &plan);
-  if (status == DN_OK) status = dn_cuda_load(&module);
-  lua_pushboolean(L,
-                  status == DN_OK && module->emulation_hook && module->emulation_hook(name, value));
-  return 1;
-}
-
 /* tf32(device, on): may products of float round their factors to 10 bits there? | nil, message, code */
 static int tf32(lua_State *L) {
   const dn_status status = dn_device_tf32(bind_check_device(L, 1), lua_toboolean(L, 2));
   if (status != DN_OK) return bind_fail(L, status);
   lua_pushboolean(L, true);
   return 1;
-}
-
-/* cuda_devices() -> the number of GPUs | nil, message, code */
-static int cuda_devices(lua_State *L) {
-  const dn_cuda_module *module;
-  dn_device *plan;
-  int count = 0;
-  dn_status status = dn_device_find("plan:cuda:0", &plan);
-  if (status == DN_OK) status = dn_cuda_load(&module);
-  if (status == DN_OK) status = module->device_count(&count);
-  if (status != DN_OK) return bind_fail(L, status);
-  lua_pushinteger(L, count);
-  return 1;
-}
-
-/* tiles([name]) -> names of the tables of tiles, best first, and of the one in use; a test hook */
-static int tiles(lua_State *L) {
-  const cpu_tiles *tables[3];
-  const int n_tables = cpu_tiles_all(tables);
-  if (!lua_isnoneornil(L, 1)) {
-    const char *names[4] = {NULL};
-    for (int i = 0; i < n_tables; i++) names[i] = tables[i]->name;
-    cpu_tiles_select(tables[luaL_checkoption(L, 1, NULL, names)]);
-  }
-  lua_createtable(L, n_tables, 0);
-  for (int i = 0; i < n_tables; i++) {
-    lua_pushstring(L, tables[i]->name);
-    lua_rawseti(L, -2, i + 1);
-  }
-  lua_pushstring(L, cpu_tiles_best()->name);
-  return 2;
 }
 
 /* philox(seed, stream, position) -> four 32-bit words */
@@ -214,19 +136,12 @@ void bind_register_process(lua_State *L) {
       {"device_find", device_find},
       {"memory", memory},
       {"memory_reset_peak", memory_reset_peak},
-      {"alloc_refuse", alloc_refuse},
-      {"alloc_limit", alloc_limit},
       {"threads", threads},
-      {"reference", reference},
       {"scratch_release", scratch_release},
       {"scratch_planned", scratch_planned},
-      {"memory_trim", memory_trim},
       {"synchronize", synchronize},
       {"device_describe", device_describe},
       {"tf32", tf32},
-      {"cuda_devices", cuda_devices},
-      {"cuda_emulation", cuda_emulation},
-      {"tiles", tiles},
       {"philox", philox},
       {NULL, NULL},
   };

@@ -9,7 +9,8 @@
 #include <signal.h>
 #include <string.h>
 
-#include "bind.h"
+#include "bind_handle.h"
+#include "bind_init.h"
 
 enum { N_SIGNALS = 2 };
 static const int signals[N_SIGNALS] = {SIGINT, SIGTERM};
@@ -49,7 +50,7 @@ static int install(lua_State *L) {
   return 0;
 }
 
-/* core.interrupt_remove(): what was in place before interrupt_install() is so again. */
+/* core.testing.interrupt_remove(): what was in place before interrupt_install() is so again. */
 static int remove_handlers(lua_State *L) {
   (void)L;
   if (!is_installed) return 0;
@@ -69,9 +70,13 @@ static int interrupted(lua_State *L) {
 void bind_register_signal(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"interrupt_install", install},
-      {"interrupt_remove", remove_handlers},
       {"interrupted", interrupted},
       {NULL, NULL},
   };
   luaL_setfuncs(L, functions, 0);
+}
+
+void bind_register_signal_testing(lua_State *L) {
+  lua_pushcfunction(L, remove_handlers);
+  lua_setfield(L, -2, "interrupt_remove");
 }

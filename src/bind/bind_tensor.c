@@ -3,12 +3,12 @@
 ** and a geometry. Views are userdata of their own; free, __gc and __close are one function, which
 ** may run any number of times. A freed tensor prints, says that it is freed, and refuses the rest.
 */
+#include "bind_init.h"
 #include "bind_tensor.h"
 
 #include <string.h>
 
 #include "../dn_backend.h"
-#include "../dn_ops_transfer.h"
 
 /* ---- */
 
@@ -238,14 +238,14 @@ static int copy_async(lua_State *L) {
 /* copy_join(device): operations called from here on wait for the copies that were started */
 static int copy_join(lua_State *L) {
   dn_device *on = bind_check_device(L, 1);
-  BIND_TRY(L, on->backend->upload_join(on));
+  BIND_TRY(L, dn_copy_join(on));
   return 0;
 }
 
 /* copy_wait(device): waits itself for the copies that were started */
 static int copy_wait(lua_State *L) {
   dn_device *on = bind_check_device(L, 1);
-  BIND_TRY(L, on->backend->upload_wait(on));
+  BIND_TRY(L, dn_copy_wait(on));
   return 0;
 }
 

@@ -4,7 +4,7 @@
 #ifndef BIND_TENSOR_H
 #define BIND_TENSOR_H
 
-#include "bind.h"
+#include "bind_handle.h"
 
 /* t:totable() -> nested tables, row-major; a number for a scalar */
 int bind_tensor_to_table(lua_State *L);

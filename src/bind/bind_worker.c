@@ -28,7 +28,8 @@
 #include <lualib.h>
 
 #include "../dn_channel.h"
-#include "bind.h"
+#include "bind_handle.h"
+#include "bind_init.h"
 #include "bind_message.h"
 
 #define BIND_POOL "densenet.worker_pool"

@@ -8,6 +8,7 @@
 #define CPU_BACKEND_H
 
 #include "../dn_ops.h"
+#include "../dn_threads.h"
 
 #define DN_OP(name, parameters, arguments, roles, traits) dn_status cpu_##name parameters;
 #include "../dn_ops.def"

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cpu_scratch.h"
+#include "cpu_tiles.h"
 
 /*
 ** Blocks that hold a huge page ask for it: a dense layer walks hundreds of channels, each a page away
@@ -73,7 +74,7 @@ dn_status cpu_describe(dn_device *device, dn_device_info *info) {
 }
 
 dn_status cpu_tf32(dn_device *device, bool on) {
-  return on ? dn_error(DN_EDEVICE, "%s computes float as IEEE float; TF32 is a GPU's", device->name)
+  return on ? dn_error(DN_EDEVICE, "%s does not support TF32; it needs a GPU", device->name)
             : DN_OK;
 }
 
@@ -87,4 +88,23 @@ int64_t cpu_device_scratch_planned(dn_device *device, bool resets) {
   const int64_t planned = cpu_scratch_planned();
   if (resets) cpu_scratch_planned_reset();
   return planned;
+}
+
+/*
+** "tiles", i: the i-th table of tiles, the best first, is used from here on. "tiles name", i: what it is
+** called. "tiles in use": what the one in use is called.
+*/
+bool cpu_testing(const char *hook, int64_t value, const char **answer) {
+  const cpu_tiles *tables[3];
+  const int n_tables = cpu_tiles_all(tables);
+  if (strcmp(hook, "tiles in use") == 0) {
+    *answer = cpu_tiles_best()->name;
+    return true;
+  }
+  if (value < 0 || value >= n_tables) return false;
+  *answer = tables[value]->name;
+  if (strcmp(hook, "tiles name") == 0) return true;
+  if (strcmp(hook, "tiles") != 0) return false;
+  cpu_tiles_select(tables[value]);
+  return true;
 }

@@ -19,6 +19,7 @@ dn_status cpu_describe(dn_device *device, dn_device_info *info);
 dn_status cpu_tf32(dn_device *device, bool on);
 void cpu_device_scratch_release(dn_device *device);
 int64_t cpu_device_scratch_planned(dn_device *device, bool resets);
+bool cpu_testing(const char *hook, int64_t value, const char **answer);
 
 /* These slots of both tables, in the names of dn_backend. */
 #define CPU_DEVICE_SLOTS                                                                          \
@@ -27,6 +28,6 @@ int64_t cpu_device_scratch_planned(dn_device *device, bool resets);
   .download = cpu_upload, .transfer = cpu_transfer, .upload_async = cpu_upload,                   \
   .upload_join = cpu_synchronize, .upload_wait = cpu_synchronize, .synchronize = cpu_synchronize, \
   .describe = cpu_describe, .tf32 = cpu_tf32, .scratch_release = cpu_device_scratch_release,      \
-  .scratch_planned = cpu_device_scratch_planned
+  .scratch_planned = cpu_device_scratch_planned, .testing = cpu_testing
 
 #endif

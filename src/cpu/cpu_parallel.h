@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "../dn_device.h"
+#include "../dn_threads.h"
 
 /* What gcc calls is in cpu_parallel.c; clang's programs need clang's library. */
 #if defined(_OPENMP) && !defined(__clang__)
