@@ -5,7 +5,7 @@
 ** deferred_apply is only as long as the number of channels.
 */
 #include "cpu_backend.h"
-#include "cpu_norm_relu_conv.h"
+#include "cpu_map.h"
 #include "cpu_norm_table.h"
 #include "cpu_parallel.h"
 

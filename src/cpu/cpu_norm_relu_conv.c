@@ -1,7 +1,7 @@
-/* The dense layer's operation: which way each call goes. */
-#include "cpu_norm_relu_conv.h"
-
+/* Dispatch of norm_relu_conv: fast float path for 1x1 and 3x3, reference loops otherwise. */
 #include "cpu_backend.h"
+#include "cpu_norm_relu_conv1x1.h"
+#include "cpu_norm_relu_conv3x3.h"
 #include "cpu_norm_relu_conv_reference.h"
 #include "cpu_scratch.h"
 

@@ -6,10 +6,11 @@
 #include <string.h>
 
 #include "cpu_backend.h"
-#include "cpu_norm_relu_conv.h"
+#include "cpu_map.h"
 #include "cpu_norm_table.h"
 #include "cpu_parallel.h"
 #include "cpu_scratch.h"
+#include "cpu_shares.h"
 
 /* Where the windows of a plane lie. */
 typedef struct windows {
@@ -173,8 +174,9 @@ dn_status cpu_norm_relu_pool_backward(dn_tensor *dx, dn_tensor *dnorm, const dn_
                             vectors.shift + c};
       for (int64_t n = 0; n < in.planes.n; n++) {
         spread_plane(d, cpu_map_at(pooled, n, c), w);
-        tiles->unmask(cpu_map_at(din, n, c), 0, d, 0, cpu_map_at(in, n, c), 0, 1, in.planes.size,
-                      own, all_sums + 2 * CPU_SUM_LANES * c, accumulate);
+        tiles->norm_relu_backward(cpu_map_at(din, n, c), 0, d, 0, cpu_map_at(in, n, c), 0, 1,
+                                  in.planes.size, own, all_sums + 2 * CPU_SUM_LANES * c,
+                                  accumulate);
       }
     }
   }

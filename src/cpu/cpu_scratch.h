@@ -11,6 +11,7 @@
 #define CPU_SCRATCH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "../dn_status.h"
@@ -25,8 +26,21 @@ dn_status cpu_scratch(int64_t n_bytes, void **block);
 */
 dn_status cpu_scratch_wide(int64_t n_bytes, void **block);
 
-/* Asked for by the way through an operation that needs none. */
+/* Call this on paths that need no scratch, so that the plan device knows. */
 dn_status cpu_scratch_none(void);
+
+/* n elements of `size` bytes behind *n_bytes, at a multiple of 64: where they begin. */
+static inline int64_t cpu_scratch_place(int64_t *n_bytes, int64_t n, size_t size) {
+  const int64_t begin = (*n_bytes + 63) / 64 * 64;
+  *n_bytes = begin + n * (int64_t)size;
+  return begin;
+}
+
+/* What begins there. */
+static inline void *cpu_scratch_at(void *block, int64_t begin) { return (char *)block + begin; }
+
+/* n floats rounded up to whole lines of 64 bytes. */
+static inline int64_t cpu_whole_lines(int64_t n) { return (n + 15) / 16 * 16; }
 
 /* Gives the calling thread's blocks back. */
 void cpu_scratch_release(void);

@@ -33,31 +33,6 @@ const cpu_tiles *cpu_tiles_best(void) {
 
 void cpu_tiles_select(const cpu_tiles *table) { atomic_store(&chosen, table); }
 
-enum { LINE = 16 }; /* floats of a line of cache */
-
-void cpu_ahead_turn(cpu_ahead *soon) {
-  for (int i = 0; i < CPU_AHEAD_SETS; i++) {
-    const cpu_far set = soon->later[i];
-    if (set.n_rows <= 0) continue;
-    soon->later[i].n_rows = 0;
-    soon->at = set.at;
-    soon->left = soon->length = (set.n_pixels + LINE - 1) / LINE;
-    soon->gap = set.stride - soon->length * LINE;
-    soon->n_lines = set.n_rows * soon->length;
-    return;
-  }
-  /* Nothing is left: the same line, again and again. */
-  soon->left = soon->length = 1;
-  soon->gap = -LINE;
-  soon->n_lines = INT64_MAX;
-}
-
-cpu_ahead cpu_ahead_of(cpu_far first, cpu_far second, cpu_far third) {
-  cpu_ahead soon = {.later = {first, second, third}};
-  cpu_ahead_turn(&soon);
-  return soon;
-}
-
 void cpu_moments_result(const cpu_moments *sums, double n, double *mean, double *m2) {
   double sum = 0, squares = 0;
   for (int l = 0; l < CPU_SUM_LANES; l++) {

@@ -7,7 +7,7 @@
 ** with zeros. With row = CPU_BLOCK the channels of a block are neighbours, which is what a product
 ** likes to read; with block = CPU_BLOCK the blocks of a channel are. The left operand of a product
 ** is packed in *panels* of panel_rows rows, column after column, so that the loop over the sum's
-** index reads it in order; see cpu_pack_panels.
+** index reads it in order; see cpu_pack_panels. Products move a prefetch cursor on while they compute.
 */
 #ifndef CPU_TILES_H
 #define CPU_TILES_H
@@ -15,12 +15,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cpu_prefetch.h"
+
 enum {
   CPU_BLOCK = 32,      /* pixels a tile covers */
   CPU_SUM_LANES = 16,  /* partial sums of one channel; their order never depends on threads */
   CPU_TILE_SLACK = 64, /* values that a tile may read past the end of its last row */
-  CPU_OUTER_ROWS = 8,  /* rows of an outer product's tile */
-  CPU_AHEAD_SETS = 3
+  CPU_OUTER_ROWS = 8   /* rows of an outer product's tile */
 };
 
 /* One batch norm, channel by channel: x^ = (x - mean) * inv_std, z = relu(scale x + shift). */
@@ -37,23 +38,6 @@ typedef struct cpu_deferred {
 typedef struct cpu_layout {
   int64_t row, block;
 } cpu_layout;
-
-/* Rows of far memory: n_rows of n_pixels, stride apart. */
-typedef struct cpu_far {
-  const float *at;
-  int64_t n_rows, n_pixels, stride;
-} cpu_far;
-
-/*
-** What is wanted soon, asked for while something else is computed: line after line in the order of
-** memory, so that the processor's own prefetching follows. See cpu_ahead_of.
-*/
-typedef struct cpu_ahead {
-  const float *at;
-  int64_t left, length, gap; /* lines left in this row, in every row; floats from row to row */
-  int64_t n_lines;           /* left in this set of rows */
-  cpu_far later[CPU_AHEAD_SETS];
-} cpu_ahead;
 
 /*
 ** Sums of a channel's values and of their squares, both less `pivot`, a value of the channel's own:
@@ -93,24 +77,25 @@ typedef struct cpu_tiles {
   */
   void (*product)(float *out, int64_t out_stride, int64_t n_rows, const float *panels,
                   int64_t depth, const float *b, const int32_t *b_offset, int64_t b_block,
-                  int64_t n_pixels, cpu_ahead *soon);
+                  int64_t n_pixels, cpu_prefetch *prefetch);
 
   /*
-  ** The way back through ReLU and scale for n_rows channels, p < n_pixels, from the raw input x of
-  ** the forward pass: with d = scale x + shift > 0 ? d : 0,
+  ** Backward of norm_relu for n_rows channels, p < n_pixels, from the raw input x of the forward pass:
+  ** with d = scale x + shift > 0 ? d : 0,
   **   dx = (accumulate ? dx : 0) + scale d;  sums[c] += d;
   **   sums[c] + CPU_SUM_LANES += d (x - mean).
   ** sums hold 2 * CPU_SUM_LANES values a channel.
   */
-  void (*unmask)(float *dx, int64_t dx_stride, const float *d, int64_t d_stride, const float *x,
-                 int64_t x_stride, int64_t n_rows, int64_t n_pixels, cpu_norm norm, float *sums,
-                 bool accumulate);
+  void (*norm_relu_backward)(float *dx, int64_t dx_stride, const float *d, int64_t d_stride,
+                             const float *x, int64_t x_stride, int64_t n_rows, int64_t n_pixels,
+                             cpu_norm norm, float *sums, bool accumulate);
 
-  /* product and unmask in one, without storing d. */
-  void (*product_unmask)(float *dx, int64_t dx_stride, int64_t n_rows, const float *panels,
-                         int64_t depth, const float *b, const int32_t *b_offset, int64_t b_block,
-                         int64_t n_pixels, const float *x, int64_t x_stride, cpu_norm norm,
-                         float *sums, bool accumulate, cpu_ahead *soon);
+  /* product and norm_relu_backward in one, without storing d. */
+  void (*product_norm_relu_backward)(float *dx, int64_t dx_stride, int64_t n_rows,
+                                     const float *panels, int64_t depth, const float *b,
+                                     const int32_t *b_offset, int64_t b_block, int64_t n_pixels,
+                                     const float *x, int64_t x_stride, cpu_norm norm, float *sums,
+                                     bool accumulate, cpu_prefetch *prefetch);
 
   /*
   ** to[offset[p] + c] = relu(scale[c] * x(c, p) + shift[c]), or x(c, p) where scale is NULL, for p <
@@ -127,7 +112,7 @@ typedef struct cpu_tiles {
   */
   void (*outer)(float *dw, int64_t dw_stride, int64_t n_rows, int64_t n_columns, const float *a,
                 cpu_layout layout, const float *b, const int32_t *b_offset, int64_t n_pixels,
-                cpu_ahead *soon);
+                cpu_prefetch *prefetch);
 
   /* n values of one channel into its sums; copied to `to` on the way, unless that is NULL. */
   void (*moments)(cpu_moments *sums, const float *x, int64_t n, float *to);
@@ -141,12 +126,6 @@ int cpu_tiles_all(const cpu_tiles *tables[3]);
 
 /* Test hook, for the process: one of cpu_tiles_all's, to be used from now on. */
 void cpu_tiles_select(const cpu_tiles *table);
-
-/* Sets of rows to be asked for, in this order; those with no rows are passed over. */
-cpu_ahead cpu_ahead_of(cpu_far first, cpu_far second, cpu_far third);
-
-/* Called by the tiles when a set is done: the next one, or nothing any more. */
-void cpu_ahead_turn(cpu_ahead *soon);
 
 /* Mean and squared distances from it of the n values behind the sums. */
 void cpu_moments_result(const cpu_moments *sums, double n, double *mean, double *m2);

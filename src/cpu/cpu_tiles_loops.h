@@ -101,20 +101,20 @@ static void deferred(float *packed, cpu_layout layout, const float *dy, int64_t 
   }
 }
 
-/* One line of what is wanted soon. */
-INLINE void ask(cpu_ahead *soon) {
-  __builtin_prefetch(soon->at, 0, 2);
-  soon->at += 16;
-  if (--soon->left == 0) {
-    soon->left = soon->length;
-    soon->at += soon->gap;
+/* Prefetches one line and moves the cursor on. */
+INLINE void prefetch_line(cpu_prefetch *cursor) {
+  __builtin_prefetch(cursor->at, 0, 2);
+  cursor->at += 16;
+  if (--cursor->left == 0) {
+    cursor->left = cursor->length;
+    cursor->at += cursor->gap;
   }
 }
 
-/* After `n` lines at most: on to the next set of rows. */
-INLINE void asked(cpu_ahead *soon, int64_t n) {
-  soon->n_lines -= n;
-  if (soon->n_lines <= 0) cpu_ahead_turn(soon);
+/* After n lines: on to the next set of rows if this one is done. */
+INLINE void prefetch_count(cpu_prefetch *cursor, int64_t n) {
+  cursor->n_lines -= n;
+  if (cursor->n_lines <= 0) cpu_prefetch_next(cursor);
 }
 
 INLINE void product_step(const int rows, vec acc[][2], const float *panel, const float *row) {
@@ -126,30 +126,31 @@ INLINE void product_step(const int rows, vec acc[][2], const float *panel, const
   }
 }
 
-/* acc[m] = row m of the panel times two vectors of b's rows. Asks for a line every other step. */
+/* acc[m] = row m of the panel times two vectors of b's rows. Prefetches a line every other step. */
 INLINE void product_tile(const int rows, vec acc[][2], const float *panel, int64_t depth,
-                         const float *b, const int32_t *b_offset, cpu_ahead *soon) {
+                         const float *b, const int32_t *b_offset, cpu_prefetch *prefetch) {
   UNROLLED
   for (int m = 0; m < rows; m++) acc[m][0] = acc[m][1] = (vec){0};
-  cpu_ahead now = {.at = soon->at, .left = soon->left, .length = soon->length, .gap = soon->gap};
+  cpu_prefetch now = {
+      .at = prefetch->at, .left = prefetch->left, .length = prefetch->length, .gap = prefetch->gap};
   int64_t k = 0;
   for (; k + 2 <= depth; k += 2, panel += 2 * rows) {
-    ask(&now);
+    prefetch_line(&now);
     product_step(rows, acc, panel, b + b_offset[k]);
     product_step(rows, acc, panel + rows, b + b_offset[k + 1]);
   }
   if (k < depth) product_step(rows, acc, panel, b + b_offset[k]);
-  soon->at = now.at;
-  soon->left = now.left;
-  asked(soon, depth / 2);
+  prefetch->at = now.at;
+  prefetch->left = now.left;
+  prefetch_count(prefetch, depth / 2);
 }
 
 /* A tile, stored: n_rows by n_pixels of it, if it has as many. */
 INLINE void product_store(const int rows, float *out, int64_t out_stride, int64_t n_rows,
                           const float *panel, int64_t depth, const float *b,
-                          const int32_t *b_offset, int64_t n_pixels, cpu_ahead *soon) {
+                          const int32_t *b_offset, int64_t n_pixels, cpu_prefetch *prefetch) {
   vec acc[ROWS][2];
-  product_tile(rows, acc, panel, depth, b, b_offset, soon);
+  product_tile(rows, acc, panel, depth, b, b_offset, prefetch);
   if (n_pixels >= WIDTH && n_rows >= rows) {
     UNROLLED
     for (int m = 0; m < rows; m++) {
@@ -188,23 +189,23 @@ INLINE const float *block_of(const float *b, int64_t b_block, int64_t p) {
 
 static void product(float *out, int64_t out_stride, int64_t n_rows, const float *panels,
                     int64_t depth, const float *b, const int32_t *b_offset, int64_t b_block,
-                    int64_t n_pixels, cpu_ahead *soon) {
+                    int64_t n_pixels, cpu_prefetch *prefetch) {
   for (int64_t p = 0; p < n_pixels; p += WIDTH) {
     const float *panel = panels, *block = block_of(b, b_block, p);
     for (int64_t m = 0; m < n_rows; m += ROWS) {
       const int rows = rows_of_panel(n_rows - m);
 #define PRODUCT(constant_rows)                                                                 \
   product_store(constant_rows, out + m * out_stride + p, out_stride, n_rows - m, panel, depth, \
-                block, b_offset, n_pixels - p, soon)
+                block, b_offset, n_pixels - p, prefetch)
       WITH_CONSTANT_ROWS(rows, PRODUCT);
       panel += rows * depth;
     }
   }
 }
 
-/* unmask for WIDTH pixels of channel m; the sums of d and of d (x - mean) stay in registers. */
-INLINE void unmask_step(float *dx, const float *d, const float *x, cpu_norm norm, int64_t m,
-                        vec beta[2], vec gamma[2], bool accumulate) {
+/* norm_relu_backward for WIDTH pixels of channel m; the sums of d and of d (x - mean) stay in registers. */
+INLINE void norm_relu_backward_step(float *dx, const float *d, const float *x, cpu_norm norm,
+                                    int64_t m, vec beta[2], vec gamma[2], bool accumulate) {
   for (int v = 0; v < 2; v++) {
     const vec raw = load(x + v * LANES);
     const vec kept = where_positive(norm.scale[m] * raw + norm.shift[m], load(d + v * LANES));
@@ -215,19 +216,19 @@ INLINE void unmask_step(float *dx, const float *d, const float *x, cpu_norm norm
   }
 }
 
-INLINE void unmask_row(float *dx, const float *d, const float *x, int64_t n_pixels, cpu_norm norm,
-                       int64_t m, float *sums, bool accumulate) {
+INLINE void norm_relu_backward_row(float *dx, const float *d, const float *x, int64_t n_pixels,
+                                   cpu_norm norm, int64_t m, float *sums, bool accumulate) {
   vec beta[2] = {{0}, {0}}, gamma[2] = {{0}, {0}};
   int64_t p = 0;
   for (; p + WIDTH <= n_pixels; p += WIDTH)
-    unmask_step(dx + p, d + p, x + p, norm, m, beta, gamma, accumulate);
+    norm_relu_backward_step(dx + p, d + p, x + p, norm, m, beta, gamma, accumulate);
   if (p < n_pixels) { /* nothing is read or written beyond them */
     float d_rest[WIDTH] = {0}, x_rest[WIDTH] = {0}, dx_rest[WIDTH] = {0};
     const size_t n_bytes = (size_t)(n_pixels - p) * sizeof *d;
     memcpy(d_rest, d + p, n_bytes);
     memcpy(x_rest, x + p, n_bytes);
     if (accumulate) memcpy(dx_rest, dx + p, n_bytes);
-    unmask_step(dx_rest, d_rest, x_rest, norm, m, beta, gamma, accumulate);
+    norm_relu_backward_step(dx_rest, d_rest, x_rest, norm, m, beta, gamma, accumulate);
     memcpy(dx + p, dx_rest, n_bytes);
   }
   /* Where a vector fills all lanes of the sums, the two go there together. */
@@ -238,26 +239,27 @@ INLINE void unmask_row(float *dx, const float *d, const float *x, int64_t n_pixe
   }
 }
 
-static void unmask(float *dx, int64_t dx_stride, const float *d, int64_t d_stride, const float *x,
-                   int64_t x_stride, int64_t n_rows, int64_t n_pixels, cpu_norm norm, float *sums,
-                   bool accumulate) {
+static void norm_relu_backward(float *dx, int64_t dx_stride, const float *d, int64_t d_stride,
+                               const float *x, int64_t x_stride, int64_t n_rows, int64_t n_pixels,
+                               cpu_norm norm, float *sums, bool accumulate) {
   for (int64_t m = 0; m < n_rows; m++) {
     float *to = dx + m * dx_stride, *sum = sums + m * 2 * CPU_SUM_LANES;
     if (accumulate)
-      unmask_row(to, d + m * d_stride, x + m * x_stride, n_pixels, norm, m, sum, true);
+      norm_relu_backward_row(to, d + m * d_stride, x + m * x_stride, n_pixels, norm, m, sum, true);
     else
-      unmask_row(to, d + m * d_stride, x + m * x_stride, n_pixels, norm, m, sum, false);
+      norm_relu_backward_row(to, d + m * d_stride, x + m * x_stride, n_pixels, norm, m, sum, false);
   }
 }
 
 /*
-** A panel's rows for some hundred pixels stay in the nearest cache until they are unmasked, and dx
-** and x are walked along their rows, as memory likes it.
+** The product of one panel stays in L1 until norm_relu_backward has read it; dx and x are accessed row
+** by row, so the hardware prefetcher works.
 */
-static void product_unmask(float *dx, int64_t dx_stride, int64_t n_rows, const float *panels,
-                           int64_t depth, const float *b, const int32_t *b_offset, int64_t b_block,
-                           int64_t n_pixels, const float *x, int64_t x_stride, cpu_norm norm,
-                           float *sums, bool accumulate, cpu_ahead *soon) {
+static void product_norm_relu_backward(float *dx, int64_t dx_stride, int64_t n_rows,
+                                       const float *panels, int64_t depth, const float *b,
+                                       const int32_t *b_offset, int64_t b_block, int64_t n_pixels,
+                                       const float *x, int64_t x_stride, cpu_norm norm, float *sums,
+                                       bool accumulate, cpu_prefetch *prefetch) {
   enum { SOME = 8 * CPU_BLOCK };
   float d[ROWS * SOME];
   for (int64_t p = 0; p < n_pixels; p += SOME) {
@@ -265,10 +267,10 @@ static void product_unmask(float *dx, int64_t dx_stride, int64_t n_rows, const f
     const float *panel = panels;
     for (int64_t m = 0, rows; m < n_rows; m += rows) {
       rows = n_rows - m < ROWS ? n_rows - m : ROWS;
-      product(d, SOME, rows, panel, depth, block_of(b, b_block, p), b_offset, b_block, n, soon);
+      product(d, SOME, rows, panel, depth, block_of(b, b_block, p), b_offset, b_block, n, prefetch);
       const cpu_norm own = {norm.mean + m, norm.inv_std + m, norm.scale + m, norm.shift + m};
-      unmask(dx + m * dx_stride + p, dx_stride, d, SOME, x + m * x_stride + p, x_stride, rows, n,
-             own, sums + m * 2 * CPU_SUM_LANES, accumulate);
+      norm_relu_backward(dx + m * dx_stride + p, dx_stride, d, SOME, x + m * x_stride + p, x_stride,
+                         rows, n, own, sums + m * 2 * CPU_SUM_LANES, accumulate);
       panel += ROWS * depth;
     }
   }
@@ -346,26 +348,27 @@ INLINE void outer_step(const int rows, const int vectors, vec acc[][3], const fl
 /* One tile of dw, its height and width in vectors constant; n_rows of them wanted. */
 INLINE void outer_tile(const int rows, const int vectors, float *dw, int64_t dw_stride,
                        int64_t n_rows, const float *a, cpu_layout layout, const float *b,
-                       const int32_t *b_offset, int64_t n_pixels, cpu_ahead *soon) {
+                       const int32_t *b_offset, int64_t n_pixels, cpu_prefetch *prefetch) {
   vec acc[OUTER_ROWS][3];
   UNROLLED
   for (int m = 0; m < rows; m++)
     for (int v = 0; v < vectors; v++) acc[m][v] = (vec){0};
-  cpu_ahead now = {.at = soon->at, .left = soon->left, .length = soon->length, .gap = soon->gap};
+  cpu_prefetch now = {
+      .at = prefetch->at, .left = prefetch->left, .length = prefetch->length, .gap = prefetch->gap};
   for (int64_t first = 0; first < n_pixels; first += CPU_BLOCK, a += layout.block) {
     const int64_t n = n_pixels - first < CPU_BLOCK ? n_pixels - first : CPU_BLOCK;
     int64_t p = 0;
     for (; p + 2 <= n; p += 2) {
-      ask(&now);
+      prefetch_line(&now);
       outer_step(rows, vectors, acc, a + p, layout.row, b + b_offset[first + p]);
-      ask(&now);
+      prefetch_line(&now);
       outer_step(rows, vectors, acc, a + p + 1, layout.row, b + b_offset[first + p + 1]);
     }
     if (p < n) outer_step(rows, vectors, acc, a + p, layout.row, b + b_offset[first + p]);
   }
-  soon->at = now.at;
-  soon->left = now.left;
-  asked(soon, n_pixels);
+  prefetch->at = now.at;
+  prefetch->left = now.left;
+  prefetch_count(prefetch, n_pixels);
   UNROLLED
   for (int m = 0; m < rows; m++) {
     if (m >= n_rows) break;
@@ -378,7 +381,7 @@ INLINE void outer_tile(const int rows, const int vectors, float *dw, int64_t dw_
 
 static void outer(float *dw, int64_t dw_stride, int64_t n_rows, int64_t n_columns, const float *a,
                   cpu_layout layout, const float *b, const int32_t *b_offset, int64_t n_pixels,
-                  cpu_ahead *soon) {
+                  cpu_prefetch *prefetch) {
   const int64_t n_padded = (n_columns + CPU_SUM_LANES - 1) / CPU_SUM_LANES * CPU_SUM_LANES;
   for (int64_t i = 0, rows; i < n_rows; i += rows) {
     rows = n_rows - i > OUTER_STEP ? OUTER_ROWS : OUTER_STEP;
@@ -387,7 +390,7 @@ static void outer(float *dw, int64_t dw_stride, int64_t n_rows, int64_t n_column
       left = left == 4 ? 2 : left > 3 ? 3 : left;
 #define OUTER(constant_rows, constant_vectors)                                               \
   outer_tile(constant_rows, constant_vectors, dw + i * dw_stride + j, dw_stride, n_rows - i, \
-             a + i * layout.row, layout, b + j, b_offset, n_pixels, soon)
+             a + i * layout.row, layout, b + j, b_offset, n_pixels, prefetch)
 #define OUTER_WIDE(constant_rows) \
   do {                            \
     if (left == 3) {              \
@@ -450,8 +453,8 @@ const cpu_tiles CPU_TILES_TABLE = {
     .norm_relu_lines = norm_relu_lines,
     .deferred = deferred,
     .product = product,
-    .unmask = unmask,
-    .product_unmask = product_unmask,
+    .norm_relu_backward = norm_relu_backward,
+    .product_norm_relu_backward = product_norm_relu_backward,
     .transpose = transpose,
     .outer = outer,
     .moments = moments,
