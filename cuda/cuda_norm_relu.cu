@@ -32,9 +32,10 @@ __device__ static inline C window_mean(const T *x, const cuda_windows &w, int la
 
 /* A thread, or a warp, takes windows i, i + threads, ...; a warp stays together. */
 template <typename T>
-__global__ void rectify_kernel(T *y, const T *x, cuda_table<typename cuda_types<T>::computed> norm,
-                               const cuda_planes y_planes, const cuda_planes x_planes,
-                               const cuda_windows w) {
+__global__ void norm_relu_forward_kernel(T *y, const T *x,
+                                         cuda_table<typename cuda_types<T>::computed> norm,
+                                         const cuda_planes y_planes, const cuda_planes x_planes,
+                                         const cuda_windows w) {
   typedef typename cuda_types<T>::computed C;
   CUDA_FOR(i, y_planes.n * y_planes.c * y_planes.size * w.lanes) {
     const int64_t window = w.lanes == 1 ? i : i / CUDA_WARP;
@@ -57,23 +58,23 @@ __global__ void rectify_kernel(T *y, const T *x, cuda_table<typename cuda_types<
   }
 }
 
-dn_status cuda_rectify(dn_tensor *y, const dn_tensor *x, const dn_tensor *norm, int64_t window_h,
-                       int64_t window_w) {
+dn_status cuda_norm_relu_forward(dn_tensor *y, const dn_tensor *x, const dn_tensor *norm,
+                                 int64_t window_h, int64_t window_w) {
   const cuda_windows windows = windows_of(y, x, window_h, window_w);
   CUDA_FOR_REAL(x->dtype, T, typedef cuda_types<T>::computed C;
-                CUDA_LAUNCH((rectify_kernel<T>), cuda_blocks(dn_tensor_count(y) * windows.lanes),
-                            CUDA_THREADS, 0, cuda_stream(), (T *)dn_tensor_data(y),
-                            (const T *)dn_tensor_data(x), cuda_table_of<C>(norm), cuda_planes_of(y),
-                            cuda_planes_of(x), windows));
+                CUDA_LAUNCH((norm_relu_forward_kernel<T>),
+                            cuda_blocks(dn_tensor_count(y) * windows.lanes), CUDA_THREADS, 0,
+                            cuda_stream(), (T *)dn_tensor_data(y), (const T *)dn_tensor_data(x),
+                            cuda_table_of<C>(norm), cuda_planes_of(y), cuda_planes_of(x), windows));
   return DN_OK;
 }
 
 dn_status cuda_norm_relu_pool_forward(dn_tensor *y, const dn_tensor *x, const dn_tensor *norm,
                                       int64_t window_h, int64_t window_w) {
-  return cuda_rectify(y, x, norm, window_h, window_w);
+  return cuda_norm_relu_forward(y, x, norm, window_h, window_w);
 }
 
-/* ---- The way back ---- */
+/* ---- Backward ---- */
 
 /* The pooled gradient's share of element p of a plane; 0 where no window is. */
 template <typename T, typename C>
@@ -88,11 +89,12 @@ __device__ static inline C spread(const T *dy, int64_t p, const cuda_windows &w,
 
 /* A block takes a segment of a channel. */
 template <typename T>
-__global__ void unrectify_kernel(T *dx, double *sums, const T *dy, const T *x,
-                                 cuda_table<typename cuda_types<T>::computed> norm,
-                                 const cuda_planes dx_planes, const cuda_planes dy_planes,
-                                 const cuda_planes x_planes, int64_t n_segments, int64_t first_pair,
-                                 int64_t n_pairs, const cuda_windows windows, bool accumulate) {
+__global__ void norm_relu_backward_kernel(T *dx, double *sums, const T *dy, const T *x,
+                                          cuda_table<typename cuda_types<T>::computed> norm,
+                                          const cuda_planes dx_planes, const cuda_planes dy_planes,
+                                          const cuda_planes x_planes, int64_t n_segments,
+                                          int64_t first_pair, int64_t n_pairs,
+                                          const cuda_windows windows, bool accumulate) {
   typedef typename cuda_types<T>::computed C;
   CUDA_SHARED(double, shared, CUDA_MOST_WARPS);
   int64_t c, segment;
@@ -117,8 +119,9 @@ __global__ void unrectify_kernel(T *dx, double *sums, const T *dy, const T *x,
 
 /* A warp per channel; dgamma's sum lacks its inv_std until here. */
 template <typename T>
-__global__ void unrectify_join_kernel(cuda_table<T> dnorm, const double *sums, cuda_table<T> norm,
-                                      int64_t n_channels, int64_t n_pairs) {
+__global__ void norm_relu_backward_join_kernel(cuda_table<T> dnorm, const double *sums,
+                                               cuda_table<T> norm, int64_t n_channels,
+                                               int64_t n_pairs) {
   for (int64_t c = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) / CUDA_WARP; c < n_channels;
        c += (int64_t)gridDim.x * blockDim.x / CUDA_WARP) {
     double sum, products;
@@ -130,28 +133,29 @@ __global__ void unrectify_join_kernel(cuda_table<T> dnorm, const double *sums, c
   }
 }
 
-dn_status cuda_unrectify(dn_tensor *dx, double *sums, int64_t first_pair, int64_t n_pairs,
-                         const dn_tensor *dy, const dn_tensor *x, const dn_tensor *norm,
-                         int64_t window_h, int64_t window_w, bool accumulate) {
+dn_status cuda_norm_relu_backward(dn_tensor *dx, double *sums, int64_t first_pair, int64_t n_pairs,
+                                  const dn_tensor *dy, const dn_tensor *x, const dn_tensor *norm,
+                                  int64_t window_h, int64_t window_w, bool accumulate) {
   const cuda_planes planes = cuda_planes_of(x);
   const int64_t n_segments = cuda_segments(planes);
   const cuda_windows windows = windows_of(dy, x, window_h, window_w);
   CUDA_FOR_REAL(x->dtype, T, typedef cuda_types<T>::computed C;
-                CUDA_LAUNCH((unrectify_kernel<T>), (unsigned)(planes.c * n_segments), CUDA_THREADS,
-                            0, cuda_stream(), (T *)dn_tensor_data(dx), sums,
+                CUDA_LAUNCH((norm_relu_backward_kernel<T>), (unsigned)(planes.c * n_segments),
+                            CUDA_THREADS, 0, cuda_stream(), (T *)dn_tensor_data(dx), sums,
                             (const T *)dn_tensor_data(dy), (const T *)dn_tensor_data(x),
                             cuda_table_of<C>(norm), cuda_planes_of(dx), cuda_planes_of(dy), planes,
                             n_segments, first_pair, n_pairs, windows, accumulate));
   return DN_OK;
 }
 
-dn_status cuda_unrectify_join(dn_tensor *dnorm, const double *sums, int64_t n_pairs,
-                              const dn_tensor *norm) {
+dn_status cuda_norm_relu_backward_join(dn_tensor *dnorm, const double *sums, int64_t n_pairs,
+                                       const dn_tensor *norm) {
   const int64_t n_channels = norm->size[1];
-  CUDA_FOR_COMPUTE(norm->dtype, T,
-                   CUDA_LAUNCH((unrectify_join_kernel<T>), cuda_blocks(n_channels * CUDA_WARP),
-                               CUDA_THREADS, 0, cuda_stream(), cuda_table_of<T>(dnorm), sums,
-                               cuda_table_of<T>(norm), n_channels, n_pairs));
+  CUDA_FOR_COMPUTE(
+      norm->dtype, T,
+      CUDA_LAUNCH((norm_relu_backward_join_kernel<T>), cuda_blocks(n_channels * CUDA_WARP),
+                  CUDA_THREADS, 0, cuda_stream(), cuda_table_of<T>(dnorm), sums,
+                  cuda_table_of<T>(norm), n_channels, n_pairs));
   return DN_OK;
 }
 
@@ -162,7 +166,7 @@ dn_status cuda_norm_relu_pool_backward(dn_tensor *dx, dn_tensor *dnorm, const dn
   const int64_t n_pairs = cuda_segments(planes);
   void *sums;
   DN_TRY(cuda_scratch(2 * planes.c * n_pairs * (int64_t)sizeof(double), &sums));
-  DN_TRY(
-      cuda_unrectify(dx, (double *)sums, 0, n_pairs, dy, x, norm, window_h, window_w, accumulate));
-  return cuda_unrectify_join(dnorm, (const double *)sums, n_pairs, norm);
+  DN_TRY(cuda_norm_relu_backward(dx, (double *)sums, 0, n_pairs, dy, x, norm, window_h, window_w,
+                                 accumulate));
+  return cuda_norm_relu_backward_join(dnorm, (const double *)sums, n_pairs, norm);
 }

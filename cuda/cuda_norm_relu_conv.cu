@@ -2,7 +2,7 @@
 ** The dense layer's operation: scale-shift-ReLU, and a convolution of 1x1 or 3x3 of what it makes.
 **
 ** z is written into scratch for some images at a time, so that scratch stays bounded whatever the
-** batch; the convolution reads it there. On the way back the same bytes hold z, for the weight's
+** batch; the convolution reads it there. In the backward the same bytes hold z, for the weight's
 ** gradient, and then dz. For 1x1 the images stand side by side in each channel, so that a product of two
 ** matrices serves all of them.
 */
@@ -119,7 +119,7 @@ dn_status cuda_norm_relu_conv_forward(dn_tensor *y, dn_tensor *stats, const dn_t
     const int64_t rest = x->size[0] - first, count = rest < l.chunk ? rest : l.chunk;
     const dn_tensor some_x = part_of(x, first, count), some_y = part_of(y, first, count);
     dn_tensor z = images_at(&lent, &some_x, x->size[1], false);
-    DN_TRY(cuda_rectify(&z, &some_x, norm, 1, 1));
+    DN_TRY(cuda_norm_relu_forward(&z, &some_x, norm, 1, 1));
     const cuda_images in = cuda_images_of(&z), out = cuda_images_of(&some_y);
     DN_TRY(cuda_conv2d_images_forward(&out, &in, dn_tensor_data(weight), &conv, scratch + l.conv));
   }
@@ -200,12 +200,12 @@ dn_status cuda_norm_relu_conv_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tenso
     const dn_tensor some_x = part_of(x, first, count);
     dn_tensor some_dx = part_of(dx, first, count), some_dy;
     dn_tensor z = images_at(&wide, &some_x, x->size[1], l.is_side_by_side);
-    DN_TRY(cuda_rectify(&z, &some_x, norm, 1, 1));
+    DN_TRY(cuda_norm_relu_forward(&z, &some_x, norm, 1, 1));
     DN_TRY(gradient_part(&some_dy, &l, &grad, dy, y, deferred, first, count));
     DN_TRY(multiply(dweight, &z, &some_dy, weight, &l, scale, scratch + l.conv));
-    DN_TRY(
-        cuda_unrectify(&some_dx, sums, first_pair, l.n_pairs, &z, &some_x, norm, 1, 1, accumulate));
+    DN_TRY(cuda_norm_relu_backward(&some_dx, sums, first_pair, l.n_pairs, &z, &some_x, norm, 1, 1,
+                                   accumulate));
     first_pair += cuda_segments(cuda_planes_of(&some_x));
   }
-  return cuda_unrectify_join(dnorm, sums, l.n_pairs, norm);
+  return cuda_norm_relu_backward_join(dnorm, sums, l.n_pairs, norm);
 }

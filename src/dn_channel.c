@@ -4,7 +4,7 @@
 #include <math.h>
 #include <time.h>
 
-/* A condition variable that waits by the clock which nobody sets. */
+/* A condition variable on CLOCK_MONOTONIC. */
 static int init_condition(pthread_cond_t *condition) {
   pthread_condattr_t attributes;
   int failure = pthread_condattr_init(&attributes);

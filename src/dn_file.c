@@ -81,7 +81,7 @@ dn_status dn_file_read(const dn_file *file, int64_t offset, int64_t n_bytes, voi
 dn_status dn_file_read_tensor(const dn_file *file, int64_t offset, dn_tensor *tensor) {
   if (!tensor->storage) return dn_error(DN_EARG, "the tensor has been freed");
   if (tensor->storage->device != dn_device_cpu())
-    return dn_error(DN_EARG, "a file is read into a tensor on the CPU, not on %s",
+    return dn_error(DN_EARG, "a file is read into a tensor on the CPU, got one on %s",
                     tensor->storage->device->name);
   if (!dn_tensor_is_contiguous(tensor))
     return dn_error(DN_EARG, "a file is read into a contiguous tensor");

@@ -21,7 +21,7 @@ static dn_status check_same_channels(const dn_tensor *out, const dn_tensor *in) 
 static dn_status check_same_size(const dn_tensor *out, const dn_tensor *in) {
   if (dn_tensor_same_shape(out, in)) return DN_OK;
   char wanted[DN_SHAPE_TEXT], given[DN_SHAPE_TEXT];
-  return dn_error_argument(1, "must be %s as the image, not %s", dn_tensor_shape_text(in, wanted),
+  return dn_error_argument(1, "must be %s as the image, got %s", dn_tensor_shape_text(in, wanted),
                            dn_tensor_shape_text(out, given));
 }
 
@@ -212,7 +212,7 @@ static dn_status check_batch(int argument, const dn_tensor *batch, int64_t index
                              dn_image_dtypes dtypes, dn_tensor *image) {
   if (batch->n_dim != 4) {
     char text[DN_SHAPE_TEXT];
-    return dn_error_argument(argument, "a batch of images is N,C,H,W, not %s",
+    return dn_error_argument(argument, "a batch of images is N,C,H,W, got %s",
                              dn_tensor_shape_text(batch, text));
   }
   if (index < 0 || index >= batch->size[0])

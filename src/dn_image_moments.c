@@ -3,7 +3,7 @@
 static dn_status check(const dn_tensor *images) {
   char text[DN_SHAPE_TEXT];
   if (images->dtype != DN_BYTE || images->n_dim != 4)
-    return dn_error_argument(1, "expected byte images N,C,H,W, not %s %s",
+    return dn_error_argument(1, "expected byte images N,C,H,W, got %s %s",
                              dn_dtype_name(images->dtype), dn_tensor_shape_text(images, text));
   if (images->storage->device != dn_device_cpu())
     return dn_error_argument(1, "is on %s; images are counted on the CPU",

@@ -172,9 +172,9 @@ typedef struct dn_sgd {
 **   stats     2,C  mean, biased variance
 **   norm      4,C  mean, inv_std, scale, shift: x^ = (x - mean) inv_std, z = relu(scale x + shift)
 **   dnorm     2,C  dbeta, dgamma; overwritten
-**   deferred  3,C  offset, slope, mean: what is missing from a gradient dx of raw values x, which
-**                  is right as dx + offset + slope (x - mean). It is the part of the gradient that
-**                  goes through the batch's statistics, the same for a whole channel
+**   deferred  3,C  offset, slope, mean: per-channel terms still to be added to a gradient dx of raw
+**                  values x; the true gradient is dx + offset + slope (x - mean). They are the part
+**                  that goes through the batch's statistics
 **   channel_stats            stats of x N,C,H,W
 **   norm_table               norm from stats, gamma C and beta C, as batchnorm_forward has it;
 **                            running_mean, running_var C [or NULL together] move by momentum, the

@@ -46,10 +46,10 @@ static dn_status check_pooled(const dn_arg *pooled, const dn_arg *input, dn_pool
   int64_t plane[2];
   DN_TRY(dn_check_pool2d_size(input->tensor->size + 2, options, options_number, plane));
   if (pooled->tensor->size[2] == plane[0] && pooled->tensor->size[3] == plane[1]) return DN_OK;
-  char came[DN_SHAPE_TEXT], from[DN_SHAPE_TEXT];
+  char got[DN_SHAPE_TEXT], from[DN_SHAPE_TEXT];
   return dn_error_argument(
       pooled->number, "%s is %s; expected planes of %" PRId64 "x%" PRId64 ", which %s %s gives",
-      pooled->name, dn_tensor_shape_text(pooled->tensor, came), plane[0], plane[1], input->name,
+      pooled->name, dn_tensor_shape_text(pooled->tensor, got), plane[0], plane[1], input->name,
       dn_tensor_shape_text(input->tensor, from));
 }
 

@@ -36,9 +36,9 @@ dn_status dn_batchnorm_forward(dn_tensor *y, dn_tensor *mean, dn_tensor *inv_std
   DN_TRY(dn_check_finite(9, "momentum", momentum, 0));
   DN_TRY(dn_check_finite(10, "epsilon", epsilon, 0));
   if (dn_tensor_count(x) == x->size[1]) {
-    char came[DN_SHAPE_TEXT];
+    char got[DN_SHAPE_TEXT];
     return dn_error_argument(6, "x is %s; expected at least 2 values a channel to normalize",
-                             dn_tensor_shape_text(x, came));
+                             dn_tensor_shape_text(x, got));
   }
   return DN_RUN(batchnorm_forward, y, mean, inv_std, running_mean, running_var, x, gamma, beta,
                 momentum, epsilon);

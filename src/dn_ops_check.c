@@ -87,9 +87,9 @@ static const char *with_commas(const char *letters, char *text) {
 static dn_status check_whole_shape(const dn_arg *arg, binding *bound) {
   if (!bound->arg) bound->arg = arg;
   if (dn_tensor_same_shape(arg->tensor, bound->arg->tensor)) return DN_OK;
-  char came[DN_SHAPE_TEXT], expected[DN_SHAPE_TEXT];
+  char got[DN_SHAPE_TEXT], expected[DN_SHAPE_TEXT];
   return dn_error_argument(arg->number, "%s is %s; expected %s, as %s is", arg->name,
-                           text_of(arg, came), text_of(bound->arg, expected), bound->arg->name);
+                           text_of(arg, got), text_of(bound->arg, expected), bound->arg->name);
 }
 
 static bool is_digit(char letter) { return letter >= '0' && letter <= '9'; }
@@ -97,16 +97,16 @@ static bool is_digit(char letter) { return letter >= '0' && letter <= '9'; }
 static dn_status check_shape(const dn_arg *arg, binding bound[N_BINDINGS]) {
   if (!arg->shape) return DN_OK;
   if (strcmp(arg->shape, "*") == 0) return check_whole_shape(arg, &bound[WHOLE_SHAPE]);
-  char came[DN_SHAPE_TEXT], letters[2 * DN_MAX_DIM], expected[DN_SHAPE_TEXT];
+  char got[DN_SHAPE_TEXT], letters[2 * DN_MAX_DIM], expected[DN_SHAPE_TEXT];
   const int n_dim = (int)strlen(arg->shape);
   if (arg->tensor->n_dim != n_dim)
     return dn_error_argument(arg->number, "%s is %s; expected %d dimension%s, %s", arg->name,
-                             text_of(arg, came), n_dim, n_dim == 1 ? "" : "s",
+                             text_of(arg, got), n_dim, n_dim == 1 ? "" : "s",
                              with_commas(arg->shape, letters));
   for (int d = 0; d < n_dim; d++) {
     if (is_digit(arg->shape[d])) {
       if (arg->tensor->size[d] == arg->shape[d] - '0') continue;
-      return dn_error_argument(arg->number, "%s is %s; expected %s", arg->name, text_of(arg, came),
+      return dn_error_argument(arg->number, "%s is %s; expected %s", arg->name, text_of(arg, got),
                                with_commas(arg->shape, letters));
     }
     binding *first = &bound[arg->shape[d] - 'A'];
@@ -115,7 +115,7 @@ static dn_status check_shape(const dn_arg *arg, binding bound[N_BINDINGS]) {
     if (arg->tensor->size[d] != size)
       return dn_error_argument(
           arg->number, "%s is %s; expected %s with %c = %" PRId64 ", as in %s %s", arg->name,
-          text_of(arg, came), with_commas(arg->shape, letters), arg->shape[d], size,
+          text_of(arg, got), with_commas(arg->shape, letters), arg->shape[d], size,
           first->arg->name, text_of(first->arg, expected));
   }
   return DN_OK;
@@ -133,27 +133,27 @@ static bool has_contiguous_rows(const dn_tensor *tensor) {
 }
 
 static dn_status check_layout(const dn_arg *arg) {
-  char came[DN_SHAPE_TEXT];
+  char got[DN_SHAPE_TEXT];
   if ((arg->traits & DN_FILLED) && dn_tensor_count(arg->tensor) == 0)
     return dn_error_argument(arg->number, "%s is %s; expected at least one element", arg->name,
-                             text_of(arg, came));
+                             text_of(arg, got));
   if ((arg->traits & DN_CONTIGUOUS) && !dn_tensor_is_contiguous(arg->tensor))
     return dn_error_argument(arg->number,
                              "%s is a view of %s with gaps or in another order; expected a "
                              "contiguous tensor",
-                             arg->name, text_of(arg, came));
+                             arg->name, text_of(arg, got));
   if ((arg->traits & DN_PLANES) && !has_contiguous_planes(arg->tensor))
     return dn_error_argument(arg->number,
                              "%s is a view of %s with gaps within its planes; expected each "
                              "%" PRId64 "x%" PRId64 " plane to be contiguous",
-                             arg->name, text_of(arg, came),
+                             arg->name, text_of(arg, got),
                              arg->tensor->size[arg->tensor->n_dim - 2],
                              arg->tensor->size[arg->tensor->n_dim - 1]);
   if ((arg->traits & DN_ROWS) && !has_contiguous_rows(arg->tensor))
     return dn_error_argument(arg->number,
                              "%s is a view of %s with gaps within its rows; expected each row of "
                              "%" PRId64 " to be contiguous",
-                             arg->name, text_of(arg, came),
+                             arg->name, text_of(arg, got),
                              arg->tensor->size[arg->tensor->n_dim - 1]);
   return DN_OK;
 }
@@ -162,12 +162,12 @@ static dn_status check_elements_apart(const dn_arg *output) {
   const dn_tensor *tensor = output->tensor;
   if (dn_tensor_count(tensor) == 0) return DN_OK;
   for (int d = 0; d < tensor->n_dim; d++) {
-    char came[DN_SHAPE_TEXT];
+    char got[DN_SHAPE_TEXT];
     if (tensor->size[d] > 1 && tensor->stride[d] == 0)
       return dn_error_argument(output->number,
                                "%s is expanded along dimension %d of %s; expected an output whose "
                                "elements lie apart",
-                               output->name, d + 1, text_of(output, came));
+                               output->name, d + 1, text_of(output, got));
   }
   return DN_OK;
 }
@@ -214,9 +214,9 @@ dn_status dn_check_broadcast(const dn_arg *a, const dn_tensor *y) {
   for (int d = 0; fits && d < a->tensor->n_dim; d++)
     fits = a->tensor->size[d] == 1 || a->tensor->size[d] == y->size[d + added];
   if (fits) return DN_OK;
-  char came[DN_SHAPE_TEXT], expected[DN_SHAPE_TEXT];
+  char got[DN_SHAPE_TEXT], expected[DN_SHAPE_TEXT];
   return dn_error_argument(a->number, "%s is %s; expected a shape that broadcasts to y's %s",
-                           a->name, text_of(a, came), dn_tensor_shape_text(y, expected));
+                           a->name, text_of(a, got), dn_tensor_shape_text(y, expected));
 }
 
 dn_status dn_check_together(const dn_arg *a, const dn_arg *b) {

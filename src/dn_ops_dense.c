@@ -50,9 +50,9 @@ dn_status dn_norm_table(dn_tensor *norm, dn_tensor *running_mean, dn_tensor *run
 static dn_status check_kernel(int number, const dn_tensor *weight) {
   const int64_t side = weight->size[2];
   if (side == weight->size[3] && (side == 1 || side == 3)) return DN_OK;
-  char came[DN_SHAPE_TEXT];
+  char got[DN_SHAPE_TEXT];
   return dn_error_argument(number, "weight is %s; expected kernels of 1x1 or 3x3",
-                           dn_tensor_shape_text(weight, came));
+                           dn_tensor_shape_text(weight, got));
 }
 
 dn_status dn_norm_relu_conv_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x,
@@ -86,7 +86,7 @@ dn_status dn_norm_relu_conv_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor 
 /* The windows, numbered from `number` on, fit into the input's planes and give the pooled ones. */
 static dn_status check_windows(const dn_arg *pooled, const dn_arg *input, int64_t window_h,
                                int64_t window_w, int number) {
-  char came[DN_SHAPE_TEXT], from[DN_SHAPE_TEXT];
+  char got[DN_SHAPE_TEXT], from[DN_SHAPE_TEXT];
   const int64_t window[2] = {window_h, window_w}, *plane = input->tensor->size + 2;
   for (int d = 0; d < 2; d++)
     if (window[d] < 1 || window[d] > plane[d])
@@ -98,7 +98,7 @@ static dn_status check_windows(const dn_arg *pooled, const dn_arg *input, int64_
   if (pooled->tensor->size[2] == height && pooled->tensor->size[3] == width) return DN_OK;
   return dn_error_argument(
       pooled->number, "%s is %s; expected planes of %" PRId64 "x%" PRId64 ", which %s %s gives",
-      pooled->name, dn_tensor_shape_text(pooled->tensor, came), height, width, input->name,
+      pooled->name, dn_tensor_shape_text(pooled->tensor, got), height, width, input->name,
       dn_tensor_shape_text(input->tensor, from));
 }
 

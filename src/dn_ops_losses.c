@@ -26,8 +26,8 @@ dn_status dn_log_softmax_backward(dn_tensor *dx, const dn_tensor *dy, const dn_t
 
 static dn_status check_loss(const dn_tensor *loss) {
   if (dn_tensor_count(loss) == 1) return DN_OK;
-  char came[DN_SHAPE_TEXT];
-  return dn_error_argument(1, "loss is %s; expected one element", dn_tensor_shape_text(loss, came));
+  char got[DN_SHAPE_TEXT];
+  return dn_error_argument(1, "loss is %s; expected one element", dn_tensor_shape_text(loss, got));
 }
 
 dn_status dn_nll_forward(dn_tensor *loss, const dn_tensor *log_probabilities,

@@ -16,11 +16,11 @@ static dn_status check_matrix(int number, const char *name, const dn_tensor *m) 
     const bool is_apart = m->size[other] <= 1 || m->stride[other] >= m->size[unit];
     if (is_dense && is_apart) return DN_OK;
   }
-  char came[DN_SHAPE_TEXT];
+  char got[DN_SHAPE_TEXT];
   return dn_error_argument(number,
                            "%s is a view of %s with strides %" PRId64 ", %" PRId64
                            "; expected one unit stride and rows that lie apart",
-                           name, dn_tensor_shape_text(m, came), m->stride[0], m->stride[1]);
+                           name, dn_tensor_shape_text(m, got), m->stride[0], m->stride[1]);
 }
 
 dn_status dn_gemm(dn_tensor *c, const dn_tensor *a, const dn_tensor *b, double alpha, double beta) {
@@ -74,7 +74,7 @@ static dn_status check_conv2d(const conv2d_call *call) {
                 *y = call->y.tensor->size;
   const int64_t groups = call->options.groups;
   const int groups_number = call->options_number + 4;
-  char came[DN_SHAPE_TEXT], other[DN_SHAPE_TEXT];
+  char got[DN_SHAPE_TEXT], other[DN_SHAPE_TEXT];
   if (groups < 1 || x[1] % groups != 0 || weight[0] % groups != 0)
     return dn_error_argument(groups_number,
                              "groups is %" PRId64 "; expected a divisor of %" PRId64
@@ -83,7 +83,7 @@ static dn_status check_conv2d(const conv2d_call *call) {
   if (weight[1] != x[1] / groups)
     return dn_error_argument(call->weight.number,
                              "%s %s takes %" PRId64 " input channels%s, %s %s has %" PRId64,
-                             call->weight.name, dn_tensor_shape_text(call->weight.tensor, came),
+                             call->weight.name, dn_tensor_shape_text(call->weight.tensor, got),
                              weight[1], groups > 1 ? " a group" : "", call->x.name,
                              dn_tensor_shape_text(call->x.tensor, other), x[1] / groups);
   int64_t plane[2];
@@ -93,7 +93,7 @@ static dn_status check_conv2d(const conv2d_call *call) {
   if (y[2] == plane[0] && y[3] == plane[1]) return DN_OK;
   return dn_error_argument(
       call->y.number, "%s is %s; expected planes of %" PRId64 "x%" PRId64 ", which %s %s gives",
-      call->y.name, dn_tensor_shape_text(call->y.tensor, came), plane[0], plane[1], call->x.name,
+      call->y.name, dn_tensor_shape_text(call->y.tensor, got), plane[0], plane[1], call->x.name,
       dn_tensor_shape_text(call->x.tensor, other));
 }
 

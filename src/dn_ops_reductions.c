@@ -12,20 +12,19 @@ static dn_status check_reduced_shape(const dn_tensor *y, const dn_tensor *x) {
   bool fits = y->n_dim == x->n_dim;
   for (int d = 0; fits && d < x->n_dim; d++) fits = y->size[d] == 1 || y->size[d] == x->size[d];
   if (fits) return DN_OK;
-  char came[DN_SHAPE_TEXT], from[DN_SHAPE_TEXT];
+  char got[DN_SHAPE_TEXT], from[DN_SHAPE_TEXT];
   return dn_error_argument(1, "y is %s; expected the sizes of x %s, 1 where it is reduced",
-                           dn_tensor_shape_text(y, came), dn_tensor_shape_text(x, from));
+                           dn_tensor_shape_text(y, got), dn_tensor_shape_text(x, from));
 }
 
 static dn_status check_reduction(const dn_tensor *x, dn_reduce_kind kind, double parameter) {
-  char came[DN_SHAPE_TEXT];
+  char got[DN_SHAPE_TEXT];
   switch (kind) {
     case DN_REDUCE_MAX:
     case DN_REDUCE_MIN:
       if (dn_tensor_count(x) > 0) return DN_OK;
       return dn_error_argument(2, "x is %s; expected at least one element for '%s'",
-                               dn_tensor_shape_text(x, came),
-                               kind == DN_REDUCE_MAX ? "max" : "min");
+                               dn_tensor_shape_text(x, got), kind == DN_REDUCE_MAX ? "max" : "min");
     case DN_REDUCE_VAR:
       if (parameter >= 0 && isfinite(parameter)) break;
       return dn_error_argument(4, "correction is %g; expected 0 or more", parameter);
@@ -57,9 +56,9 @@ static dn_status check_selected(const dn_arg *result, const dn_tensor *x, int di
   dn_tensor expected = *x;
   expected.size[dim] = kept;
   if (dn_tensor_same_shape(result->tensor, &expected)) return DN_OK;
-  char came[DN_SHAPE_TEXT], wanted[DN_SHAPE_TEXT];
+  char got[DN_SHAPE_TEXT], wanted[DN_SHAPE_TEXT];
   return dn_error_argument(result->number, "%s is %s; expected %s", result->name,
-                           dn_tensor_shape_text(result->tensor, came),
+                           dn_tensor_shape_text(result->tensor, got),
                            dn_tensor_shape_text(&expected, wanted));
 }
 
@@ -68,16 +67,16 @@ dn_status dn_arg_reduce(dn_tensor *values, dn_tensor *indices, const dn_tensor *
   const dn_arg value_row = {1, "values", values, NULL, DN_OUT},
                index_row = {2, "indices", indices, NULL, DN_OUT | DN_IS_LONG};
   DN_TRY(DN_CHECK(DN_CLASS_ANY, {3, "x", x, NULL, 0}, value_row, index_row));
-  char came[DN_SHAPE_TEXT];
+  char got[DN_SHAPE_TEXT];
   if (dim < 0 || dim >= x->n_dim)
     return dn_error_argument(4, "dimension is %d; expected 1 to %d, as x is %s", dim + 1, x->n_dim,
-                             dn_tensor_shape_text(x, came));
+                             dn_tensor_shape_text(x, got));
   DN_TRY(check_selected(&value_row, x, dim, 1));
   DN_TRY(check_selected(&index_row, x, dim, 1));
   if (dn_tensor_count(values) == 0) return DN_OK;
   if (x->size[dim] == 0)
     return dn_error_argument(3, "x is %s; expected at least one element along dimension %d",
-                             dn_tensor_shape_text(x, came), dim + 1);
+                             dn_tensor_shape_text(x, got), dim + 1);
   return DN_RUN(arg_reduce, values, indices, x, dim, largest);
 }
 

@@ -7,7 +7,7 @@
 dn_status dn_shape_count(int n_dim, const int64_t *size, dn_dtype dtype, int64_t *n_element,
                          int64_t *n_bytes) {
   if (n_dim < 0 || n_dim > DN_MAX_DIM)
-    return dn_error(DN_EARG, "a tensor has 0 to %d dimensions, not %d", DN_MAX_DIM, n_dim);
+    return dn_error(DN_EARG, "a tensor has 0 to %d dimensions, got %d", DN_MAX_DIM, n_dim);
   bool is_empty = false;
   for (int d = 0; d < n_dim; d++) {
     if (size[d] < 0)

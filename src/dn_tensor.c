@@ -105,7 +105,7 @@ dn_status dn_tensor_select(const dn_tensor *tensor, int dim, int64_t index, dn_t
 /* Writes size[] with its -1, if any, replaced so that the product is `count`. */
 static dn_status infer_size(int64_t count, int n_dim, const int64_t *size, int64_t *inferred) {
   if (n_dim < 0 || n_dim > DN_MAX_DIM)
-    return dn_error(DN_EARG, "a tensor has 0 to %d dimensions, not %d", DN_MAX_DIM, n_dim);
+    return dn_error(DN_EARG, "a tensor has 0 to %d dimensions, got %d", DN_MAX_DIM, n_dim);
   int unknown = -1;
   for (int d = 0; d < n_dim; d++) {
     inferred[d] = size[d];
@@ -117,7 +117,7 @@ static dn_status infer_size(int64_t count, int n_dim, const int64_t *size, int64
   int64_t known;
   DN_TRY(dn_shape_count(n_dim, inferred, DN_BYTE, &known, NULL));
   if (unknown >= 0 && known == 0)
-    return dn_error(DN_EARG, "beside a size of 0, -1 could be any size");
+    return dn_error(DN_EARG, "cannot infer the size -1: another size is 0");
   if (unknown >= 0 && count % known == 0) {
     inferred[unknown] = count / known;
     known = count;

@@ -71,7 +71,7 @@ describe("a view", function()
     assert.same({ 0, 3 }, empty:view(-1, 3):size())
     local ok, message = pcall(empty.view, empty, -1, 0)
     assert.is_false(ok)
-    assert.matches("beside a size of 0, %-1 could be any size", message)
+    assert.matches("cannot infer the size %-1: another size is 0", message)
   end)
 
   it("expands a size of 1 to any, 0 included, and nothing else", function()

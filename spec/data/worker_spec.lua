@@ -134,7 +134,7 @@ describe("core.worker_pool", function()
     for source, pattern in pairs {
       ["error('no such data')"] = "worker:1: no such data\nstack traceback",
       ["syntax error here"] = "worker:1: syntax error near",
-      ["return 3"] = "returned number, not the function that does a job",
+      ["return 3"] = "must return the function that does a job, got number",
       ["require('a.module.that.is.not.there')"] = "module 'a.module.that.is.not.there' not found",
       ["\27Lua"] = "attempt to load a binary chunk",
     } do

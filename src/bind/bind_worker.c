@@ -100,7 +100,7 @@ static int set_up(lua_State *L) {
   lua_pushvalue(L, ARGUMENT);
   lua_call(L, 1, 1);
   if (!lua_isfunction(L, -1))
-    return luaL_error(L, "the worker's source returned %s, not the function that does a job",
+    return luaL_error(L, "the worker's source must return the function that does a job, got %s",
                       luaL_typename(L, -1));
   return 1;
 }

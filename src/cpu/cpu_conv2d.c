@@ -1,5 +1,5 @@
 /*
-** Convolution: which way each one goes.
+** Dispatch of the convolutions.
 **   unit stride     products over a bordered copy of the image (cpu_conv2d_grid.h)
 **   other strides   products over unfolded patches (cpu_conv2d_patches.h)
 **   double          the definition's loops (cpu_conv2d_reference.h)
