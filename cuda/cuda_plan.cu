@@ -9,7 +9,8 @@ static char nowhere[64];
 
 /*
 ** Operations that never ask for scratch have nothing to plan; the others are run until they do
-** (cuda_scratch.h).
+** (cuda_scratch.h). A report of what operations read and write belongs here, before that
+** (src/cpu/cpu_plan_backend.c).
 */
 #define CUDA_SCRATCH || true
 #define DN_OP(name, parameters, arguments, roles, traits) \

@@ -131,7 +131,7 @@ typedef struct dn_sgd {
 **   index_select    y[i] = x[index[i]] along the first dimension; index M long, y M,...
 **
 ** random numbers, a function of rng alone (dn_philox.h); uniform and normal fill real dtypes
-**   random_uniform      y in [low, high); element i as dn_uniform_at; uses ceil(n/2) positions
+**   random_uniform      y in [low, high); elements as dn_uniform_pair; uses ceil(n/2) positions
 **   random_normal       Box-Muller on the two uniforms of a position; uses ceil(n/2) positions
 **   random_permutation  y: long vector, 1..n shuffled (Fisher-Yates); uses n positions
 **

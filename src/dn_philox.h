@@ -50,17 +50,6 @@ DN_SHARED_INLINE double dn_uniform_double(uint32_t high, uint32_t low) {
   return (double)bits * (1.0 / 9007199254740992.0);
 }
 
-/*
-** Element i of a tensor filled from `rng` reads words 2(i mod 2) and 2(i mod 2)+1 of position i/2:
-** two elements a
-** position, 53 bits each, whatever the tensor's dtype, so a float tensor is the rounded double one.
-*/
-DN_SHARED_INLINE double dn_uniform_at(dn_rng rng, uint64_t i) {
-  const dn_philox_words words = dn_philox(rng, i / 2);
-  return i % 2 ? dn_uniform_double(words.word[2], words.word[3])
-               : dn_uniform_double(words.word[0], words.word[1]);
-}
-
 /* p * 2^32 rounded up, for 0 <= p < 1: what dn_dropout_keeps compares with. */
 DN_SHARED_INLINE uint32_t dn_dropout_threshold(double p) {
   const double scaled = p * 4294967296.0;

@@ -13,7 +13,10 @@ typedef struct dn_pair {
   double number[2];
 } dn_pair;
 
-/* The two uniform numbers of a position, both in [0, 1). */
+/*
+** The two uniform numbers of a position, both in [0, 1), of 53 bits each whatever the tensor's dtype, so a
+** float tensor is the rounded double one. Elements 2i and 2i + 1 of a tensor are those of position i.
+*/
 DN_SHARED_INLINE dn_pair dn_uniform_pair(dn_rng rng, uint64_t position) {
   const dn_philox_words words = dn_philox(rng, position);
   const dn_pair pair = {{dn_uniform_double(words.word[0], words.word[1]),

@@ -25,6 +25,10 @@ static void memory_free(dn_device *device, void *block, int64_t n_bytes) {
   (void)n_bytes;
 }
 
+/*
+** Every call on the device comes by here with its arguments, whose roles dn_ops.def tells: a report of
+** what operations read and write belongs here, and into the plan_ functions of cuda/cuda_plan.cu.
+*/
 #define DN_OP(name, parameters, arguments, roles, traits)      \
   static dn_status plan_##name parameters {                    \
     cpu_scratch_measure();                                     \
