@@ -29,10 +29,10 @@ LIBDIR ?= $(PREFIX)/lib/lua/5.4
 BINDIR ?= $(PREFIX)/bin
 
 MODULE := $(B)/densenet/core.so
-SOURCES := $(wildcard src/*.c src/cpu/*.c src/bind/*.c)
+SOURCES := $(wildcard src/*.c src/cpu/*.c src/cpu/*/*.c src/bind/*.c)
 OBJECTS := $(SOURCES:%.c=$(B)/obj/%.o)
-C_FILES := $(wildcard src/*.[ch] src/cpu/*.[ch] src/bind/*.[ch] scripts/*.c spec/support/*.[ch] \
-  cuda/*.cu cuda/*.h spec/support/cuda_emulation/*.h spec/support/cuda_emulation/*.cpp)
+C_FILES := $(wildcard src/*.[ch] src/cpu/*.[ch] src/cpu/*/*.[ch] src/bind/*.[ch] scripts/*.c \
+  spec/support/*.[ch] cuda/*.cu cuda/*.h spec/support/cuda_emulation/*.h spec/support/cuda_emulation/*.cpp)
 LUA_FILES := main.lua lua scripts scripts/densenet examples spec rockspec
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Wstrict-prototypes \
@@ -89,7 +89,7 @@ $(B)/obj/%.o: %.c $(B)/config.mk Makefile
 	@echo "$(CC) $<"
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
-$(B)/obj/src/cpu/cpu_blas_library.o: OWN_CFLAGS = -DCPU_BLAS_LIBRARY='"$(BLAS_LIBRARY)"'
+$(B)/obj/src/cpu/conv/cpu_blas_library.o: OWN_CFLAGS = -DCPU_BLAS_LIBRARY='"$(BLAS_LIBRARY)"'
 
 # The CUDA backend is an object of its own, loaded when a GPU is first asked for. The same sources build
 # with nvcc, and with the host's compiler against the emulation in spec/support. CUDA_BUILD is nvcc,
@@ -139,7 +139,7 @@ $(B)/obj/%.o: %.cpp $(B)/config_cuda.mk Makefile
 
 # Tiles are compiled per instruction set and chosen when the module loads; fused multiply-add there
 # is wanted, and their users compare results within a tolerance, never bit by bit across sets.
-TILES := $(B)/obj/src/cpu/cpu_tiles
+TILES := $(B)/obj/src/cpu/tiles/cpu_tiles
 $(TILES)_avx512.o $(TILES)_avx2.o $(TILES)_portable.o: TILE_CFLAGS = -ffp-contract=fast
 ifneq ($(filter x86_64 amd64,$(shell uname -m)),)
 $(TILES)_avx512.o: TILE_CFLAGS += -mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "cpu_scratch.h"
-#include "cpu_tiles.h"
+#include "tiles/cpu_tiles.h"
 
 /*
 ** Blocks that hold a huge page ask for it: a dense layer walks hundreds of channels, each a page away

@@ -1,0 +1,327 @@
+/*
+** 1x1: a product whose right operand is made on the way. A thread takes units of pixels, a part of
+** an image or several small images; a unit is normalised, rectified and packed into blocks that
+** stay in its cache, then multiplied. Backward, the same blocks serve the weight gradient, whose
+** sum runs over pixels. What the next step reads is prefetched while this one multiplies.
+*/
+#include "cpu_norm_relu_conv1x1.h"
+
+#include <string.h>
+
+#include "cpu_gradient.h"
+#include "../cpu_parallel.h"
+#include "../cpu_scratch.h"
+#include "cpu_shares.h"
+
+/*
+** Measured: parts long enough for memory to stream, units small enough for the second-level cache;
+** the weight gradient gains from long sums. ROW_GAP keeps rows from falling on the same cache sets.
+*/
+enum {
+  FORWARD_PIECE = 256,
+  FORWARD_FLOATS = 128 * 1024, /* of a unit's packed input and its output */
+  BACKWARD_PIECE = 256,
+  BACKWARD_FLOATS = 96 * 1024, /* of its packed input and gradient */
+  ROW_GAP = 16
+};
+
+static int64_t to_blocks(int64_t n) { return (n + CPU_BLOCK - 1) / CPU_BLOCK * CPU_BLOCK; }
+
+/* How the pixels of all images are cut. Parts of a unit are packed one behind the other. */
+typedef struct pixel_cut {
+  int64_t size;    /* pixels of an image */
+  int64_t piece;   /* of a part of an image */
+  int64_t n_parts; /* parts of an image */
+  int64_t n_all;   /* parts of all images */
+  int64_t group;   /* parts (of one image or of several) of one unit */
+  int64_t n_units;
+} pixel_cut;
+
+static pixel_cut cut_of(int64_t n_images, int64_t size, int64_t n_rows, int64_t most,
+                        int64_t floats) {
+  int64_t budget = floats / n_rows / CPU_BLOCK * CPU_BLOCK;
+  if (budget > most) budget = most;
+  if (budget < 2 * CPU_BLOCK) budget = 2 * CPU_BLOCK;
+  pixel_cut made = {.size = size};
+  made.piece = size < budget ? size : budget;
+  made.n_parts = (size + made.piece - 1) / made.piece;
+  made.n_all = n_images * made.n_parts;
+  made.group = made.n_parts > 1 ? 1 : budget / to_blocks(size);
+  if (made.group > n_images) made.group = n_images;
+  made.n_units = (made.n_all + made.group - 1) / made.group;
+  return made;
+}
+
+/* Part `index` of all: n_pixels of image n from pixel `first` on. */
+typedef struct image_part {
+  int64_t n, first, n_pixels;
+} image_part;
+
+static image_part part_of(const pixel_cut *cut, int64_t index) {
+  const int64_t first = index % cut->n_parts * cut->piece, left = cut->size - first;
+  return (image_part){index / cut->n_parts, first, left < cut->piece ? left : cut->piece};
+}
+
+static cpu_prefetch_rows rows_of(cpu_map map, image_part p) {
+  return cpu_map_rows(map, p.n, p.first, p.n_pixels);
+}
+
+static const float *at_part(cpu_map map, image_part p) { return cpu_map_at(map, p.n, 0) + p.first; }
+
+static void offsets(int32_t *offset, int64_t n, int64_t stride) {
+  for (int64_t i = 0; i < n; i++) offset[i] = (int32_t)(i * stride);
+}
+
+/* ---- Forward ---- */
+
+/* What the shares of a call have in common. */
+typedef struct forward {
+  const cpu_tiles *tiles;
+  cpu_map in, out;
+  cpu_norm norm;
+  int64_t n_in, n_out;
+  pixel_cut cut;
+  cpu_layout layout;   /* of z */
+  int64_t n_z, stride; /* floats of z; between rows of the product */
+  int64_t n_own;       /* floats of a thread's z and product */
+  int n_threads, n_shares;
+  bool has_stats;
+  float *panels, *own;
+  int32_t *offset;      /* of z's rows */
+  cpu_moments *moments; /* n_out a share */
+  int64_t *n_values;    /* pixels of a share */
+} forward;
+
+static forward forward_of(dn_tensor *y, const dn_tensor *stats, const dn_tensor *x,
+                          const dn_tensor *norm) {
+  forward f = {.tiles = cpu_tiles_best(),
+               .in = cpu_map_of(x),
+               .out = cpu_map_of(y),
+               .norm = cpu_norm_of(norm),
+               .has_stats = stats != NULL};
+  f.n_in = f.in.planes.c;
+  f.n_out = f.out.planes.c;
+  f.cut = cut_of(f.in.planes.n, f.in.planes.size, f.n_in + f.n_out, FORWARD_PIECE, FORWARD_FLOATS);
+  f.layout = (cpu_layout){.row = CPU_BLOCK, .block = CPU_BLOCK * f.n_in};
+  f.n_z = cpu_whole_lines(f.n_in * to_blocks(f.cut.piece) + CPU_TILE_SLACK);
+  f.stride = to_blocks(f.cut.piece) + ROW_GAP;
+  f.n_own = f.n_z + cpu_whole_lines(f.n_out * f.stride);
+  f.n_threads = cpu_team(f.in.planes.n * f.in.planes.size * f.n_in);
+  f.n_shares = cpu_shares(f.n_threads);
+  return f;
+}
+
+static dn_status forward_scratch(forward *f) {
+  int64_t n_bytes = 0;
+  const int64_t n_moments = f->has_stats ? f->n_shares * f->n_out : 0;
+  const int64_t panels =
+      cpu_scratch_place(&n_bytes, cpu_panels_count(f->tiles, f->n_out, f->n_in), sizeof *f->panels);
+  const int64_t offset = cpu_scratch_place(&n_bytes, f->n_in, sizeof *f->offset);
+  const int64_t own = cpu_scratch_place(&n_bytes, f->n_threads * f->n_own, sizeof *f->own);
+  const int64_t moments = cpu_scratch_place(&n_bytes, n_moments, sizeof *f->moments);
+  const int64_t n_values = cpu_scratch_place(&n_bytes, f->n_shares, sizeof *f->n_values);
+  void *block;
+  DN_TRY(cpu_scratch(n_bytes, &block));
+  f->panels = cpu_scratch_at(block, panels);
+  f->offset = cpu_scratch_at(block, offset);
+  f->own = cpu_scratch_at(block, own);
+  f->moments = cpu_scratch_at(block, moments);
+  f->n_values = cpu_scratch_at(block, n_values);
+  memset(f->moments, 0, (size_t)n_moments * sizeof *f->moments);
+  return DN_OK;
+}
+
+static void forward_part(const forward *f, int share, image_part here, image_part next) {
+  float *z = f->own + cpu_thread() * f->n_own, *product = z + f->n_z;
+  f->tiles->norm_relu(z, f->layout, at_part(f->in, here), f->in.planes.stride_c, f->n_in,
+                      here.n_pixels, f->norm.scale, f->norm.shift);
+  cpu_prefetch prefetch =
+      cpu_prefetch_of(rows_of(f->in, next), (cpu_prefetch_rows){0}, (cpu_prefetch_rows){0});
+  f->tiles->product(product, f->stride, f->n_out, f->panels, f->n_in, z, f->offset, f->layout.block,
+                    here.n_pixels, &prefetch);
+  float *to = cpu_map_at(f->out, here.n, 0) + here.first;
+  for (int64_t k = 0; k < f->n_out; k++) {
+    float *row = product + k * f->stride, *out_row = to + k * f->out.planes.stride_c;
+    if (f->has_stats)
+      f->tiles->moments(&f->moments[share * f->n_out + k], row, here.n_pixels, out_row);
+    else
+      memcpy(out_row, row, (size_t)here.n_pixels * sizeof *row);
+  }
+  f->n_values[share] += here.n_pixels;
+}
+
+dn_status cpu_norm_relu_conv1x1_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x,
+                                        const dn_tensor *norm, const dn_tensor *weight) {
+  forward f = forward_of(y, stats, x, norm);
+  DN_TRY(forward_scratch(&f));
+  offsets(f.offset, f.n_in, 1);
+  cpu_pack_panels(f.tiles, f.panels, dn_tensor_data(weight), f.n_out, f.n_in, f.n_in, f.offset);
+  offsets(f.offset, f.n_in, f.layout.row);
+  cpu_queue queue = {0};
+#pragma omp parallel num_threads(f.n_threads)
+  for (int s; (s = cpu_next(&queue)) < f.n_shares;) {
+    int64_t index, end;
+    cpu_share(f.cut.n_all, f.n_shares, s, &index, &end);
+    f.n_values[s] = 0;
+    for (; index < end; index++)
+      forward_part(&f, s, part_of(&f.cut, index),
+                   part_of(&f.cut, index + 1 < end ? index + 1 : index));
+  }
+  if (stats) cpu_moments_write(stats, f.moments, f.n_values, f.n_shares);
+  return DN_OK;
+}
+
+/* ---- Backward ---- */
+
+/* What the shares of a call have in common. A unit's parts lie part_blocks apart in z and d. */
+typedef struct backward {
+  const cpu_tiles *tiles;
+  cpu_map in, din;
+  cpu_gradient gradient;
+  cpu_norm norm;
+  bool accumulate;
+  int64_t n_in, n_out, n_columns; /* columns of the transposed gradient: n_out in whole lines */
+  pixel_cut cut;
+  int64_t part_blocks, n_blocks; /* of a part, of a unit */
+  cpu_layout z_layout, d_layout; /* of the input and of the gradient, packed */
+  int64_t n_z, n_d, n_own;       /* floats: of a thread's z, d, and with d transposed */
+  int64_t n_dw, n_share;         /* floats: of a share's dweight, and with its sums */
+  int n_threads, n_shares;
+  float *panels, *own, *shares;
+  int32_t *offset, *transposed_offset; /* of d's rows; of pixels in d transposed */
+} backward;
+
+static backward backward_of(dn_tensor *dx, const dn_tensor *dy, const dn_tensor *y,
+                            const dn_tensor *deferred, const dn_tensor *x, const dn_tensor *norm,
+                            bool accumulate) {
+  backward b = {.tiles = cpu_tiles_best(),
+                .in = cpu_map_of(x),
+                .din = cpu_map_of(dx),
+                .gradient = cpu_gradient_of(dy, y, deferred),
+                .norm = cpu_norm_of(norm),
+                .accumulate = accumulate};
+  b.n_in = b.in.planes.c;
+  b.n_out = b.gradient.dy.planes.c;
+  b.n_columns = cpu_whole_lines(b.n_out);
+  b.cut = cut_of(b.in.planes.n, b.in.planes.size, b.n_in + 2 * b.n_out, BACKWARD_PIECE,
+                 BACKWARD_FLOATS);
+  b.part_blocks = to_blocks(b.cut.piece) / CPU_BLOCK;
+  b.n_blocks = b.cut.group * b.part_blocks;
+  b.z_layout = (cpu_layout){.row = CPU_BLOCK, .block = CPU_BLOCK * b.n_in};
+  b.d_layout = (cpu_layout){.row = CPU_BLOCK, .block = CPU_BLOCK * b.n_out};
+  b.n_z = b.n_blocks * b.z_layout.block + CPU_OUTER_ROWS * CPU_BLOCK;
+  b.n_d = b.n_blocks * b.d_layout.block;
+  b.n_own = b.n_z + b.n_d + b.n_blocks * CPU_BLOCK * b.n_columns;
+  b.n_dw = b.n_in * b.n_columns;
+  b.n_share = b.n_dw + 2 * CPU_SUM_LANES * b.n_in;
+  b.n_threads = cpu_team(b.in.planes.n * b.in.planes.size * b.n_in);
+  b.n_shares = cpu_shares(b.n_threads);
+  return b;
+}
+
+static dn_status backward_scratch(backward *b) {
+  int64_t n_bytes = 0;
+  const int64_t panels =
+      cpu_scratch_place(&n_bytes, cpu_panels_count(b->tiles, b->n_in, b->n_out), sizeof *b->panels);
+  const int64_t offset = cpu_scratch_place(&n_bytes, b->n_out, sizeof *b->offset);
+  const int64_t transposed_offset =
+      cpu_scratch_place(&n_bytes, b->n_blocks * CPU_BLOCK, sizeof *b->transposed_offset);
+  const int64_t own = cpu_scratch_place(&n_bytes, b->n_threads * b->n_own, sizeof *b->own);
+  const int64_t shares = cpu_scratch_place(&n_bytes, b->n_shares * b->n_share, sizeof *b->shares);
+  void *block;
+  DN_TRY(cpu_scratch(n_bytes, &block));
+  b->panels = cpu_scratch_at(block, panels);
+  b->offset = cpu_scratch_at(block, offset);
+  b->transposed_offset = cpu_scratch_at(block, transposed_offset);
+  b->own = cpu_scratch_at(block, own);
+  b->shares = cpu_scratch_at(block, shares);
+  return DN_OK;
+}
+
+/* z and d of the n parts from `first` on, packed; returns how many pixels are filled, zeros included. */
+static int64_t pack_unit(const backward *b, int64_t first, int64_t n, float *z, float *d) {
+  for (int64_t i = 0; i < n; i++) {
+    const image_part here = part_of(&b->cut, first + i);
+    b->tiles->norm_relu(z + i * b->part_blocks * b->z_layout.block, b->z_layout,
+                        at_part(b->in, here), b->in.planes.stride_c, b->n_in, here.n_pixels,
+                        b->norm.scale, b->norm.shift);
+    cpu_gradient_pack(b->tiles, b->gradient, here.n, here.first, here.n_pixels,
+                      d + i * b->part_blocks * b->d_layout.block, b->d_layout);
+  }
+  /* The last part may be short; its rows end in zeros at the next block. */
+  const image_part last = part_of(&b->cut, first + n - 1);
+  return (n - 1) * b->part_blocks * CPU_BLOCK + to_blocks(last.n_pixels);
+}
+
+/* dweight += z times d transposed. */
+static void unit_dweight(const backward *b, int64_t first, int64_t n_filled, const float *z,
+                         const float *d, float *transposed, float *dw) {
+  for (int64_t p = 0; p < n_filled; p += CPU_BLOCK)
+    b->tiles->transpose(transposed, b->transposed_offset + p, d + p * b->n_out, CPU_BLOCK, b->n_out,
+                        CPU_BLOCK, NULL, NULL);
+  const int64_t next = first + b->cut.group < b->cut.n_all ? first + b->cut.group : first;
+  const image_part here = part_of(&b->cut, first), then = part_of(&b->cut, next);
+  cpu_prefetch prefetch = cpu_prefetch_of(rows_of(b->din, here), rows_of(b->gradient.dy, then),
+                                          rows_of(b->gradient.y, then));
+  b->tiles->outer(dw, b->n_columns, b->n_in, b->n_out, z, b->z_layout, transposed,
+                  b->transposed_offset, n_filled, &prefetch);
+}
+
+/* dx of the n parts from `first` on, and the sums of norm's gradients. */
+static void unit_dx(const backward *b, int64_t first, int64_t n, const float *d, float *sums) {
+  for (int64_t i = 0; i < n; i++) {
+    const int64_t index = first + i, later = index + b->cut.group;
+    const image_part here = part_of(&b->cut, index);
+    const image_part next = part_of(&b->cut, later < b->cut.n_all ? later : index);
+    cpu_prefetch prefetch =
+        cpu_prefetch_of(rows_of(b->in, next), (cpu_prefetch_rows){0}, (cpu_prefetch_rows){0});
+    b->tiles->product_norm_relu_backward(
+        cpu_map_at(b->din, here.n, 0) + here.first, b->din.planes.stride_c, b->n_in, b->panels,
+        b->n_out, d + i * b->part_blocks * b->d_layout.block, b->offset, b->d_layout.block,
+        here.n_pixels, at_part(b->in, here), b->in.planes.stride_c, b->norm, sums, b->accumulate,
+        &prefetch);
+  }
+}
+
+static void backward_unit(const backward *b, int64_t unit, float *dw, float *sums) {
+  float *z = b->own + cpu_thread() * b->n_own, *d = z + b->n_z, *transposed = d + b->n_d;
+  const int64_t first = unit * b->cut.group, left = b->cut.n_all - first;
+  const int64_t n = left < b->cut.group ? left : b->cut.group;
+  const int64_t n_filled = pack_unit(b, first, n, z, d);
+  unit_dweight(b, first, n_filled, z, d, transposed, dw);
+  unit_dx(b, first, n, d, sums);
+}
+
+/* dweight += scale times the shares' sum, transposed. */
+static void add_dweight(const backward *b, dn_tensor *dweight, double scale) {
+  float *total = dn_tensor_data(dweight);
+  const float *dw = cpu_shares_join(b->shares, b->n_share, b->n_dw, b->n_shares);
+  for (int64_t k = 0; k < b->n_out; k++)
+    for (int64_t c = 0; c < b->n_in; c++)
+      total[k * b->n_in + c] += (float)scale * dw[c * b->n_columns + k];
+}
+
+dn_status cpu_norm_relu_conv1x1_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
+                                         const dn_tensor *dy, const dn_tensor *y,
+                                         const dn_tensor *deferred, const dn_tensor *x,
+                                         const dn_tensor *norm, const dn_tensor *weight,
+                                         bool accumulate, double scale) {
+  backward b = backward_of(dx, dy, y, deferred, x, norm, accumulate);
+  DN_TRY(backward_scratch(&b));
+  offsets(b.offset, b.n_out, b.n_in);
+  cpu_pack_panels(b.tiles, b.panels, dn_tensor_data(weight), b.n_in, 1, b.n_out, b.offset);
+  offsets(b.offset, b.n_out, CPU_BLOCK);
+  offsets(b.transposed_offset, b.n_blocks * CPU_BLOCK, b.n_columns);
+  cpu_queue queue = {0};
+#pragma omp parallel num_threads(b.n_threads)
+  for (int s; (s = cpu_next(&queue)) < b.n_shares;) {
+    float *dw = b.shares + s * b.n_share, *sums = dw + b.n_dw;
+    memset(dw, 0, (size_t)b.n_share * sizeof *dw);
+    int64_t unit, end;
+    cpu_share(b.cut.n_units, b.n_shares, s, &unit, &end);
+    for (; unit < end; unit++) backward_unit(&b, unit, dw, sums);
+  }
+  add_dweight(&b, dweight, scale);
+  cpu_sums_write(dnorm, b.shares + b.n_dw, b.n_share, b.n_shares, b.norm);
+  return DN_OK;
+}

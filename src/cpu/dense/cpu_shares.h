@@ -1,0 +1,29 @@
+/*
+** Results of the dense layer from the sums of each share of the work. Shares are joined in their order,
+** so a fixed number of threads gives fixed bits (cpu_parallel.h).
+*/
+#ifndef CPU_SHARES_H
+#define CPU_SHARES_H
+
+#include "../../dn_tensor.h"
+#include "../tiles/cpu_tiles.h"
+
+/*
+** stats 2,K: mean and biased variance of channel k from moments[share * n_channels + k], of
+** n_values[share] values each.
+** Source: Chan, Golub & LeVeque 1983.
+*/
+void cpu_moments_write(dn_tensor *stats, const cpu_moments *moments, const int64_t *n_values,
+                       int n_shares);
+
+/* The first n values of all shares, added up into the first share's; returns them. */
+const float *cpu_shares_join(float *shares, int64_t share_stride, int64_t n, int n_shares);
+
+/*
+** dnorm 2,C: dbeta and dgamma from the sums of each share, laid out as cpu_tiles.norm_relu_backward has
+** them.
+*/
+void cpu_sums_write(dn_tensor *dnorm, const float *sums, int64_t share_stride, int n_shares,
+                    cpu_norm norm);
+
+#endif
