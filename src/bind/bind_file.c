@@ -250,19 +250,13 @@ static int directory_list(lua_State *L) {
 }
 
 void bind_register_file(lua_State *L) {
-  static const luaL_Reg functions[] = {{"file_open", file_open},
-                                       {"file_close", file_close},
-                                       {"file_size", file_size},
-                                       {"file_exists", file_exists},
-                                       {"file_read", file_read},
-                                       {"file_read_into", file_read_into},
-                                       {"file_gunzip", file_gunzip},
-                                       {"file_gunzip_start", file_gunzip_start},
-                                       {"file_target", file_target},
-                                       {"file_write", file_write},
-                                       {"file_remove", file_remove},
-                                       {"directory_make", directory_make},
-                                       {"directory_list", directory_list},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"file_open", file_open},           {"file_close", file_close},
+      {"file_size", file_size},           {"file_exists", file_exists},
+      {"file_read", file_read},           {"file_read_into", file_read_into},
+      {"file_gunzip", file_gunzip},       {"file_gunzip_start", file_gunzip_start},
+      {"file_target", file_target},       {"file_write", file_write},
+      {"file_remove", file_remove},       {"directory_make", directory_make},
+      {"directory_list", directory_list}, {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
 }
