@@ -1,6 +1,6 @@
 /*
 ** Formulas of the dense layer that every backend shares, beside those of dn_batchnorm.h: what the rows
-** of its tables mean (dn_ops.h), the vectors of a batch norm, scale-shift-ReLU, and the terms of a
+** of its tables mean (dn_ops.def), the vectors of a batch norm, scale-shift-ReLU, and the terms of a
 ** gradient that are deferred. Numbers of a channel are computed in double, elements in float or double.
 */
 #ifndef DN_NORM_H

@@ -42,7 +42,7 @@ DN_SHARED_INLINE dn_pool_span dn_pool_seen_by(const dn_pool_axis *axis, int64_t 
   return outputs;
 }
 
-/* Along the height and along the width; x and y as in dn_ops.h. */
+/* Along the height and along the width; x and y as in dn_ops.def. */
 DN_SHARED_INLINE dn_pool_axis dn_pool_height(int64_t n_in, int64_t n_out, dn_pool2d options) {
   const dn_pool_axis axis = {n_in, n_out, options.kernel_h, options.stride_h, options.pad_h};
   return axis;

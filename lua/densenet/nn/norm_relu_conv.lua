@@ -7,7 +7,7 @@
 -- functions with Kept in their names store it all the same.
 --
 -- x and z are N,C,H,W, y is N,K,H,W; x and y may be slices of channels, even of one tensor. `deferred`
--- 3,K are the terms that a gradient of y lacks (src/dn_ops.h).
+-- 3,K are the terms that a gradient of y lacks (src/dn_ops.def).
 -- @module densenet.nn.norm_relu_conv
 
 local core = require "densenet.core"

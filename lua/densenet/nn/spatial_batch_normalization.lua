@@ -99,7 +99,7 @@ function SpatialBatchNormalization:backward(input, gradOutput, scale)
 end
 
 -- What follows serves the fused stages (nn.DenseBlock and others), which apply the norm inside
--- operations of their own. Tables are as src/dn_ops.h has them.
+-- operations of their own. Tables are as src/dn_ops.def has them.
 
 --- The norm as an affine map per channel: 4,C, rows mean, 1/√(var + eps), scale and shift. Training
 -- takes the batch's statistics and moves the running ones; evaluation takes the running ones. It stays

@@ -2,7 +2,7 @@
 ** Convolution of floats with unit stride, by products over an image with a border of zeros: there
 ** the input that weight (r, s) meets lies r rows and s columns after the output's own position, the
 ** same for every position, so shifted views of one copy serve as the matrix that im2col would
-** unfold. Arguments as in dn_ops.h; DN_ENOMEM where there is no room for scratch.
+** unfold. Arguments as in dn_ops.def; DN_ENOMEM where there is no room for scratch.
 */
 #ifndef CPU_CONV2D_GRID_H
 #define CPU_CONV2D_GRID_H

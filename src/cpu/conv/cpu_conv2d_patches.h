@@ -1,6 +1,6 @@
 /*
 ** Convolution of floats with any stride: patches are unfolded into a matrix (cpu_im2col.h), a band
-** of output rows and a block of channels at a time, and BLAS multiplies. Arguments as in dn_ops.h;
+** of output rows and a block of channels at a time, and BLAS multiplies. Arguments as in dn_ops.def;
 ** DN_ENOMEM where there is no room for scratch.
 */
 #ifndef CPU_CONV2D_PATCHES_H

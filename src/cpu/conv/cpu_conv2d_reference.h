@@ -1,6 +1,6 @@
 /*
 ** Two-dimensional convolution as it is defined, for float and double with sums in double: what the
-** fast paths are compared with, and what double precision runs. Arguments as in dn_ops.h.
+** fast paths are compared with, and what double precision runs. Arguments as in dn_ops.def.
 */
 #ifndef CPU_CONV2D_REFERENCE_H
 #define CPU_CONV2D_REFERENCE_H

@@ -1,5 +1,5 @@
 /*
-** A gradient whose deferred terms are added on reading (dn_ops.h, "dense layers").
+** A gradient whose deferred terms are added on reading (dn_ops.def, "dense layers").
 */
 #ifndef CPU_GRADIENT_H
 #define CPU_GRADIENT_H

@@ -1,6 +1,6 @@
 /*
 ** The plain loops of batch normalization, for float and double with sums in double: what the fast
-** paths are compared with, and what double precision runs. Arguments as in dn_ops.h.
+** paths are compared with, and what double precision runs. Arguments as in dn_ops.def.
 */
 #ifndef CPU_BATCHNORM_REFERENCE_H
 #define CPU_BATCHNORM_REFERENCE_H
