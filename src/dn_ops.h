@@ -77,11 +77,11 @@ typedef enum dn_compare_kind {
 
 typedef enum dn_reduce_kind {
   DN_REDUCE_SUM,
-  DN_REDUCE_MEAN, /* real dtypes */
-  DN_REDUCE_VAR,  /* real dtypes; parameter: what is taken off the count, 1 unbiased, 0 biased */
+  DN_REDUCE_MEAN, /* y of a real dtype, as in the next */
+  DN_REDUCE_VAR,  /* parameter: what is taken off the count, 1 unbiased, 0 biased */
   DN_REDUCE_MAX,
   DN_REDUCE_MIN,
-  DN_REDUCE_NORM, /* real dtypes; parameter: p > 0 of the p-norm */
+  DN_REDUCE_NORM, /* y of a real dtype; parameter: p > 0 of the p-norm */
   DN_REDUCE_COUNT
 } dn_reduce_kind;
 
@@ -120,9 +120,10 @@ typedef struct dn_sgd {
 **
 ** reductions and selections (any dtype)
 **   reduce          over every dimension in which y has size 1 and x has not; y and x have as many
-**                   dimensions. Sums of float are kept in double, and are the same numbers for any
-**                   number of threads; sums of long and byte wrap around. max, min: NaN wins;
-**                   refused for no elements
+**                   dimensions. y has x's dtype, or one that holds more: double, or long of byte.
+**                   Sums of real dtypes are kept in double, and are the same numbers for any
+**                   number of threads; whole numbers are summed modulo 2^64, or in double where y
+**                   is double. max, min: NaN wins; refused for no elements
 **   arg_reduce      largest (or smallest) element along dim, and where; y, indices: x's shape with
 **                   1 at dim. The first of equals; NaN wins
 **   topk            the k largest (smallest) along the last dimension, best first, the earlier of

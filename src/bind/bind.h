@@ -18,10 +18,13 @@
 #include <lua.h>
 
 #include "../dn.h"
+#include "bind_error.h"
+#include "bind_memory.h"
 
 /* ---- The module's parts; each adds its functions to the table on top: [core -> core] ---- */
 
 void bind_register_tensor(lua_State *L);
+void bind_register_mask(lua_State *L);
 void bind_register_ops(lua_State *L);
 void bind_register_file(lua_State *L);
 void bind_register_image(lua_State *L);
@@ -58,12 +61,6 @@ int bind_fail(lua_State *L, dn_status status);
     }                                                             \
     if (status_of_call != DN_OK) bind_raise((L), status_of_call); \
   } while (0)
-
-/*
-** Tells the collector of n_bytes that it cannot see. May run a step of it, finalizers included, so
-** whatever was just made is reachable from Lua already. A stopped collector stays stopped.
-*/
-void bind_note_allocation(lua_State *L, int64_t n_bytes);
 
 /* ---- Tensors ---- */
 

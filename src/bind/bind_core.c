@@ -4,8 +4,6 @@
 */
 #include "bind.h"
 
-#include <limits.h>
-
 #include "../dn_cuda.h"
 #include "../cpu/cpu_tiles.h"
 
@@ -22,15 +20,6 @@ int bind_fail(lua_State *L, dn_status status) {
   lua_pushstring(L, dn_error_message());
   lua_pushstring(L, dn_status_word(status));
   return 3;
-}
-
-void bind_note_allocation(lua_State *L, int64_t n_bytes) {
-  /* Also false inside a finalizer, where the collector may not be called. */
-  if (lua_gc(L, LUA_GCISRUNNING) != 1) return;
-  /* Never 0, which would mean a whole basic step; far below INT_MAX, because it becomes a debt. */
-  const int64_t n_kilobytes = n_bytes / 1024 + 1;
-  const int most = INT_MAX / 1024;
-  lua_gc(L, LUA_GCSTEP, n_kilobytes < most ? (int)n_kilobytes : most);
 }
 
 dn_device *bind_check_device(lua_State *L, int arg) {
@@ -79,10 +68,17 @@ static void set_release(lua_State *L, const char *name, const int *release) {
   lua_setfield(L, -2, name);
 }
 
-/* memory(device) -> {live=, peak=, reserved=} in bytes, {blocks=, allocations=} in numbers */
+/*
+** memory(device) -> {live=, peak=, reserved=, state=, limit=} in bytes, {blocks=, allocations=} in numbers;
+** state: of tensors that
+** this Lua state has made; limit: 0 for none
+*/
 static int memory(lua_State *L) {
-  const dn_memory figures = dn_memory_read(bind_check_device(L, 1));
-  lua_createtable(L, 0, 5);
+  dn_device *device = bind_check_device(L, 1);
+  const dn_memory figures = dn_memory_read(device);
+  lua_createtable(L, 0, 7);
+  set_integer(L, "limit", dn_alloc_limit_of(device));
+  set_integer(L, "state", bind_memory_held(L, device));
   set_integer(L, "live", figures.live_bytes);
   set_integer(L, "reserved", figures.reserved_bytes);
   set_integer(L, "peak", figures.peak_bytes);
@@ -289,7 +285,10 @@ int luaopen_densenet_core(lua_State *L) {
   luaL_newlib(L, functions);
   lua_pushliteral(L, DN_VERSION);
   lua_setfield(L, -2, "version");
+  bind_register_error(L);
+  bind_register_memory(L);
   bind_register_tensor(L);
+  bind_register_mask(L);
   bind_register_ops(L);
   bind_register_file(L);
   bind_register_image(L);

@@ -23,7 +23,8 @@ local STEPS_TO_DOUBLE = 2000
 function LossScale:__init(module)
   local _, gradient = module:getParameters()
   self.gradient = gradient
-  self.sum = core.tensor_new(gradient:device(), gradient:dtype(), { 1 })
+  -- Whatever finite numbers of 32 bits add up to is finite in double.
+  self.sum = core.tensor_new(gradient:device(), "double", { 1 })
   self.scale, self.good, self.skipped = FIRST, 0, 0
 end
 
