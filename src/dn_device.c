@@ -26,6 +26,7 @@ enum { MOST_CUDA_DEVICES = 16 };
 typedef struct cuda_slot {
   dn_device device;
   bool is_open;
+  bool is_lost; /* opened by the process that forked this one */
 } cuda_slot;
 
 static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
@@ -68,9 +69,44 @@ static dn_status find_cuda(const char *name, bool is_plan, int ordinal, dn_devic
   const dn_status status = slot->is_open ? DN_OK : open_cuda(slot, is_plan, ordinal);
   pthread_mutex_unlock(&opening);
   if (status != DN_OK) return status;
+  if (slot->is_lost)
+    return dn_error(DN_EDEVICE,
+                    "device '%s' is not available: the process that forked this one has opened it, "
+                    "and a GPU does not follow into the child",
+                    slot->device.name);
   *device = &slot->device;
   return DN_OK;
 }
+
+/* ---- A process that forks ---- */
+
+static pthread_once_t watching = PTHREAD_ONCE_INIT;
+
+/* Does what is given to each lock that every state of the process shares, in one order. */
+static void for_each_lock(int (*act)(pthread_mutex_t *)) {
+  act(&opening);
+  act(&cpu.memory_lock);
+  act(&plan.memory_lock);
+  for (int is_plan = 0; is_plan < 2; is_plan++)
+    for (int i = 0; i < MOST_CUDA_DEVICES; i++)
+      if (cuda_slots[is_plan][i].is_open) act(&cuda_slots[is_plan][i].device.memory_lock);
+}
+
+/* So that no thread holds one of them that is not there in the child to let it go. */
+static void before_fork(void) { for_each_lock(pthread_mutex_lock); }
+
+static void after_fork(void) { for_each_lock(pthread_mutex_unlock); }
+
+static void after_fork_in_child(void) {
+  after_fork();
+  for (int i = 0; i < MOST_CUDA_DEVICES; i++) cuda_slots[0][i].is_lost |= cuda_slots[0][i].is_open;
+}
+
+static void watch_forks(void) {
+  (void)pthread_atfork(before_fork, after_fork, after_fork_in_child);
+}
+
+void dn_device_survive_forks(void) { (void)pthread_once(&watching, watch_forks); }
 
 dn_status dn_device_describe(dn_device *device, dn_device_info *info) {
   memset(info, 0, sizeof *info);

@@ -57,6 +57,12 @@ dn_status dn_device_tf32(dn_device *device, bool on);
 dn_status dn_device_synchronize(dn_device *device);
 
 /*
+** From now on a child that this process forks can use the library: its tensors, and operations on
+** them. GPUs that were opened before are not available there.
+*/
+void dn_device_survive_forks(void);
+
+/*
 ** The device called `name`: "cpu", "plan", "cuda:0", "plan:cuda:0". Returns DN_EDEVICE for a device that is not there, with the
 ** reason, and DN_EARG for a word that names no kind of device.
 */

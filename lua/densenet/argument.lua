@@ -76,6 +76,29 @@ function argument.table(position, name, value, label)
   return value
 end
 
+--- The default where nothing was given, else what the check of this name makes of the value.
+-- @param check "integer", "number" or "boolean"
+function argument.optional(check, default, position, name, value, ...)
+  if value == nil then return default end
+  return argument[check](position, name, value, ...)
+end
+
+--- What a module was called with has to be a tensor.
+-- @param what "input" or "gradOutput"
+function argument.passed(module, what, value)
+  if not core.is_tensor(value) then
+    argument.raise("a tensor expected as %s of %s, got %s", what, module.__typename, argument.describe(value))
+  end
+end
+
+--- Or a list of tensors, not an empty one.
+function argument.passedList(module, what, value)
+  local isList = type(value) == "table" and #value > 0
+  for i = 1, isList and #value or 0 do isList = isList and core.is_tensor(value[i]) end
+  if isList then return end
+  argument.raise("a list of tensors expected as %s of %s, got %s", what, module.__typename, argument.describe(value))
+end
+
 -- Is it called as a function is?
 local function isCallable(value)
   return type(value) == "function" or type(getmetatable(value)) == "table" and getmetatable(value).__call ~= nil

@@ -4,6 +4,13 @@
 */
 #include "bind.h"
 
+#include <errno.h>
+#include <lualib.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "../dn_cuda.h"
 #include "../cpu/cpu_tiles.h"
 
@@ -259,6 +266,29 @@ static int operations(lua_State *L) {
   return 1;
 }
 
+/* environment(name) -> the variable's text, or nil */
+static int environment(lua_State *L) {
+  lua_pushstring(L, getenv(luaL_checkstring(L, 1)));
+  return 1;
+}
+
+/* fork() -> the child's number, or 0 in the child: a test hook */
+static int fork_process(lua_State *L) {
+  const pid_t child = fork();
+  if (child < 0) return luaL_error(L, "cannot fork: %s", strerror(errno));
+  lua_pushinteger(L, child);
+  return 1;
+}
+
+/* fork_wait(child) -> its exit status, 128 and more for a signal: a test hook */
+static int fork_wait(lua_State *L) {
+  int status = 0;
+  if (waitpid((pid_t)luaL_checkinteger(L, 1), &status, 0) < 0)
+    return luaL_error(L, "cannot wait: %s", strerror(errno));
+  lua_pushinteger(L, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+  return 1;
+}
+
 int luaopen_densenet_core(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"device_find", device_find},
@@ -279,12 +309,20 @@ int luaopen_densenet_core(lua_State *L) {
       {"tiles", tiles},
       {"philox", philox},
       {"operations", operations},
+      {"environment", environment},
+      {"fork", fork_process},
+      {"fork_wait", fork_wait},
       {NULL, NULL},
   };
   luaL_checkversion(L);
+  dn_device_survive_forks();
   luaL_newlib(L, functions);
   lua_pushliteral(L, DN_VERSION);
   lua_setfield(L, -2, "version");
+  /* Lua's own library of that name, for hosts that do not open it. */
+  lua_pushcfunction(L, luaopen_utf8);
+  lua_call(L, 0, 1);
+  lua_setfield(L, -2, "utf8");
   bind_register_error(L);
   bind_register_memory(L);
   bind_register_tensor(L);

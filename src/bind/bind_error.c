@@ -69,9 +69,18 @@ static int raise(lua_State *L) {
   return lua_error(L);
 }
 
+/* core.traceback(message) -> message and the calls that led to a message handler, without Lua's debug */
+static int traceback(lua_State *L) {
+  luaL_traceback(L, L, luaL_checkstring(L, 1), 2);
+  return 1;
+}
+
 void bind_register_error(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"library", library}, {"where", where}, {"raise", raise}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"library", library},
+                                       {"where", where},
+                                       {"raise", raise},
+                                       {"traceback", traceback},
+                                       {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
 }
 

@@ -4,6 +4,7 @@
 -- A data set answers size(), get(i) → {input = byte tensor C,H,W, target = label from 1} and
 -- describe(), and has the fields of densenet.data.image_set. What turns one into batches is here
 -- too, read when first asked for: data.transforms, data.preprocess, data.Loader.
+local argument = require "densenet.argument"
 local Collection = require "densenet.data.collection"
 local definitions = require "densenet.data.definitions"
 
@@ -73,10 +74,4 @@ local PARTS = {
   Loader = "densenet.data.loader",
 }
 
-return setmetatable(data, {
-  __index = function(_, name)
-    local part = PARTS[name] and require(PARTS[name])
-    data[name] = part
-    return part
-  end,
-})
+return argument.closed(data, "dn.data", function(name) return PARTS[name] and require(PARTS[name]) end, PARTS)

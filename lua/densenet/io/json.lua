@@ -3,6 +3,8 @@
 -- Values: objects are tables with string keys, arrays are sequences, null is json.null. Integers
 -- stay integers, other numbers floats. An array keeps a mark (its metatable), so that an empty one
 -- is written back as [] and not as {}; json.array marks a table of one's own.
+local utf8 = require "densenet.core".utf8 -- a host may not have opened Lua's own
+
 local json = {}
 
 --- The value that stands for null.

@@ -12,6 +12,8 @@ local fileKind = require "densenet.io.file_kind"
 local json = require "densenet.io.json"
 require "densenet.tensor" -- loaded tensors have Torch's methods
 
+local utf8 = core.utf8 -- a host may not have opened Lua's own
+
 local safetensors = {}
 
 local MAX_HEADER = 100 * 1000 * 1000 -- the format's own limit

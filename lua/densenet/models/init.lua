@@ -5,6 +5,7 @@
 -- weights and builds the same network again.
 -- @module densenet.models
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local nn = require "densenet.nn"
 local modes = require "densenet.nn.memory_modes"
@@ -213,4 +214,4 @@ function models.resetClassifier(model, nClasses)
   return model
 end
 
-return models
+return argument.closed(models, "dn.models")

@@ -9,6 +9,8 @@
 -- `__call__`: all three are inherited like any method. `object.__typename` is the name.
 -- @module densenet.nn.class
 
+local argument = require "densenet.argument"
+
 local function textOf(object)
   return object:__tostring__()
 end
@@ -30,10 +32,10 @@ end
 -- @return parent, as given
 return function(name, parent)
   if type(name) ~= "string" then
-    error(("class name must be a string, got a %s"):format(type(name)), 2)
+    argument.raise("class name must be a string, got a %s", type(name))
   end
   if parent ~= nil and not (type(parent) == "table" and parent.__typename) then
-    error(("parent of class %s must be a class, got a %s"):format(name, type(parent)), 2)
+    argument.raise("parent of class %s must be a class, got a %s", name, type(parent))
   end
   local class = { __typename = name, __tostring = textOf, __call = callObject }
   class.__index = class

@@ -5,6 +5,7 @@
 -- that is one pass.
 -- @classmod densenet.nn.Concat
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
@@ -15,14 +16,12 @@ local Concat, parent = class("nn.Concat", Container)
 --- @tparam integer dimension counted from 1, the batch included: 2 joins channels
 function Concat:__init(dimension)
   parent.__init(self)
-  if math.type(dimension) ~= "integer" then
-    error(("bad argument #1 to 'nn.Concat' (dimension expected, got %s)"):format(tostring(dimension)), 3)
-  end
-  self.dimension = dimension
+  self.dimension = argument.integer(1, "nn.Concat", dimension, 1, "dimension")
   self.outputs = {}
 end
 
 function Concat:updateOutput(input)
+  if #self.modules == 0 then argument.raise("%s has no modules whose outputs it could join", self.__typename) end
   local outputs, total = self.outputs, 0
   for i = 1, #self.modules do
     outputs[i] = self:callChild(i, "updateOutput", input)

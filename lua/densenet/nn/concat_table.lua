@@ -74,10 +74,4 @@ function ConcatTable:accGradParameters(input, gradOutput, scale)
   end
 end
 
-function ConcatTable:clearState()
-  parent.clearState(self)
-  self.output = {}
-  return self
-end
-
 return ConcatTable

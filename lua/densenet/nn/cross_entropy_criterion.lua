@@ -2,6 +2,7 @@
 -- from 1.
 -- @classmod densenet.nn.CrossEntropyCriterion
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
@@ -13,8 +14,9 @@ local CrossEntropyCriterion, parent = class("nn.CrossEntropyCriterion", Criterio
 -- @tparam[opt=true] boolean sizeAverage divide the sum by the rows (with weights: by their weights)
 function CrossEntropyCriterion:__init(weights, sizeAverage)
   parent.__init(self)
+  if weights ~= nil then argument.tensor(1, "nn.CrossEntropyCriterion", weights, "weights") end
   self.weights = weights
-  self.sizeAverage = sizeAverage ~= false
+  self.sizeAverage = argument.optional("boolean", true, 2, "nn.CrossEntropyCriterion", sizeAverage, "sizeAverage")
 end
 
 function CrossEntropyCriterion:updateOutput(input, target)

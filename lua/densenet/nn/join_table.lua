@@ -2,6 +2,7 @@
 -- The gradient is a table of slices of gradOutput: views, not copies.
 -- @classmod densenet.nn.JoinTable
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
@@ -14,11 +15,8 @@ local JoinTable, parent = class("nn.JoinTable", Module)
 -- `dimension` counts within a sample
 function JoinTable:__init(dimension, nInputDims)
   parent.__init(self)
-  if math.type(dimension) ~= "integer" then
-    error(("bad argument #1 to 'nn.JoinTable' (dimension expected, got %s)"):format(tostring(dimension)), 3)
-  end
-  self.dimension = dimension
-  self.nInputDims = nInputDims
+  self.dimension = argument.integer(1, "nn.JoinTable", dimension, 1, "dimension")
+  self.nInputDims = argument.optional("integer", nil, 2, "nn.JoinTable", nInputDims, 1, "nInputDims")
   self.gradInput = {}
 end
 
@@ -28,6 +26,7 @@ local function dimensionFor(self, input)
 end
 
 function JoinTable:updateOutput(input)
+  argument.passedList(self, "input", input)
   local dimension = dimensionFor(self, input)
   local sizes, total = input[1]:size(), 0
   for _, part in ipairs(input) do
@@ -40,6 +39,8 @@ function JoinTable:updateOutput(input)
 end
 
 function JoinTable:updateGradInput(input, gradOutput)
+  argument.passedList(self, "input", input)
+  argument.passed(self, "gradOutput", gradOutput)
   local dimension, first = dimensionFor(self, input), 1
   self.gradInput = {}
   for i, part in ipairs(input) do
@@ -48,12 +49,6 @@ function JoinTable:updateGradInput(input, gradOutput)
     first = first + length
   end
   return self.gradInput
-end
-
-function JoinTable:clearState()
-  parent.clearState(self)
-  self.gradInput = {}
-  return self
 end
 
 return JoinTable
