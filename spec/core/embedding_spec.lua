@@ -26,7 +26,8 @@ describe("a host without debug, os, io and utf8", function()
     local program = [[
       local nn = dn.nn
       local model = dn.models.densenet { blocks = { 1, 1 }, growthRate = 4, nClasses = 3 }
-      local criterion, optimizer = nn.CrossEntropyCriterion(), dn.optim.SGD(model, { learningRate = 0.1, momentum = 0.9 })
+      local criterion = nn.CrossEntropyCriterion()
+      local optimizer = dn.optim.SGD(model, { learningRate = 0.1, momentum = 0.9 })
       for step = 1, 3 do
         local x, target = dn.randn(4, 3, 8, 8), { 1, 2, 3, 1 }
         model:zeroGradParameters()

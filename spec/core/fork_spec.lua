@@ -4,7 +4,7 @@
 local temporary = require "spec.support.temporary"
 
 -- What parent and child print; a child or parent that hangs is stopped.
-local function output(before, inChild)
+local function output(before, inChild, afterwards)
   return temporary.output(([[
     %s
     io.stdout:setvbuf "no"
@@ -14,7 +14,8 @@ local function output(before, inChild)
       os.exit(0, true) -- closing the state
     end
     print("child", core.fork_wait(child))
-  ]]):format(before, inChild), "timeout -s KILL 60")
+    %s
+  ]]):format(before, inChild, afterwards or ""), "timeout -s KILL 60")
 end
 
 local TRAIN = [[
@@ -47,8 +48,8 @@ describe("a forked child", function()
   end)
 
   it("keeps tensors of before, and the parent its own", function()
-    assert.equal("6.0\n0.0\nchild\t0\n3.0\n", output("local t = dn.ones(3)", "print((t * 2):sum()) t:zero() print(t:sum())")
-      .. temporary.output "print(dn.ones(3):sum())")
+    local text = output("local t = dn.ones(3)", "print((t * 2):sum()) t:zero() print(t:sum())", "print(t:sum())")
+    assert.equal("6.0\n0.0\nchild\t0\n3.0\n", text)
   end)
 
   it("has no worker threads, and says so", function()
@@ -85,7 +86,8 @@ describe("a forked child", function()
 
   it("is refused a loader of its parent's", function()
     local text = output([[
-      local set = { images = dn.zeros(64, 3, 8, 8, "byte"), labels = dn.ones(64, "long"), size = function() return 64 end }
+      local images, labels = dn.zeros(64, 3, 8, 8, "byte"), dn.ones(64, "long")
+      local set = { images = images, labels = labels, size = function() return 64 end }
       local loader = dn.data.Loader { set = set, batchSize = 4, nThreads = 2 }
       local run = loader:run(1)
       print((run()))]], "print(pcall(run)) loader:close()")

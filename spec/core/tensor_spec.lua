@@ -257,11 +257,12 @@ describe("a freed tensor", function()
     assert.is_true(dn.isTensor(t))
     assert.equal("[freed float tensor of size 2x3]", tostring(t))
     local arguments = {
-      narrow = { 1, 1, 1 }, select = { 1, 1 }, view = { 6 }, transpose = { 1, 2 }, expand = { 2, 3 }, resize = { 1 },
-      at = { 1, 1 }, put = { 1, 1, 1 }, index = { { 1 } }, topk = { 1 }, mm = { live }, addmm = { live, live },
-      to = { "double" }, type = { "double" }, argmax = { 1 }, clamp = { 0, 1 }, fill = { 1 }, norm = { 2 },
-      uniform = { 0, 1 }, normal = { 0, 1 }, sum = { 1 }, mean = { 1 }, var = { 1 }, std = { 1 }, max = { 1 }, min = { 1 },
-      maskedSelect = { live:byte() }, maskedFill = { live:byte(), 1 }, maskedCopy = { live:byte(), live },
+      narrow = { 1, 1, 1 }, select = { 1, 1 }, view = { 6 }, transpose = { 1, 2 }, expand = { 2, 3 },
+      resize = { 1 }, at = { 1, 1 }, put = { 1, 1, 1 }, index = { { 1 } }, topk = { 1 }, mm = { live },
+      addmm = { live, live }, to = { "double" }, type = { "double" }, argmax = { 1 }, clamp = { 0, 1 }, fill = { 1 },
+      norm = { 2 }, uniform = { 0, 1 }, normal = { 0, 1 }, sum = { 1 }, mean = { 1 }, var = { 1 }, std = { 1 },
+      max = { 1 }, min = { 1 }, maskedSelect = { live:byte() }, maskedFill = { live:byte(), 1 },
+      maskedCopy = { live:byte(), live },
     }
     for name, method in pairs(core.tensor_methods) do
       if name ~= "free" and name ~= "isFreed" then

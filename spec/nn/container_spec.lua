@@ -76,6 +76,22 @@ nn.Sequential {
     assert.are.equal(1, nTracebacks)
   end)
 
+  it("says in which line of whose module, and in which of the program's that called it", function()
+    local Own, parent = nn.class("Own", nn.Module)
+    function Own:__init() parent.__init(self) end
+    function Own.updateOutput(_, input)
+      input:add(dn.ones(7))
+      return input
+    end
+    local ownLine = debug.getinfo(Own.updateOutput, "S").linedefined + 1
+    local model = nn.Sequential():add(nn.Sequential():add(Own()))
+    local line = debug.getinfo(1, "l").currentline + 1
+    local _, message = pcall(function() model:forward(dn.ones(3)) end)
+    assert.equal(("%s:%d: in module 1 of nn.Sequential (nn.Sequential): in module 1 of nn.Sequential (Own): %s:%d: bad")
+      :format("spec/nn/container_spec.lua", line, "spec/nn/container_spec.lua", ownLine),
+      message:match "^(.- bad) argument")
+  end)
+
   it("says where for errors in backward and in every kind of container", function()
     local x = dn.randn(2, 3)
     local wrong = dn.randn(2, 9)

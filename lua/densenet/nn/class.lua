@@ -12,10 +12,12 @@
 local argument = require "densenet.argument"
 
 local function textOf(object)
-  return object:__tostring__()
+  local describe = object.__tostring__
+  return describe and describe(object) or object.__typename
 end
 
 local function callObject(object, ...)
+  if not object.__call__ then argument.raise("a %s cannot be called", object.__typename) end
   return object:__call__(...)
 end
 
@@ -32,10 +34,10 @@ end
 -- @return parent, as given
 return function(name, parent)
   if type(name) ~= "string" then
-    argument.raise("class name must be a string, got a %s", type(name))
+    argument.refuse(1, "class", name, "a name")
   end
   if parent ~= nil and not (type(parent) == "table" and parent.__typename) then
-    argument.raise("parent of class %s must be a class, got a %s", name, type(parent))
+    argument.refuse(2, "class", parent, "a class", "parent")
   end
   local class = { __typename = name, __tostring = textOf, __call = callObject }
   class.__index = class

@@ -28,6 +28,7 @@ function ClassNLLCriterion:updateOutput(input, target)
 end
 
 function ClassNLLCriterion:updateGradInput(input, target)
+  argument.passed(self, "input", input)
   self.gradInput = buffer.like(self.scratch, "gradInput", input)
   core.nll_backward(self.rows(self.scratch, "unused", self.gradInput), self.labels(self.scratch, input, target),
     self.weights, self.sizeAverage)

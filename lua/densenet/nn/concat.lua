@@ -57,12 +57,14 @@ local function sumOverSlices(self, input, gradOutput, visit)
 end
 
 function Concat:updateGradInput(input, gradOutput)
+  argument.passed(self, "gradOutput", gradOutput)
   return sumOverSlices(self, input, gradOutput, function(i, slice)
     return self:callChild(i, "updateGradInput", input, slice)
   end)
 end
 
 function Concat:backward(input, gradOutput, scale)
+  argument.passed(self, "gradOutput", gradOutput)
   return sumOverSlices(self, input, gradOutput, function(i, slice)
     return self:callChild(i, "backward", input, slice, scale or 1)
   end)

@@ -53,6 +53,14 @@ function Criterion:backward(input, target, scale)
   return gradInput
 end
 
+function Criterion:updateOutput()
+  argument.raise("%s has no updateOutput", self.__typename)
+end
+
+function Criterion:updateGradInput()
+  argument.raise("%s has no updateGradInput", self.__typename)
+end
+
 --- The kept one-element tensor that a loss of `input` goes into.
 function Criterion:lossFor(input)
   argument.passed(self, "input", input)
@@ -93,6 +101,7 @@ end
 -- @param input what they label
 -- @param target tensor of any dtype with one label a row, a list of numbers, or a number
 function Criterion.labels(owner, input, target)
+  argument.tensor(2, "labels", input, "input")
   if type(target) == "number" then
     local kept = buffer.get(owner, "labels", input:device(), "long", 1)
     core.fill(kept, target)
@@ -100,7 +109,7 @@ function Criterion.labels(owner, input, target)
   elseif type(target) == "table" then
     return core.tensor_from(input:device(), "long", target)
   elseif not core.is_tensor(target) then
-    argument.raise("target must be a tensor of labels, a list or a number, got a %s", type(target))
+    argument.raise("target must be a tensor of labels, a list or a number, got %s", argument.describe(target))
   elseif target:dtype() == "long" and target:dim() == 1 and target:isContiguous()
     and target:device() == input:device() then
     return target
@@ -112,6 +121,7 @@ end
 
 --- A vector as a matrix of one row.
 function Criterion.rows(owner, field, x)
+  argument.tensor(3, "rows", x)
   local whole = buffer.contiguous(owner, field, x)
   return x:dim() == 1 and whole:view(1, x:size(1)) or whole
 end

@@ -20,6 +20,7 @@ function CrossEntropyCriterion:__init(weights, sizeAverage)
 end
 
 function CrossEntropyCriterion:updateOutput(input, target)
+  argument.passed(self, "input", input)
   local scores = self.rows(self.scratch, "inputCopy", input)
   local logProbabilities = buffer.like(self.scratch, "logProbabilities", scores)
   core.log_softmax_forward(logProbabilities, scores)
@@ -30,6 +31,7 @@ function CrossEntropyCriterion:updateOutput(input, target)
 end
 
 function CrossEntropyCriterion:updateGradInput(input, target)
+  argument.passed(self, "input", input)
   self.gradInput = buffer.like(self.scratch, "gradInput", input)
   local rows = self.rows(self.scratch, "unused", self.gradInput)
   core.nll_backward(rows, self.labels(self.scratch, input, target), self.weights, self.sizeAverage)

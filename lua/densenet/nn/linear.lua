@@ -30,6 +30,7 @@ end
 
 --- New weights, uniform in ±1/√nInputs, or in ±√3·deviation.
 function Linear:reset(deviation)
+  if deviation ~= nil then argument.number(1, "reset", deviation, "deviation") end
   local most = deviation and deviation * math.sqrt(3) or 1 / math.sqrt(self.nInputs)
   self.weight:uniform(-most, most)
   if self.bias then

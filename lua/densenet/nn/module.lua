@@ -259,6 +259,9 @@ end
 -- momentum (true: SGD with momentum); type, of the inputs, by default the module's
 -- @return densenet.nn.MemoryPlan: totalBytes, rows, table(), bind()
 function Module:plan(inputSize, options)
+  argument.table(1, "plan", inputSize, "inputSize")
+  for d, size in ipairs(inputSize) do argument.integer(1, "plan", size, 0, ("size %d"):format(d)) end
+  if options ~= nil then argument.table(2, "plan", options, "options") end
   return MemoryPlan(self, inputSize, options)
 end
 

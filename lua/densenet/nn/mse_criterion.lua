@@ -16,6 +16,7 @@ function MSECriterion:__init(sizeAverage)
 end
 
 function MSECriterion:updateOutput(input, target)
+  argument.passed(self, "input", input)
   argument.passed(self, "target", target)
   local loss = self:lossFor(input)
   core.mse_forward(loss, input, target, self.sizeAverage)
@@ -24,6 +25,8 @@ function MSECriterion:updateOutput(input, target)
 end
 
 function MSECriterion:updateGradInput(input, target)
+  argument.passed(self, "input", input)
+  argument.passed(self, "target", target)
   self.gradInput = buffer.like(self.scratch, "gradInput", input)
   core.mse_backward(self.gradInput, input, target, self.sizeAverage)
   return self.gradInput

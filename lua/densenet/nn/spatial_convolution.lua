@@ -46,6 +46,7 @@ end
 
 --- New weights, uniform in ±1/√(inputs of one output), or in ±√3·deviation.
 function SpatialConvolution:reset(deviation)
+  if deviation ~= nil then argument.number(1, "reset", deviation, "deviation") end
   local most = deviation and deviation * math.sqrt(3)
     or 1 / math.sqrt(self.kW * self.kH * (self.nInputPlane // self.groups))
   self.weight:uniform(-most, most)

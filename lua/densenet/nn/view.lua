@@ -11,9 +11,11 @@ local View, parent = class("nn.View", Module)
 --- @param ... sizes of one sample; one of them may be -1, which stands for whatever is left
 function View:__init(...)
   parent.__init(self)
+  if select("#", ...) == 0 then argument.refuse(1, "nn.View", nil, "sizes") end
   self.size = type(...) == "table" and ... or { ... }
   self.count, self.hasFree = 1, false
-  for i, size in ipairs(self.size) do
+  for i = 1, type(...) == "table" and #self.size or select("#", ...) do
+    local size = self.size[i]
     if math.type(size) ~= "integer" or size < -1 or (size == -1 and self.hasFree) then
       argument.raise("bad argument #%d to 'nn.View' (sizes are integers, and one at most is -1; got %s)",
         i, tostring(size))
