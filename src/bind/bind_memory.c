@@ -17,9 +17,10 @@ typedef struct waiting {
   int64_t n_bytes;
 } waiting;
 
-/* A userdata of the registry, under the address of the key. */
+/* A userdata of the registry, under the address of the key. Without an account nothing is counted. */
 typedef struct state_memory {
-  dn_account *account; /* NULL before it is made, and after the state has closed it */
+  dn_account *account; /* NULL where there was no room for it, and after the state has closed it */
+  bool is_closed;
   int n_waiting;
   waiting waiting[MOST_DEVICES];
 } state_memory;
@@ -30,26 +31,33 @@ static state_memory *memory_of(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &memory_key);
   state_memory *memory = lua_touserdata(L, -1); /* the registry keeps it */
   lua_pop(L, 1);
-  return memory && memory->account ? memory : NULL;
+  if (!memory || memory->is_closed) return NULL;
+  if (!memory->account && dn_account_new(&memory->account) != DN_OK) return NULL;
+  return memory;
 }
 
 static int close_memory(lua_State *L) {
   state_memory *memory = lua_touserdata(L, 1);
   dn_account_release(memory->account);
   memory->account = NULL;
+  memory->is_closed = true;
   return 0;
 }
 
 void bind_register_memory(lua_State *L) {
-  if (memory_of(L)) return; /* the module is opened once more */
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &memory_key) != LUA_TNIL) {
+    lua_pop(L, 1); /* the module is opened once more */
+    return;
+  }
+  lua_pop(L, 1);
   state_memory *memory = lua_newuserdatauv(L, sizeof *memory, 0);
   memset(memory, 0, sizeof *memory);
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, close_memory);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
-  BIND_TRY(L, dn_account_new(&memory->account));
   lua_rawsetp(L, LUA_REGISTRYINDEX, &memory_key);
+  (void)memory_of(L); /* makes the account now, where there is room */
 }
 
 static waiting *waiting_on(state_memory *memory, const dn_device *device) {
