@@ -279,24 +279,23 @@ static int pool_pending(lua_State *L) {
   return 1;
 }
 
-/* pool:close(), __gc, __close; also for a pool that was only half made. */
-static int pool_close(lua_State *L) {
-  worker_pool *pool = luaL_checkudata(L, 1, BIND_POOL);
-  /* In a forked child the threads are not there to end, and may have held a lock for good. */
-  if (pool->process != getpid()) {
-    pool->has_jobs = pool->has_results = false;
-    pool->n_threads = pool->n_workers = 0;
-    pool->n_pending = 0;
-    return 0;
-  }
+/* Ends the threads, after the jobs that run, and takes down the channels. */
+static void end_threads(worker_pool *pool) {
   if (pool->has_jobs) dn_channel_close(&pool->jobs);
   for (int i = 0; i < pool->n_threads; i++) pthread_join(pool->workers[i].thread, NULL);
   /* The message of a started thread is in the channel of results by now. */
   for (int i = pool->n_threads; i < pool->n_workers; i++) dn_message_free(pool->workers[i].setup);
-  pool->n_threads = pool->n_workers = pool->n_starting = 0;
-  pool->n_pending = 0;
   if (pool->has_jobs) dn_channel_destroy(&pool->jobs);
   if (pool->has_results) dn_channel_destroy(&pool->results);
+}
+
+/* pool:close(), __gc, __close; also for a pool that was only half made. */
+static int pool_close(lua_State *L) {
+  worker_pool *pool = luaL_checkudata(L, 1, BIND_POOL);
+  /* A forked child has none of the threads, and one of them may have held a channel's lock for good. */
+  if (pool->process == getpid()) end_threads(pool);
+  pool->n_threads = pool->n_workers = pool->n_starting = 0;
+  pool->n_pending = 0;
   pool->has_jobs = pool->has_results = false;
   dn_message_free(take_draft(pool));
   while (pool->spare) {
