@@ -99,13 +99,13 @@ function argument.passedList(module, what, value)
   argument.raise("a list of tensors expected as %s of %s, got %s", what, module.__typename, argument.describe(value))
 end
 
--- Is it called as a function is?
-local function isCallable(value)
+--- Is it called as a function is?
+function argument.isCallable(value)
   return type(value) == "function" or type(getmetatable(value)) == "table" and getmetatable(value).__call ~= nil
 end
 
 function argument.callable(position, name, value, label)
-  if not isCallable(value) then argument.refuse(position, name, value, "a function", label) end
+  if not argument.isCallable(value) then argument.refuse(position, name, value, "a function", label) end
   return value
 end
 
