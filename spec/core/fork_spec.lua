@@ -45,9 +45,11 @@ describe("a forked child", function()
   end)
 
   it("trains and closes after operations on several threads", function()
-    local text = output(TRAIN .. "dn.threads(2) print(train())", "print(train())")
-    local parent, child = text:match "^(%S+)\n(%S+)\nchild\t0\n$"
-    assert.message(text).equal(parent, child)
+    local wide = "print((dn.ones(1 << 21) * 2):sum())" -- large enough for two threads to share
+    local text = output(TRAIN .. "dn.threads(2) print(train())" .. wide, "print(train())" .. wide)
+    local parent, child = text:match "^(%S+)\n4194304.0\n(%S+)\n4194304.0\nchild\t0\n$"
+    assert.message(text).is_truthy(parent)
+    assert.equal(parent, child)
   end)
 
   it("keeps tensors of before, and the parent its own", function()
@@ -78,11 +80,11 @@ describe("a forked child", function()
     local text = output([[
       local pool = core.worker_pool(2, "local core = require 'densenet.core' return function() "
         .. "for i = 1, 20000 do core.tensor_new('cpu', 'byte', { 8 }):free() end end", nil)
-      for i = 1, 200 do pool:submit(i) end
-      for _ = 1, 20 do
+      for i = 1, 300 do pool:submit(i) end
+      for _ = 1, 100 do
         local child = core.fork()
         if child == 0 then
-          for _ = 1, 100 do dn.ones(3):sum() end
+          dn.ones(3):sum()
           os.exit(0, true)
         end
         assert(core.fork_wait(child) == 0)
