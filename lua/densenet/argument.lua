@@ -18,6 +18,13 @@ function argument.raise(pattern, ...)
   core.raise(select("#", ...) > 0 and pattern:format(...) or pattern)
 end
 
+--- A caught message without the line that `raise` puts before it here, for a longer message.
+-- @return the sentence, and the line, "train.lua:12: "
+function argument.sentence(message)
+  local line = core.where()
+  return message:sub(1, #line) == line and message:sub(#line + 1) or message, line
+end
+
 local LONGEST_TEXT = 40
 
 --- A value in a few words, for "got ...".

@@ -121,10 +121,10 @@ function Container:callChild(i, method, ...)
     return result
   end
   if type(result) == "string" then
-    local name, line = self.names[i], core.where()
-    if result:sub(1, #line) == line then result = result:sub(#line + 1) end
+    local name = self.names[i]
+    local sentence, line = argument.sentence(result)
     result = line .. ("in module %d%s of %s (%s): %s"):format(i, name and name ~= "" and (" '%s'"):format(name) or "",
-      self.__typename, nameOf(child), result)
+      self.__typename, nameOf(child), sentence)
   end
   error(result, 0)
 end
