@@ -8,6 +8,7 @@
 -- value. A label, where there is one, is the argument's own name.
 
 local core = require "densenet.core"
+local nearest = require "densenet.nearest"
 
 core.library()
 
@@ -116,32 +117,16 @@ function argument.callable(position, name, value, label)
   return value
 end
 
--- How many letters must be changed, added or dropped to make one word the other.
-local function distance(a, b)
-  local row = {}
-  for j = 0, #b do row[j] = j end
-  for i = 1, #a do
-    local diagonal = row[0]
-    row[0] = i
-    for j = 1, #b do
-      local above = row[j]
-      local cost = a:byte(i) == b:byte(j) and 0 or 1
-      row[j] = math.min(above + 1, row[j - 1] + 1, diagonal + cost)
-      diagonal = above
-    end
-  end
-  return row[#b]
-end
-
 --- "; did you mean 'Dropout'?" for the name most like `name`, or "" where none is like it.
--- @param names table whose keys are the names, or of which a metatable's are
+-- @param names table whose keys are the names
 function argument.nearest(name, names)
-  local best, least = nil, math.max(1, #name // 3) + 1
+  local candidates = {}
   for known in pairs(names) do
-    local steps = type(known) == "string" and distance(name:lower(), known:lower()) or least
-    if steps < least or steps == least and best and known < best then best, least = known, steps end
+    if type(known) == "string" then candidates[#candidates + 1] = known end
   end
-  return best and ("; did you mean '%s'?"):format(best) or ""
+  table.sort(candidates)
+  local meant = nearest(name, candidates)
+  return meant and ("; did you mean '%s'?"):format(meant) or ""
 end
 
 --- A table of names to which a wrong one is an error: reading a name that it has not raises, and says
@@ -158,7 +143,7 @@ function argument.closed(names, title, load, further)
         names[name] = part
         return part
       end
-      local known = setmetatable({}, nil)
+      local known = {}
       for each in pairs(names) do known[each] = true end
       for each in pairs(further or {}) do known[each] = true end
       argument.raise("there is no %s.%s%s", title, tostring(name), argument.nearest(tostring(name), known))
