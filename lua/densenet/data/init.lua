@@ -46,6 +46,7 @@ end
 -- @return an ImageSet, or a Collection where the set is not in memory; or nil, message (file,
 -- expected, got), code: "argument", "io" or "format"
 function data.open(name, options)
+  if options ~= nil then argument.table(2, "data.open", options, "options") end
   local chosen = { split = "train" }
   for key, value in pairs(options or {}) do chosen[key] = value end
   local wrong = complaint(chosen)
