@@ -23,7 +23,7 @@ enum {
   THREAD_SEGMENT = 64
 };
 
-/* The type in which a dtype is folded. */
+/* The type in which a dtype is folded, unless the result is double: then that is double too. */
 template <typename T>
 struct folded_as {
   typedef double type;
@@ -70,12 +70,12 @@ struct meeting {
   }
 };
 
-template <typename T>
-__device__ static inline void write_result(T *y, const pass &job, double folded) {
+template <typename Y>
+__device__ static inline void write_result(Y *y, const pass &job, double folded) {
   cuda_round(y, dn_fold_result(job.kind, job.parameter, folded, job.n_reduced));
 }
-template <typename T>
-__device__ static inline void write_result(T *y, const pass &, int64_t folded) {
+template <typename Y>
+__device__ static inline void write_result(Y *y, const pass &, int64_t folded) {
   cuda_store(y, folded);
 }
 
@@ -104,8 +104,8 @@ __device__ static inline A fold_share(const T *x, const pass &job, double centre
 ** A block, or a thread, folds a piece: parts[output][segment], or y. `sums` [or NULL]: of every
 ** output, from which its centre comes.
 */
-template <typename T, typename A>
-__global__ void reduce_fold_kernel(T *y, A *parts, const T *x, const A *sums, const pass job) {
+template <typename T, typename Y, typename A>
+__global__ void reduce_fold_kernel(Y *y, A *parts, const T *x, const A *sums, const pass job) {
   CUDA_SHARED(A, shared, CUDA_MOST_WARPS);
   const int lane = job.is_by_block ? (int)threadIdx.x : 0;
   const int n_lanes = job.is_by_block ? (int)blockDim.x : 1;
@@ -131,8 +131,8 @@ __global__ void reduce_fold_kernel(T *y, A *parts, const T *x, const A *sums, co
 }
 
 /* A warp joins the parts of an output. */
-template <typename T, typename A>
-__global__ void reduce_join_kernel(T *y, const A *parts, const pass job) {
+template <typename Y, typename A>
+__global__ void reduce_join_kernel(Y *y, const A *parts, const pass job) {
   const int lane = (int)threadIdx.x % CUDA_WARP;
   const int64_t n_warps = (int64_t)gridDim.x * blockDim.x / CUDA_WARP;
   int64_t output = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) / CUDA_WARP;
@@ -188,20 +188,20 @@ static pass pass_of(const dn_tensor *y, const dn_tensor *x, dn_reduce_kind kind,
 }
 
 /* Folds into y, or into parts. */
-template <typename T, typename A>
-static dn_status launch_fold(const pass &job, T *y, A *parts, const T *x, const A *sums) {
+template <typename T, typename Y, typename A>
+static dn_status launch_fold(const pass &job, Y *y, A *parts, const T *x, const A *sums) {
   const int64_t n_pieces = job.n_outputs * job.n_segments;
   const int threads = job.is_by_block ? cuda_block_threads(job.segment) : CUDA_THREADS;
   const unsigned blocks =
       job.is_by_block ? (unsigned)at_most(n_pieces, CUDA_MOST_BLOCKS) : cuda_blocks(n_pieces);
-  CUDA_LAUNCH((reduce_fold_kernel<T, A>), blocks, threads, 0, cuda_stream(), y, parts, x, sums,
+  CUDA_LAUNCH((reduce_fold_kernel<T, Y, A>), blocks, threads, 0, cuda_stream(), y, parts, x, sums,
               job);
   return DN_OK;
 }
 
-template <typename T, typename A>
-static dn_status launch_join(const pass &job, T *y, const A *parts) {
-  CUDA_LAUNCH((reduce_join_kernel<T, A>), cuda_blocks(job.n_outputs * CUDA_WARP), CUDA_THREADS, 0,
+template <typename Y, typename A>
+static dn_status launch_join(const pass &job, Y *y, const A *parts) {
+  CUDA_LAUNCH((reduce_join_kernel<Y, A>), cuda_blocks(job.n_outputs * CUDA_WARP), CUDA_THREADS, 0,
               cuda_stream(), y, parts, job);
   return DN_OK;
 }
@@ -212,17 +212,17 @@ static dn_status run_sums(pass job, A *sums, A *parts, const T *x) {
   job.fold = DN_FOLD_SUM;
   job.kind = DN_REDUCE_SUM;
   job.writes_results = false;
-  if (job.n_segments == 1) return launch_fold<T, A>(job, NULL, sums, x, NULL);
-  DN_TRY((launch_fold<T, A>(job, NULL, parts, x, NULL)));
+  if (job.n_segments == 1) return launch_fold<T, A, A>(job, NULL, sums, x, NULL);
+  DN_TRY((launch_fold<T, A, A>(job, NULL, parts, x, NULL)));
   job.kept.n_dim = 1;
   job.kept.size[0] = job.n_outputs;
   job.kept.stride[0][0] = 1;
   return launch_join<A, A>(job, sums, parts);
 }
 
-template <typename T>
+/* x's elements are T and y's Y; A is what they are folded in. */
+template <typename T, typename Y, typename A>
 static dn_status reduce(dn_tensor *y, const dn_tensor *x, const pass &job) {
-  typedef typename folded_as<T>::type A;
   const bool needs_sums = job.kind == DN_REDUCE_VAR;
   const int64_t n_parts = job.writes_results ? 0 : job.n_outputs * job.n_segments;
   int64_t n_bytes = 0;
@@ -232,15 +232,19 @@ static dn_status reduce(dn_tensor *y, const dn_tensor *x, const pass &job) {
   DN_TRY(n_bytes > 0 ? cuda_scratch(n_bytes, &scratch) : cuda_scratch_none());
   A *parts = (A *)((char *)scratch + parts_at);
   A *sums = needs_sums ? (A *)((char *)scratch + sums_at) : NULL;
-  T *results = (T *)dn_tensor_data(y);
+  Y *results = (Y *)dn_tensor_data(y);
   const T *numbers = (const T *)dn_tensor_data(x);
   if (needs_sums) DN_TRY((run_sums<T, A>(job, sums, parts, numbers)));
-  DN_TRY((launch_fold<T, A>(job, results, parts, numbers, sums)));
-  return job.writes_results ? DN_OK : launch_join<T, A>(job, results, parts);
+  DN_TRY((launch_fold<T, Y, A>(job, results, parts, numbers, sums)));
+  return job.writes_results ? DN_OK : launch_join<Y, A>(job, results, parts);
 }
 
 dn_status cuda_reduce(dn_tensor *y, const dn_tensor *x, dn_reduce_kind kind, double parameter) {
   const pass job = pass_of(y, x, kind, parameter);
-  CUDA_FOR_ANY(x->dtype, T, return reduce<T>(y, x, job));
-  return DN_OK;
+  if (y->dtype == x->dtype) {
+    CUDA_FOR_ANY(x->dtype, T, return reduce<T, T, folded_as<T>::type>(y, x, job));
+  } else if (y->dtype == DN_DOUBLE) {
+    CUDA_FOR_ANY(x->dtype, T, return reduce<T, double, double>(y, x, job));
+  }
+  return reduce<uint8_t, int64_t, int64_t>(y, x, job);
 }

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
 #include "dn_backend.h"
 #include "dn_device.h"
@@ -62,10 +63,13 @@ static dn_status allocate(dn_device *counted, dn_device *made_by, maker *make, i
     if (status != DN_ENOMEM) return status;
   }
   const dn_memory memory = dn_memory_read(counted);
+  const int64_t limit = dn_alloc_limit_of(counted);
+  char limited[48] = "";
+  if (limit > 0) snprintf(limited, sizeof limited, "; the limit is %" PRId64, limit);
   return dn_error(DN_ENOMEM,
                   "out of memory on %s: %" PRId64 " bytes asked for, %" PRId64 " in use, %" PRId64
-                  " at the peak",
-                  counted->name, n_bytes, memory.live_bytes, memory.peak_bytes);
+                  " at the peak%s",
+                  counted->name, n_bytes, memory.live_bytes, memory.peak_bytes, limited);
 }
 
 static void discount(dn_device *device, int64_t n_bytes) {
@@ -115,4 +119,11 @@ void dn_alloc_limit(dn_device *device, int64_t n_bytes) {
   pthread_mutex_lock(&device->memory_lock);
   device->limit_bytes = n_bytes;
   pthread_mutex_unlock(&device->memory_lock);
+}
+
+int64_t dn_alloc_limit_of(dn_device *device) {
+  pthread_mutex_lock(&device->memory_lock);
+  const int64_t n_bytes = device->limit_bytes;
+  pthread_mutex_unlock(&device->memory_lock);
+  return n_bytes;
 }

@@ -53,7 +53,8 @@ void dn_memory_reset_peak(dn_device *device);
 /* Test hook: the nth allocation from now (1 is the next) is refused; 0 takes the order back. */
 void dn_alloc_refuse(int64_t nth);
 
-/* Test hook: a limit on the live bytes of `device`; 0 means none. */
+/* A limit on the live bytes of `device`; 0 means none, as at first. */
 void dn_alloc_limit(dn_device *device, int64_t n_bytes);
+int64_t dn_alloc_limit_of(dn_device *device);
 
 #endif

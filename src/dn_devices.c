@@ -27,6 +27,7 @@ enum { MOST_KINDS = 4, MOST_DEVICES = 16, MOST_NAME = 12 };
 typedef struct slot {
   dn_device device;
   bool is_open;
+  bool is_lost; /* opened by the process that forked this one */
 } slot;
 
 /* Devices of one plugin. */
@@ -99,6 +100,11 @@ static dn_status find_slot(const device_name *name, dn_device **device) {
   DN_TRY(find_kind(name->kind, &of));
   slot *found = &of->slots[name->is_plan][name->ordinal];
   if (!found->is_open) DN_TRY(open_slot(found, of, name));
+  if (found->is_lost)
+    return dn_error(DN_EDEVICE,
+                    "device '%s' is not available: the process that forked this one has opened it, "
+                    "and a GPU does not follow into the child",
+                    found->device.name);
   *device = &found->device;
   return DN_OK;
 }
@@ -120,6 +126,51 @@ dn_status dn_device_find(const char *name, dn_device **device) {
   pthread_mutex_unlock(&opening);
   return status;
 }
+
+/* ---- A process that forks ---- */
+
+static pthread_once_t watching = PTHREAD_ONCE_INIT;
+
+/* visit(slot) for every open device of a plugin, and every open plan of one. */
+static void for_each_open(void (*visit)(slot *)) {
+  for (int k = 0; k < MOST_KINDS; k++)
+    for (int i = 0; i < 2 * MOST_DEVICES; i++) {
+      slot *const each = &kinds[k].slots[i / MOST_DEVICES][i % MOST_DEVICES];
+      if (each->is_open) visit(each);
+    }
+}
+
+static void lock(slot *each) { pthread_mutex_lock(&each->device.memory_lock); }
+
+static void unlock(slot *each) { pthread_mutex_unlock(&each->device.memory_lock); }
+
+static void lose(slot *each) { each->is_lost |= each->device.has_values; }
+
+/* Takes each lock that every state of the process shares, so that none is held in the child by nobody. */
+static void before_fork(void) {
+  pthread_mutex_lock(&opening);
+  pthread_mutex_lock(&dn_device_cpu()->memory_lock);
+  pthread_mutex_lock(&plan.memory_lock);
+  for_each_open(lock);
+}
+
+static void after_fork(void) {
+  for_each_open(unlock);
+  pthread_mutex_unlock(&plan.memory_lock);
+  pthread_mutex_unlock(&dn_device_cpu()->memory_lock);
+  pthread_mutex_unlock(&opening);
+}
+
+static void after_fork_in_child(void) {
+  after_fork();
+  for_each_open(lose);
+}
+
+static void watch_forks(void) {
+  (void)pthread_atfork(before_fork, after_fork, after_fork_in_child);
+}
+
+void dn_device_survive_forks(void) { (void)pthread_once(&watching, watch_forks); }
 
 /* ---- What can be asked of a device ---- */
 

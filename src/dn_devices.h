@@ -32,6 +32,12 @@ dn_status dn_device_tf32(dn_device *device, bool on);
 dn_status dn_device_synchronize(dn_device *device);
 
 /*
+** From now on a child that this process forks can use the library: its tensors, and operations on
+** them. Devices of plugins that were opened before are not available there.
+*/
+void dn_device_survive_forks(void);
+
+/*
 ** Scratch memory that operations keep for their next call: gives it back (on "cpu" that of the calling
 ** thread).
 */

@@ -80,11 +80,11 @@ typedef enum dn_compare_kind {
 
 typedef enum dn_reduce_kind {
   DN_REDUCE_SUM,
-  DN_REDUCE_MEAN, /* real dtypes */
-  DN_REDUCE_VAR,  /* real dtypes; parameter: what is taken off the count, 1 unbiased, 0 biased */
+  DN_REDUCE_MEAN, /* y of a real dtype, as in the next */
+  DN_REDUCE_VAR,  /* parameter: what is taken off the count, 1 unbiased, 0 biased */
   DN_REDUCE_MAX,
   DN_REDUCE_MIN,
-  DN_REDUCE_NORM, /* real dtypes; parameter: p > 0 of the p-norm */
+  DN_REDUCE_NORM, /* y of a real dtype; parameter: p > 0 of the p-norm */
   DN_REDUCE_COUNT
 } dn_reduce_kind;
 

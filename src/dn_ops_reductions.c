@@ -17,7 +17,17 @@ static dn_status check_reduced_shape(const dn_tensor *y, const dn_tensor *x) {
                            dn_tensor_shape_text(y, got), dn_tensor_shape_text(x, from));
 }
 
-static dn_status check_reduction(const dn_tensor *x, dn_reduce_kind kind, double parameter) {
+/* y is of x's dtype, or of one that holds more: double, or long for whole numbers. */
+static dn_status check_reduced_dtype(const dn_tensor *y, const dn_tensor *x) {
+  const bool is_whole = !dn_dtype_is_real(x->dtype);
+  if (y->dtype == x->dtype || y->dtype == DN_DOUBLE || (is_whole && y->dtype == DN_LONG))
+    return DN_OK;
+  return dn_error_argument(1, "y is %s; expected %s, as x is, or %s", dn_dtype_name(y->dtype),
+                           dn_dtype_name(x->dtype), is_whole ? "long or double" : "double");
+}
+
+static dn_status check_reduction(const dn_tensor *y, const dn_tensor *x, dn_reduce_kind kind,
+                                 double parameter) {
   char got[DN_SHAPE_TEXT];
   switch (kind) {
     case DN_REDUCE_MAX:
@@ -34,8 +44,9 @@ static dn_status check_reduction(const dn_tensor *x, dn_reduce_kind kind, double
     default:
       break;
   }
-  if (kind == DN_REDUCE_SUM || dn_dtype_is_real(x->dtype)) return DN_OK;
-  return dn_error_argument(2, "x is %s; expected a real dtype for '%s'", dn_dtype_name(x->dtype),
+  if (kind == DN_REDUCE_SUM || dn_dtype_is_real(y->dtype)) return DN_OK;
+  return dn_error_argument(2, "x is %s; expected a real dtype for '%s', or y in double",
+                           dn_dtype_name(x->dtype),
                            kind == DN_REDUCE_MEAN  ? "mean"
                            : kind == DN_REDUCE_VAR ? "var"
                                                    : "norm");
@@ -44,10 +55,11 @@ static dn_status check_reduction(const dn_tensor *x, dn_reduce_kind kind, double
 dn_status dn_reduce(dn_tensor *y, const dn_tensor *x, dn_reduce_kind kind, double parameter) {
   if ((unsigned)kind >= DN_REDUCE_COUNT)
     return dn_error_argument(3, "kind is %u; expected one of %d", (unsigned)kind, DN_REDUCE_COUNT);
-  DN_TRY(DN_CHECK(DN_CLASS_ANY, {2, "x", x, NULL, 0}, {1, "y", y, NULL, DN_OUT}));
+  DN_TRY(DN_CHECK(DN_CLASS_ANY, {2, "x", x, NULL, 0}, {1, "y", y, NULL, DN_OUT | DN_ANY_DTYPE}));
+  DN_TRY(check_reduced_dtype(y, x));
   DN_TRY(check_reduced_shape(y, x));
   if (dn_tensor_count(y) == 0) return DN_OK;
-  DN_TRY(check_reduction(x, kind, parameter));
+  DN_TRY(check_reduction(y, x, kind, parameter));
   return DN_RUN(reduce, y, x, kind, parameter);
 }
 

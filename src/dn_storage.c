@@ -1,5 +1,7 @@
 #include "dn_storage.h"
 
+#include "dn_account.h"
+
 static void release_bytes(dn_device *device, dn_device *pinned_by, void *data, int64_t n_bytes) {
   if (pinned_by)
     dn_free_pinned(pinned_by, data, n_bytes);
@@ -21,6 +23,7 @@ static dn_status finish(dn_device *device, dn_device *pinned_by, void *data, int
   made->pinned_by = pinned_by;
   made->data = data;
   made->n_bytes = n_bytes;
+  made->account = NULL;
   atomic_init(&made->n_references, 1);
   *storage = made;
   return DN_OK;
@@ -45,10 +48,15 @@ dn_storage *dn_storage_retain(dn_storage *storage) {
   return storage;
 }
 
+bool dn_storage_is_last(const dn_storage *storage) {
+  return atomic_load_explicit(&storage->n_references, memory_order_relaxed) == 1;
+}
+
 void dn_storage_release(dn_storage *storage) {
   if (!storage) return;
   if (atomic_fetch_sub_explicit(&storage->n_references, 1, memory_order_acq_rel) != 1) return;
   dn_device *host = storage->device->host;
+  dn_account_leave(storage);
   release_bytes(storage->device, storage->pinned_by, storage->data, storage->n_bytes);
   dn_free(host, storage, (int64_t)sizeof(dn_storage));
 }

@@ -20,7 +20,8 @@ typedef struct dn_storage {
   void *data; /* aligned to 64 bytes */
   int64_t n_bytes;
   dn_reference_count n_references;
-  dn_device *pinned_by; /* for host memory: the device that made it for copies, or NULL */
+  dn_device *pinned_by;       /* for host memory: the device that made it for copies, or NULL */
+  struct dn_account *account; /* whose bytes these are (dn_account.h), or NULL */
 } dn_storage;
 
 /* A storage with one reference, content undefined. Returns DN_ENOMEM and leaves *storage NULL. */
@@ -31,6 +32,9 @@ dn_status dn_storage_new_pinned(dn_device *device, int64_t n_bytes, dn_storage *
 
 /* One reference more; returns the storage. */
 dn_storage *dn_storage_retain(dn_storage *storage);
+
+/* Is there one reference only? */
+bool dn_storage_is_last(const dn_storage *storage);
 
 /* One reference less; the last one gives the bytes back. NULL is ignored. */
 void dn_storage_release(dn_storage *storage);

@@ -6,6 +6,7 @@
 -- "long", "byte". Wrong sizes, unknown types and devices raise; so does a tensor for which there is
 -- no memory, and the error says how many bytes that would take.
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local device = require "densenet.device"
 local random = require "densenet.random"
@@ -29,7 +30,7 @@ function constructors.empty(...)
   if type(sizes) ~= "table" then
     sizes = { ... }
     for i = 1, select("#", ...) do
-      if sizes[i] == nil then error(("size %d is nil, an integer expected"):format(i), 2) end
+      if sizes[i] == nil then argument.raise("size %d is nil, an integer expected", i) end
     end
     dtype = type(sizes[#sizes]) == "string" and table.remove(sizes) or nil
   end
@@ -54,6 +55,7 @@ end
 
 --- A tensor filled with one number: dn.full(0.5, {2, 3}).
 function constructors.full(value, ...)
+  argument.number(1, "full", value, "value")
   local tensor = empty(...)
   core.fill(tensor, value)
   return tensor
@@ -65,6 +67,9 @@ end
 -- @param dtype of the result, by default the default type
 -- @param on a device or its name, by default the CPU
 function constructors.tensor(values, dtype, on)
+  if type(values) ~= "table" and type(values) ~= "number" then
+    argument.refuse(1, "tensor", values, "a nested table of numbers or a number")
+  end
   return core.tensor_from(device.nameOf(on), dtype or defaultType, values)
 end
 
@@ -76,6 +81,7 @@ function constructors.randn(...) return empty(...):normal(0, 1) end
 
 --- 1..n shuffled by the default generator: a long vector.
 function constructors.randperm(n)
+  n = argument.integer(1, "randperm", n, 0, "n")
   local tensor = core.tensor_new("cpu", "long", { n })
   core.random_permutation(tensor, random.reserve(n))
   return tensor
@@ -90,15 +96,10 @@ function constructors.arange(first, last, step, dtype)
     step, dtype = nil, step
   end
   step = step or 1
-  for i = 1, 3 do
-    local value = select(i, first, last, step)
-    if type(value) ~= "number" then
-      error(("bad argument #%d to 'arange' (a number expected, got %s)"):format(i, type(value)), 2)
-    end
-  end
+  for i = 1, 3 do argument.number(i, "arange", (select(i, first, last, step))) end
   local nSteps = (last - first) / step * (1 + 1e-12)
   if nSteps ~= nSteps or nSteps < 0 or nSteps >= 2 ^ 53 then
-    error(("no range from %s to %s in steps of %s"):format(first, last, step), 2)
+    argument.raise("no range from %s to %s in steps of %s", first, last, step)
   end
   local values = {}
   for i = 0, math.floor(nSteps) do values[i + 1] = first + i * step end
@@ -111,19 +112,19 @@ end
 function constructors.cat(list, dim)
   dim = dim or 1
   local first = type(list) == "table" and list[1]
-  if not core.is_tensor(first) then error("bad argument #1 to 'cat' (a list of tensors expected)", 2) end
+  if not core.is_tensor(first) then argument.refuse(1, "cat", list, "a list of tensors") end
   local sizes = first:size()
+  dim = argument.integer(2, "cat", dim, 1, "dimension")
   if not sizes[dim] then
-    error(("bad argument #2 to 'cat' (dimension %s of a %s)"):format(dim, core.tensor_describe(first)), 2)
+    argument.raise("bad argument #2 to 'cat' (dimension %d of a %s)", dim, core.tensor_describe(first))
   end
   sizes[dim] = 0
   for i, tensor in ipairs(list) do
     local fits = core.is_tensor(tensor) and tensor:dtype() == first:dtype() and tensor:dim() == first:dim()
     for d = 1, fits and #sizes or 0 do fits = fits and (d == dim or tensor:size(d) == sizes[d]) end
     if not fits then
-      local got = core.is_tensor(tensor) and core.tensor_describe(tensor) or type(tensor)
-      error(("bad argument #1 to 'cat' (entry %d, a %s, does not continue the first, a %s, along dimension %d)")
-        :format(i, got, core.tensor_describe(first), dim), 2)
+      argument.raise("bad argument #1 to 'cat' (entry %d, %s, does not continue the first, a %s, along dimension %d)",
+        i, argument.describe(tensor), core.tensor_describe(first), dim)
     end
     sizes[dim] = sizes[dim] + tensor:size(dim)
   end

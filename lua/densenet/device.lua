@@ -1,5 +1,6 @@
 --- Devices as Lua sees them: a table with the device's name, which stands wherever a name does.
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 
 local device = {}
@@ -12,6 +13,7 @@ local Device = { __tostring = function(self) return self.name end }
 -- libraries, "9.19.0").
 -- @return {name =, product =, memory =, ...}, or nil, message, code where there is no such device
 function device.find(name)
+  argument.string(1, "device", name)
   local found, message, code = core.device_find(name)
   if not found then return nil, message, code end
   local described
@@ -23,8 +25,11 @@ end
 
 --- The name of a device given as a name, as a device, or not at all ("cpu").
 function device.nameOf(given)
-  if type(given) == "table" then given = given.name end
-  return given or "cpu"
+  if given == nil then return "cpu" end
+  local name = given
+  if type(given) == "table" then name = given.name end
+  if type(name) ~= "string" then argument.raise("a device or its name expected, got %s", argument.describe(given)) end
+  return name
 end
 
 return device

@@ -19,6 +19,7 @@ if _VERSION ~= "Lua 5.4" then
 end
 
 local core = require "densenet.core"
+local argument = require "densenet.argument"
 local constructors = require "densenet.constructors"
 local device = require "densenet.device"
 local random = require "densenet.random"
@@ -42,11 +43,21 @@ function dn.device(name) return device.find(name) end
 -- Raises what went wrong there meanwhile.
 function dn.synchronize(on) core.synchronize(device.nameOf(on)) end
 
---- Memory of a device (itself or its name; "cpu" when left out): `live` and `peak` in bytes,
+--- Memory of a device (itself or its name; "cpu" when left out): `live` and `peak` in bytes, of the
+-- process; `state`, those of tensors that this Lua state has made; `limit`, as memoryLimit tells it;
 -- `reserved` what the system gave for that, free blocks kept for later included, `blocks` behind the
 -- live ones, `allocations` ever made. Counts what tensors and operations ask for, to the byte; not
 -- Lua's own memory.
 function dn.memory(on) return core.memory(device.nameOf(on)) end
+
+--- The most bytes that tensors of this process and its operations may take on a device (itself or its
+-- name; "cpu" when left out), after setting it when `nBytes` is given; 0 stands for no limit, as at first. What
+-- would pass it raises, after a full collection that did not make enough room, and says how much was asked
+-- for, is in use, and may be.
+function dn.memoryLimit(nBytes, on)
+  if nBytes ~= nil then core.memory_limit(device.nameOf(on), argument.integer(1, "memoryLimit", nBytes, 0, "bytes")) end
+  return core.memory(device.nameOf(on)).limit
+end
 
 --- Threads that operations called from here may use, after setting the number when `n` is given.
 function dn.threads(n) return core.threads(n) end
@@ -61,12 +72,5 @@ local parts = {
   json = "densenet.io.json",
 }
 
-return setmetatable(dn, {
-  __index = function(_, name)
-    local part = parts[name]
-    if not part then return nil end
-    local loaded = require(part)
-    dn[name] = loaded
-    return loaded
-  end,
-})
+-- A part is loaded when it is first asked for, and a name that is none raises; rawget(dn, name) asks without.
+return argument.closed(dn, "dn", function(name) return parts[name] and require(parts[name]) end, parts)

@@ -9,9 +9,9 @@
 -- Methods of the C side: size stride dim nElement dtype device isContiguous storageOffset
 -- isSameView isFreed; views narrow(d, first, length) select(d, i) view(...) transpose(a, b) t()
 -- expand(...); resize(...) free() totable() item() at(i, j, ...) put(value, i, j, ...).
--- t[i] is t:select(1, i), or the number where t is a vector; t[i] = x writes a number or a tensor
--- there.
+-- Sums and other reductions stand in tensor_reductions.lua, t[...] in tensor_indexing.lua.
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local device = require "densenet.device"
 local random = require "densenet.random"
@@ -20,11 +20,15 @@ local metatable = core.tensor_metatable
 local methods = core.tensor_methods
 local isTensor = core.is_tensor
 
-metatable.__tostring = require "densenet.tensor_text"
+local isOfC = {} -- names of methods, before Lua adds its own
+for name in pairs(methods) do isOfC[name] = true end
 
--- Raised where the caller of the method stands.
-local function badArgument(argument, name, reason)
-  error(("bad argument #%d to '%s' (%s)"):format(argument, name, reason), 3)
+metatable.__tostring = require "densenet.tensor_text"
+require "densenet.tensor_reductions"
+require "densenet.tensor_indexing"
+
+local function badArgument(position, name, reason)
+  argument.raise("bad argument #%d to '%s' (%s)", position, name, reason)
 end
 
 -- A new tensor like t, content undefined, of other sizes or another type when given.
@@ -70,6 +74,9 @@ end
 -- and bfloat16 they are rounded to the nearest, ties to even.
 function methods:type(dtype)
   if dtype == nil then return self:dtype() end
+  if not isDtype[dtype] then
+    argument.refuse(1, "type", dtype, "float, double, half, bfloat16, long or byte")
+  end
   return convert(self, dtype)
 end
 
@@ -78,13 +85,14 @@ for name in pairs(isDtype) do
 end
 
 --- As the type of another tensor.
-function methods:typeAs(other) return convert(self, other:dtype()) end
+function methods:typeAs(other) return convert(self, argument.tensor(1, "typeAs", other):dtype()) end
 
 --- The tensor on a device, or as a type: itself when nothing changes. Raises where the device is
 -- missing, and says why.
 -- @param target a type's name, a device's name, or a device
 function methods:to(target)
   if isDtype[target] then return convert(self, target) end
+  if target == nil then argument.refuse(1, "to", target, "a type, a device or its name") end
   local name = device.nameOf(target)
   if name == "cuda" then name = "cuda:0" end
   if name == self:device() then return self end
@@ -116,38 +124,26 @@ function methods:contiguous() return self:isContiguous() and self or self:clone(
 --- Takes over the elements of `source`, of any type: of the same sizes, or, row by row, of as many
 -- elements.
 function methods:copy(source)
-  if not isTensor(source) then badArgument(1, "copy", "a tensor expected, got " .. type(source)) end
+  argument.tensor(1, "copy", source)
   if source:nElement() == self:nElement() then source = source:contiguous():view(self:size()) end
   core.copy(self, source)
   return self
 end
 
 --- Other sizes, those of `other`; content undefined.
-function methods:resizeAs(other) return self:resize(other:size()) end
+function methods:resizeAs(other) return self:resize(argument.tensor(1, "resizeAs", other):size()) end
 
 --- The same elements under the sizes of `other`.
-function methods:viewAs(other) return self:view(other:size()) end
+function methods:viewAs(other) return self:view(argument.tensor(1, "viewAs", other):size()) end
 
 --- Repeated, without a copy, to the sizes of `other`.
-function methods:expandAs(other) return self:expand(other:size()) end
-
-function metatable.__newindex(self, index, value)
-  if math.type(index) ~= "integer" then
-    error(("a tensor has no field '%s' to set"):format(tostring(index)), 2)
-  end
-  local element = self:narrow(1, index, 1):select(1, 1)
-  if isTensor(value) then
-    element:copy(value)
-  else
-    element:fill(value)
-  end
-end
+function methods:expandAs(other) return self:expand(argument.tensor(1, "expandAs", other):size()) end
 
 -- ---- Arithmetic ----
 
 --- Every element becomes `value`.
 function methods:fill(value)
-  core.fill(self, value)
+  core.fill(self, argument.number(1, "fill", value))
   return self
 end
 
@@ -175,7 +171,7 @@ for name, kind in pairs(inPlace) do
       local reason = mismatch(self, x)
       if reason then badArgument(1, name, reason) end
     elseif type(x) ~= "number" then
-      badArgument(1, name, "a number or a tensor expected, got " .. type(x))
+      argument.refuse(1, name, x, "a number or a tensor")
     end
     return combine(self, self, x, kind)
   end
@@ -190,11 +186,10 @@ function methods:add(alpha, x)
     local reason = mismatch(self, operand)
     if reason then badArgument(nGiven, "add", reason) end
   elseif nGiven == 2 or type(operand) ~= "number" then
-    badArgument(nGiven, "add", (nGiven == 2 and "a tensor" or "a number or a tensor") ..
-      " expected, got " .. type(operand))
+    argument.refuse(nGiven, "add", operand, nGiven == 2 and "a tensor" or "a number or a tensor")
   end
   if nGiven == 1 then return combine(self, self, operand, "add") end
-  if type(alpha) ~= "number" then badArgument(1, "add", "a number expected, got " .. type(alpha)) end
+  argument.number(1, "add", alpha)
   core.add_scaled(self, self, x, alpha)
   return self
 end
@@ -208,6 +203,8 @@ end
 
 --- Every element below `low` becomes `low`, every one above `high` becomes `high`; NaN stays.
 function methods:clamp(low, high)
+  argument.number(1, "clamp", low, "low")
+  argument.number(2, "clamp", high, "high")
   core.binary_scalar(self, self, low, "max")
   core.binary_scalar(self, self, high, "min")
   return self
@@ -218,7 +215,7 @@ local function operate(a, b, kind, sign)
   local other = a
   if isTensor(a) then other = b end
   if type(other) ~= "number" and not isTensor(other) then
-    error(("cannot use '%s' on a tensor and a %s"):format(sign, type(other)), 3)
+    argument.raise("cannot use '%s' on a tensor and %s", sign, argument.describe(other))
   end
   if type(b) == "number" then return combine(newLike(a), a, b, kind) end
   if type(a) == "number" then a = newLike(b, {}):fill(a) end
@@ -227,7 +224,7 @@ local function operate(a, b, kind, sign)
   if not sizes then
     reason = reason or ("a tensor of size %s and one of size %s, which do not broadcast"):format(
       table.concat(a:size(), "x"), table.concat(b:size(), "x"))
-    error(("cannot use '%s' on %s"):format(sign, reason), 3)
+    argument.raise("cannot use '%s' on %s", sign, reason)
   end
   return combine(newLike(a, sizes), a, b, kind)
 end
@@ -256,7 +253,7 @@ for _, kind in ipairs { "eq", "ne", "lt", "le", "gt", "ge" } do
       core.compare_scalar(result, self, x, kind)
       return result
     end
-    if not isTensor(x) then badArgument(1, kind, "a number or a tensor expected, got " .. type(x)) end
+    if not isTensor(x) then argument.refuse(1, kind, x, "a number or a tensor") end
     local reason = mismatch(self, x)
     local sizes = broadcastSizes(self, x)
     if reason or not sizes then badArgument(1, kind, reason or "the sizes do not broadcast") end
@@ -266,114 +263,10 @@ for _, kind in ipairs { "eq", "ne", "lt", "le", "gt", "ge" } do
   end
 end
 
--- ---- Reductions ----
-
--- The sizes of t with 1 in dimension `dim`, or everywhere.
-local function reducedSizes(t, dim, name)
-  local sizes = t:size()
-  if dim == nil then
-    for d = 1, #sizes do sizes[d] = 1 end
-  elseif sizes[dim] then
-    sizes[dim] = 1
-  else
-    error(("bad argument #1 to '%s' (dimension %s of a %s)"):format(name, dim, core.tensor_describe(t)), 4)
-  end
-  return sizes
-end
-
--- Along `dim` a tensor that has size 1 there; over everything a number.
-local function reduce(t, kind, parameter, dim, name)
-  local result = newLike(t, reducedSizes(t, dim, name))
-  core.reduce(result, t, kind, parameter)
-  if dim then return result end
-  local number = result:item()
-  result:free()
-  return number
-end
-
---- Sum of all elements, a number; or along a dimension, which keeps size 1. Sums of float are kept
--- in double.
-function methods:sum(dim) return reduce(self, "sum", 0, dim, "sum") end
-
---- Mean, likewise; of float, double, half or bfloat16.
-function methods:mean(dim) return reduce(self, "mean", 0, dim, "mean") end
-
---- Variance, unbiased: divided by the count less one. Likewise.
-function methods:var(dim) return reduce(self, "var", 1, dim, "var") end
-
---- Standard deviation: the root of var.
-function methods:std(dim)
-  local variance = reduce(self, "var", 1, dim, "std")
-  return dim and variance:sqrt() or math.sqrt(variance)
-end
-
---- t:norm([p [, dim]]): the p-norm, by default p = 2.
-function methods:norm(p, dim) return reduce(self, "norm", p or 2, dim, "norm") end
-
--- Best element along dim and where it stands.
-local function argReduce(t, dim, largest, name)
-  local sizes = reducedSizes(t, dim, name)
-  local values, indices = newLike(t, sizes), newLike(t, sizes, "long")
-  core.arg_reduce(values, indices, t, dim, largest)
-  return values, indices
-end
-
---- The largest element, a number; or along a dimension, which keeps size 1: values and positions
--- (long, from 1; the first of equals). NaN counts as largest.
-function methods:max(dim)
-  if dim then return argReduce(self, dim, true, "max") end
-  return reduce(self, "max", 0)
-end
-
---- The smallest element, likewise; NaN counts as smallest.
-function methods:min(dim)
-  if dim then return argReduce(self, dim, false, "min") end
-  return reduce(self, "min", 0)
-end
-
---- Where the largest element along a dimension stands: long, from 1, size 1 in that dimension.
-function methods:argmax(dim)
-  if dim == nil then badArgument(1, "argmax", "a dimension expected") end
-  local _, indices = argReduce(self, dim, true, "argmax")
-  return indices
-end
-
---- The k largest elements along the last dimension, the largest first, and their positions.
--- @param k 1 to the size of the last dimension
--- @param largest false for the k smallest, the smallest first
--- @return values, indices (long, from 1)
-function methods:topk(k, largest)
-  local sizes = self:size()
-  if #sizes == 0 then error("topk of a scalar; at least one dimension expected", 2) end
-  sizes[#sizes] = k
-  local values, indices = newLike(self, sizes), newLike(self, sizes, "long")
-  core.topk(values, indices, self, largest ~= false)
-  return values, indices
-end
-
---- t:index(rows) or t:index(dim, rows): a new tensor of the chosen positions along a dimension, by
--- default the first, in the order given.
--- @param rows long vector or list of positions from 1
-function methods:index(dim, rows)
-  if rows == nil then
-    dim, rows = 1, dim
-  end
-  if type(rows) == "table" then rows = core.tensor_from(self:device(), "long", rows) end
-  if not isTensor(rows) then badArgument(2, "index", "a long vector or a list expected") end
-  local source = dim == 1 and self or self:transpose(1, dim)
-  local sizes = source:size()
-  sizes[1] = rows:nElement()
-  local result = newLike(self, sizes)
-  core.index_select(result, source, rows)
-  return dim == 1 and result or result:transpose(1, dim)
-end
-
 -- ---- Matrix products ----
 
-local function checkMatrix(m, argument, name)
-  if isTensor(m) and m:dim() == 2 then return end
-  local got = isTensor(m) and core.tensor_describe(m) or type(m)
-  error(("bad argument #%d to '%s' (a matrix expected, got %s)"):format(argument, name, got), 3)
+local function checkMatrix(m, position, name)
+  if not isTensor(m) or m:dim() ~= 2 then argument.refuse(position, name, m, "a matrix") end
 end
 
 --- a:mm(b): a new matrix, a times b. c:mm(a, b): the same into c. float and double; a transposed
@@ -395,11 +288,11 @@ end
 
 --- c:addmm(a, b), c:addmm(alpha, a, b), c:addmm(beta, alpha, a, b): c = beta c + alpha a b.
 function methods:addmm(...)
-  local arguments = { ... }
-  local n = #arguments
+  local arguments, n = { ... }, select("#", ...)
   local a, b = arguments[n - 1], arguments[n]
-  local alpha = n > 2 and arguments[n - 2] or 1
-  local beta = n > 3 and arguments[n - 3] or 1
+  if n > 4 then argument.raise("addmm takes 2 to 4 arguments, got %d", n) end
+  local alpha = n > 2 and argument.number(n - 2, "addmm", arguments[n - 2], "alpha") or 1
+  local beta = n > 3 and argument.number(n - 3, "addmm", arguments[n - 3], "beta") or 1
   checkMatrix(a, math.max(n - 1, 1), "addmm")
   checkMatrix(b, n, "addmm")
   core.gemm(self, a, b, alpha, beta)
@@ -410,14 +303,30 @@ end
 
 --- Numbers uniform in [low, high), by default [0, 1). Uses half as many positions as elements.
 function methods:uniform(low, high)
-  core.random_uniform(self, low or 0, high or 1, random.reserve((self:nElement() + 1) // 2))
+  low = argument.number(1, "uniform", low == nil and 0 or low, "low")
+  high = argument.number(2, "uniform", high == nil and 1 or high, "high")
+  core.random_uniform(self, low, high, random.reserve((self:nElement() + 1) // 2))
   return self
 end
 
 --- Normal numbers, by default of mean 0 and deviation 1. Uses half as many positions as elements.
 function methods:normal(mean, deviation)
-  core.random_normal(self, mean or 0, deviation or 1, random.reserve((self:nElement() + 1) // 2))
+  mean = argument.number(1, "normal", mean == nil and 0 or mean, "mean")
+  deviation = argument.number(2, "normal", deviation == nil and 1 or deviation, "deviation")
+  core.random_normal(self, mean, deviation, random.reserve((self:nElement() + 1) // 2))
   return self
+end
+
+-- As methods of C do, those of Lua refuse to be called on anything but a tensor: t.sum() for t:sum().
+for name, method in pairs(methods) do
+  if not isOfC[name] then
+    methods[name] = function(self, ...)
+      if not isTensor(self) then
+        argument.raise("%s is called on %s; a tensor expected, as in t:%s(...)", name, argument.describe(self), name)
+      end
+      return method(self, ...)
+    end
+  end
 end
 
 return methods

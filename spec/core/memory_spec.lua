@@ -91,9 +91,9 @@ describe("an allocation that fails", function()
       local n_failed, limit = 0, math.max(before, 1)
       local ok, result
       repeat
-        core.testing.alloc_limit("cpu", limit)
+        core.memory_limit("cpu", limit)
         ok, result = pcall(make)
-        core.testing.alloc_limit("cpu", 0)
+        core.memory_limit("cpu", 0)
         if not ok then
           n_failed = n_failed + 1
           local asked, in_use = result:match("out of memory on cpu: (%d+) bytes asked for, (%d+) in use")
@@ -113,9 +113,9 @@ describe("an allocation that fails", function()
     local before = live_bytes()
     collectgarbage("stop")
     for _ = 1, 10 do dn.empty(1000) end
-    core.testing.alloc_limit("cpu", before + 3 * 4096)
+    core.memory_limit("cpu", before + 3 * 4096)
     local ok, kept = pcall(dn.zeros, 2000)
-    core.testing.alloc_limit("cpu", 0)
+    core.memory_limit("cpu", 0)
     collectgarbage("restart")
     assert.is_true(ok)
     assert.equal(2000, kept:nElement())

@@ -57,7 +57,7 @@ describe("a tensor from a table", function()
     raises("%[2%] is a table, a number expected", dn.tensor, { 1, { 2 } })
     raises("%[2%]%[1%] is a string, a number expected", dn.tensor, { { 1 }, { "1" } })
     raises("%[1%] is a boolean, a number expected", dn.tensor, { true })
-    raises("table or number expected, got string", dn.tensor, "3")
+    raises("#1 to 'tensor' %(a nested table of numbers or a number expected, got '3'%)", dn.tensor, "3")
   end)
 
   it("refuses more than 8 dimensions, endless ones included", function()
@@ -116,7 +116,7 @@ describe("a constructor", function()
     assert.same({ { 1, 3, 5 }, { 2, 4, 6 } }, dn.cat({ a:t(), b:t() }, 2):totable())
     raises("entry 2, a long tensor of size 1x2, does not continue", dn.cat, { a, b }, 2)
     raises("entry 2, a float tensor", dn.cat, { a, b:float() })
-    raises("entry 3, a number", dn.cat, { a, b, 1 })
+    raises("entry 3, 1, does not continue", dn.cat, { a, b, 1 })
     raises("dimension 3 of a long tensor of size 2x2", dn.cat, { a, b }, 3)
     raises("a list of tensors expected", dn.cat, {})
     raises("a list of tensors expected", dn.cat, a)
@@ -139,7 +139,7 @@ describe("single elements", function()
     raises("index 3 of dimension 1, which has 2", t.at, t, 3, 1)
     raises("index 0 of dimension 2, which has 3", t.put, t, 1, 1, 0)
     raises("1 indices for a tensor of 2 dimensions", t.at, t, 1)
-    raises("no integer representation", t.at, t, 1.5, 1)
+    raises("#2 to 'at' %(an integer expected, got 1.5%)", t.at, t, 1.5, 1)
     raises("one element expected, got 2x3", t.item, t)
     raises("number expected", t.put, t, "x", 1, 1)
   end)
@@ -152,7 +152,7 @@ describe("single elements", function()
     t[2] = dn.tensor({ 7, 8 }, "double")
     t[1][2] = 5
     assert.same({ { 9, 5 }, { 7, 8 } }, t:totable())
-    assert.is_nil(t.nonesuch)
+    raises("a tensor has no method 'nonesuch'$", function() return t.nonesuch end)
     raises("index 3 of dimension 1", function() return t[3] end)
     raises("positions count from 1", function() return t[0] end)
     raises("no field 'name' to set", function() t.name = 1 end)
@@ -211,9 +211,9 @@ describe("a view", function()
     raises("2x3 does not broadcast to 2x4", t.expand, t, 2, 4)
     raises("a matrix expected, got 1", t.t, t:select(1, 1))
     raises("contiguous", t.view, t:t(), 6)
-    raises("no integer representation", t.narrow, t, 1, 1.5, 1)
-    raises("no integer representation", t.view, t, 1.5, 4)
-    raises("number expected", t.select, t, 1)
+    raises("#3 to 'narrow' %(an integer expected, got 1.5%)", t.narrow, t, 1, 1.5, 1)
+    raises("#2 to 'view' %(an integer expected, got 1.5%)", t.view, t, 1.5, 4)
+    raises("integer expected, got no value", t.select, t, 1)
   end)
 end)
 
@@ -257,9 +257,12 @@ describe("a freed tensor", function()
     assert.is_true(dn.isTensor(t))
     assert.equal("[freed float tensor of size 2x3]", tostring(t))
     local arguments = {
-      narrow = { 1, 1, 1 }, select = { 1, 1 }, view = { 6 }, transpose = { 1, 2 }, expand = { 2, 3 }, resize = { 1 },
-      at = { 1, 1 }, put = { 1, 1, 1 }, index = { { 1 } }, topk = { 1 }, mm = { live }, addmm = { live, live },
-      to = { "double" }, type = { "double" }, argmax = { 1 }, clamp = { 0, 1 },
+      narrow = { 1, 1, 1 }, select = { 1, 1 }, view = { 6 }, transpose = { 1, 2 }, expand = { 2, 3 },
+      resize = { 1 }, at = { 1, 1 }, put = { 1, 1, 1 }, index = { { 1 } }, topk = { 1 }, mm = { live },
+      addmm = { live, live }, to = { "double" }, type = { "double" }, argmax = { 1 }, clamp = { 0, 1 }, fill = { 1 },
+      norm = { 2 }, uniform = { 0, 1 }, normal = { 0, 1 }, sum = { 1 }, mean = { 1 }, var = { 1 }, std = { 1 },
+      max = { 1 }, min = { 1 }, maskedSelect = { live:byte() }, maskedFill = { live:byte(), 1 },
+      maskedCopy = { live:byte(), live },
     }
     for name, method in pairs(core.tensor_methods) do
       if name ~= "free" and name ~= "isFreed" then

@@ -222,9 +222,9 @@ describe("memory of a GPU", function()
     core.testing.cuda_emulation("fail malloc", 1)
     local refused = core.tensor_new(DEVICE, "float", { 77777 }) -- the binding collects and tries again
     refused:free()
-    core.testing.alloc_limit(DEVICE, before.live + 100)
+    core.memory_limit(DEVICE, before.live + 100)
     assert.error_matches(function() dn.zeros { 100, device = DEVICE } end, "out of memory on cuda:0: 400 bytes")
-    core.testing.alloc_limit(DEVICE, 0)
+    core.memory_limit(DEVICE, 0)
     assert.equal(before.live, dn.memory(DEVICE).live)
     assert.equal(before.blocks, dn.memory(DEVICE).blocks)
   end)
@@ -282,5 +282,55 @@ describe("the plan of a GPU", function()
     core.fill(t, 1)
     assert.error_matches(function() core.copy(t, dn.ones(3)) end, "y is on plan:cuda:0; expected cpu")
     t:free()
+  end)
+end)
+
+describe("dropped tensors on a GPU", function()
+  for _, mode in ipairs { "incremental", "generational" } do
+    it("hold no more than the bound, with a collector that is " .. mode, function()
+      local output = temporary.output(([[
+        collectgarbage %q
+        local x = dn.ones { 1 << 18, device = "cuda:0" } -- 1 MB
+        for _ = 1, 300 do local y = (x * 2 + 1) - x end
+        local memory = dn.memory "cuda:0"
+        print(memory.peak, memory.state >= 1 << 20, dn.memory().state < 1 << 20)]]):format(mode))
+      local peak, isCounted, isApart = output:match "^(%d+)\t(%a+)\t(%a+)\n$"
+      assert.message(output).is_truthy(peak)
+      assert.is_true(tonumber(peak) <= (64 + 6) << 20, peak)
+      assert.same({ "true", "true" }, { isCounted, isApart })
+    end)
+  end
+end)
+
+describe("a forked child", function()
+  it("is refused the GPU that its parent has opened, and closes", function()
+    local output = temporary.output([[
+      local t = dn.ones { 3, device = "cuda:0" }
+      io.stdout:setvbuf "no"
+      local child = core.testing.fork()
+      if child == 0 then
+        print(pcall(dn.ones, { 3, device = "cuda:0" }))
+        print(dn.ones(3):sum())
+        os.exit(0, true)
+      end
+      print("child", core.testing.fork_wait(child))
+      print(t:sum())]], "timeout -s KILL 60")
+    assert.matches("^false\t[^\n]*'cuda:0' is not available: the process that forked this one has opened it[^\n]*\n"
+      .. "3.0\nchild\t0\n3.0\n$", output)
+  end)
+end)
+
+describe("numbers and parts of tensors on a GPU", function()
+  it("are what they are on the CPU", function()
+    local t = dn.tensor { { 1, 5, 2 }, { 4, 3, 9 } }:to(DEVICE)
+    assert.equal(3, t:gt(3):sum())
+    assert.equal(300, dn.ones { 300, dtype = "byte", device = DEVICE }:sum())
+    assert.equal(70000, dn.ones { 70000, dtype = "half", device = DEVICE }:sum())
+    assert.equal(2 * dn.tensor({ 1e30 }):item() ^ 2, dn.tensor { 1e30, -1e30 }:to(DEVICE):var())
+    assert.same({ 5, 4, 9 }, t[t:gt(3)]:totable())
+    t[t:gt(3)] = 0
+    t[{ {}, 1 }] = dn.tensor({ 7, 8 }, "double"):to(DEVICE)
+    assert.same({ { 7, 0, 2 }, { 8, 3, 0 } }, t:totable())
+    assert.equal(3, t[{ 2, 2 }])
   end)
 end)

@@ -188,9 +188,9 @@ describe("image_resize", function()
     collectgarbage()
     local before = core.memory("cpu").blocks
     core.image_resize(out, image, "bicubic")
-    core.testing.alloc_limit("cpu", 1)
+    core.memory_limit("cpu", 1)
     assert.matches("out of memory", select(2, pcall(core.image_resize, out, image, "bicubic")))
-    core.testing.alloc_limit("cpu", 0)
+    core.memory_limit("cpu", 0)
     core.testing.alloc_refuse(1) -- once: the binding collects and tries again
     core.image_resize(out, image, "bicubic")
     assert.equal(before, core.memory("cpu").blocks)

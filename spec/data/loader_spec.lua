@@ -408,12 +408,12 @@ describe("Loader", function()
       local loader <close> = Loader { set = make_set(9, 2, 6, 7), batchSize = 4, nThreads = threads }
       loader:run(1)()
       collectgarbage()
-      core.testing.alloc_limit("cpu", 1)
+      core.memory_limit("cpu", 1)
       loader.spare = {}
       fails("out of memory", function()
         for _ in loader:run(2) do loader.spare = {} end
       end)
-      core.testing.alloc_limit("cpu", 0)
+      core.memory_limit("cpu", 0)
       assert.equal(1, (loader:run(3)()))
     end
   end)

@@ -468,9 +468,9 @@ describe("files", function()
       collectgarbage() -- a call that finds no memory collects and tries again: leave it nothing to find
       collectgarbage()
       local before = core.memory("cpu").blocks
-      core.testing.alloc_limit("cpu", core.memory("cpu").live + 1000)
+      core.memory_limit("cpu", core.memory("cpu").live + 1000)
       assert.error_matches(function() unpack(packed) end, "out of memory")
-      core.testing.alloc_limit("cpu", 0)
+      core.memory_limit("cpu", 0)
       collectgarbage()
       assert.equal(before, core.memory("cpu").blocks)
     end)

@@ -29,7 +29,7 @@ describe("a container", function()
 
   it("refuses what is no module, and a name twice", function()
     assert.error_matches(function() nn.Sequential():add(3) end,
-      "bad argument #1 to 'add' %(module expected, got number%)")
+      "bad argument #1 to 'add' %(a module expected, got 3%)")
     assert.error_matches(function() nn.Sequential():add(nn.Linear) :add(dn.zeros(1)) end,
       "bad argument #1 to 'add'")
     assert.error_matches(function() nn.Sequential():add(nn.ReLU(), "x"):add(nn.ReLU(), "x") end,
@@ -66,13 +66,30 @@ nn.Sequential {
       :add(nn.Sequential():add(nn.SpatialConvolution(3, 16, 3, 3), "conv0"), "features")
     local message = messageOf(model.forward, model, dn.randn(1, 4, 8, 8))
     local first = message:match("^[^\n]*")
+    assert.matches("^spec/nn/container_spec.lua:%d+: in module 2", first)
     assert.are.equal("in module 2 'features' of nn.Sequential (nn.Sequential): "
       .. "in module 1 'conv0' of nn.Sequential (nn.SpatialConvolution(3 -> 16, 3x3)): "
-      .. "bad argument #3 to 'conv2d_forward' ", first:match("^(.-)%(weight"))
+      .. "bad argument #3 to 'conv2d_forward' ", first:match("^[^:]+:%d+: (.-)%(weight"))
     assert.is_truthy(message:find("stack traceback:", 1, true))
     assert.is_truthy(message:find("spatial_convolution.lua", 1, true))
     local _, nTracebacks = message:gsub("stack traceback:", "")
     assert.are.equal(1, nTracebacks)
+  end)
+
+  it("says in which line of whose module, and in which of the program's that called it", function()
+    local Own, parent = nn.class("Own", nn.Module)
+    function Own:__init() parent.__init(self) end
+    function Own.updateOutput(_, input)
+      input:add(dn.ones(7))
+      return input
+    end
+    local ownLine = debug.getinfo(Own.updateOutput, "S").linedefined + 1
+    local model = nn.Sequential():add(nn.Sequential():add(Own()))
+    local line = debug.getinfo(1, "l").currentline + 1
+    local _, message = pcall(function() model:forward(dn.ones(3)) end)
+    assert.equal(("%s:%d: in module 1 of nn.Sequential (nn.Sequential): in module 1 of nn.Sequential (Own): %s:%d: bad")
+      :format("spec/nn/container_spec.lua", line, "spec/nn/container_spec.lua", ownLine),
+      message:match "^(.- bad) argument")
   end)
 
   it("says where for errors in backward and in every kind of container", function()

@@ -93,3 +93,43 @@ describe("a module written in Lua", function()
     assert.are.equal(0, model:forward(x):norm())
   end)
 end)
+
+describe("a module whose output is a table", function()
+  -- Torch's idiom: the table is made once, and each step writes into it.
+  local Two, twoParent = nn.class("Two", nn.Module)
+  function Two:__init()
+    twoParent.__init(self)
+    self.output, self.gradInput = {}, {}
+  end
+  function Two:updateOutput(input)
+    self.output[1], self.output[2] = input, input
+    return self.output
+  end
+  function Two:updateGradInput(_, gradOutput)
+    self.gradInput[1] = gradOutput[1] + gradOutput[2]
+    return self.gradInput[1]
+  end
+
+  it("keeps it a table when it gives up what it holds", function()
+    for _, change in ipairs {
+      function() end,
+      function(net) net:clearState() end,
+      function(net) net:float() end,
+      function(net) net:double():float() end,
+      function(net) net:to "cpu" end,
+    } do
+      local net, ones = nn.Sequential():add(Two()):add(nn.CAddTable()), dn.ones(2)
+      change(net)
+      assert.same({ 2, 2 }, net:forward(ones):totable())
+      assert.same({ 2, 2 }, net:backward(ones, ones):totable())
+      change(net)
+      assert.same({ 2, 2 }, net:forward(ones):totable())
+    end
+  end)
+
+  it("keeps a gradInput of nil", function()
+    local module = nn.Linear(2, 2)
+    module.gradInput = nil
+    assert.is_nil(module:clearState().gradInput)
+  end)
+end)

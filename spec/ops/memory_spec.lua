@@ -48,9 +48,9 @@ local function check(case)
   core.scratch_release()
   collectgarbage()
   local before = core.memory("cpu")
-  core.testing.alloc_limit("cpu", before.live)
+  core.memory_limit("cpu", before.live)
   local ok, message = pcall(operation.call, case, call)
-  core.testing.alloc_limit("cpu", 0)
+  core.memory_limit("cpu", 0)
   if ok then error(title .. ": no error although every allocation was refused", 0) end
   for _, part in ipairs { "out of memory on cpu", "%d+ bytes asked for", "%d+ in use", "%d+ at the peak" } do
     if not message:find(part) then error(("%s: '%s' is not in: %s"):format(title, part, message), 0) end

@@ -26,7 +26,7 @@ end
 -- C: patterns of file names (without directory), one list per layer, lowest first.
 local c_layers = {
   { "^dn_status%.", "^dn_alloc%.", "^dn_dtype%.", "^dn_shape%.", "^dn_device%.", "^dn_storage%.", "^dn_tensor%.",
-    "^dn_shared%.h", "^dn_philox%.h", "^dn_float16%.h", "^dn_threads%." },
+    "^dn_account%.", "^dn_shared%.h", "^dn_philox%.h", "^dn_float16%.h", "^dn_threads%." },
   { "^dn_backend%.h", "^dn_ops%.h", "^dn_ops%.def", "^dn_roles%.h", "^dn_element%.h", "^dn_batchnorm%.h",
     "^dn_fold%.h", "^dn_norm%.h", "^dn_order%.h", "^dn_pool2d%.h", "^dn_random%.h", "^dn_sgd%.h" },
   { "^cpu_" },
@@ -48,7 +48,7 @@ end
 
 -- Lua: path prefixes under lua/densenet, one list per layer, lowest first.
 local lua_layers = {
-  { "random", "tensor", "constructors", "device", "dtype_bytes", "nearest", "open_list" },
+  { "argument", "random", "tensor", "constructors", "device", "dtype_bytes", "nearest", "open_list" },
   { "io/" },
   { "nn/" },
   { "models/", "optim/", "data/" },

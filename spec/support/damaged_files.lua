@@ -129,7 +129,7 @@ function damagedFiles.run(name, count, seed)
   local right, path = reader.right(directory), directory .. "/" .. (reader.name or "file")
   local nRead, nRefused, before = 0, 0, peak()
   math.randomseed(seed)
-  core.testing.alloc_limit("cpu", core.memory("cpu").live + (1 << 20)) -- for tensors that nothing ever fills, too
+  core.memory_limit("cpu", core.memory("cpu").live + (1 << 20)) -- for tensors that nothing ever fills, too
   for i = 1, count do
     local damaged = damagedFiles.mutate(right)
     temporary.write(path, reader.wrap and reader.wrap(damaged) or damaged)

@@ -37,7 +37,7 @@ if is_built then
   busted.subscribe({ "test", "end" }, function()
     core.testing.reference(false)
     core.testing.alloc_refuse(0)
-    core.testing.alloc_limit("cpu", 0)
+    core.memory_limit("cpu", 0)
     core.testing.tiles(core.testing.tiles()[1])
     core.threads(n_threads)
     return nil, true

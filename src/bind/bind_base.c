@@ -3,7 +3,6 @@
 */
 #include "bind_base.h"
 
-#include <limits.h>
 #include <string.h>
 
 int bind_raise(lua_State *L, dn_status status) {
@@ -19,15 +18,6 @@ int bind_fail(lua_State *L, dn_status status) {
   lua_pushstring(L, dn_error_message());
   lua_pushstring(L, dn_status_word(status));
   return 3;
-}
-
-void bind_note_allocation(lua_State *L, int64_t n_bytes) {
-  /* Also false inside a finalizer, where the collector may not be called. */
-  if (lua_gc(L, LUA_GCISRUNNING) != 1) return;
-  /* Never 0, which would mean a whole basic step; far below INT_MAX, because it becomes a debt. */
-  const int64_t n_kilobytes = n_bytes / 1024 + 1;
-  const int most = INT_MAX / 1024;
-  lua_gc(L, LUA_GCSTEP, n_kilobytes < most ? (int)n_kilobytes : most);
 }
 
 dn_device *bind_check_device(lua_State *L, int arg) {

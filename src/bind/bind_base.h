@@ -17,6 +17,8 @@
 #include <lua.h>
 
 #include "../dn.h"
+#include "bind_error.h"
+#include "bind_memory.h"
 
 /* ---- Failures ---- */
 
@@ -44,12 +46,6 @@ int bind_fail(lua_State *L, dn_status status);
     }                                                             \
     if (status_of_call != DN_OK) bind_raise((L), status_of_call); \
   } while (0)
-
-/*
-** Tells the collector of n_bytes that it cannot see. May run a step of it, finalizers included, so
-** whatever was just made is reachable from Lua already. A stopped collector stays stopped.
-*/
-void bind_note_allocation(lua_State *L, int64_t n_bytes);
 
 /* ---- Arguments; each raises and names the argument ---- */
 

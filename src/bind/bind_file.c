@@ -174,7 +174,7 @@ static int file_gunzip(lua_State *L) {
   }
   end_read(file);
   if (status != DN_OK) return fail(L, status);
-  bind_note_allocation(L, content->storage->n_bytes);
+  bind_note_allocation(L, content);
   return 1;
 }
 

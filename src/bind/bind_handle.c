@@ -27,6 +27,6 @@ dn_tensor *bind_push_new_tensor(lua_State *L, dn_device *device, dn_dtype dtype,
                                 const int64_t *size) {
   dn_tensor *tensor = bind_push_tensor(L);
   BIND_TRY(L, dn_tensor_new(device, dtype, n_dim, size, tensor));
-  bind_note_allocation(L, tensor->storage->n_bytes);
+  bind_note_allocation(L, tensor);
   return tensor;
 }

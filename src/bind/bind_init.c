@@ -3,7 +3,11 @@
 */
 #include "bind_init.h"
 
+#include "bind_error.h"
+#include "bind_memory.h"
+
 #include <lauxlib.h>
+#include <lualib.h>
 
 #include "../dn.h"
 
@@ -12,11 +16,19 @@ __attribute__((visibility("default"))) int luaopen_densenet_core(lua_State *L);
 
 int luaopen_densenet_core(lua_State *L) {
   luaL_checkversion(L);
+  dn_device_survive_forks();
   lua_newtable(L);
   lua_pushliteral(L, DN_VERSION);
   lua_setfield(L, -2, "version");
+  /* Lua's own library of that name, for hosts that do not open it. */
+  lua_pushcfunction(L, luaopen_utf8);
+  lua_call(L, 0, 1);
+  lua_setfield(L, -2, "utf8");
+  bind_register_error(L);
+  bind_register_memory(L);
   bind_register_process(L);
   bind_register_tensor(L);
+  bind_register_mask(L);
   bind_register_ops(L);
   bind_register_file(L);
   bind_register_image(L);

@@ -8,6 +8,7 @@
 
 void bind_register_process(lua_State *L);
 void bind_register_tensor(lua_State *L);
+void bind_register_mask(lua_State *L);
 void bind_register_ops(lua_State *L);
 void bind_register_file(lua_State *L);
 void bind_register_image(lua_State *L);

@@ -207,10 +207,13 @@ static void push_value(reader *r, tag kind) {
     case TAG_STRING:
       push_string(r);
       break;
-    case TAG_TENSOR:
+    case TAG_TENSOR: {
       /* Cannot fail: the message holds the tensor, so it is alive. */
-      dn_tensor_share(&r->message->tensors[r->n_tensors++], bind_push_tensor(L));
+      dn_tensor *tensor = bind_push_tensor(L);
+      dn_tensor_share(&r->message->tensors[r->n_tensors++], tensor);
+      bind_note_arrival(L, tensor);
       break;
+    }
     case TAG_TABLE:
       push_table(r);
       break;

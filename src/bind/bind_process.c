@@ -5,6 +5,8 @@
 #include "bind_handle.h"
 #include "bind_init.h"
 
+#include <stdlib.h>
+
 /* device_find(name) -> true | nil, message, code */
 static int device_find(lua_State *L) {
   dn_device *device;
@@ -31,16 +33,31 @@ static void set_release(lua_State *L, const char *name, const int *release) {
   lua_setfield(L, -2, name);
 }
 
-/* memory(device) -> {live=, peak=, reserved=} in bytes, {blocks=, allocations=} in numbers */
+/*
+** memory(device) -> {live=, peak=, reserved=, state=, limit=} in bytes, {blocks=, allocations=} in
+** numbers; state: of tensors that this Lua state has made; limit: 0 for none
+*/
 static int memory(lua_State *L) {
-  const dn_memory figures = dn_memory_read(bind_check_device(L, 1));
-  lua_createtable(L, 0, 5);
+  dn_device *device = bind_check_device(L, 1);
+  const dn_memory figures = dn_memory_read(device);
+  lua_createtable(L, 0, 7);
+  set_integer(L, "limit", dn_alloc_limit_of(device));
+  set_integer(L, "state", bind_memory_held(L, device));
   set_integer(L, "live", figures.live_bytes);
   set_integer(L, "reserved", figures.reserved_bytes);
   set_integer(L, "peak", figures.peak_bytes);
   set_integer(L, "blocks", figures.n_blocks);
   set_integer(L, "allocations", figures.n_allocated);
   return 1;
+}
+
+/* memory_limit(device, bytes): what live tensors and operations may take there; 0: no limit */
+static int memory_limit(lua_State *L) {
+  dn_device *device = bind_check_device(L, 1);
+  const lua_Integer n_bytes = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, n_bytes >= 0, 2, "0 or more expected");
+  dn_alloc_limit(device, n_bytes);
+  return 0;
 }
 
 /* memory_reset_peak(device) */
@@ -131,10 +148,17 @@ static int philox(lua_State *L) {
   return 4;
 }
 
+/* environment(name) -> the variable's text, or nil */
+static int environment(lua_State *L) {
+  lua_pushstring(L, getenv(luaL_checkstring(L, 1)));
+  return 1;
+}
+
 void bind_register_process(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"device_find", device_find},
       {"memory", memory},
+      {"memory_limit", memory_limit},
       {"memory_reset_peak", memory_reset_peak},
       {"threads", threads},
       {"scratch_release", scratch_release},
@@ -143,6 +167,7 @@ void bind_register_process(lua_State *L) {
       {"device_describe", device_describe},
       {"tf32", tf32},
       {"philox", philox},
+      {"environment", environment},
       {NULL, NULL},
   };
   luaL_setfuncs(L, functions, 0);

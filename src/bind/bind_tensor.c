@@ -164,14 +164,34 @@ static int expand(lua_State *L) {
   return finish_view(L, dn_tensor_expand(tensor, n_dim, sizes, bind_push_tensor(L)));
 }
 
-/* t[key]: a method, or for an integer what t:select(1, key) gives, a number where t is a vector */
+/* t[key] for a key that is no position and no method: tensor_indexing.lua has the rest. */
+static int index_other(lua_State *L) {
+  if (luaL_getmetafield(L, 1, "index_other") == LUA_TNIL) return luaL_error(L, "no such index");
+  lua_insert(L, 1);
+  lua_call(L, 2, 1);
+  return 1;
+}
+
+/*
+** t[key]: a method, or for an integer what t:select(1, key) gives, a number where t is a vector;
+** negative ones count from the end
+*/
 static int index_tensor(lua_State *L) {
   lua_settop(L, 2);
-  if (!lua_isinteger(L, 2)) {
-    lua_rawget(L, lua_upvalueindex(1)); /* methods */
-    return 1;
+  int is_integer = 0;
+  const lua_Integer key = lua_type(L, 2) == LUA_TNUMBER ? lua_tointegerx(L, 2, &is_integer) : 0;
+  if (!is_integer) {
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1; /* methods */
+    lua_pop(L, 1);
+    return index_other(L);
   }
   const dn_tensor *tensor = bind_check_tensor(L, 1);
+  if (key < 0 && tensor->n_dim > 0) {
+    lua_pushinteger(L, tensor->size[0] + 1 + key);
+    if (tensor->size[0] + key >= 0) lua_replace(L, 2);
+    lua_settop(L, 2);
+  }
   if (tensor->n_dim == 1) return bind_tensor_at(L);
   const int64_t index = check_position(L, 2);
   return finish_view(L, dn_tensor_select(tensor, 0, index, bind_push_tensor(L)));
@@ -187,12 +207,14 @@ static int resize(lua_State *L) {
   const dn_storage *before = tensor->storage;
   BIND_TRY(L, dn_tensor_resize(tensor, n_dim, sizes));
   lua_settop(L, 1);
-  if (tensor->storage != before) bind_note_allocation(L, tensor->storage->n_bytes);
+  if (tensor->storage != before) bind_note_allocation(L, tensor);
   return 1;
 }
 
 static int release(lua_State *L) {
-  dn_tensor_free(luaL_checkudata(L, 1, BIND_TENSOR));
+  dn_tensor *tensor = luaL_checkudata(L, 1, BIND_TENSOR);
+  bind_note_release(L, tensor);
+  dn_tensor_free(tensor);
   return 0;
 }
 
@@ -219,7 +241,7 @@ static int tensor_new_pinned(lua_State *L) {
   const int n_dim = bind_check_sizes(L, 3, sizes);
   dn_tensor *tensor = bind_push_tensor(L);
   BIND_TRY(L, dn_tensor_new_pinned(by, type, n_dim, sizes, tensor));
-  bind_note_allocation(L, tensor->storage->n_bytes);
+  bind_note_allocation(L, tensor);
   return 1;
 }
 

@@ -44,6 +44,7 @@ static dn_tensor scalar_over(cell *variable, dn_dtype dtype, dn_storage *storage
   storage->data = variable;
   storage->n_bytes = sizeof *variable;
   storage->pinned_by = NULL;
+  storage->account = NULL;
   atomic_init(&storage->n_references, 1);
   const dn_tensor scalar = {.storage = storage, .dtype = dtype};
   return scalar;

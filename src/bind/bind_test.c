@@ -4,20 +4,16 @@
 #include "bind_handle.h"
 #include "bind_init.h"
 
+#include <errno.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 /* alloc_refuse(n): the n-th allocation from now fails; 0 takes the order back */
 static int alloc_refuse(lua_State *L) {
   const lua_Integer nth = luaL_checkinteger(L, 1);
   luaL_argcheck(L, nth >= 0, 1, "0 or more expected");
   dn_alloc_refuse(nth);
-  return 0;
-}
-
-/* alloc_limit(device, bytes): 0 means none */
-static int alloc_limit(lua_State *L) {
-  dn_device *device = bind_check_device(L, 1);
-  const lua_Integer n_bytes = luaL_checkinteger(L, 2);
-  luaL_argcheck(L, n_bytes >= 0, 2, "0 or more expected");
-  dn_alloc_limit(device, n_bytes);
   return 0;
 }
 
@@ -68,14 +64,32 @@ static int tiles(lua_State *L) {
   return 2;
 }
 
+/* fork() -> the child's number, or 0 in the child */
+static int fork_process(lua_State *L) {
+  const pid_t child = fork();
+  if (child < 0) return luaL_error(L, "cannot fork: %s", strerror(errno));
+  lua_pushinteger(L, child);
+  return 1;
+}
+
+/* fork_wait(child) -> its exit status, 128 and more for a signal */
+static int fork_wait(lua_State *L) {
+  int status = 0;
+  if (waitpid((pid_t)luaL_checkinteger(L, 1), &status, 0) < 0)
+    return luaL_error(L, "cannot wait: %s", strerror(errno));
+  lua_pushinteger(L, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+  return 1;
+}
+
 void bind_register_testing(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"alloc_refuse", alloc_refuse},
-      {"alloc_limit", alloc_limit},
       {"reference", reference},
       {"memory_trim", memory_trim},
       {"cuda_emulation", cuda_emulation},
       {"tiles", tiles},
+      {"fork", fork_process},
+      {"fork_wait", fork_wait},
       {NULL, NULL},
   };
   luaL_newlib(L, functions);

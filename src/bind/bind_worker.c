@@ -17,13 +17,14 @@
 ** What crosses is told in bind_message.h. A message goes round: the caller fills it, a thread
 ** reads it, fills it with the reply and sends it back, and the caller keeps it for the next job.
 ** So nobody allocates in the long run, and a thread always has something to answer with.
-** Only the thread that made the pool may use it. Operations in a worker use one thread each, and
+** Only the thread that made the pool may use it; in a child that the process forks it raises. Operations in a worker use one thread each, and
 ** signals go to the program's own threads.
 */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <lualib.h>
 
@@ -48,6 +49,7 @@ struct worker_pool {
   bool has_jobs, has_results; /* channels that exist */
   dn_channel jobs, results;
   /* The rest belongs to the thread that made the pool. */
+  pid_t process;     /* whose threads they are: a child that it forks has none of them */
   dn_message *spare; /* kept for the next jobs, linked */
   dn_message *draft; /* being filled or read: Lua may raise meanwhile */
   int64_t n_pending;
@@ -172,6 +174,10 @@ static void *run_worker(void *argument) {
 static worker_pool *check_pool(lua_State *L) {
   worker_pool *pool = luaL_checkudata(L, 1, BIND_POOL);
   luaL_argcheck(L, pool->has_results, 1, "the pool is closed");
+  if (pool->process != getpid())
+    luaL_error(L,
+               "the pool's threads are in the process that made it, which forked this one; make a "
+               "new pool here");
   return pool;
 }
 
@@ -276,17 +282,23 @@ static int pool_pending(lua_State *L) {
   return 1;
 }
 
-/* pool:close(), __gc, __close; also for a pool that was only half made. */
-static int pool_close(lua_State *L) {
-  worker_pool *pool = luaL_checkudata(L, 1, BIND_POOL);
+/* Ends the threads, after the jobs that run, and takes down the channels. */
+static void end_threads(worker_pool *pool) {
   if (pool->has_jobs) dn_channel_close(&pool->jobs);
   for (int i = 0; i < pool->n_threads; i++) pthread_join(pool->workers[i].thread, NULL);
   /* The message of a started thread is in the channel of results by now. */
   for (int i = pool->n_threads; i < pool->n_workers; i++) dn_message_free(pool->workers[i].setup);
-  pool->n_threads = pool->n_workers = pool->n_starting = 0;
-  pool->n_pending = 0;
   if (pool->has_jobs) dn_channel_destroy(&pool->jobs);
   if (pool->has_results) dn_channel_destroy(&pool->results);
+}
+
+/* pool:close(), __gc, __close; also for a pool that was only half made. */
+static int pool_close(lua_State *L) {
+  worker_pool *pool = luaL_checkudata(L, 1, BIND_POOL);
+  /* A forked child has none of the threads, and one of them may have held a channel's lock for good. */
+  if (pool->process == getpid()) end_threads(pool);
+  pool->n_threads = pool->n_workers = pool->n_starting = 0;
+  pool->n_pending = 0;
   pool->has_jobs = pool->has_results = false;
   dn_message_free(take_draft(pool));
   while (pool->spare) {
@@ -341,6 +353,7 @@ static int pool_new(lua_State *L) {
   worker_pool *pool = lua_newuserdatauv(L, n_bytes, 0);
   memset(pool, 0, n_bytes);
   pool->open = lua_tocfunction(L, lua_upvalueindex(1));
+  pool->process = getpid();
   luaL_setmetatable(L, BIND_POOL);
   push_package_field(L, "path");
   push_package_field(L, "cpath");

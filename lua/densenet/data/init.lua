@@ -4,6 +4,7 @@
 -- A data set answers size(), get(i) → {input = byte tensor C,H,W, target = label from 1} and
 -- describe(), and has the fields of densenet.data.image_set. What turns one into batches is here
 -- too, read when first asked for: data.transforms, data.preprocess, data.Loader.
+local argument = require "densenet.argument"
 local Collection = require "densenet.data.collection"
 local definitions = require "densenet.data.definitions"
 
@@ -45,6 +46,7 @@ end
 -- @return an ImageSet, or a Collection where the set is not in memory; or nil, message (file,
 -- expected, got), code: "argument", "io" or "format"
 function data.open(name, options)
+  if options ~= nil then argument.table(2, "data.open", options, "options") end
   local chosen = { split = "train" }
   for key, value in pairs(options or {}) do chosen[key] = value end
   local wrong = complaint(chosen)
@@ -73,10 +75,4 @@ local PARTS = {
   Loader = "densenet.data.loader",
 }
 
-return setmetatable(data, {
-  __index = function(_, name)
-    local part = PARTS[name] and require(PARTS[name])
-    data[name] = part
-    return part
-  end,
-})
+return argument.closed(data, "dn.data", function(name) return PARTS[name] and require(PARTS[name]) end, PARTS)

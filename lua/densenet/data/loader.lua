@@ -11,6 +11,7 @@
 -- A batch is good until the next one is asked for: its tensors are then filled anew, so that nothing
 -- is allocated in the long run. Whoever keeps one clones it.
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 require "densenet.tensor"
 local random = require "densenet.random"
@@ -49,6 +50,7 @@ end
 
 -- What is wrong with the options, or nil.
 local function complaintAbout(options)
+  if type(options) ~= "table" then return ("a table of options expected, got %s"):format(argument.describe(options)) end
   for key in pairs(options) do
     if not KNOWN[key] then return ("knows no option %s"):format(tostring(key)) end
   end
@@ -65,6 +67,9 @@ local function complaintAbout(options)
   local precision = options.precision or "float"
   if precision ~= "float" and precision ~= "double" then
     return ("precision must be float or double, not %s"):format(tostring(precision))
+  end
+  if options.transform ~= nil and not argument.isCallable(options.transform) then
+    return ("transform must be a transform or a function, got %s"):format(argument.describe(options.transform))
   end
   if options.pinFor ~= nil and type(options.pinFor) ~= "string" then return "pinFor must be the name of a device" end
   if (options.nThreads or 0) > 0 and not options.set.images and not (options.worker or options.set.worker) then

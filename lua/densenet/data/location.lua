@@ -12,7 +12,7 @@ local location = {}
 -- @param given the directory asked for, or nil
 -- @return a path; or nil, message, "argument" when there is nothing to go by
 function location.directory(definition, given)
-  local fromEnvironment = definition.variable and os.getenv(definition.variable)
+  local fromEnvironment = definition.variable and core.environment(definition.variable)
   if fromEnvironment == "" then fromEnvironment = nil end
   local directory = given or fromEnvironment or definition.directory
   if directory then return directory end

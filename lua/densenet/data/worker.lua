@@ -121,7 +121,7 @@ local function worker(argument)
 
   local function place(message)
     local sample = progress.sample and ("sample %d: "):format(progress.sample) or ""
-    return debug.traceback(sample .. tostring(message), 2)
+    return core.traceback(sample .. tostring(message))
   end
 
   return function(order, first, count, seed, epoch, input, target)

@@ -3,6 +3,9 @@
 -- Values: objects are tables with string keys, arrays are sequences, null is json.null. Integers
 -- stay integers, other numbers floats. An array keeps a mark (its metatable), so that an empty one
 -- is written back as [] and not as {}; json.array marks a table of one's own.
+local argument = require "densenet.argument"
+local utf8 = require "densenet.core".utf8 -- a host may not have opened Lua's own
+
 local json = {}
 
 --- The value that stands for null.
@@ -15,7 +18,7 @@ local ARRAY = { __name = "json.array" }
 
 --- Marks `t` as an array and returns it.
 function json.array(t)
-  return setmetatable(t, ARRAY)
+  return setmetatable(argument.table(1, "array", t), ARRAY)
 end
 
 --- Was `t` read as an array, or marked as one?
@@ -175,7 +178,7 @@ end
 --- Reads one JSON text.
 -- @param text a string
 -- @return the value (false is a value; nil never is), or nil, message with line and column, "format"
-function json.decode(text) return decode(text) end
+function json.decode(text) return decode(argument.string(1, "decode", text)) end
 
 --- Reads one JSON object member by member, so that a large one needs no more room than what is kept of
 -- it, and one that is refused is read no further.
@@ -183,6 +186,8 @@ function json.decode(text) return decode(text) end
 -- @param visit function(name, value): returns what is wrong with the member, a sentence, or nothing
 -- @return true; or nil, message, "format"
 function json.eachMember(text, visit)
+  argument.string(1, "eachMember", text)
+  argument.callable(2, "eachMember", visit)
   local object, message, code = decode(text, function(name, value)
     local wrong = visit(name, value)
     if wrong then error({ reason = wrong }) end
@@ -276,6 +281,7 @@ end
 -- @param indent (optional) white space for each level; without it everything stands on one line
 -- @return the text, without a newline at its end
 function json.encode(value, indent)
+  if indent ~= nil then argument.string(2, "encode", indent, "indent") end
   return writeValue(value, "value", 1, indent and "", indent)
 end
 

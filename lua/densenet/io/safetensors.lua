@@ -9,8 +9,11 @@
 local core = require "densenet.core"
 local dtypeBytes = require "densenet.dtype_bytes"
 local fileKind = require "densenet.io.file_kind"
+local argument = require "densenet.argument"
 local json = require "densenet.io.json"
 require "densenet.tensor" -- loaded tensors have Torch's methods
+
+local utf8 = core.utf8 -- a host may not have opened Lua's own
 
 local safetensors = {}
 
@@ -294,6 +297,8 @@ end
 -- ---- Saving ----
 
 local function checkArguments(tensors, metadata)
+  argument.table(2, "save", tensors, "tensors")
+  if metadata ~= nil then argument.table(3, "save", metadata, "metadata") end
   for name, tensor in pairs(tensors) do
     if type(name) ~= "string" or name == METADATA or not utf8.len(name) then
       error(("safetensors.save: a tensor's name is a UTF-8 string other than %s, not %s"):format(

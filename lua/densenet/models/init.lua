@@ -5,6 +5,7 @@
 -- weights and builds the same network again.
 -- @module densenet.models
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local nn = require "densenet.nn"
 local modes = require "densenet.nn.memory_modes"
@@ -39,6 +40,14 @@ local function copyOf(config)
   local copy = {}
   for name, value in pairs(config) do copy[name] = value end
   return copy
+end
+
+-- A network: a module, and with a configuration where that is needed.
+local function checkModel(name, model, needsConfig)
+  local isModule = type(model) == "table" and model.updateOutput
+  if not isModule or needsConfig and type(model.config) ~= "table" then
+    argument.refuse(1, name, model, needsConfig and "a network of dn.models" or "a module")
+  end
 end
 
 -- The family's fields apart from those that every network has.
@@ -153,10 +162,14 @@ function models.withoutMemory(config, device)
 end
 
 --- A line on a configuration: what its family says of it.
-function models.describe(config) return models.family(config.family).describe(config) end
+function models.describe(config)
+  argument.table(1, "describe", config, "config")
+  return models.family(config.family).describe(config)
+end
 
 --- The height and width that images need at least for the network of a configuration.
 function models.leastSize(config)
+  argument.table(1, "leastSize", config, "config")
   local definition = models.family(config.family)
   return definition.leastSize and definition.leastSize(config) or 1
 end
@@ -168,6 +181,7 @@ function models.classifierOf(name) return models.family(name).classifier or "cla
 -- model:backward returns nil.
 -- @return the model
 function models.withoutImageGradient(model)
+  checkModel("withoutImageGradient", model)
   local first = model
   while first.__typename == "nn.Sequential" and first:get(1) do first = first:get(1) end
   first.gradInput = nil
@@ -182,7 +196,7 @@ function models.preset(name, overrides)
     local names = {}
     for known in pairs(presets) do names[#names + 1] = known end
     table.sort(names)
-    error(("no network is called '%s'; there are %s"):format(tostring(name), table.concat(names, ", ")), 2)
+    argument.raise("no network is called '%s'; there are %s", tostring(name), table.concat(names, ", "))
   end
   local options = copyOf(presets[name].options)
   options.family = presets[name].family
@@ -197,8 +211,9 @@ end
 -- @return the model
 function models.resetClassifier(model, nClasses)
   if math.type(nClasses) ~= "integer" or nClasses < 1 then
-    error(("bad argument #2 to 'resetClassifier' (a number of classes expected, got %s)"):format(tostring(nClasses)), 2)
+    argument.refuse(2, "resetClassifier", nClasses, "a number of classes")
   end
+  checkModel("resetClassifier", model, true)
   local name = models.classifierOf(model.config.family)
   local old = model:get(name)
   if not old or old.__typename ~= "nn.Linear" then
@@ -213,4 +228,4 @@ function models.resetClassifier(model, nClasses)
   return model
 end
 
-return models
+return argument.closed(models, "dn.models")

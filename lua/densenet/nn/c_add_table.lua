@@ -1,6 +1,7 @@
 --- The sum of a table of tensors of one size.
 -- @classmod densenet.nn.CAddTable
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
@@ -11,11 +12,12 @@ local CAddTable, parent = class("nn.CAddTable", Module)
 --- @tparam[opt] boolean inplace write the sum over input[1], and give gradOutput itself to every input
 function CAddTable:__init(inplace)
   parent.__init(self)
-  self.inplace = inplace or false
+  self.inplace = argument.optional("boolean", false, 1, "nn.CAddTable", inplace, "inplace")
   self.gradInput = {}
 end
 
 function CAddTable:updateOutput(input)
+  argument.passedList(self, "input", input)
   local output
   if self.inplace then
     output = input[1]
@@ -32,6 +34,8 @@ end
 
 -- Each input gets a copy of its own, because the module behind it may work in place.
 function CAddTable:updateGradInput(input, gradOutput)
+  argument.passedList(self, "input", input)
+  argument.passed(self, "gradOutput", gradOutput)
   for i = 1, #input do
     if self.inplace then
       self.gradInput[i] = gradOutput
@@ -44,12 +48,6 @@ function CAddTable:updateGradInput(input, gradOutput)
     self.gradInput[i] = nil
   end
   return self.gradInput
-end
-
-function CAddTable:clearState()
-  parent.clearState(self)
-  self.gradInput = {}
-  return self
 end
 
 return CAddTable

@@ -9,11 +9,15 @@
 -- `__call__`: all three are inherited like any method. `object.__typename` is the name.
 -- @module densenet.nn.class
 
+local argument = require "densenet.argument"
+
 local function textOf(object)
-  return object:__tostring__()
+  local describe = object.__tostring__
+  return describe and describe(object) or object.__typename
 end
 
 local function callObject(object, ...)
+  if not object.__call__ then argument.raise("a %s cannot be called", object.__typename) end
   return object:__call__(...)
 end
 
@@ -30,10 +34,10 @@ end
 -- @return parent, as given
 return function(name, parent)
   if type(name) ~= "string" then
-    error(("class name must be a string, got a %s"):format(type(name)), 2)
+    argument.refuse(1, "class", name, "a name")
   end
   if parent ~= nil and not (type(parent) == "table" and parent.__typename) then
-    error(("parent of class %s must be a class, got a %s"):format(name, type(parent)), 2)
+    argument.refuse(2, "class", parent, "a class", "parent")
   end
   local class = { __typename = name, __tostring = textOf, __call = callObject }
   class.__index = class

@@ -2,6 +2,7 @@
 -- Labels count from 1.
 -- @classmod densenet.nn.ClassNLLCriterion
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
@@ -13,8 +14,9 @@ local ClassNLLCriterion, parent = class("nn.ClassNLLCriterion", Criterion)
 -- @tparam[opt=true] boolean sizeAverage divide the sum by the rows (with weights: by their weights)
 function ClassNLLCriterion:__init(weights, sizeAverage)
   parent.__init(self)
+  if weights ~= nil then argument.tensor(1, "nn.ClassNLLCriterion", weights, "weights") end
   self.weights = weights
-  self.sizeAverage = sizeAverage ~= false
+  self.sizeAverage = argument.optional("boolean", true, 2, "nn.ClassNLLCriterion", sizeAverage, "sizeAverage")
 end
 
 function ClassNLLCriterion:updateOutput(input, target)
@@ -26,6 +28,7 @@ function ClassNLLCriterion:updateOutput(input, target)
 end
 
 function ClassNLLCriterion:updateGradInput(input, target)
+  argument.passed(self, "input", input)
   self.gradInput = buffer.like(self.scratch, "gradInput", input)
   core.nll_backward(self.rows(self.scratch, "unused", self.gradInput), self.labels(self.scratch, input, target),
     self.weights, self.sizeAverage)

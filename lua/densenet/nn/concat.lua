@@ -5,6 +5,7 @@
 -- that is one pass.
 -- @classmod densenet.nn.Concat
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
@@ -16,14 +17,12 @@ local Concat, parent = class("nn.Concat", Container)
 --- @tparam integer dimension counted from 1, the batch included: 2 joins channels
 function Concat:__init(dimension)
   parent.__init(self)
-  if math.type(dimension) ~= "integer" then
-    error(("bad argument #1 to 'nn.Concat' (dimension expected, got %s)"):format(tostring(dimension)), 3)
-  end
-  self.dimension = dimension
+  self.dimension = argument.integer(1, "nn.Concat", dimension, 1, "dimension")
   self.outputs = {}
 end
 
 function Concat:updateOutput(input)
+  if #self.modules == 0 then argument.raise("%s has no modules whose outputs it could join", self.__typename) end
   local outputs = self.outputs
   for i = 1, #self.modules do
     outputs[i] = self:callChild(i, "updateOutput", input)
@@ -54,12 +53,14 @@ local function sumOverSlices(self, input, gradOutput, visit)
 end
 
 function Concat:updateGradInput(input, gradOutput)
+  argument.passed(self, "gradOutput", gradOutput)
   return sumOverSlices(self, input, gradOutput, function(i, slice)
     return self:callChild(i, "updateGradInput", input, slice)
   end)
 end
 
 function Concat:backward(input, gradOutput, scale)
+  argument.passed(self, "gradOutput", gradOutput)
   return sumOverSlices(self, input, gradOutput, function(i, slice)
     return self:callChild(i, "backward", input, slice, scale or 1)
   end)

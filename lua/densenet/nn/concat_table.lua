@@ -1,6 +1,7 @@
 --- Several modules on one input; the output is the table of their outputs.
 -- @classmod densenet.nn.ConcatTable
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
@@ -56,28 +57,32 @@ local function collect(self, visit)
   return self.gradInput
 end
 
+-- One gradient for each child.
+local function checkGradOutput(self, gradOutput)
+  if type(gradOutput) == "table" and #gradOutput >= #self.modules and #self.modules > 0 then return end
+  argument.raise("a table of %d gradients, one a module, expected as gradOutput of %s, got %s", #self.modules,
+    self.__typename, argument.describe(gradOutput))
+end
+
 function ConcatTable:updateGradInput(input, gradOutput)
+  checkGradOutput(self, gradOutput)
   return collect(self, function(i)
     return self:callChild(i, "updateGradInput", input, gradOutput[i])
   end)
 end
 
 function ConcatTable:backward(input, gradOutput, scale)
+  checkGradOutput(self, gradOutput)
   return collect(self, function(i)
     return self:callChild(i, "backward", input, gradOutput[i], scale or 1)
   end)
 end
 
 function ConcatTable:accGradParameters(input, gradOutput, scale)
+  checkGradOutput(self, gradOutput)
   for i = 1, #self.modules do
     self:callChild(i, "accGradParameters", input, gradOutput[i], scale)
   end
-end
-
-function ConcatTable:clearState()
-  parent.clearState(self)
-  self.output = {}
-  return self
 end
 
 return ConcatTable

@@ -2,6 +2,8 @@
 -- where in the tree they happened.
 -- @classmod densenet.nn.Container
 
+local argument = require "densenet.argument"
+local core = require "densenet.core"
 local class = require "densenet.nn.class"
 local Module = require "densenet.nn.module"
 
@@ -17,11 +19,12 @@ end
 
 local function checkChild(container, module, name, method)
   if not (type(module) == "table" and module.__typename and module.updateOutput) then
-    error(("bad argument #1 to '%s' (module expected, got %s)"):format(method, type(module)), 3)
+    argument.refuse(1, method, module, "a module")
   end
+  if name ~= nil then argument.string(method == "insert" and 3 or 2, method, name, "name") end
   for _, other in ipairs(container.names) do
     if name and name ~= "" and name == other then
-      error(("%s has a child called '%s' already"):format(container.__typename, name), 3)
+      argument.raise("%s has a child called '%s' already", container.__typename, name)
     end
   end
 end
@@ -40,6 +43,8 @@ end
 --- Puts a module before position i.
 function Container:insert(module, i, name)
   checkChild(self, module, name, "insert")
+  i = argument.integer(2, "insert", i, 1, "position")
+  if i > #self.modules + 1 then argument.refuse(2, "insert", i, "1 to " .. #self.modules + 1, "position") end
   table.insert(self.modules, i, module)
   table.insert(self.names, i, name or false)
   return self
@@ -66,7 +71,7 @@ end
 function Container:remove(which)
   local i = positionOf(self, which or -1)
   if not self.modules[i] then
-    error(("%s has no child %s"):format(self.__typename, tostring(which)), 2)
+    argument.raise("%s has no child %s", self.__typename, tostring(which))
   end
   table.remove(self.names, i)
   return table.remove(self.modules, i)
@@ -76,7 +81,7 @@ end
 function Container:replace(which, module)
   local i = positionOf(self, which)
   if not self.modules[i] then
-    error(("%s has no child %s"):format(self.__typename, tostring(which)), 2)
+    argument.raise("%s has no child %s", self.__typename, tostring(which))
   end
   checkChild(self, module, nil, "replace")
   self.modules[i] = module
@@ -98,8 +103,7 @@ local function withTraceback(failure)
   if type(failure) ~= "string" or failure:find(TRACEBACK, 1, true) then
     return failure
   end
-  local sentence = failure:gsub("^[^\n]-densenet[/\\]nn[/\\][%w_]+%.lua:%d+: ", "")
-  return debug.traceback(sentence, 2)
+  return core.traceback((failure:gsub("^[^\n]-densenet[/\\]nn[/\\][%w_]+%.lua:%d+: ", "")))
 end
 
 -- The type and sizes of a module on one line, for messages.
@@ -107,9 +111,9 @@ local function nameOf(module)
   return module.modules and module.__typename or tostring(module)
 end
 
---- Calls a method of child i. An error is raised again with the child's place before its message;
--- the traceback of the first error follows the message. Error values that are not strings pass
--- unchanged.
+--- Calls a method of child i. An error is raised again with the child's place before its message, and
+-- before that the line of the caller's program; the traceback of the first error follows the message. Error
+-- values that are not strings pass unchanged.
 function Container:callChild(i, method, ...)
   local child = self.modules[i]
   local ok, result = xpcall(child[method], withTraceback, child, ...)
@@ -118,8 +122,9 @@ function Container:callChild(i, method, ...)
   end
   if type(result) == "string" then
     local name = self.names[i]
-    result = ("in module %d%s of %s (%s): %s"):format(i, name and name ~= "" and (" '%s'"):format(name) or "",
-      self.__typename, nameOf(child), result)
+    local sentence, line = argument.sentence(result)
+    result = line .. ("in module %d%s of %s (%s): %s"):format(i, name and name ~= "" and (" '%s'"):format(name) or "",
+      self.__typename, nameOf(child), sentence)
   end
   error(result, 0)
 end

@@ -8,6 +8,7 @@
 -- has, see float and double.
 -- @classmod densenet.nn.Criterion
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
@@ -25,7 +26,13 @@ local function widened(self, input, target)
   return buffer.widened(self.scratch, "wideInput", input), buffer.widened(self.scratch, "wideTarget", target)
 end
 
+local function checkGiven(name, input, target)
+  if input == nil then argument.refuse(1, name, input, "an input") end
+  if target == nil then argument.refuse(2, name, target, "a target") end
+end
+
 function Criterion:forward(input, target)
+  checkGiven("forward", input, target)
   return self:updateOutput(widened(self, input, target))
 end
 
@@ -33,8 +40,10 @@ end
 -- @tparam[opt=1] number scale of the gradient, before it is rounded to the input's dtype: what keeps
 -- small gradients in half from vanishing (densenet.optim.LossScale)
 function Criterion:backward(input, target, scale)
+  checkGiven("backward", input, target)
+  scale = argument.optional("number", 1, 3, "backward", scale, "scale")
   local gradInput = self:updateGradInput(widened(self, input, target))
-  if scale and scale ~= 1 then
+  if scale ~= 1 then
     core.binary_scalar(gradInput, gradInput, scale, "mul")
   end
   if buffer.isNarrow(input) then
@@ -44,8 +53,17 @@ function Criterion:backward(input, target, scale)
   return gradInput
 end
 
+function Criterion:updateOutput()
+  argument.raise("%s has no updateOutput", self.__typename)
+end
+
+function Criterion:updateGradInput()
+  argument.raise("%s has no updateGradInput", self.__typename)
+end
+
 --- The kept one-element tensor that a loss of `input` goes into.
 function Criterion:lossFor(input)
+  argument.passed(self, "input", input)
   return buffer.shaped(self.scratch, "loss", input, 1)
 end
 
@@ -83,6 +101,7 @@ end
 -- @param input what they label
 -- @param target tensor of any dtype with one label a row, a list of numbers, or a number
 function Criterion.labels(owner, input, target)
+  argument.tensor(2, "labels", input, "input")
   if type(target) == "number" then
     local kept = buffer.get(owner, "labels", input:device(), "long", 1)
     core.fill(kept, target)
@@ -90,7 +109,7 @@ function Criterion.labels(owner, input, target)
   elseif type(target) == "table" then
     return core.tensor_from(input:device(), "long", target)
   elseif not core.is_tensor(target) then
-    error(("target must be a tensor of labels, a list or a number, got a %s"):format(type(target)), 0)
+    argument.raise("target must be a tensor of labels, a list or a number, got %s", argument.describe(target))
   elseif target:dtype() == "long" and target:dim() == 1 and target:isContiguous()
     and target:device() == input:device() then
     return target
@@ -102,6 +121,7 @@ end
 
 --- A vector as a matrix of one row.
 function Criterion.rows(owner, field, x)
+  argument.tensor(3, "rows", x)
   local whole = buffer.contiguous(owner, field, x)
   return x:dim() == 1 and whole:view(1, x:size(1)) or whole
 end

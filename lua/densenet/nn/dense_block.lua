@@ -14,6 +14,7 @@
 -- that a block can do without.
 -- @classmod densenet.nn.DenseBlock
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
@@ -26,17 +27,20 @@ local BOTTLENECK = 4 -- its channels, in growth rates
 local DEFAULTS = { bottleneck = true, dropRate = 0, memory = "linear", epsilon = 1e-5, momentum = 0.1 }
 
 local function complete(options)
+  if options ~= nil then argument.table(4, "nn.DenseBlock", options, "options") end
   local given = {}
   for name, value in pairs(options or {}) do
     if DEFAULTS[name] == nil then
-      error(("bad argument #4 to 'nn.DenseBlock' (there is no option '%s'; there are bottleneck, dropRate, epsilon, "
-        .. "memory, momentum)"):format(tostring(name)), 4)
+      argument.raise("bad argument #4 to 'nn.DenseBlock' (there is no option '%s'%s)", tostring(name),
+        argument.nearest(tostring(name), DEFAULTS) .. "; there are bottleneck, dropRate, epsilon, memory, momentum")
     end
     given[name] = value
   end
   for name, value in pairs(DEFAULTS) do
     if given[name] == nil then
       given[name] = value
+    elseif type(given[name]) ~= type(value) then
+      argument.refuse(4, "nn.DenseBlock", given[name], "a " .. type(value), name)
     end
   end
   return given
@@ -57,10 +61,9 @@ function DenseBlock:__init(nInput, growthRate, nLayers, options)
   parent.__init(self)
   options = complete(options)
   self:checkMemory(options.memory, 4)
-  if math.type(nLayers) ~= "integer" or nLayers < 1 then
-    error(("bad argument #3 to 'nn.DenseBlock' (a number of layers, 1 or more, expected, got %s)"):format(
-      tostring(nLayers)), 3)
-  end
+  nInput = argument.integer(1, "nn.DenseBlock", nInput, 1, "nInput")
+  growthRate = argument.integer(2, "nn.DenseBlock", growthRate, 1, "growthRate")
+  nLayers = argument.integer(3, "nn.DenseBlock", nLayers, 1, "nLayers")
   self.nInput, self.growthRate, self.memory = nInput, growthRate, options.memory
   options.nBottleneck = options.bottleneck and BOTTLENECK * growthRate or nil
   for l = 1, nLayers do
@@ -91,7 +94,7 @@ end
 
 function DenseBlock:forwardBatch(input)
   if input:size(2) ~= self.nInput then
-    error(("input of %s; expected %d channels"):format(buffer.sizeText(input), self.nInput), 0)
+    argument.raise("input of %s; expected %d channels", buffer.sizeText(input), self.nInput)
   end
   local x = buffer.shaped(self.scratch, "output", input, input:size(1), self:nOutput(), input:size(3), input:size(4))
   local stats = trainsNorms(self) and buffer.besides(self.scratch, "stats", input, 2, self:nOutput()) or nil
@@ -145,11 +148,11 @@ local function gradientBuffer(self, x, dy, field, isWhole)
   local deferred, lent = deferredTable(self, x), self.lentGradient
   self.lentGradient = nil
   if lent and not lent:isSameView(dy) then
-    error("gradOutput is not the gradInput of the module that follows this block", 0)
+    argument.raise("gradOutput is not the gradInput of the module that follows this block")
   elseif lent and isWhole then
     return dy, deferred
   elseif not buffer.sameSize(dy, x) then
-    error(("gradOutput of %s; expected %s, as the output is"):format(buffer.sizeText(dy), buffer.sizeText(x)), 0)
+    argument.raise("gradOutput of %s; expected %s, as the output is", buffer.sizeText(dy), buffer.sizeText(x))
   elseif lent then -- the halves of backward have to find it again
     core.deferred_apply(dy, x, deferred)
   end

@@ -3,6 +3,7 @@
 -- which a forward reserves and its backward uses again.
 -- @classmod densenet.nn.Dropout
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local random = require "densenet.random"
 local buffer = require "densenet.nn.buffer"
@@ -16,9 +17,9 @@ local ELEMENTS_PER_POSITION = 4
 --- @tparam[opt=0.5] number p share of zeros, 0 <= p < 1
 function Dropout:__init(p)
   parent.__init(self)
-  p = p or 0.5
+  p = p == nil and 0.5 or p
   if type(p) ~= "number" or not (p >= 0 and p < 1) then
-    error(("bad argument #1 to 'nn.Dropout' (0 <= p < 1 expected, got %s)"):format(tostring(p)), 3)
+    argument.refuse(1, "nn.Dropout", p, "0 <= p < 1")
   end
   self.p = p
 end
@@ -35,6 +36,7 @@ local function forward(self, output, input)
 end
 
 function Dropout:updateOutput(input)
+  argument.passed(self, "input", input)
   if not self:isActive() then
     self.output = input
     return input
@@ -45,6 +47,7 @@ function Dropout:updateOutput(input)
 end
 
 function Dropout:updateGradInput(_, gradOutput)
+  argument.passed(self, "gradOutput", gradOutput)
   if not self:isActive() then
     self.gradInput = gradOutput
     return gradOutput

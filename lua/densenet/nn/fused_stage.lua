@@ -12,6 +12,7 @@
 -- A stage reads its input and its output again in backward: nothing may overwrite them in between.
 -- @classmod densenet.nn.FusedStage
 
+local argument = require "densenet.argument"
 local class = require "densenet.nn.class"
 local Container = require "densenet.nn.container"
 local ImageModule = require "densenet.nn.image_module"
@@ -27,11 +28,11 @@ local MEMORIES = { shared = true, linear = true, minimal = true }
 
 --- Refuses words that are not a `memory`.
 -- @tparam string word
--- @tparam integer argument of the constructor, counted from 1
-function FusedStage:checkMemory(word, argument)
+-- @tparam integer position of the constructor's argument, counted from 1
+function FusedStage:checkMemory(word, position)
   if not MEMORIES[word] then
-    error(("bad argument #%d to '%s' (memory is shared, linear or minimal, not %s)"):format(argument,
-      self.__typename, tostring(word)), 4)
+    argument.raise("bad argument #%d to '%s' (memory is shared, linear or minimal, not %s)",
+      position, self.__typename, tostring(word))
   end
 end
 

@@ -7,6 +7,7 @@
 --
 -- @classmod densenet.nn.ImageModule
 
+local argument = require "densenet.argument"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
 local Module = require "densenet.nn.module"
@@ -15,16 +16,18 @@ local ImageModule = class("nn.ImageModule", Module)
 
 --- Images as a plane-contiguous batch, copied into scratch[field] where they are not.
 function ImageModule:batch(images, field)
+  argument.passed(self, "input", images)
   if images:dim() == 3 then
     return buffer.contiguous(self.scratch, field, images):view(1, images:size(1), images:size(2), images:size(3))
   elseif images:dim() ~= 4 then
-    error(("expected images N,C,H,W (or one, C,H,W), got %s"):format(buffer.sizeText(images)), 0)
+    argument.raise("expected images N,C,H,W (or one, C,H,W), got %s", buffer.sizeText(images))
   end
   return buffer.planes(self.scratch, field, images)
 end
 
 --- gradOutput as the batch that belongs to `input`.
 function ImageModule:gradBatch(input, gradOutput)
+  argument.passed(self, "gradOutput", gradOutput)
   if input:dim() == 3 then
     local whole = buffer.contiguous(self.scratch, "gradOutputCopy", gradOutput)
     return whole:view(1, table.unpack(gradOutput:size()))

@@ -12,9 +12,12 @@
 --      return self.gradInput
 --    end
 --
+-- Reading a name that is none raises, with the one it is like; rawget(nn, name) asks without that.
 -- @module densenet.nn
 
-return {
+local argument = require "densenet.argument"
+
+return argument.closed({
   class = require "densenet.nn.class",
 
   Module = require "densenet.nn.module",
@@ -47,4 +50,4 @@ return {
   ClassNLLCriterion = require "densenet.nn.class_nll_criterion",
   CrossEntropyCriterion = require "densenet.nn.cross_entropy_criterion",
   MSECriterion = require "densenet.nn.mse_criterion",
-}
+}, "dn.nn")

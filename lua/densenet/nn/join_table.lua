@@ -2,6 +2,7 @@
 -- The gradient is a table of slices of gradOutput: views, not copies.
 -- @classmod densenet.nn.JoinTable
 
+local argument = require "densenet.argument"
 local class = require "densenet.nn.class"
 local join = require "densenet.nn.join"
 local Module = require "densenet.nn.module"
@@ -13,11 +14,8 @@ local JoinTable, parent = class("nn.JoinTable", Module)
 -- `dimension` counts within a sample
 function JoinTable:__init(dimension, nInputDims)
   parent.__init(self)
-  if math.type(dimension) ~= "integer" then
-    error(("bad argument #1 to 'nn.JoinTable' (dimension expected, got %s)"):format(tostring(dimension)), 3)
-  end
-  self.dimension = dimension
-  self.nInputDims = nInputDims
+  self.dimension = argument.integer(1, "nn.JoinTable", dimension, 1, "dimension")
+  self.nInputDims = argument.optional("integer", nil, 2, "nn.JoinTable", nInputDims, 1, "nInputDims")
   self.gradInput = {}
 end
 
@@ -27,10 +25,13 @@ local function dimensionFor(self, input)
 end
 
 function JoinTable:updateOutput(input)
+  argument.passedList(self, "input", input)
   return join.output(self, input, dimensionFor(self, input))
 end
 
 function JoinTable:updateGradInput(input, gradOutput)
+  argument.passedList(self, "input", input)
+  argument.passed(self, "gradOutput", gradOutput)
   local dimension, first = dimensionFor(self, input), 1
   self.gradInput = {}
   for i, part in ipairs(input) do
@@ -39,12 +40,6 @@ function JoinTable:updateGradInput(input, gradOutput)
     first = first + length
   end
   return self.gradInput
-end
-
-function JoinTable:clearState()
-  parent.clearState(self)
-  self.gradInput = {}
-  return self
 end
 
 return JoinTable

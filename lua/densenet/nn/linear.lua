@@ -1,6 +1,7 @@
 --- y = x · weightᵀ + bias, for N,nIn or one vector nIn.
 -- @classmod densenet.nn.Linear
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
@@ -13,10 +14,13 @@ local Linear, parent = class("nn.Linear", Module)
 -- @tparam[opt=true] boolean bias
 function Linear:__init(nInputs, nOutputs, bias)
   parent.__init(self)
+  nInputs = argument.integer(1, "nn.Linear", nInputs, 1, "nInputs")
+  nOutputs = argument.integer(2, "nn.Linear", nOutputs, 1, "nOutputs")
+  bias = argument.optional("boolean", true, 3, "nn.Linear", bias, "bias")
   self.nInputs, self.nOutputs = nInputs, nOutputs
   self.weight = self:newTensor(nOutputs, nInputs)
   self.gradWeight = self:newTensor(nOutputs, nInputs)
-  if bias ~= false then
+  if bias then
     self.bias = self:newTensor(nOutputs)
     self.gradBias = self:newTensor(nOutputs)
   end
@@ -26,6 +30,7 @@ end
 
 --- New weights, uniform in ±1/√nInputs, or in ±√3·deviation.
 function Linear:reset(deviation)
+  if deviation ~= nil then argument.number(1, "reset", deviation, "deviation") end
   local most = deviation and deviation * math.sqrt(3) or 1 / math.sqrt(self.nInputs)
   self.weight:uniform(-most, most)
   if self.bias then
@@ -43,13 +48,15 @@ end
 
 -- A vector as a matrix of one row.
 local function rows(self, x, field)
+  argument.passed(self, field == "inputCopy" and "input" or "gradOutput", x)
   local whole = buffer.contiguous(self.scratch, field, x)
   return x:dim() == 1 and whole:view(1, x:size(1)) or whole
 end
 
 function Linear:updateOutput(input)
+  argument.passed(self, "input", input)
   if input:dim() ~= 1 and input:dim() ~= 2 then
-    error(("expected N,%d or %d, got %s"):format(self.nInputs, self.nInputs, buffer.sizeText(input)), 0)
+    argument.raise("expected N,%d or %d, got %s", self.nInputs, self.nInputs, buffer.sizeText(input))
   end
   local matrix = rows(self, input, "inputCopy")
   local output = buffer.shaped(self.scratch, "output", input, matrix:size(1), self.nOutputs)

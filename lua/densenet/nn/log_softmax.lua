@@ -2,6 +2,7 @@
 -- the logarithms are float.
 -- @classmod densenet.nn.LogSoftMax
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
@@ -10,6 +11,7 @@ local Module = require "densenet.nn.module"
 local LogSoftMax = class("nn.LogSoftMax", Module)
 
 function LogSoftMax:updateOutput(input)
+  argument.passed(self, "input", input)
   local scores = buffer.widened(self.scratch, "wideInput", buffer.contiguous(self.scratch, "inputCopy", input))
   self.output = buffer.like(self.scratch, "output", scores)
   core.log_softmax_forward(self.output, scores)
@@ -17,6 +19,7 @@ function LogSoftMax:updateOutput(input)
 end
 
 function LogSoftMax:updateGradInput(input, gradOutput)
+  argument.passed(self, "gradOutput", gradOutput)
   local gradInput = buffer.like(self.scratch, "gradInput", gradOutput)
   core.log_softmax_backward(gradInput, buffer.contiguous(self.scratch, "gradOutputCopy", gradOutput), self.output)
   self.gradInput = buffer.narrowed(self.scratch, "narrowGradInput", input, gradInput)

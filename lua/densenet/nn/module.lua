@@ -17,6 +17,7 @@
 -- costly one (SpatialConvolution, Linear) then skip it.
 -- @classmod densenet.nn.Module
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local constructors = require "densenet.constructors"
 local deviceOf = require "densenet.device"
@@ -58,6 +59,7 @@ end
 -- lays its buffers out for inputs of that size, where that has not been done (densenet.nn.memory_plan).
 -- A module that cannot be planned computes with buffers of its own, and says in `planFailure` why.
 function Module:forward(input)
+  if input == nil then argument.refuse(1, "forward", input, "an input") end
   local failure = MemoryPlan.prepare(self, input)
   local output = self:updateOutput(input)
   if self.train then
@@ -68,17 +70,18 @@ end
 
 --- Gradient of the input, with gradients of parameters accumulated times scale (default 1).
 function Module:backward(input, gradOutput, scale)
+  if gradOutput == nil then argument.refuse(2, "backward", gradOutput, "a gradOutput") end
   local gradInput = self:updateGradInput(input, gradOutput)
   self:accGradParameters(input, gradOutput, scale or 1)
   return gradInput
 end
 
 function Module:updateOutput()
-  error(self.__typename .. " has no updateOutput", 2)
+  argument.raise("%s has no updateOutput", self.__typename)
 end
 
 function Module:updateGradInput()
-  error(self.__typename .. " has no updateGradInput", 2)
+  argument.raise("%s has no updateGradInput", self.__typename)
 end
 
 --- Nothing, for a module without parameters.
@@ -127,6 +130,7 @@ end
 
 --- weight -= learningRate * gradWeight, for every parameter.
 function Module:updateParameters(learningRate)
+  argument.number(1, "updateParameters", learningRate, "learningRate")
   local weights, gradients = self:parameters()
   for i, weight in ipairs(weights or {}) do
     core.add_scaled(weight, weight, gradients[i], -learningRate)
@@ -135,6 +139,7 @@ end
 
 --- Makes the named fields the other module's very tensors: `self:share(other, "weight", "gradWeight")`.
 function Module:share(other, ...)
+  argument.table(1, "share", other, "other")
   for _, field in ipairs { ... } do
     self[field] = other[field]
   end
@@ -143,6 +148,7 @@ end
 
 --- Calls action(module) for this module and every one inside it.
 function Module:apply(action)
+  argument.callable(1, "apply", action, "action")
   action(self)
   for _, module in ipairs(self.modules or {}) do
     module:apply(action)
@@ -178,10 +184,17 @@ function Module:evaluate()
   return self:apply(function(module) module.train = false end)
 end
 
---- Gives up everything that the next forward makes anew.
+-- What stands for a result that was given up: a table for a table, which a module's code writes into.
+local function cleared(module, result)
+  if type(result) == "table" then return {} end
+  return module:newTensor(0)
+end
+
+--- Gives up everything that the next forward makes anew. An output or gradInput that is a table becomes an
+-- empty one, and a gradInput of nil stays nil.
 function Module:clearState()
-  self.output = self:newTensor(0)
-  self.gradInput = self.gradInput and self:newTensor(0)
+  self.output = cleared(self, self.output)
+  self.gradInput = self.gradInput and cleared(self, self.gradInput)
   self.scratch, self.planFailure = {}, nil
   return self
 end
@@ -204,8 +217,7 @@ function Module:type(dtype)
     return self._activations
   end
   if not PRECISIONS[dtype] then
-    error(("bad argument #1 to 'type' (a module is float, double, half or bfloat16, not %s)"):format(
-      tostring(dtype)), 2)
+    argument.raise("bad argument #1 to 'type' (a module is float, double, half or bfloat16, not %s)", tostring(dtype))
   end
   local parameters = buffer.parameterType(dtype)
   self:apply(function(module) module._type, module._activations = parameters, dtype end)
@@ -234,6 +246,7 @@ function Module:to(target)
   if PRECISIONS[target] then
     return self:type(target)
   end
+  if target == nil then argument.refuse(1, "to", target, "a dtype, a device or its name") end
   -- "cuda" is the name of no device, but says which.
   local device = core.tensor_new(deviceOf.nameOf(target), "byte", { 0 }):device()
   convert(self, function(held) return held:to(device) end)
@@ -246,6 +259,9 @@ end
 -- momentum (true: SGD with momentum); type, of the inputs, by default the module's
 -- @return densenet.nn.MemoryPlan: totalBytes, rows, table(), bind()
 function Module:plan(inputSize, options)
+  argument.table(1, "plan", inputSize, "inputSize")
+  for d, size in ipairs(inputSize) do argument.integer(1, "plan", size, 0, ("size %d"):format(d)) end
+  if options ~= nil then argument.table(2, "plan", options, "options") end
   return MemoryPlan(self, inputSize, options)
 end
 

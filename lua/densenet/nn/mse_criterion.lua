@@ -1,6 +1,7 @@
 --- Mean squared difference of two tensors of one size.
 -- @classmod densenet.nn.MSECriterion
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
@@ -11,10 +12,12 @@ local MSECriterion, parent = class("nn.MSECriterion", Criterion)
 --- @tparam[opt=true] boolean sizeAverage divide the sum by the number of elements
 function MSECriterion:__init(sizeAverage)
   parent.__init(self)
-  self.sizeAverage = sizeAverage ~= false
+  self.sizeAverage = argument.optional("boolean", true, 1, "nn.MSECriterion", sizeAverage, "sizeAverage")
 end
 
 function MSECriterion:updateOutput(input, target)
+  argument.passed(self, "input", input)
+  argument.passed(self, "target", target)
   local loss = self:lossFor(input)
   core.mse_forward(loss, input, target, self.sizeAverage)
   self.output = loss:item()
@@ -22,6 +25,8 @@ function MSECriterion:updateOutput(input, target)
 end
 
 function MSECriterion:updateGradInput(input, target)
+  argument.passed(self, "input", input)
+  argument.passed(self, "target", target)
   self.gradInput = buffer.like(self.scratch, "gradInput", input)
   core.mse_backward(self.gradInput, input, target, self.sizeAverage)
   return self.gradInput

@@ -5,6 +5,7 @@
 -- Behind a DenseBlock, `follow` spares both of them passes over the block's tensor.
 -- @classmod densenet.nn.NormReLUPool
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
@@ -21,7 +22,8 @@ NormReLUPool.normName = "" -- of the norm, among the children
 -- batch in the running statistics)
 function NormReLUPool:__init(nChannels, options)
   parent.__init(self)
-  options = options or {}
+  options = options == nil and {} or argument.table(2, self.__typename, options, "options")
+  argument.integer(1, self.__typename, nChannels, 1, "nChannels")
   self:add(SpatialBatchNormalization(nChannels, options.epsilon, options.momentum), self.normName)
 end
 

@@ -3,6 +3,7 @@
 -- (a transposed or overlapping view of another parameter) would come apart, and is refused.
 -- @module densenet.nn.parameter_vector
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 
@@ -21,7 +22,7 @@ local function distinct(tensors)
       end
       if not standsFor[t] then
         if not t:isContiguous() then
-          error("getParameters: a parameter of size " .. buffer.sizeText(t) .. " is a view with gaps", 0)
+          argument.raise("getParameters: a parameter of size " .. buffer.sizeText(t) .. " is a view with gaps")
         end
         standsFor[t] = t
         table.insert(byCount[n], t)

@@ -1,6 +1,7 @@
 --- Modules one after the other.
 -- @classmod densenet.nn.Sequential
 
+local argument = require "densenet.argument"
 local class = require "densenet.nn.class"
 local Container = require "densenet.nn.container"
 
@@ -40,6 +41,7 @@ function Sequential:accGradParameters(input, gradOutput, scale)
 end
 
 function Sequential:backward(input, gradOutput, scale)
+  if gradOutput == nil then argument.refuse(2, "backward", gradOutput, "a gradOutput") end
   self.gradInput = walkBack(self, input, gradOutput, function(i, childInput, childGradOutput)
     return self:callChild(i, "backward", childInput, childGradOutput, scale or 1)
   end)

@@ -15,7 +15,9 @@ local SpatialAveragePooling, parent = class("nn.SpatialAveragePooling", SpatialP
 -- @tparam[opt=0] integer padW zeros left and right, at most half the window
 -- @tparam[opt=0] integer padH likewise above and below
 function SpatialAveragePooling:__init(kW, kH, dW, dH, padW, padH)
-  parent.__init(self, kW, kH, dW or 1, dH or 1, padW, padH)
+  if dW == nil then dW = 1 end
+  if dH == nil then dH = 1 end
+  parent.__init(self, kW, kH, dW, dH, padW, padH)
 end
 
 --- Padded zeros count as elements of a window, the default.

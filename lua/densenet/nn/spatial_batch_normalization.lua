@@ -4,6 +4,7 @@
 -- Source: Ioffe & Szegedy 2015 (arXiv:1502.03167).
 -- @classmod densenet.nn.SpatialBatchNormalization
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
@@ -19,10 +20,12 @@ SpatialBatchNormalization.stateFields = { "running_mean", "running_var" }
 -- @tparam[opt=true] boolean affine with weight and bias
 function SpatialBatchNormalization:__init(nChannels, eps, momentum, affine)
   parent.__init(self)
+  local name = "nn.SpatialBatchNormalization"
+  nChannels = argument.integer(1, name, nChannels, 1, "nChannels")
   self.nChannels = nChannels
-  self.eps = eps or 1e-5
-  self.momentum = momentum or 0.1
-  self.affine = affine ~= false
+  self.eps = argument.optional("number", 1e-5, 2, name, eps, "eps")
+  self.momentum = argument.optional("number", 0.1, 3, name, momentum, "momentum")
+  self.affine = argument.optional("boolean", true, 4, name, affine, "affine")
   self.running_mean = self:newTensor(nChannels)
   self.running_var = self:newTensor(nChannels)
   if self.affine then

@@ -1,6 +1,7 @@
 --- 2-d convolution of N,C,H,W (as everywhere in this field, a correlation).
 -- @classmod densenet.nn.SpatialConvolution
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
@@ -19,15 +20,20 @@ local SpatialConvolution, parent = class("nn.SpatialConvolution", ImageModule)
 -- @tparam[opt=1] integer groups divides both channel counts; group i of the outputs sees group i of the inputs
 function SpatialConvolution:__init(nInputPlane, nOutputPlane, kW, kH, dW, dH, padW, padH, groups)
   parent.__init(self)
+  local name = "nn.SpatialConvolution"
+  nInputPlane = argument.integer(1, name, nInputPlane, 1, "nInputPlane")
+  nOutputPlane = argument.integer(2, name, nOutputPlane, 1, "nOutputPlane")
+  kW, kH = argument.integer(3, name, kW, 1, "kW"), argument.integer(4, name, kH, 1, "kH")
   self.nInputPlane, self.nOutputPlane = nInputPlane, nOutputPlane
   self.kW, self.kH = kW, kH
-  self.dW, self.dH = dW or 1, dH or 1
-  self.padW = padW or 0
-  self.padH = padH or self.padW
-  self.groups = groups or 1
+  self.dW = argument.optional("integer", 1, 5, name, dW, 1, "dW")
+  self.dH = argument.optional("integer", 1, 6, name, dH, 1, "dH")
+  self.padW = argument.optional("integer", 0, 7, name, padW, 0, "padW")
+  self.padH = argument.optional("integer", self.padW, 8, name, padH, 0, "padH")
+  self.groups = argument.optional("integer", 1, 9, name, groups, 1, "groups")
   if nInputPlane % self.groups ~= 0 or nOutputPlane % self.groups ~= 0 then
-    error(("bad argument #9 to 'nn.SpatialConvolution' (%d groups do not divide %d -> %d channels)"):format(
-      self.groups, nInputPlane, nOutputPlane), 3)
+    argument.raise("bad argument #9 to 'nn.SpatialConvolution' (%d groups do not divide %d -> %d channels)",
+      self.groups, nInputPlane, nOutputPlane)
   end
   local sizes = { nOutputPlane, nInputPlane // self.groups, kH, kW }
   self.weight = self:newTensor(table.unpack(sizes))
@@ -40,6 +46,7 @@ end
 
 --- New weights, uniform in ±1/√(inputs of one output), or in ±√3·deviation.
 function SpatialConvolution:reset(deviation)
+  if deviation ~= nil then argument.number(1, "reset", deviation, "deviation") end
   local most = deviation and deviation * math.sqrt(3)
     or 1 / math.sqrt(self.kW * self.kH * (self.nInputPlane // self.groups))
   self.weight:uniform(-most, most)

@@ -15,7 +15,9 @@ local SpatialMaxPooling, parent = class("nn.SpatialMaxPooling", SpatialPooling)
 -- @tparam[opt=0] integer padW at most half the window
 -- @tparam[opt=0] integer padH likewise
 function SpatialMaxPooling:__init(kW, kH, dW, dH, padW, padH)
-  parent.__init(self, kW, kH, dW or kW, dH or kH, padW, padH)
+  if dW == nil then dW = kW end
+  if dH == nil then dH = kH end
+  parent.__init(self, kW, kH, dW, dH, padW, padH)
 end
 
 function SpatialMaxPooling:forwardBatch(input)

@@ -1,6 +1,7 @@
 --- The parent of poolings with a window: its geometry.
 -- @classmod densenet.nn.SpatialPooling
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local class = require "densenet.nn.class"
 local ImageModule = require "densenet.nn.image_module"
@@ -9,9 +10,11 @@ local SpatialPooling, parent = class("nn.SpatialPooling", ImageModule)
 
 function SpatialPooling:__init(kW, kH, dW, dH, padW, padH)
   parent.__init(self)
-  self.kW, self.kH = kW, kH
-  self.dW, self.dH = dW, dH
-  self.padW, self.padH = padW or 0, padH or 0
+  local name = self.__typename
+  self.kW, self.kH = argument.integer(1, name, kW, 1, "kW"), argument.integer(2, name, kH, 1, "kH")
+  self.dW, self.dH = argument.integer(3, name, dW, 1, "dW"), argument.integer(4, name, dH, 1, "dH")
+  self.padW = argument.optional("integer", 0, 5, name, padW, 0, "padW")
+  self.padH = argument.optional("integer", 0, 6, name, padH, 0, "padH")
   self.ceilMode = false
   self.countPadding = true
 end

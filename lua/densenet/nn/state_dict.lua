@@ -5,6 +5,7 @@
 -- counted from 0; a child named "" adds nothing, so a container can stand between without showing.
 -- @module densenet.nn.state_dict
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local misfit = require "densenet.nn.misfit"
 
@@ -59,8 +60,8 @@ function stateDict.entries(module)
   local entries, seen = collect({}, module, ""), {}
   for _, entry in ipairs(entries) do
     if seen[entry.name] then
-      error(("two tensors of %s are called '%s'; name the children that hold them"):format(module.__typename,
-        entry.name), 0)
+      argument.raise("two tensors of %s are called '%s'; name the children that hold them",
+        module.__typename, entry.name)
     end
     seen[entry.name] = true
   end
@@ -163,10 +164,10 @@ end
 -- of each
 function stateDict.load(module, state)
   if type(state) ~= "table" then
-    error(("bad argument #1 to 'loadStateDict' (table name → tensor expected, got %s)"):format(type(state)), 3)
+    argument.refuse(1, "loadStateDict", state, "a table name → tensor")
   end
   local given, known, mismatch = match(module, state)
-  if mismatch then error(mismatch, 3) end
+  if mismatch then argument.raise(mismatch) end
   for name, value in pairs(given) do
     core.copy(known[name], value)
   end

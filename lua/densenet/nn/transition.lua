@@ -8,6 +8,7 @@
 -- Children: norm, conv and, with dropout, drop.
 -- @classmod densenet.nn.Transition
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
@@ -28,12 +29,14 @@ local WINDOW = 2
 -- keep the means for backward, "minimal" takes them again); epsilon and momentum as nn.NormReLUPool has
 -- them
 function Transition:__init(nInput, nOutput, options)
-  options = options or {}
+  options = options == nil and {} or argument.table(3, "nn.Transition", options, "options")
+  argument.integer(1, "nn.Transition", nInput, 1, "nInput")
+  argument.integer(2, "nn.Transition", nOutput, 1, "nOutput")
   parent.__init(self, nInput, options)
   self.memory = options.memory or "linear"
   self:checkMemory(self.memory, 3)
   self:add(SpatialConvolution(nInput, nOutput, 1, 1):noBias(), "conv")
-  if (options.dropRate or 0) > 0 then
+  if argument.optional("number", 0, 3, "nn.Transition", options.dropRate, "dropRate") > 0 then
     self:add(Dropout(options.dropRate), "drop")
   end
 end

@@ -1,6 +1,7 @@
 --- The same elements under other sizes.
 -- @classmod densenet.nn.View
 
+local argument = require "densenet.argument"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
 local Module = require "densenet.nn.module"
@@ -10,12 +11,14 @@ local View, parent = class("nn.View", Module)
 --- @param ... sizes of one sample; one of them may be -1, which stands for whatever is left
 function View:__init(...)
   parent.__init(self)
+  if select("#", ...) == 0 then argument.refuse(1, "nn.View", nil, "sizes") end
   self.size = type(...) == "table" and ... or { ... }
   self.count, self.hasFree = 1, false
-  for i, size in ipairs(self.size) do
+  for i = 1, type(...) == "table" and #self.size or select("#", ...) do
+    local size = self.size[i]
     if math.type(size) ~= "integer" or size < -1 or (size == -1 and self.hasFree) then
-      error(("bad argument #%d to 'nn.View' (sizes are integers, and one at most is -1; got %s)"):format(i,
-        tostring(size)), 3)
+      argument.raise("bad argument #%d to 'nn.View' (sizes are integers, and one at most is -1; got %s)",
+        i, tostring(size))
     end
     if size == -1 then
       self.hasFree = true
@@ -28,7 +31,7 @@ end
 --- Says how many dimensions one sample of the input has; dimensions before them are the batch.
 -- @treturn densenet.nn.View the module
 function View:setNumInputDims(n)
-  self.nInputDims = n
+  self.nInputDims = argument.optional("integer", nil, 1, "setNumInputDims", n, 1, "n")
   return self
 end
 
@@ -47,8 +50,8 @@ local function batchSize(self, input)
     end
   end
   if self.count == 0 or inner % self.count ~= 0 then
-    error(("input of %s does not divide into views of %s"):format(buffer.sizeText(input),
-      table.concat(self.size, "x")), 0)
+    argument.raise("input of %s does not divide into views of %s",
+      buffer.sizeText(input), table.concat(self.size, "x"))
   end
   if not self.hasFree then
     batch = batch * (inner // self.count)
@@ -60,6 +63,7 @@ local function batchSize(self, input)
 end
 
 function View:updateOutput(input)
+  argument.passed(self, "input", input)
   local batch = batchSize(self, input)
   local whole = buffer.contiguous(self.scratch, "input", input)
   if batch then
@@ -71,6 +75,7 @@ function View:updateOutput(input)
 end
 
 function View:updateGradInput(input, gradOutput)
+  argument.passed(self, "gradOutput", gradOutput)
   self.gradInput = buffer.contiguous(self.scratch, "gradOutput", gradOutput):view(input:size())
   return self.gradInput
 end

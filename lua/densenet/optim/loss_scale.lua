@@ -10,6 +10,7 @@
 -- Source: Micikevicius et al. 2018 (arXiv:1710.03740), section 3.2.
 -- @classmod densenet.optim.LossScale
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local class = require "densenet.nn.class"
 
@@ -21,9 +22,13 @@ local STEPS_TO_DOUBLE = 2000
 --- @param module the network; its gradients become one vector (getParameters). Make it after any change
 -- of type or device, and of the network's modules.
 function LossScale:__init(module)
+  if type(module) ~= "table" or not module.getParameters then
+    argument.refuse(1, "optim.LossScale", module, "a module")
+  end
   local _, gradient = module:getParameters()
   self.gradient = gradient
-  self.sum = core.tensor_new(gradient:device(), gradient:dtype(), { 1 })
+  -- Whatever finite numbers of 32 bits add up to is finite in double.
+  self.sum = core.tensor_new(gradient:device(), "double", { 1 })
   self.scale, self.good, self.skipped = FIRST, 0, 0
 end
 
@@ -54,10 +59,11 @@ function LossScale:state()
 end
 
 function LossScale:setState(state)
+  argument.table(1, "setState", state)
   for _, name in ipairs { "scale", "good", "skipped" } do
     if type(state[name]) ~= "number" then
-      error(("bad argument #1 to 'setState' (a table with scale, good and skipped expected; %s is %s)"):format(name,
-        tostring(state[name])), 2)
+      argument.raise("bad argument #1 to 'setState' (a table with scale, good and skipped expected; %s is %s)",
+        name, tostring(state[name]))
     end
   end
   self.scale, self.good, self.skipped = state.scale + 0.0, state.good, state.skipped

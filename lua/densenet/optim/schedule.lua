@@ -9,6 +9,8 @@
 -- `rate:learningRate(epoch, iteration, count)` is the same.
 -- @module densenet.optim.schedule
 
+local argument = require "densenet.argument"
+
 local schedule = {}
 
 local Schedule = {}
@@ -16,9 +18,13 @@ Schedule.__index = Schedule
 Schedule.__call = function(self, ...) return self:learningRate(...) end
 
 local function checkNumber(options, name, isGood, expected)
+  if type(options) ~= "table" then
+    argument.raise("schedule: a table of options, such as { %s = ... }, expected, got %s", name,
+      argument.describe(options))
+  end
   local value = options[name]
   if type(value) ~= "number" or not isGood(value) then
-    error(("schedule: %s must be %s, got %s"):format(name, expected, tostring(value)), 3)
+    argument.raise("schedule: %s must be %s, got %s", name, expected, tostring(value))
   end
   return value
 end
@@ -27,6 +33,17 @@ local function isPositive(value) return value > 0 end
 
 local function isCount(value) return value >= 1 and value % 1 == 0 end
 
+local function checkMilestones(milestones)
+  if type(milestones) ~= "table" then
+    argument.raise("schedule: milestones must be a list of numbers, got %s", argument.describe(milestones))
+  end
+  for i, milestone in ipairs(milestones) do
+    if type(milestone) ~= "number" then
+      argument.raise("schedule: milestones[%d] must be a number, got %s", i, argument.describe(milestone))
+    end
+  end
+end
+
 --- Divides the rate by 10 at each milestone.
 -- @tparam table options learningRate; then one of: nEpochs (milestones at 50 % and 75 % of them, as for
 -- CIFAR), every (a milestone every so many epochs, as 30 for ImageNet), milestones (a list). A milestone
@@ -34,13 +51,14 @@ local function isCount(value) return value >= 1 and value % 1 == 0 end
 -- (0.1) is what each one multiplies by.
 function schedule.multistep(options)
   local base = checkNumber(options, "learningRate", isPositive, "a number above 0")
-  local factor = options.factor or 0.1
+  local factor = options.factor == nil and 0.1 or checkNumber(options, "factor", isPositive, "a number above 0")
   local isPast
   if options.every then
     local every = checkNumber(options, "every", isCount, "a number of epochs")
     isPast = function(over) return over // every end
   else
     local milestones = options.milestones
+    if milestones ~= nil then checkMilestones(milestones) end
     if not milestones then
       local nEpochs = checkNumber(options, "nEpochs", isCount, "a number of epochs")
       milestones = { 0.5 * nEpochs, 0.75 * nEpochs }
@@ -79,4 +97,4 @@ function schedule.constant(options)
   return setmetatable({ learningRate = function() return base end }, Schedule)
 end
 
-return schedule
+return argument.closed(schedule, "dn.optim.schedule")

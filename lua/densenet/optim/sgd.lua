@@ -6,6 +6,7 @@
 -- Source: Sutskever et al. 2013. Settings are fields and may be changed between steps.
 -- @classmod densenet.optim.SGD
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local class = require "densenet.nn.class"
 local misfit = require "densenet.nn.misfit"
@@ -32,10 +33,12 @@ local function parametersOf(source)
     weights, gradients = { weights }, { gradients }
   end
   if type(weights) ~= "table" or type(gradients) ~= "table" or #weights ~= #gradients then
-    error("bad argument #1 to 'optim.SGD' (a module, or a table {parameters, gradients} expected)", 4)
+    argument.refuse(1, "optim.SGD", source, "a module, or a table {parameters, gradients},")
   end
   local parameters = {}
   for i, weight in ipairs(weights) do
+    argument.tensor(1, "optim.SGD", weight, ("parameter %d"):format(i))
+    argument.tensor(1, "optim.SGD", gradients[i], ("gradient %d"):format(i))
     parameters[i] = { name = tostring(i), tensor = weight, gradient = gradients[i] }
   end
   return parameters
@@ -43,13 +46,13 @@ end
 
 local function checkSetting(name, value)
   if DEFAULTS[name] == nil then
-    error(("optim.SGD has no setting '%s'; it has dampening, learningRate, momentum, nesterov, weightDecay"):format(
-      tostring(name)), 4)
+    argument.raise("optim.SGD has no setting '%s'; it has dampening, learningRate, momentum, nesterov, weightDecay",
+      tostring(name))
   end
   local isNumber = type(DEFAULTS[name]) == "number"
   if type(value) ~= type(DEFAULTS[name]) or (isNumber and not (value >= 0 and value < math.huge)) then
-    error(("optim.SGD: %s must be %s, got %s"):format(name, isNumber and "a number of 0 or more" or "a boolean",
-      tostring(value)), 4)
+    argument.raise("optim.SGD: %s must be %s, got %s",
+      name, isNumber and "a number of 0 or more" or "a boolean", tostring(value))
   end
 end
 
@@ -57,6 +60,7 @@ end
 -- @tparam[opt] table settings learningRate (1e-3), momentum (0), dampening (0), weightDecay (0, for every
 -- parameter), nesterov (false; needs momentum and no dampening)
 function SGD:__init(source, settings)
+  if settings ~= nil then argument.table(2, "optim.SGD", settings, "settings") end
   for name, value in pairs(settings or {}) do
     checkSetting(name, value)
   end
@@ -64,8 +68,8 @@ function SGD:__init(source, settings)
     self[name] = settings and settings[name] ~= nil and settings[name] or value
   end
   if self.nesterov and (self.momentum == 0 or self.dampening ~= 0) then
-    error(("optim.SGD: nesterov needs a momentum above 0 and no dampening, got %g and %g"):format(self.momentum,
-      self.dampening), 3)
+    argument.raise("optim.SGD: nesterov needs a momentum above 0 and no dampening, got %g and %g",
+      self.momentum, self.dampening)
   end
   self.parameters = parametersOf(source)
   self.velocities = {}
@@ -117,6 +121,7 @@ end
 -- @raise one error that counts the missing and unknown entries and those of a wrong shape, and names the first
 -- of each
 function SGD:loadState(state)
+  argument.table(1, "loadState", state, "state")
   local wrong, velocities = misfit.new(), {}
   for _, entry in ipairs(distinct(self.parameters)) do
     local weight, given = stateDict.tensor(entry), state[entry.name]
@@ -131,7 +136,7 @@ function SGD:loadState(state)
     if velocities[name] == nil then wrong.unknown[#wrong.unknown + 1] = tostring(name) end
   end
   local message = wrong:text("the state does not fit the optimizer")
-  if message then error(message, 2) end
+  if message then argument.raise(message) end
   for _, entry in ipairs(distinct(self.parameters)) do
     local weight, given = stateDict.tensor(entry), velocities[entry.name]
     if given then

@@ -1,7 +1,9 @@
 --- The training run, piece by piece; main.lua is their table of contents.
 -- @module densenet.train
 
-return {
+local argument = require "densenet.argument"
+
+return argument.closed({
   checkpoint = require "densenet.train.checkpoint",
   Console = require "densenet.train.console",
   device = require "densenet.train.device",
@@ -16,4 +18,4 @@ return {
   Run = require "densenet.train.run",
   sources = require "densenet.train.sources",
   Trainer = require "densenet.train.trainer",
-}
+}, "dn.train")

@@ -2,6 +2,7 @@
 --
 -- An error meter counts samples, not batches, so a ragged last batch weighs what it holds. Its
 -- state is a sum and three counts: written to a checkpoint and read back it goes on exactly.
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 
 local meters = {}
@@ -14,6 +15,7 @@ ErrorMeter.__index = ErrorMeter
 --- Loss and top-1/top-5 errors over the samples seen.
 -- @param state what an earlier meter's state() gave; nothing: a new count
 function meters.ErrorMeter(state)
+  if state ~= nil then argument.table(1, "ErrorMeter", state, "state") end
   local meter = setmetatable({}, ErrorMeter)
   meter:reset()
   for name, value in pairs(state or {}) do meter[name] = value end
@@ -60,6 +62,9 @@ end
 -- @param target N: labels, long, from 1
 -- @param loss mean over the batch
 function meters.score(output, target, loss)
+  argument.tensor(1, "score", output, "output")
+  argument.tensor(2, "score", target, "target")
+  argument.number(3, "score", loss, "loss")
   local k = math.min(5, output:size(2))
   local _, indices = output:topk(k)
   local guesses, labels = indices:totable(), target:totable()

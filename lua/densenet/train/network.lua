@@ -1,5 +1,6 @@
 --- The network of a run: built from the options, or as the file it starts from describes it, and
 -- filled with that file's weights.
+local argument = require "densenet.argument"
 local models = require "densenet.models"
 local options = require "densenet.train.options"
 local stateDict = require "densenet.nn.state_dict"
@@ -64,7 +65,7 @@ end
 local function filled(method, into, tensors, file)
   local done, message = pcall(method, into, tensors)
   if done then return into end
-  message = tostring(message)
+  message = argument.sentence(tostring(message))
   return nil, message:sub(1, #file) == file and message or ("%s: %s"):format(file, message), "format"
 end
 

@@ -54,6 +54,39 @@ case("reduce", "long sums are exact", {
   output { 1, dtype = "long" }, literal({ 2 ^ 53 | 0, 1 }, { dtype = "long" }), "sum", 0,
 }, { "float" }, { { (2 ^ 53 | 0) + 1 } })
 
+-- Into a dtype that holds more than x's.
+local WHOLE = { "long", "byte" }
+local function double(...) return output { dtype = "double", ... } end
+case("reduce", "a byte sum in long", { output { 1, dtype = "long" }, literal { 200, 100, 255 }, "sum", 0 }, WHOLE,
+  { { 555 } })
+case("reduce", "byte sums of columns in long",
+  { output { 1, 2, dtype = "long" }, literal { { 200, 1 }, { 100, 2 } }, "sum", 0 }, WHOLE, { { { 300, 3 } } })
+case("reduce", "the largest byte in long", { output { 1, dtype = "long" }, literal { 2, 255, 7 }, "max", 0 }, WHOLE,
+  { { 255 } })
+case("reduce", "in double", { double(1), literal { 200, 100, 255 }, "sum", 0 }, ALL, { { 555 } })
+case("reduce", "mean in double", { double(1), literal { 200, 100, 255 }, "mean", 0 }, ALL, { { 185 } })
+case("reduce", "variance in double", { double(1), literal { 1, 2, 6 }, "var", 1 }, ALL, { { 7 } })
+case("reduce", "norm in double", { double(1, 2), literal { { 3, 5 }, { 4, 12 } }, "norm", 2 }, ALL, { { { 5, 13 } } })
+case("reduce", "smallest in double", { double(2, 1), literal { { 3, 5 }, { 12, 4 } }, "min", 0 }, ALL,
+  { { { 3 }, { 4 } } })
+case("reduce", "long sums beyond 2^63 in double", {
+  double(1), literal({ math.maxinteger, math.maxinteger }, { dtype = "long" }), "sum", 0,
+}, { "float" }, { { 2 ^ 64 } })
+case("reduce", "a sum beyond the largest half", { double(1), literal { 60000, 60000 }, "sum", 0 }, { "half" },
+  { { 120000 } })
+case("reduce", "a sum with more digits than float", { double(1), literal { 2 ^ 24, 1 }, "sum", 0 },
+  { "float", "double", "bfloat16" }, { { 2 ^ 24 + 1 } })
+for _, kind in ipairs { "sum", "mean", "var", "max", "min", "norm" } do
+  for _, layout in ipairs { "contiguous", "channels", "transposed" } do
+    case("reduce", kind .. " in double of a view, " .. layout, {
+      double(1, 12, 1, 1), input { 3, 12, 7, 9, layout = layout, values = "counts" }, kind, kind == "norm" and 2 or 1,
+    }, ALL)
+  end
+  case("reduce", kind .. " in double of many", { double(1, 1), input { 100, 200, values = "counts" }, kind, 1 }, ALL)
+end
+case("reduce", "a byte sum of many in long", { output { 1, 1, dtype = "long" }, input { 300, 400, values = "counts" },
+  "sum", 0 }, WHOLE)
+
 local parameters = { var = 1, norm = 2 }
 for _, kind in ipairs { "sum", "mean", "var", "max", "min", "norm" } do
   for _, sizes in ipairs { { 1, 4, 5, 6 }, { 3, 1, 5, 6 }, { 3, 4, 1, 6 }, { 3, 4, 5, 1 }, { 1, 4, 1, 1 },
@@ -83,6 +116,10 @@ wrong("reduce", 1, { "y is 1", "x 2x3" }, { output { 1 }, input { 2, 3 }, "sum",
 wrong("reduce", 2, { "x is 0", "at least one element for 'max'" }, { output { 1 }, input { 0 }, "max", 0 })
 wrong("reduce", 2, { "x is long", "real dtype for 'mean'" },
   { output { 1 }, input { 3, values = "counts" }, "mean", 0, dtype = "long" })
+wrong("reduce", 1, { "y is long", "expected float, as x is, or double" },
+  { output { 1, dtype = "long" }, input { 3 }, "sum", 0 })
+wrong("reduce", 1, { "y is float", "expected byte, as x is, or long or double" },
+  { output { 1, dtype = "float" }, input { 3, dtype = "byte" }, "sum", 0 })
 wrong("reduce", 4, { "p is 0", "above 0" }, { output { 1 }, input { 3 }, "norm", 0 })
 wrong("reduce", 4, { "correction is %-1", "0 or more" }, { output { 1 }, input { 3 }, "var", -1 })
 wrong("reduce", 3, { "invalid option 'median'" }, { output { 1 }, input { 3 }, "median", 0 })

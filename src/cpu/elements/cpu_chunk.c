@@ -65,6 +65,9 @@ static void load_double(double *to, dn_dtype dtype, const void *from, int64_t st
     case DN_BFLOAT16:
       MOVE(n, double, to, 1, uint16_t, from, stride, double_from_bfloat16);
       return;
+    case DN_LONG:
+      MOVE(n, double, to, 1, int64_t, from, stride, double_from_long);
+      return;
     default:
       MOVE(n, double, to, 1, uint8_t, from, stride, double_from_byte);
       return;

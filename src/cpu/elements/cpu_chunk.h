@@ -43,7 +43,7 @@ static inline dn_dtype cpu_computing_dtype(dn_dtype dtype) {
 
 /*
 ** to[0..n) = from[0], from[stride], ...; `stride` in elements, 0 or more. float takes all dtypes
-** but double and long, double takes all but long, long takes long and byte.
+** but double and long, double takes all, long takes long and byte.
 */
 void cpu_chunk_load(dn_dtype computing, void *to, dn_dtype dtype, const void *from, int64_t stride,
                     int64_t n);

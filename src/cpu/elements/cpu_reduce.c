@@ -7,7 +7,8 @@
 ** element by element. Segments have a fixed length, and their results meet in order, so a sum is
 ** the same number for any number of threads; a full reduction is many segments of one output.
 **
-** Real numbers are folded in double, integers in int64 with wrap-around.
+** Real numbers are folded in double, integers in int64 with wrap-around, or in double where the
+** result is double.
 */
 #include <string.h>
 
@@ -268,7 +269,7 @@ static void reduce_plainly(dn_tensor *y, const dn_tensor *x, dn_reduce_kind kind
                            double parameter) {
   const dn_fold step_kind = dn_fold_for(kind, parameter);
   const int64_t n_outputs = dn_tensor_count(y), n_reduced = dn_tensor_count(x) / n_outputs;
-  const bool is_real = dn_dtype_is_real(x->dtype);
+  const bool is_real = dn_dtype_is_real(y->dtype);
   dn_tensor inner = *x; /* the dimensions that are reduced */
   for (int d = 0; d < x->n_dim; d++)
     if (y->size[d] == x->size[d]) inner.size[d] = 1;
@@ -301,6 +302,7 @@ static void reduce_plainly(dn_tensor *y, const dn_tensor *x, dn_reduce_kind kind
 
 typedef struct writing {
   const task *job;
+  dn_dtype dtype; /* of y */
   dn_reduce_kind kind;
   double parameter;
 } writing;
@@ -309,15 +311,15 @@ typedef struct writing {
 static void write_row(const cpu_row *row, void *context) {
   const writing *results = context;
   const task *job = results->job;
-  const int64_t size = row->stride[0] * (int64_t)dn_dtype_size(job->dtype);
+  const int64_t size = row->stride[0] * (int64_t)dn_dtype_size(results->dtype);
   for (int64_t i = 0; i < row->length; i++) {
     char *to = row->data[0] + i * size;
     if (job->computing != DN_LONG) {
       const double folded = ((const double *)job->results)[row->first + i];
-      cpu_store(to, job->dtype, 0,
+      cpu_store(to, results->dtype, 0,
                 dn_fold_result(results->kind, results->parameter, folded, job->reduced.n_elements));
     } else {
-      cpu_store_long(to, job->dtype, 0, ((const int64_t *)job->results)[row->first + i]);
+      cpu_store_long(to, results->dtype, 0, ((const int64_t *)job->results)[row->first + i]);
     }
   }
 }
@@ -328,10 +330,11 @@ dn_status cpu_reduce(dn_tensor *y, const dn_tensor *x, dn_reduce_kind kind, doub
     reduce_plainly(y, x, kind, parameter);
     return DN_OK;
   }
+  const bool is_whole_into_double = y->dtype == DN_DOUBLE && !dn_dtype_is_real(x->dtype);
   task job = {.kind = dn_fold_for(kind, parameter),
               .p = parameter,
               .dtype = x->dtype,
-              .computing = cpu_computing_dtype(x->dtype)};
+              .computing = is_whole_into_double ? DN_DOUBLE : cpu_computing_dtype(x->dtype)};
   split(&job, y, x);
   plan(&job);
   const int64_t n_outputs = job.kept.n_elements;
@@ -350,7 +353,7 @@ dn_status cpu_reduce(dn_tensor *y, const dn_tensor *x, dn_reduce_kind kind, doub
     job.centres = centres;
   }
   run_pass(&job);
-  writing results = {&job, kind, parameter};
+  writing results = {&job, y->dtype, kind, parameter};
   cpu_rows rows;
   cpu_rows_of_tensors(&rows, CPU_ROWS_ROW_MAJOR, 1, (const dn_tensor *const[]){y});
   cpu_rows_run(&rows, 1, write_row, &results);
