@@ -8,6 +8,7 @@
 #   make racecheck-cuda-emulated  without a GPU, told of every access to memory: finds races (slow)
 #   make lint       formatting, luacheck, warnings as errors with gcc and clang, the layering spec
 #   make asan       the specs under AddressSanitizer and UndefinedBehaviorSanitizer, leaks included
+#   make soak MINUTES=n  main.lua killed, without disk space and with damaged files, at random (SOAK_OPTIONS=-seed 2)
 #   make bench      memory and seconds of a training step in every memory mode, as a table and a plot
 #   make install    into PREFIX (or LUADIR and LIBDIR)
 #   make docs       the API reference from the comments, as HTML in build/docs (LDoc)
@@ -245,6 +246,14 @@ bench: all
 	$(LUA) scripts/bench_memory.lua -table $(B)/memory.md -plot $(B)/memory.svg $(BENCH_OPTIONS)
 	@cat $(B)/memory.md
 
+# Nothing of it is built into the module: the faults are preloaded.
+MINUTES ?= 5
+soak:
+	@$(BUILD)
+	@$(CC) -shared -fPIC -O1 -Wall -Wextra spec/support/file_faults.c -o $(B)/file_faults.so -ldl
+	@DENSENET_BUILD=$(B) OMP_WAIT_POLICY=passive $(LUA) scripts/soak.lua -minutes $(MINUTES) \
+	  -faults $(B)/file_faults.so $(SOAK_OPTIONS)
+
 # The programs lie beside the module, as in this checkout, and `densenet` finds them there.
 PROGRAMS = $(DESTDIR)$(LUADIR)/densenet/programs
 install: all
@@ -275,4 +284,4 @@ env:
 clean:
 	rm -rf build
 
-.PHONY: all cuda demo test test-cuda test-cuda-emulated racecheck-cuda-emulated sanitize-cuda lint asan bench install docs help env clean
+.PHONY: all cuda demo test test-cuda test-cuda-emulated racecheck-cuda-emulated sanitize-cuda lint asan bench soak install docs help env clean

@@ -2,11 +2,9 @@
 -- (lua main.lua --help lists the options). Each step below is a file of lua/densenet/train.
 dofile((arg[0]:match("^(.*)/[^/]*$") or ".") .. "/scripts/setup.lua")
 
-local dn = require "densenet"
-local train, optim = dn.train, dn.optim
-local check = train.program.check
-
-local function main()
+local function main(dn)
+  local train, optim = dn.train, dn.optim
+  local check = train.program.check
   local opt, given = train.options.parse(arg)
   if not opt then train.program.refuse(given) end
   if opt.version then return print("densenet " .. dn.version) end
@@ -43,4 +41,16 @@ local function main()
   run:report()
 end
 
-os.exit(train.program.run("main.lua", train.options.usage, main), true)
+local function start()
+  local dn = require "densenet"
+  return dn.train.program.run("main.lua", dn.train.options.usage, function() return main(dn) end)
+end
+
+-- While the module loads, a failure has nobody else to report it; Ctrl-C is one to Lua.
+local isLoaded, status = pcall(start)
+if not isLoaded then
+  local isInterrupt = tostring(status):find("interrupted!$")
+  io.stderr:write("main.lua: ", isInterrupt and "interrupted" or tostring(status), "\n")
+  status = isInterrupt and 130 or 1
+end
+os.exit(status, true)

@@ -1,3 +1,5 @@
+#define _XOPEN_SOURCE 700 /* realpath */
+
 #include "dn_directory.h"
 
 #include <dirent.h>
@@ -37,6 +39,10 @@ dn_status dn_directory_make(const char *path) {
     part[i] = '/';
   }
   return make_one(part, path);
+}
+
+dn_status dn_directory_real(const char *path, char *real) {
+  return realpath(path, real) ? DN_OK : dn_file_error("find", path);
 }
 
 static int is_listed(const struct dirent *entry) {

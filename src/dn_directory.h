@@ -20,6 +20,9 @@ dn_status dn_directory_make(const char *path);
 /* Writes *directory only on success; free it then. DN_EIO. */
 dn_status dn_directory_list(const char *path, dn_directory *directory);
 
+/* The path of what is there, without symbolic links and dots; `real` has PATH_MAX bytes. DN_EIO. */
+dn_status dn_directory_real(const char *path, char *real);
+
 /* Name of entry 0..n_entries-1. */
 const char *dn_directory_name(const dn_directory *directory, int index);
 

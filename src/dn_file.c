@@ -114,3 +114,14 @@ dn_status dn_file_sync_parent(const char *path) {
 dn_status dn_file_remove(const char *path) {
   return remove(path) == 0 ? DN_OK : dn_file_error("remove", path);
 }
+
+dn_status dn_file_rename(const char *from, const char *to) {
+  if (rename(from, to) != 0) {
+    const int code = errno;
+    char action[800];
+    snprintf(action, sizeof action, "rename " DN_PATH_FORMAT " to", from);
+    errno = code;
+    return dn_file_error(action, to);
+  }
+  return dn_file_sync_parent(to);
+}

@@ -62,6 +62,9 @@ dn_status dn_file_target(const char *path, char *target);
 /* The file, or an empty directory, goes away. */
 dn_status dn_file_remove(const char *path);
 
+/* A file or directory gets another name; a file that is called `to` is replaced. */
+dn_status dn_file_rename(const char *from, const char *to);
+
 /* ---- Shared with the other files of this room ---- */
 
 /* Names that stand in the directory of `path` are on the disk when this returns. */

@@ -2,11 +2,15 @@
 
 #include <stdio.h>
 
+#include "dn_locale.h"
+
 static _Thread_local char message[1024];
 static _Thread_local int argument_index;
 
 dn_status dn_error_list(dn_status status, int argument, const char *format, va_list list) {
+  const dn_locale before = dn_locale_enter();
   vsnprintf(message, sizeof message, format, list);
+  dn_locale_leave(before);
   argument_index = argument;
   return status;
 }

@@ -1,7 +1,11 @@
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
+
 #include "dn_threads.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static _Thread_local int n_threads; /* 0: not set in this thread */
@@ -29,6 +33,16 @@ void dn_threads_set(int count) {
 #else
   (void)count;
 #endif
+}
+
+bool dn_threads_have_room(int count) {
+  /* A stack, and the addresses that malloc sets aside for a thread that allocates. */
+  const size_t n_bytes_each = (size_t)136 << 20, n_bytes_computing = (size_t)16 << 20;
+  const size_t n_bytes = (size_t)count * n_bytes_each + (size_t)dn_threads() * n_bytes_computing;
+  void *room = mmap(NULL, n_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (room == MAP_FAILED) return false;
+  munmap(room, n_bytes);
+  return true;
 }
 
 static atomic_bool reference;

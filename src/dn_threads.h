@@ -19,6 +19,12 @@ int dn_threads(void);
 void dn_threads_set(int n_threads);
 
 /*
+** Are there addresses (ulimit -v) for `count` more threads that allocate, beside those that compute?
+** Without them a thread ends the process when it first allocates.
+*/
+bool dn_threads_have_room(int count);
+
+/*
 ** Test hook, for the process: operations run their plain reference loops (true) or the fastest
 ** path they have (false, as at start).
 */

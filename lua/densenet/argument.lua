@@ -16,7 +16,7 @@ local argument = {}
 
 --- Raises a sentence, formatted as string.format does.
 function argument.raise(pattern, ...)
-  core.raise(select("#", ...) > 0 and pattern:format(...) or pattern)
+  core.raise(select("#", ...) > 0 and core.format(pattern, ...) or pattern)
 end
 
 --- A caught message without the line that `raise` puts before it here, for a longer message.
@@ -34,7 +34,7 @@ function argument.describe(value)
   if kind == "string" then
     return "'" .. (#value > LONGEST_TEXT and value:sub(1, LONGEST_TEXT) .. "..." or value) .. "'"
   elseif kind == "number" or kind == "boolean" or value == nil then
-    return tostring(value)
+    return (core.format("%s", value))
   elseif core.is_tensor(value) then
     return "a " .. core.tensor_describe(value)
   elseif kind == "table" and rawget(getmetatable(value) or {}, "__typename") then

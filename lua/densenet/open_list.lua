@@ -3,6 +3,7 @@
 --
 -- A name is letters, digits, "_", "-" and dots, so one that stands in a file leads to modules that are
 -- installed, and to no other path.
+local core = require "densenet.core"
 local nearest = require "densenet.nearest"
 
 local OpenList = {}
@@ -20,7 +21,7 @@ end
 function OpenList:names()
   local names = {}
   for name in pairs(self.known) do names[#names + 1] = name end
-  table.sort(names)
+  table.sort(names, core.before)
   return names
 end
 

@@ -31,11 +31,11 @@ local function rowsText(rows, more)
   for _, row in ipairs(rows) do table.move(row, 1, #row, #numbers + 1, numbers) end
   local format = numberFormat(numbers)
   local width = 0
-  for _, x in ipairs(numbers) do width = math.max(width, #format:format(x)) end
+  for _, x in ipairs(numbers) do width = math.max(width, #core.format(format, x)) end
   local lines = {}
   for i, row in ipairs(rows) do
     local words = {}
-    for j, x in ipairs(row) do words[j] = ("%" .. width .. "s"):format(format:format(x)) end
+    for j, x in ipairs(row) do words[j] = ("%" .. width .. "s"):format(core.format(format, x)) end
     lines[i] = " " .. table.concat(words, "  ") .. more
   end
   return lines

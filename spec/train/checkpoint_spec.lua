@@ -176,37 +176,40 @@ describe("a checkpoint directory", function()
     assert.is_false(store:repair(assert(checkpoint.load(directory)).state, directory))
   end)
 
-  it("is left alone by an earlier run until the second save", function()
-    local old = store_in(directory)
-    for i = 1, 5 do assert(old:save(snapshot(table.unpack(steps[i])))) end
-    local new = store_in(directory)
-    local start = snapshot(1, 0, false)
-    assert.equal("model_2.safetensors", new:latest())
-    assert(new:startAfresh(start.state))
-    assert(new:save(start, true))
-    assert.equal(1, (resumed_step(directory)))
-    assert.equal(5, (resumed_step(directory .. "/model_2.safetensors")))
-    assert(new:save(snapshot(1, 4, false)))
-    assert.is_nil(list(directory):find("model_2", 1, true))
+  it("knows whether it holds a run", function()
+    local store = store_in(directory)
+    assert.is_false(checkpoint.holdsRun(directory))
+    assert.is_true(kill_at(3, false, function() store:save(snapshot(1, 0, false)) end))
+    assert.equal("model_1_0.safetensors optimState_1_0.safetensors", list(directory))
+    assert.is_false(checkpoint.holdsRun(directory))
+    assert(store:save(snapshot(1, 0, false)))
+    assert.is_true(checkpoint.holdsRun(directory))
+    for _, name in ipairs { "model_7.safetensors", "model_best.safetensors", "optimState_7_3.safetensors" } do
+      local other = directory .. "/" .. name:match("^%a+_(.+)%.")
+      core.directory_make(other)
+      temporary.write(other .. "/" .. name, "")
+      assert.is_true(checkpoint.holdsRun(other))
+    end
+    assert.is_false(checkpoint.holdsRun(directory .. "/none"))
   end)
 
-  it("never mixes an earlier run's latest.json with a new run's model", function()
-    assert(store_in(directory):save(snapshot(1, 0, false)))
-    local start = snapshot(1, 0, false)
-    start.state.options = { LR = 0.5 }
-    for n = 1, 6 do
-      os.execute(("rm -rf '%s'"):format(directory))
-      assert(store_in(directory):save(snapshot(1, 0, false)))
-      local new = store_in(directory)
-      kill_at(n, true, function()
-        assert(new:startAfresh(start.state))
-        assert(new:save(start, true))
-      end)
-      local saved, message = checkpoint.load(directory)
-      if saved then
-        assert.equal(0.5, saved.state.options.LR)
-      else
-        assert.is_truthy(message:find("nothing to resume", 1, true))
+  it("keeps options that changed until the next save, killed anywhere", function()
+    local pending = { { option = "LR", from = 0.1, to = 0.05, epoch = 2, iteration = 0 } }
+    for n = 1, 3 do
+      for _, after in ipairs { false, true } do
+        local store = store_in(directory)
+        assert(store:save(snapshot(1, 8, true)))
+        local saved = assert(checkpoint.load(directory))
+        assert.same({}, saved.pending)
+        local was_killed = kill_at(n, after, function() assert(store:amend(saved, pending, { nEpochs = 5 })) end)
+        local again = assert(checkpoint.load(directory))
+        assert.equal(not (was_killed and not after), #again.pending == 1)
+        assert.equal(#again.pending == 1 and 5 or 3, again.settings.nEpochs)
+        assert.same(saved.state, again.state)
+        -- One save later they belong to the state.
+        assert(store:save(snapshot(2, 4, false)))
+        assert.same({}, assert(checkpoint.load(directory)).pending)
+        os.execute(("rm -rf '%s'"):format(directory))
       end
     end
   end)
@@ -245,9 +248,9 @@ describe("what cannot be resumed", function()
   it("is a latest.json that is not one", function()
     for content, text in pairs {
       [""] = "JSON", ["{"] = "JSON", ["[]"] = "not a checkpoint", ["{}"] = "not a checkpoint",
-      ['{"version":99}'] = "expected version 1, got 99",
-      ['{"version":1,"epoch":1.5}'] = "epoch is missing",
-      ['{"version":1,"epoch":1,"iteration":0,"options":{},"network":{},"random":{}}'] = "names no files",
+      ['{"version":99}'] = "version: expected 1, got 99",
+      ['{"version":1,"epoch":1.5}'] = "epoch: expected a whole number from 1 to 1000000, got 1.5",
+      ['{"version":1,"epoch":1,"iteration":0}'] = "finished: expected true or false, got nothing",
     } do
       temporary.write(directory .. "/latest.json", content)
       refuses(directory, text, "format")

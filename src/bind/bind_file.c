@@ -12,8 +12,11 @@
 **   file_gunzip_start(file, n) -> string: the first n bytes it unpacks to, or all when there are fewer
 **   file_write(path, header, {tensors}) -> true; replaces the file as dn_file.h says
 **   file_target(path) -> path: what a link of one's own points to, for file_write to replace
-**   file_remove(path) -> true                  directory_make(path) -> true
+**   file_remove(path) -> true                  file_rename(from, to) -> true
+**   directory_make(path) -> true
 **   directory_list(path) -> {names}, sorted by bytes
+**   directory_real(path) -> path without symbolic links and dots
+**   directory_lock(path) -> lock, a userdata with release(), also __gc and __close (dn_lock.h)
 */
 #include <limits.h>
 #include <string.h>
@@ -21,6 +24,7 @@
 #include "../dn_directory.h"
 #include "../dn_file.h"
 #include "../dn_gzip.h"
+#include "../dn_lock.h"
 #include "bind_handle.h"
 #include "bind_init.h"
 
@@ -28,6 +32,7 @@
 #define GUNZIP_LIMIT (INT64_C(4) << 30)
 
 #define DIRECTORY "densenet.directory"
+#define LOCK "densenet.lock"
 #define OPEN_FILE "densenet.file"
 
 typedef struct open_file {
@@ -221,6 +226,11 @@ static int file_write(lua_State *L) {
 
 static int file_remove(lua_State *L) { return done(L, dn_file_remove(check_path(L, 1))); }
 
+static int file_rename(lua_State *L) {
+  const char *from = check_path(L, 1), *to = check_path(L, 2);
+  return done(L, dn_file_rename(from, to));
+}
+
 static int directory_make(lua_State *L) { return done(L, dn_directory_make(check_path(L, 1))); }
 
 static int directory_free(lua_State *L) {
@@ -249,14 +259,57 @@ static int directory_list(lua_State *L) {
   return 1;
 }
 
+static int directory_real(lua_State *L) {
+  char real[PATH_MAX];
+  const dn_status status = dn_directory_real(check_path(L, 1), real);
+  if (status != DN_OK) return fail(L, status);
+  lua_pushstring(L, real);
+  return 1;
+}
+
+static int lock_release(lua_State *L) {
+  dn_lock_release(luaL_checkudata(L, 1, LOCK));
+  return 0;
+}
+
+static int directory_lock(lua_State *L) {
+  const char *path = check_path(L, 1);
+  dn_lock *lock = lua_newuserdatauv(L, sizeof *lock, 0);
+  lock->directory = lock->file = -1;
+  luaL_setmetatable(L, LOCK);
+  const dn_status status = dn_lock_take(path, lock);
+  return status == DN_OK ? 1 : fail(L, status);
+}
+
+static void register_lock(lua_State *L) {
+  static const luaL_Reg metamethods[] = {
+      {"__gc", lock_release}, {"__close", lock_release}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"release", lock_release}, {NULL, NULL}};
+  luaL_newmetatable(L, LOCK);
+  luaL_setfuncs(L, metamethods, 0);
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}
+
 void bind_register_file(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"file_open", file_open},           {"file_close", file_close},
-      {"file_size", file_size},           {"file_exists", file_exists},
-      {"file_read", file_read},           {"file_read_into", file_read_into},
-      {"file_gunzip", file_gunzip},       {"file_gunzip_start", file_gunzip_start},
-      {"file_target", file_target},       {"file_write", file_write},
-      {"file_remove", file_remove},       {"directory_make", directory_make},
-      {"directory_list", directory_list}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"file_open", file_open},
+                                       {"file_close", file_close},
+                                       {"file_size", file_size},
+                                       {"file_exists", file_exists},
+                                       {"file_read", file_read},
+                                       {"file_read_into", file_read_into},
+                                       {"file_gunzip", file_gunzip},
+                                       {"file_gunzip_start", file_gunzip_start},
+                                       {"file_target", file_target},
+                                       {"file_write", file_write},
+                                       {"file_remove", file_remove},
+                                       {"file_rename", file_rename},
+                                       {"directory_make", directory_make},
+                                       {"directory_list", directory_list},
+                                       {"directory_real", directory_real},
+                                       {"directory_lock", directory_lock},
+                                       {NULL, NULL}};
+  register_lock(L);
   luaL_setfuncs(L, functions, 0);
 }

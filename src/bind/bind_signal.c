@@ -1,7 +1,11 @@
 /*
-** Ctrl-C asks, it does not break off: the first SIGINT or SIGTERM is only counted, so that a
-** training run can finish its batch, save and leave; the second one ends the process at once, as
-** if nothing had been installed.
+** Ctrl-C asks, it does not break off: the first SIGINT, SIGTERM or SIGHUP (the terminal has gone) is
+** only counted, so that a training run can finish its batch, save and leave; the second one, of
+** whichever kind, ends the process at once, as if nothing had been installed. A SIGHUP that is
+** ignored, as nohup has it, stays so.
+**
+** A program may also have SIGXFSZ ignored: a write past the limit of a file's size then fails with
+** EFBIG, which becomes a sentence, instead of ending the process.
 **
 ** The handler does what is safe inside a signal handler and nothing more: it reads and writes
 ** sig_atomic_t, restores the default action and raises. Lua asks for the count between batches.
@@ -12,8 +16,8 @@
 #include "bind_handle.h"
 #include "bind_init.h"
 
-enum { N_SIGNALS = 2 };
-static const int signals[N_SIGNALS] = {SIGINT, SIGTERM};
+enum { N_SIGNALS = 3 };
+static const int signals[N_SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
 
 /* Of the process, as signal actions are; written by the handler. */
 static volatile sig_atomic_t n_interrupts = 0;
@@ -45,7 +49,11 @@ static int install(lua_State *L) {
   action.sa_flags = SA_RESTART; /* a read or write under way goes on instead of failing */
   sigemptyset(&action.sa_mask); /* each waits for the other's handler, so one of two is first */
   for (int i = 0; i < N_SIGNALS; i++) sigaddset(&action.sa_mask, signals[i]);
-  for (int i = 0; i < N_SIGNALS; i++) sigaction(signals[i], &action, &previous[i]);
+  for (int i = 0; i < N_SIGNALS; i++) {
+    sigaction(signals[i], &action, &previous[i]);
+    if (signals[i] == SIGHUP && previous[i].sa_handler == SIG_IGN)
+      sigaction(signals[i], &previous[i], NULL);
+  }
   is_installed = true;
   return 0;
 }
@@ -67,10 +75,18 @@ static int interrupted(lua_State *L) {
   return 2;
 }
 
+/* core.file_limit_ignore(): no SIGXFSZ from here on. */
+static int ignore_file_limit(lua_State *L) {
+  (void)L;
+  signal(SIGXFSZ, SIG_IGN);
+  return 0;
+}
+
 void bind_register_signal(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"interrupt_install", install},
       {"interrupted", interrupted},
+      {"file_limit_ignore", ignore_file_limit},
       {NULL, NULL},
   };
   luaL_setfuncs(L, functions, 0);

@@ -344,9 +344,11 @@ static int start_thread(worker *w) {
 /* core.worker_pool(n_threads, source, argument) */
 static int pool_new(lua_State *L) {
   enum { N_THREADS = 1, SOURCE, ARGUMENT, POOL, PATH, CPATH };
-  const lua_Integer n_workers = luaL_checkinteger(L, N_THREADS);
+  lua_Integer n_workers = luaL_checkinteger(L, N_THREADS);
   luaL_argcheck(L, n_workers >= 1 && n_workers <= MOST_THREADS, N_THREADS,
                 "a pool has 1 to 256 threads");
+  /* Fewer will do: what a pool makes does not depend on its number of threads. */
+  while (n_workers > 1 && !dn_threads_have_room((int)n_workers)) n_workers--;
   luaL_checktype(L, SOURCE, LUA_TSTRING);
   lua_settop(L, ARGUMENT);
   const size_t n_bytes = sizeof(worker_pool) + (size_t)n_workers * sizeof(worker);
@@ -374,9 +376,9 @@ static int pool_new(lua_State *L) {
   }
   for (; pool->n_threads < n_workers; pool->n_threads++, pool->n_starting++) {
     const int failure = start_thread(&pool->workers[pool->n_threads]);
-    if (failure)
-      return luaL_error(L, "thread %d of %d cannot be started: %s", pool->n_threads + 1,
-                        (int)n_workers, strerror(failure));
+    if (failure && pool->n_threads == 0)
+      return luaL_error(L, "no thread can be started: %s", strerror(failure));
+    if (failure) break;
   }
   lua_settop(L, POOL);
   return 1;

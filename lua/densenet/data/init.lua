@@ -5,6 +5,7 @@
 -- describe(), and has the fields of densenet.data.image_set. What turns one into batches is here
 -- too, read when first asked for: data.transforms, data.preprocess, data.Loader.
 local argument = require "densenet.argument"
+local core = require "densenet.core"
 local Collection = require "densenet.data.collection"
 local definitions = require "densenet.data.definitions"
 
@@ -25,10 +26,10 @@ local function complaint(options)
     return ("split: expected train or test, got %s"):format(tostring(options.split))
   end
   if options.size ~= nil and not isCount(options.size, 1) then
-    return ("size: expected a whole number from 1, got %s"):format(tostring(options.size))
+    return ("size: expected a whole number from 1, got %s"):format(core.format("%s", options.size))
   end
   if options.offset ~= nil and not isCount(options.offset, 0) then
-    return ("offset: expected a whole number from 0, got %s"):format(tostring(options.offset))
+    return ("offset: expected a whole number from 0, got %s"):format(core.format("%s", options.offset))
   end
 end
 

@@ -59,7 +59,7 @@ local function complaintAbout(options)
   for name, least in pairs { batchSize = 1, nThreads = 0, prefetch = 1 } do
     local value = options[name]
     if (value ~= nil or name == "batchSize") and not isCount(value, least) then
-      return ("%s must be a whole number from %d on, not %s"):format(name, least, tostring(value))
+      return core.format("%s must be a whole number from %d on, not %s", name, least, value)
     end
   end
   if options.seed ~= nil and math.type(options.seed) ~= "integer" then return "seed must be a whole number" end
@@ -232,10 +232,10 @@ end
 function Loader:run(epoch, firstBatch)
   epoch, firstBatch = epoch or 1, firstBatch or 1
   if math.type(epoch) ~= "integer" or epoch < 0 or epoch >= 1 << 31 then
-    error(("Loader: epoch must be a whole number from 0 on, not %s"):format(tostring(epoch)), 2)
+    error(core.format("Loader: epoch must be a whole number from 0 on, not %s", epoch), 2)
   end
   if math.type(firstBatch) ~= "integer" or firstBatch < 1 then
-    error(("Loader: the first batch must be a whole number from 1 on, not %s"):format(tostring(firstBatch)), 2)
+    error(core.format("Loader: the first batch must be a whole number from 1 on, not %s", firstBatch), 2)
   end
   if self.closed then error("Loader: it is closed", 2) end
   -- Drained before the order is written anew: batches of a run that was left may still read it.

@@ -42,7 +42,7 @@ local function reader(source)
       error("the data set gave no sample: a table with input = a tensor and target = a label", 0)
     end
     if math.type(sample.target) ~= "integer" then
-      error(("the data set gave %s as target, not a whole number"):format(tostring(sample.target)), 0)
+      error(core.format("the data set gave %s as target, not a whole number", sample.target), 0)
     end
     return sample.input, sample.target
   end

@@ -4,7 +4,8 @@
 -- stay integers, other numbers floats. An array keeps a mark (its metatable), so that an empty one
 -- is written back as [] and not as {}; json.array marks a table of one's own.
 local argument = require "densenet.argument"
-local utf8 = require "densenet.core".utf8 -- a host may not have opened Lua's own
+local core = require "densenet.core"
+local utf8 = core.utf8 -- a host may not have opened Lua's own
 
 local json = {}
 
@@ -93,7 +94,7 @@ local function readNumber(text, position)
   local afterFraction = select(2, text:find("^%.%d+", stop + 1)) or stop
   local last = select(2, text:find("^[eE][+-]?%d+", afterFraction + 1)) or afterFraction
   -- An integer too large for Lua's becomes a float here, as everywhere in Lua.
-  local number = tonumber(text:sub(position, last))
+  local number = core.number(text:sub(position, last))
   if number == math.huge or number == -math.huge then refuse(position, "a number beyond what a double holds") end
   return number, last + 1
 end
@@ -211,13 +212,12 @@ end
 local function writeNumber(number, place)
   if math.type(number) == "integer" then return ("%d"):format(number) end
   if number ~= number or number == math.huge or number == -math.huge then
-    error(("cannot write %s as JSON: it is %s"):format(place, number), 0)
+    error(("cannot write %s as JSON: it is %s"):format(place, core.format("%s", number)), 0)
   end
   local text
   for digits = 15, 17 do -- the fewest that give the same number back
-    -- %g follows the locale's decimal point, JSON does not.
-    text = ("%." .. digits .. "g"):format(number):gsub(",", ".")
-    if tonumber(text) == number then break end
+    text = core.format("%." .. digits .. "g", number)
+    if core.number(text) == number then break end
   end
   return text:find("[.e]") and text or text .. ".0"
 end
@@ -252,7 +252,7 @@ local function writeTable(value, place, depth, margin, step)
     end
     names[#names + 1] = key
   end
-  table.sort(names)
+  table.sort(names, core.before)
   for i, name in ipairs(names) do
     local text = writeValue(value[name], place .. "." .. name, depth + 1, inner, step)
     parts[i] = writeString(name, place .. "'s key") .. (margin and ": " or ":") .. text

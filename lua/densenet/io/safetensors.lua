@@ -56,7 +56,7 @@ end
 
 local function show(value)
   if type(value) == "string" then return quote(value) end
-  if type(value) ~= "table" then return tostring(value) end
+  if type(value) ~= "table" then return core.format("%s", value) end
   if json.isArray(value) then return ("an array of %d"):format(#value) end
   return "an object"
 end
@@ -177,7 +177,7 @@ end
 local function isBefore(a, b)
   if a.first ~= b.first then return a.first < b.first end
   if a.past ~= b.past then return a.past < b.past end
-  return a.name < b.name
+  return core.before(a.name, b.name)
 end
 
 -- In the order of their bytes, which is the order in which most programs write them.
@@ -325,7 +325,7 @@ local function ordered(tensors)
   end
   table.sort(entries, function(a, b)
     if a.elementBytes ~= b.elementBytes then return a.elementBytes > b.elementBytes end
-    return a.name < b.name
+    return core.before(a.name, b.name)
   end)
   return entries
 end

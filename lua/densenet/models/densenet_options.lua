@@ -99,14 +99,14 @@ end
 
 local function copyOfBlocks(read, blocks)
   if type(blocks) ~= "table" or #blocks == 0 then
-    read:refuse("blocks must be a list of layer numbers, such as {6, 12, 24, 16}, got %s", tostring(blocks))
+    read:refuse("blocks must be a list of layer numbers, such as {6, 12, 24, 16}, got %s", blocks)
     return {}
   end
   local copy = {}
   for i = 1, #blocks do
     local n = type(blocks[i]) == "number" and math.tointeger(blocks[i])
     if not n or n < 1 then
-      read:refuse("blocks[%d] must be a number of layers, 1 or more, got %s", i, tostring(blocks[i]))
+      read:refuse("blocks[%d] must be a number of layers, 1 or more, got %s", i, blocks[i])
     end
     copy[i] = n or 1
   end

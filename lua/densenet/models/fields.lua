@@ -8,6 +8,8 @@
 -- A complaint begins with the name of the field, which is that of the option on a command line.
 -- @module densenet.models.fields
 
+local core = require "densenet.core"
+
 local fields = {}
 
 local Reader = {}
@@ -26,14 +28,14 @@ function fields.reader(options, names)
   for name in pairs(options) do
     if not known[name] then unknown[#unknown + 1] = tostring(name) end
   end
-  table.sort(unknown)
+  table.sort(unknown, core.before)
   if unknown[1] then self:refuse("there is no option '%s'; there are %s", unknown[1], table.concat(names, ", ")) end
   return self
 end
 
 --- Notes a complaint, unless there is one already.
 function Reader:refuse(pattern, ...)
-  self.complaint = self.complaint or pattern:format(...)
+  self.complaint = self.complaint or core.format(pattern, ...)
 end
 
 --- @return the configuration; or nil and the complaint
@@ -50,7 +52,7 @@ function Reader:integer(name, default, least, most)
   local whole = type(value) == "number" and math.tointeger(value)
   if not whole or whole < least or whole > most then
     local bounds = whole and whole > most and ("from %d to %d"):format(least, most) or ("of %d or more"):format(least)
-    self:refuse("%s must be an integer %s, got %s", name, bounds, tostring(value))
+    self:refuse("%s must be an integer %s, got %s", name, bounds, value)
     return default
   end
   return whole
@@ -61,7 +63,7 @@ function Reader:number(name, default, isGood, expected)
   local value = self.options[name]
   if value == nil then return default end
   if type(value) ~= "number" or not isGood(value) then
-    self:refuse("%s must be %s, got %s", name, expected, tostring(value))
+    self:refuse("%s must be %s, got %s", name, expected, value)
     return default
   end
   return value
@@ -74,7 +76,7 @@ function Reader:word(name, default, words)
   for _, each in ipairs(words) do
     if value == each then return value end
   end
-  self:refuse("%s must be %s, got %s", name, table.concat(words, " or "), tostring(value))
+  self:refuse("%s must be %s, got %s", name, table.concat(words, " or "), value)
   return default
 end
 
@@ -82,7 +84,7 @@ function Reader:boolean(name, default)
   local value = self.options[name]
   if value == nil then return default end
   if type(value) ~= "boolean" then
-    self:refuse("%s must be true or false, got %s", name, tostring(value))
+    self:refuse("%s must be true or false, got %s", name, value)
     return default
   end
   return value

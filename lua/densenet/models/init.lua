@@ -195,7 +195,7 @@ function models.preset(name, overrides)
   if not presets[name] then
     local names = {}
     for known in pairs(presets) do names[#names + 1] = known end
-    table.sort(names)
+    table.sort(names, core.before)
     argument.raise("no network is called '%s'; there are %s", tostring(name), table.concat(names, ", "))
   end
   local options = copyOf(presets[name].options)

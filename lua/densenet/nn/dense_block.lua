@@ -186,7 +186,7 @@ function DenseBlock:__tostring__()
   local bottleneck, drop = layer.nBottleneck, layer:get("drop1")
   return ("nn.DenseBlock(%d -> %d, %d %s of %d%s%s, %s memory)"):format(self.nInput, self:nOutput(), nLayers,
     nLayers == 1 and "layer" or "layers", self.growthRate, bottleneck and (", bottleneck %d"):format(bottleneck) or "",
-    drop and (", dropout %g"):format(drop.p) or "", self.memory)
+    drop and core.format(", dropout %g", drop.p) or "", self.memory)
 end
 
 return DenseBlock

@@ -73,7 +73,7 @@ function Dropout:backwardInPlace(dx)
 end
 
 function Dropout:__tostring__()
-  return ("nn.Dropout(%g)"):format(self.p)
+  return core.format("nn.Dropout(%g)", self.p)
 end
 
 return Dropout

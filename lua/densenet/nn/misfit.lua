@@ -33,7 +33,7 @@ end
 
 -- Names come from files: a message shows no control characters of theirs, and none at any length.
 local function line(kind, list)
-  table.sort(list)
+  table.sort(list, core.before)
   local named = {}
   for i = 1, math.min(#list, MOST_NAMED) do
     local text = list[i]:gsub("%c", "?")

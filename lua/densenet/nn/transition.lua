@@ -91,7 +91,7 @@ end
 function Transition:__tostring__()
   local conv, drop = self:get("conv"), self:get("drop")
   return ("nn.Transition(%d -> %d, 2x2 means%s)"):format(conv.nInputPlane, conv.nOutputPlane,
-    drop and (", dropout %g"):format(drop.p) or "")
+    drop and core.format(", dropout %g", drop.p) or "")
 end
 
 return Transition

@@ -63,7 +63,7 @@ function LossScale:setState(state)
   for _, name in ipairs { "scale", "good", "skipped" } do
     if type(state[name]) ~= "number" then
       argument.raise("bad argument #1 to 'setState' (a table with scale, good and skipped expected; %s is %s)",
-        name, tostring(state[name]))
+        name, core.format("%s", state[name]))
     end
   end
   self.scale, self.good, self.skipped = state.scale + 0.0, state.good, state.skipped

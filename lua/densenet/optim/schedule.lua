@@ -24,7 +24,7 @@ local function checkNumber(options, name, isGood, expected)
   end
   local value = options[name]
   if type(value) ~= "number" or not isGood(value) then
-    argument.raise("schedule: %s must be %s, got %s", name, expected, tostring(value))
+    argument.raise("schedule: %s must be %s, got %s", name, expected, value)
   end
   return value
 end

@@ -52,7 +52,7 @@ local function checkSetting(name, value)
   local isNumber = type(DEFAULTS[name]) == "number"
   if type(value) ~= type(DEFAULTS[name]) or (isNumber and not (value >= 0 and value < math.huge)) then
     argument.raise("optim.SGD: %s must be %s, got %s",
-      name, isNumber and "a number of 0 or more" or "a boolean", tostring(value))
+      name, isNumber and "a number of 0 or more" or "a boolean", value)
   end
 end
 
@@ -148,7 +148,7 @@ function SGD:loadState(state)
 end
 
 function SGD:__tostring__()
-  return ("optim.SGD(learningRate %g, momentum %g, dampening %g, weightDecay %g%s)"):format(self.learningRate,
+  return core.format("optim.SGD(learningRate %g, momentum %g, dampening %g, weightDecay %g%s)", self.learningRate,
     self.momentum, self.dampening, self.weightDecay, self.nesterov and ", nesterov" or "")
 end
 

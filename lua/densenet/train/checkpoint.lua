@@ -5,6 +5,7 @@
 --   …_<epoch>_<iteration>…           the same, within an epoch
 --   model_best.safetensors           copy of the model file with the best score
 --   latest.json                      the run's state, and the names of the files to go on from
+--   run.lock                         while a run is at work there (densenet.train.claim)
 --
 -- Every file is written under another name, flushed and renamed (core.file_write), so each is whole
 -- or absent. The order makes the directory as a whole so: new model, new optimizer, then
@@ -12,6 +13,7 @@
 -- needed goes. A run killed before latest.json leaves files that nothing names, and the next save
 -- removes them. One killed between latest.json and the copy leaves an old model_best; then the best
 -- epoch is the one that latest.json points to, and `repair` makes the copy.
+local checkpointState = require "densenet.train.checkpoint_state"
 local core = require "densenet.core"
 local fileKind = require "densenet.io.file_kind"
 local json = require "densenet.io.json"
@@ -34,18 +36,13 @@ local bestName, latestName = modelName("best"), "latest.json"
 
 -- ---- Reading ----
 
+local function refusal(path, what)
+  return nil, ("%s is not a checkpoint of this program: %s"):format(path, what), "format"
+end
+
 local function checkState(state, path)
-  local function wrong(what) return nil, ("%s is not a checkpoint of this program: %s"):format(path, what), "format" end
-  if type(state) ~= "table" then return wrong("no state") end
-  if state.version ~= format_version then
-    return wrong(("expected version %d, got %s"):format(format_version, tostring(state.version)))
-  end
-  for _, field in ipairs { "epoch", "iteration" } do
-    if math.type(state[field]) ~= "integer" then return wrong(field .. " is missing") end
-  end
-  for _, field in ipairs { "options", "network", "random" } do
-    if type(state[field]) ~= "table" then return wrong(field .. " is missing") end
-  end
+  local complaint = checkpointState.complaint(state, format_version)
+  if complaint then return refusal(path, complaint) end
   return state
 end
 
@@ -59,36 +56,43 @@ function checkpoint.stateOf(metadata, path)
   return checkState(state, path)
 end
 
+-- The value, and the text that it was read from.
 local function readJson(path)
   local text, message, code = core.file_read(path)
   if not text then return nil, message, code end
   local value
   value, message, code = json.decode(text)
   if value == nil then return nil, fileKind.explain(path, "JSON", message, text:sub(1, 512)), code end
-  return value
+  return value, text
 end
 
 -- What latest.json holds beside the state.
-local ownFields = { "model", "optimState", "kept", "settings" }
+local ownFields = { "model", "optimState", "kept", "settings", "pending" }
 
+-- { state=, text= of the file, and ownFields }.
 local function readLatest(directory)
   local path = join(directory, latestName)
   if not core.file_exists(path) then
     return nil, ("nothing to resume in '%s': it has no %s"):format(directory, latestName), "io"
   end
-  local latest, message, code = readJson(path)
-  if not latest then return nil, message, code end
-  local state
-  state, message, code = checkState(latest, path)
+  local state, text, code = readJson(path)
+  if not state then return nil, text, code end
+  local message
+  state, message, code = checkState(state, path)
   if not state then return nil, message, code end
-  local own = {}
+  local own = { text = text }
   for _, field in ipairs(ownFields) do
     own[field], state[field] = state[field], nil
   end
-  if type(own.model) ~= "string" or type(own.optimState) ~= "string" or type(own.kept) ~= "table"
-    or type(own.settings) ~= "table" then
-    return nil, path .. " is not a checkpoint of this program: it names no files", "format"
+  -- No other names than those that a save gives: a file cannot lead out of its directory.
+  for field, name in pairs { model = modelName(baseName(state)), optimState = optimizerName(baseName(state)) } do
+    if own[field] ~= name then
+      return refusal(path, ("%s: expected %s, the file of this epoch and iteration, got %s"):format(field, name,
+        tostring(own[field]):sub(1, 80)))
+    end
   end
+  local complaint = checkpointState.complaintAboutRest(own)
+  if complaint then return refusal(path, complaint) end
   own.state = state
   return own
 end
@@ -107,18 +111,20 @@ local function latestFromModel(directory, name)
   state, message, code = checkpoint.stateOf(metadata, path)
   if not state then return nil, message or (path .. " does not hold the state of a run"), code or "format" end
   local latest = readLatest(directory) -- only for what does not decide the result
+  if latest and latest.model == name then return latest end
   local kept = {}
   for _, epoch in ipairs(latest and latest.kept or {}) do
     if epoch <= state.epoch then kept[#kept + 1] = epoch end
   end
   return { model = name, optimState = optimizerName(suffix), state = state, kept = kept,
-    settings = latest and latest.settings or {} }
+    settings = latest and latest.settings or {}, text = latest and latest.text }
 end
 
 --- Finds what to go on from.
 -- @param path a checkpoint directory, its latest.json, or one of its model files
--- @return { directory=, state=, settings=, kept=, model=, optimizer= }, the last two being tables
--- name → tensor; or nil, message, code
+-- @return { directory=, state=, settings=, kept=, pending=, text=, model=, optimizer= }, the last two being
+-- tables name → tensor, pending the options that changed since the state was saved (Store:amend), text what
+-- stood in latest.json, or nil; or nil, message, code
 function checkpoint.load(path)
   path = #path > 1 and path:gsub("/+$", "") or path
   local directory, name = path, latestName
@@ -138,7 +144,27 @@ function checkpoint.load(path)
     return nil, ("%s and %s in '%s' are of different checkpoints"):format(name, latest.model, directory), "format"
   end
   return { directory = directory, state = latest.state, settings = latest.settings, kept = latest.kept,
-    model = model, optimizer = optimizer }
+    pending = latest.pending or {}, text = latest.text, model = model, optimizer = optimizer }
+end
+
+--- Is a directory's latest.json still as it was when checkpoint.load read it?
+-- @param saved what load returned
+function checkpoint.isUnchanged(saved)
+  local path = join(saved.directory, latestName)
+  return saved.text == (core.file_exists(path) and core.file_read(path) or nil)
+end
+
+--- Is there anything of an earlier run in a directory? What a run leaves that was killed before its first
+-- latest.json is nothing.
+function checkpoint.holdsRun(directory)
+  for _, name in ipairs(core.directory_list(directory) or {}) do
+    local suffix = name:match("^model_(.+)%.safetensors$") or name:match("^optimState_(.+)%.safetensors$")
+    if name == latestName or suffix and (suffix == "best" or suffix:find("^%d+$")
+      or suffix:find("^%d+_%d+$") and not suffix:find("_0$")) then
+      return true
+    end
+  end
+  return false
 end
 
 -- ---- Writing ----
@@ -165,8 +191,8 @@ function Store:path(name) return join(self.directory, name) end
 
 --- The name of the model file that latest.json points to, or nil.
 function Store:latest()
-  local latest = readJson(self:path(latestName))
-  return type(latest) == "table" and latest.model or nil
+  local latest = readLatest(self.directory)
+  return latest and latest.model or nil
 end
 
 --- The path of the best model.
@@ -202,11 +228,19 @@ local function clean(self, state)
   end
 end
 
+local function writeLatest(self, state, kept, settings, pending)
+  local latest = { model = modelName(baseName(state)), optimState = optimizerName(baseName(state)),
+    kept = json.array(kept), settings = settings, pending = pending and #pending > 0 and json.array(pending) or nil }
+  for name, value in pairs(state) do latest[name] = value end
+  return core.file_write(self:path(latestName), json.encode(latest, "  ") .. "\n", {})
+end
+
 --- Saves.
 -- @param snapshot
 --   state      { version, epoch=, iteration=, finished=, best=, … }: what a run needs to go on, the
 --              same for runs with the same result; also goes into the model file
 --   settings   what may differ between such runs
+--   pending    (optional) options that changed since the state was as it is, as for amend
 --   model, optimizer   tables name → tensor
 -- @param spare true: files that the new latest.json does not name stay for now
 -- @return true, or nil, message, code
@@ -215,15 +249,12 @@ function Store:save(snapshot, spare)
   state.version = format_version
   local suffix, text = baseName(state), json.encode(state)
   local kept = epochsToKeep(self, state)
-  local latest = { settings = snapshot.settings, kept = kept,
-    model = modelName(suffix), optimState = optimizerName(suffix) }
-  for name, value in pairs(state) do latest[name] = value end
-  local done, message, code = safetensors.save(self:path(latest.model), snapshot.model,
-    { format = "pt", [metadataKey] = text })
-  if done then done, message, code = safetensors.save(self:path(latest.optimState), snapshot.optimizer, {}) end
-  if done then done, message, code = core.file_write(self:path(latestName), json.encode(latest, "  ") .. "\n", {}) end
+  local modelPath, optimizerPath = self:path(modelName(suffix)), self:path(optimizerName(suffix))
+  local done, message, code = safetensors.save(modelPath, snapshot.model, { format = "pt", [metadataKey] = text })
+  if done then done, message, code = safetensors.save(optimizerPath, snapshot.optimizer, {}) end
+  if done then done, message, code = writeLatest(self, state, kept, snapshot.settings, snapshot.pending) end
   if done and state.finished and state.best and state.best.epoch == state.epoch then
-    done, message, code = copy(self:path(latest.model), self:bestPath())
+    done, message, code = copy(modelPath, self:bestPath())
   end
   if not done then return nil, message, code end
   self.kept = kept
@@ -231,11 +262,13 @@ function Store:save(snapshot, spare)
   return true
 end
 
---- Forgets an earlier run whose first checkpoint has the name that this run's will have: its
--- latest.json must not be found beside this run's model.
-function Store:startAfresh(state)
-  if self:latest() ~= modelName(baseName(state)) then return true end
-  return core.file_remove(self:path(latestName))
+--- Goes on from `saved` with other options, as from now on the directory says too: a process that is killed
+-- before its first save has not lost them. The model file stays as it is, so latest.json holds them aside.
+-- @param saved what checkpoint.load returned, from this directory
+-- @param pending all options that changed since it was saved
+-- @return true, or nil, message, code
+function Store:amend(saved, pending, settings)
+  return writeLatest(self, saved.state, saved.kept, settings, pending)
 end
 
 local function holdsBest(path, best)

@@ -12,6 +12,7 @@
 --   pattern      of further such words, for which one of the choices stands: cuda:N for cuda:1
 --   find         of a "name": looks it up, and gives nil and a sentence where there is none
 --   available    the values that this version can do, where they are fewer; `because` says why
+local core = require "densenet.core"
 local nearest = require "densenet.nearest"
 
 local CommandLine = {}
@@ -44,7 +45,7 @@ end
 
 --- A value as it is written on a command line: 0.1, not 0.10000000000000001.
 function CommandLine.text(value)
-  if math.type(value) == "float" then return (("%.10g"):format(value)) end
+  if math.type(value) == "float" then return core.format("%.10g", value) end
   return tostring(value)
 end
 
@@ -65,30 +66,35 @@ local function expectation(option)
   return (option.type == "integer" and "an integer " or "a number ") .. table.concat(bounds, " and ")
 end
 
+-- Is a value of Lua one that the option may have?
+local function accepts(option, value)
+  if option.type == "boolean" or option.type == "flag" then return type(value) == "boolean" end
+  if option.type == "word" or option.type == "text" or option.type == "name" then
+    if type(value) ~= "string" or value == "" then return false end
+    return not option.choices or contains(option.choices, value)
+      or option.pattern ~= nil and value:find(option.pattern) ~= nil
+  end
+  if type(value) ~= "number" or value - value ~= 0 then return false end -- infinite, or not a number
+  if option.type == "integer" and math.type(value) ~= "integer" then return false end
+  return not (option.min and value < option.min or option.max and value > option.max
+    or option.above and value <= option.above or option.below and value >= option.below)
+end
+
+local words = { ["true"] = true, ["false"] = false }
+
 -- The value that `text` stands for, or nil.
 local function read(option, text)
+  local value = text
   if option.type == "boolean" then
-    if text == "true" then return true elseif text == "false" then return false end
-    return nil
-  end
-  if option.type == "word" or option.type == "text" or option.type == "name" then
-    if text == "" then return nil end
-    local isKnown = not option.choices or contains(option.choices, text)
-    return (isKnown or option.pattern and text:find(option.pattern)) and text or nil
-  end
-  local value
-  if option.type == "integer" then
+    value = words[text]
+  elseif option.type == "integer" then
     value = text:find("^[+-]?%d+$") and math.tointeger(tonumber(text)) or nil
-  else
-    value = text:find("^[+-]?[%d.]") and not text:find("[xX]") and tonumber(text) or nil
+  elseif option.type == "number" then
+    value = text:find("^[+-]?[%d.]") and not text:find("[xX]") and core.number(text) or nil
     value = value and value + 0.0
-    if value and (value ~= value or math.abs(value) == math.huge) then return nil end
   end
-  if not value or option.min and value < option.min or option.max and value > option.max
-    or option.above and value <= option.above or option.below and value >= option.below then
-    return nil
-  end
-  return value
+  if value ~= nil and accepts(option, value) then return value end
+  return nil
 end
 
 local function unavailable(option, text)
@@ -166,6 +172,16 @@ function CommandLine:parse(argv)
     if values[option.name] == nil then values[option.name] = option.default end
   end
   return values, given
+end
+
+--- What is wrong with a value that did not come from a command line, but from a file: "expected …"; nil
+-- when nothing is, or when no option has this name.
+function CommandLine:complaint(name, value)
+  local option = self.byName[name]
+  if not option or accepts(option, value) and (not option.available or contains(option.available, value)) then
+    return nil
+  end
+  return "expected " .. (option.available and "one of " .. join(option.available) or expectation(option))
 end
 
 -- Breaks text into lines of at most `width` characters at spaces.

@@ -5,6 +5,7 @@
 -- percent; scale and skipped, in half precision, are the loss scale and the steps that overflowed so
 -- far. A line comes every 50 batches or 10 seconds, for the first batch and for the last, so
 -- that a terminal shows life and a file stays short.
+local core = require "densenet.core"
 local meters = require "densenet.train.meters"
 
 local Console = {}
@@ -40,7 +41,7 @@ function Console.new(nEpochs, loaders, write)
   }, Console)
 end
 
-function Console:print(format, ...) self.write(select("#", ...) > 0 and format:format(...) or format) end
+function Console:print(format, ...) self.write(select("#", ...) > 0 and core.format(format, ...) or format) end
 
 --- Before an epoch's batches.
 -- @param first, count the first batch to come, and how many the epoch has
@@ -83,7 +84,7 @@ end
 
 -- "  scale 65536  skipped 2"; nothing without a loss scale.
 local function scaleText(scaling)
-  return scaling and ("  scale %g  skipped %d"):format(scaling.scale, scaling.skipped) or ""
+  return scaling and core.format("  scale %g  skipped %d", scaling.scale, scaling.skipped) or ""
 end
 
 --- After a training batch.

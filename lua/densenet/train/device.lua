@@ -65,7 +65,7 @@ end
 function device.describe(name)
   local about = name ~= "cpu" and core.device_describe(name)
   if not about then return name end
-  local memory = about.memory and (", %.1f GB"):format(about.memory / 2 ^ 30) or ""
+  local memory = about.memory and core.format(", %.1f GB", about.memory / 2 ^ 30) or ""
   return ("%s (%s%s)"):format(name, about.name, memory)
 end
 

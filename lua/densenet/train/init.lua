@@ -4,6 +4,7 @@
 local argument = require "densenet.argument"
 
 return argument.closed({
+  claim = require "densenet.train.claim",
   checkpoint = require "densenet.train.checkpoint",
   Console = require "densenet.train.console",
   device = require "densenet.train.device",

@@ -3,7 +3,7 @@
 -- A row is written by replacing the whole file, after dropping rows of the same or later epochs.
 -- So a run that was killed between its row and its checkpoint, and trains the epoch again, leaves
 -- one row for it; and a run never loses a row, because the row is on the disk before the
--- checkpoint that says the epoch is done.
+-- checkpoint that says the epoch is done. What was not measured is an empty field.
 local core = require "densenet.core"
 
 local Log = {}
@@ -13,7 +13,7 @@ local function header(columns) return "epoch\t" .. table.concat(columns, "\t") e
 
 local function split(line)
   local cells = {}
-  for text in line:gmatch("[^\t]+") do cells[#cells + 1] = text end
+  for text in line:gmatch("[^\t]*") do cells[#cells + 1] = text end
   return cells
 end
 
@@ -39,7 +39,7 @@ local function rowsOf(text, columns)
     local epoch = (cells[1] or ""):find("^%d+$") and math.tointeger(tonumber(cells[1]))
     if not epoch then return nil end
     local row = { cells[1] }
-    for c, column in ipairs(columns) do row[c + 1] = cells[place[column]] or "nan" end
+    for c, column in ipairs(columns) do row[c + 1] = cells[place[column]] or "" end
     rows[#rows + 1] = { epoch = epoch, line = table.concat(row, "\t") }
   end
   return rows
@@ -57,6 +57,13 @@ local function dropFrom(self, epoch)
     if row.epoch < epoch then kept[#kept + 1] = row end
   end
   self.rows = kept
+end
+
+--- Does a file hold rows of this program's log?
+function Log.hasRows(path, columns)
+  local text = core.file_exists(path) and core.file_read(path)
+  local rows = text and rowsOf(text, columns)
+  return rows ~= nil and rows ~= false and #rows > 0
 end
 
 --- Opens the log and writes it, so that a place that cannot be written is known at once.
@@ -86,11 +93,12 @@ function Log.open(path, columns, nextEpoch)
   return self
 end
 
--- %.10g, not %.17g: for reading; the checkpoint is what a run continues from. NaN: not measured.
+-- %.10g, not %.17g: for reading; the checkpoint is what a run continues from.
 local function cell(value)
-  if value == nil or value ~= value then return "nan" end
+  if value == nil then return "" end
+  if value ~= value then return "nan" end -- without the sign that some C libraries print
   if math.type(value) == "integer" then return tostring(value) end
-  return (("%.10g"):format(value))
+  return (core.format("%.10g", value))
 end
 
 --- Adds the row of an epoch.

@@ -7,7 +7,7 @@ local network = require "densenet.train.network"
 
 local memory = {}
 
-local function megabytes(nBytes) return ("%.1f MB"):format(nBytes / 2 ^ 20) end
+local function megabytes(nBytes) return core.format("%.1f MB", nBytes / 2 ^ 20) end
 
 -- The images that a run's network will see.
 local function imagesOf(values, origin)

@@ -1,7 +1,9 @@
 --- Every option of main.lua, as data for CommandLine, with one field more:
 --
--- resume   what becomes of it in a resumed run: "same" must be as it was (and is, when not given),
---          "free" is as it was unless given, nil belongs to each command line
+-- resume   what becomes of it in a resumed run: "same" must be as it was (and is, when not given);
+--          "change" decides the result, and is as it was until it is given: from there on the new value
+--          counts, in later resumed runs too; "free" is as it was unless given; nil belongs to each
+--          command line
 --
 -- Those that say what the network is are its family's (densenet.models.family), and -netType chooses it.
 local data = require "densenet.data"
@@ -93,15 +95,15 @@ local general = {
       help = ("epochs in all; 0: the data set's usual number (%s). May grow when resuming"):format(usualEpochs()) },
     { name = "epochNumber", type = "integer", default = 1, min = 1, max = 1000000, resume = "same",
       help = "number of the first epoch" },
-    { name = "batchSize", type = "integer", default = 64, min = 1, max = 1000000, resume = "same",
+    { name = "batchSize", type = "integer", default = 64, min = 1, max = 1000000, resume = "change",
       help = "images in a mini-batch" },
-    { name = "LR", type = "number", default = 0.1, above = 0, resume = "same",
+    { name = "LR", type = "number", default = 0.1, above = 0, resume = "change",
       help = "learning rate at the start" },
-    { name = "lrShape", type = "word", default = "multistep", choices = { "multistep", "cosine" }, resume = "same",
+    { name = "lrShape", type = "word", default = "multistep", choices = { "multistep", "cosine" }, resume = "change",
       help = "multistep: a tenth from 50 % and again from 75 % of the epochs; cosine: down to 0, batch by batch" },
-    { name = "momentum", type = "number", default = 0.9, min = 0, below = 1, resume = "same",
+    { name = "momentum", type = "number", default = 0.9, min = 0, below = 1, resume = "change",
       help = "of SGD, in Nesterov's form" },
-    { name = "weightDecay", type = "number", default = 1e-4, min = 0, resume = "same",
+    { name = "weightDecay", type = "number", default = 1e-4, min = 0, resume = "change",
       help = "on every parameter" },
     { name = "testOnly", type = "boolean", default = false,
       help = "test the network of -retrain or -resume and stop" },

@@ -149,14 +149,38 @@ function options.complete(values)
   return values
 end
 
---- The options that make the result what it is (what = "same"), or those that a resumed run takes
--- over unless told otherwise (what = "free").
+--- The options that make the result what it is (what = "same": those that may change, too), or those that
+-- a resumed run takes over unless told otherwise (what = "free").
 function options.select(values, what)
   local chosen = {}
   for _, option in ipairs(readerFor(values.netType).inOrder) do
-    if option.resume == what then chosen[option.name] = values[option.name] end
+    local kind = option.resume == "change" and "same" or option.resume
+    if kind == what then chosen[option.name] = values[option.name] end
   end
   return chosen
+end
+
+--- May a resumed run change the option called `name`, from where it stands on?
+function options.mayChange(name)
+  local option = readerFor(optionList.netType.default).byName[name]
+  return option ~= nil and option.resume == "change"
+end
+
+--- What is wrong with options that a file holds: "PLACE-NAME: expected …, got …"; nil when nothing is.
+-- Names that are no options' are left out.
+function options.complaint(saved, place)
+  local netType = saved.netType or optionList.netType.default
+  if type(netType) ~= "string" then return ("%snetType: expected a name, got a %s"):format(place, type(netType)) end
+  local reader, message = readerFor(netType)
+  if not reader then return ("%snetType: %s"):format(place, message) end
+  for _, option in ipairs(reader.inOrder) do
+    local value = saved[option.name]
+    local expected = value ~= nil and reader:complaint(option.name, value)
+    if expected then
+      local got = type(value) == "table" and "a table" or options.text(value):sub(1, 60)
+      return ("%s%s: %s, got %s"):format(place, option.name, expected, got)
+    end
+  end
 end
 
 --- Makes the options those of another network's family, which a file says the network to be of: what was not
@@ -183,12 +207,19 @@ function options.adopt(values, given, netType)
   return true
 end
 
+-- A batch's number in its epoch means other images with another -batchSize.
+local function mayChangeNow(name, position)
+  return name ~= "batchSize" or position.finished or position.iteration == 0
+end
+
 --- Joins this command line with the options of the run it resumes. What was not given is as it was.
 -- @param values, given as parse returns them; values is changed
 -- @param saved options of the checkpoint by name
--- @return values, or nil and a sentence that names every conflict with both values
-function options.merge(values, given, saved)
-  local conflicts = {}
+-- @param position (optional) where it stands: epoch, iteration, finished; without it nothing may change
+-- @return values, and a list of what changes, { option=, from=, to= } each; or nil and a sentence that names
+-- every conflict with both values
+function options.merge(values, given, saved, position)
+  local conflicts, changes = {}, {}
   if not given.netType and saved.netType then
     local adopted, message = options.adopt(values, given, saved.netType)
     if not adopted then return nil, message end
@@ -201,17 +232,24 @@ function options.merge(values, given, saved)
     local name = option.name
     if option.resume and not given[name] then
       if saved[name] ~= nil then values[name] = saved[name] end
-    elseif option.resume == "same" and values[name] ~= saved[name] then
+    elseif option.resume == "change" and values[name] ~= saved[name] and position then
+      if mayChangeNow(name, position) then
+        changes[#changes + 1] = { option = name, from = saved[name], to = values[name] }
+      else
+        conflict(option, (", and stands after batch %d of epoch %d: it may change between epochs"):format(
+          position.iteration, position.epoch))
+      end
+    elseif (option.resume == "same" or option.resume == "change") and values[name] ~= saved[name] then
       conflict(option, "")
-    elseif name == "nEpochs" and values.nEpochs ~= 0 and values.nEpochs < saved.nEpochs then
+    elseif name == "nEpochs" and saved.nEpochs and values.nEpochs ~= 0 and values.nEpochs < saved.nEpochs then
       conflict(option, " and may only grow")
     end
   end
   if #conflicts > 0 then
     return nil, "a resumed run cannot change " .. table.concat(conflicts, ", ")
   end
-  if values.nEpochs == 0 then values.nEpochs = saved.nEpochs end
-  return values
+  if values.nEpochs == 0 then values.nEpochs = saved.nEpochs or 0 end
+  return values, changes
 end
 
 return options

@@ -2,11 +2,23 @@
 -- (-retrain, -optimState). What a file says of itself counts unless the command line says otherwise,
 -- and where both speak and differ, the run is refused.
 local checkpoint = require "densenet.train.checkpoint"
+local core = require "densenet.core"
 local models = require "densenet.models"
 local options = require "densenet.train.options"
 local safetensors = require "densenet.io.safetensors"
 
 local origin = {}
+
+-- Does -nClasses ask for another number than the file's network has?
+local function classesConflict(values, given, tensors, network)
+  local classifier = tensors["classifier.weight"]
+  local has = network and network.nClasses or classifier and classifier:dim() == 2 and classifier:size(1)
+  if not given.nClasses or values.nClasses == 0 or values.resetClassifier or not has or has == values.nClasses then
+    return nil
+  end
+  return ("-nClasses %d, but the network in -retrain %s tells %s classes apart; -resetClassifier true gives it a "
+    .. "new last layer"):format(values.nClasses, values.retrain, tostring(has))
+end
 
 -- The network that a file's metadata describes, complete; or nil, message, code when there can be none such.
 local function describedNetwork(network, tensors, file)
@@ -60,7 +72,7 @@ local function leftOutNote(path, leftOut)
   local names = {}
   for name in pairs(leftOut) do names[#names + 1] = name end
   if #names == 0 then return nil end
-  table.sort(names)
+  table.sort(names, core.before)
   return ("%s: %d of its tensors are left out, the first is %q: %s"):format(path, #names, names[1],
     leftOut[names[1]])
 end
@@ -83,6 +95,8 @@ local function loadWeights(values, given)
     asked, message = options.networkConfig(values, given)
     if not asked then return nil, message, "usage" end
   end
+  local conflict = classesConflict(values, given, tensors, network)
+  if conflict then return nil, conflict, "usage" end
   if state and values.testOnly then
     if not given.dataset then values.dataset = state.options.dataset end
     if not given.precision then values.precision = state.precision end
@@ -95,30 +109,42 @@ local function loadWeights(values, given)
   return { about = state, network = network, model = tensors, optimizer = optimizer, note = note }
 end
 
+-- What changes in a resumed run, with the epoch and the number of its batches that are done by then.
+local function dated(changes, state)
+  for _, change in ipairs(changes) do
+    change.epoch = state.finished and state.epoch + 1 or state.epoch
+    change.iteration = state.finished and 0 or state.iteration
+  end
+  return changes
+end
+
 local function loadCheckpoint(values, given)
   local saved, message, code = checkpoint.load(values.resume)
   if not saved then return nil, message, code end
   local network
   network, message, code = describedNetwork(saved.state.network, saved.model, saved.directory)
   if not network then return nil, message, code end
-  local before = { precision = saved.state.precision }
-  for _, part in ipairs { saved.state.options, saved.settings } do
+  local state, before = saved.state, { precision = saved.state.precision }
+  for _, part in ipairs { state.options, saved.settings } do
     for name, value in pairs(part) do before[name] = value end
   end
-  local merged
-  merged, message = options.merge(values, given, before)
+  for _, change in ipairs(saved.pending) do before[change.option] = change.to end
+  -- A test has its own batches.
+  local merged, changes = options.merge(values, given, before, values.testOnly and { finished = true } or state)
+  message = changes
   if merged then merged, message = options.check(values, given) end
   if not merged then return nil, message, "usage" end
   if not given.save then values.save = saved.directory end
-  return { about = saved.state, network = network, model = saved.model, optimizer = saved.optimizer,
-    resumed = saved }
+  return { about = state, network = network, model = saved.model, resumed = saved,
+    optimizer = values.momentum > 0 and saved.optimizer or nil, changes = dated(changes, state) }
 end
 
 --- Finds the origin of a run, and completes its options.
 -- @param values, given from options.parse; values is changed
 -- @return origin: { about= state that the file holds, or nil; network= its configuration, or nil;
 -- model=, optimizer= tables of tensors, or nil; resumed= the checkpoint, or nil; note= what to tell of
--- the file, or nil }; or
+-- the file, or nil; changes= options that are others than the checkpoint's from there on, { option=, from=,
+-- to=, epoch=, iteration= } each }; or
 -- nil, message, code, code being "usage" when the command line is to blame
 function origin.find(values, given)
   local found, message, code = {}, nil, nil

@@ -1,8 +1,10 @@
 --- How a script ends. The outside world refusing (no such file, no room, a lost checkpoint) is one
 -- sentence on stderr and exit status 1; a bad command line is its sentence, the usage and status 2;
--- an interrupt is 128 + the signal's number; a bug keeps its traceback. Library code returns
--- `nil, message, code`; a script wraps such a call in program.check and reads on as if it could
--- not fail.
+-- an interrupt is 128 + the signal's number, also before there is anything to save; a bug keeps its
+-- traceback. Library code returns `nil, message, code`; a script wraps such a call in program.check and
+-- reads on as if it could not fail.
+local core = require "densenet.core"
+
 local program = {}
 
 local Stop = {}
@@ -19,22 +21,32 @@ function program.refuse(message)
   error(setmetatable({ status = 2, message = message, isUsage = true }, Stop), 0)
 end
 
+-- Lua's own answer to Ctrl-C, until a program takes the signal over: an error, wherever it is then.
+local function isInterrupt(text)
+  return text:gsub("\nstack traceback:.*", ""):find("interrupted!$") ~= nil
+end
+
+local function interrupted() return setmetatable({ status = 130, message = "interrupted" }, Stop) end
+
 --- Passes a call's results through; ends the program when they are `nil, message, code, status`:
 -- with that status, or with 2 for the code "usage", or with 1.
 function program.check(value, message, code, status, ...)
   if not value and message then
+    if isInterrupt(tostring(message)) then error(interrupted(), 0) end
     if code == "usage" then program.refuse(message) end
     program.stop(status or 1, tostring(message))
   end
   return value, message, code, status, ...
 end
 
--- Running out of memory is the outside world too, though Lua learns of it as an error, whose place in the
+-- Running out of memory or threads is the outside world too, though Lua learns of it as an error, whose place in the
 -- sources says nothing to a user.
 local function explain(err)
   if getmetatable(err) == Stop then return err end
   local text = tostring(err)
-  if text:find("out of memory", 1, true) or text == "not enough memory" then
+  if isInterrupt(text) then return interrupted() end
+  if text:find("out of memory", 1, true) or text:find("not enough memory", 1, true)
+    or text:find("no thread can be started", 1, true) then
     local sentence = text:gsub("\nstack traceback:.*", ""):gsub("^[^\n:]*%.lua:%d+: ", "")
     return setmetatable({ status = 1, message = sentence }, Stop)
   end
@@ -46,8 +58,10 @@ end
 -- @param usage shown after a refusal: one or a few lines
 -- @param main a function; what it returns is the status, nothing being 0
 function program.run(name, usage, main)
+  core.file_limit_ignore()
   local done, result = xpcall(main, explain)
   if done then return result or 0 end
+  if type(result) ~= "table" then result = explain(result) end -- Lua's own memory: explain was not asked
   io.stdout:flush()
   if result.message then io.stderr:write(name, ": ", result.message, "\n") end
   if result.isUsage then io.stderr:write(usage, "\n") end

@@ -3,11 +3,15 @@
 --
 -- What decides the result is in the state that each checkpoint holds: where the trainer stands, the
 -- best score, the generator, and the facts that never change in a run (options, network, classes,
--- mean and std). Runs with the same facts and the same number of compute threads pass through the
+-- mean and std; options that a resumed run changed stand there with the place from which they count). Runs
+-- with the same facts and the same number of compute threads pass through the
 -- same states, killed and resumed or not.
 local core = require "densenet.core"
 local checkpoint = require "densenet.train.checkpoint"
+local claim = require "densenet.train.claim"
 local dtypeBytes = require "densenet.dtype_bytes"
+local finite = require "densenet.train.finite"
+local json = require "densenet.io.json"
 local Log = require "densenet.train.log"
 local memory = require "densenet.train.memory"
 local models = require "densenet.models"
@@ -27,9 +31,20 @@ Run.columns = {
   "train_seconds", "test_seconds",
 }
 
+-- All changes of options in the run so far, or nil.
+local function changesOf(origin)
+  local all, resumed = {}, origin.resumed
+  for _, list in ipairs { resumed and resumed.state.changes or {}, resumed and resumed.pending or {},
+    origin.changes or {} } do
+    table.move(list, 1, #list, #all + 1, all)
+  end
+  return #all > 0 and json.array(all) or nil
+end
+
 -- What a file of the run says about itself beside its state, so that it can be used alone.
-local function factsOf(model, set, values)
+local function factsOf(model, set, values, origin)
   return {
+    changes = changesOf(origin),
     options = options.select(values, "same"), network = model.config, precision = values.precision,
     dataset = set.name, classes = set.classes, mean = set.mean, std = set.std,
     inputSize = { set.channels, set.height, set.width },
@@ -48,7 +63,7 @@ function Run.new(parts)
   local self = setmetatable({
     options = parts.options, origin = parts.origin, trainer = parts.trainer, console = parts.trainer.console,
     sets = parts.sets, loaders = parts.loaders, plan = parts.plan, notes = parts.notes or {}, best = nil,
-    facts = factsOf(parts.trainer.model, parts.sets.test, parts.options),
+    facts = factsOf(parts.trainer.model, parts.sets.test, parts.options, parts.origin),
     interrupted = parts.interrupted or core.interrupted,
     seconds = 0.0, -- spent training in the epoch under way, also by earlier processes
   }, Run)
@@ -83,38 +98,97 @@ function Run:snapshot(finished)
     model = self.trainer.model:stateDict(), optimizer = self.trainer.optimizer:state() }
 end
 
---- Opens the places the run writes to, so that one that cannot be written is known before training,
--- and saves the start, so that the run can be resumed from its first second.
+-- In the directory of a run that was resumed: what a kill left undone is done, where the best model is found.
+local function repair(self)
+  local resumed = self.origin.resumed
+  local repaired, message, code = self.store:repair(resumed.state, resumed.directory)
+  if repaired == nil then return nil, message, code end
+  if not repaired then
+    self.console:print("The best model, of epoch %d, is gone: the best is looked for from here on.", self.best.epoch)
+    self.best = nil
+  end
+  return true
+end
+
+-- Puts the start on the disk.
+local function saveStart(self, stays)
+  local resumed, changes, settings = self.origin.resumed, self.origin.changes, self:snapshot(false).settings
+  if not resumed then return self.store:save(self:snapshot(false), true) end
+  local done, message, code = repair(self)
+  if not done then return nil, message, code end
+  local pending = table.move(resumed.pending, 1, #resumed.pending, 1, {})
+  table.move(changes, 1, #changes, #pending + 1, pending)
+  if not stays then
+    return self.store:save({ state = resumed.state, settings = settings, pending = pending, model = resumed.model,
+      optimizer = resumed.optimizer }, true)
+  end
+  return #changes == 0 or self.store:amend(resumed, pending, settings)
+end
+
+-- Does the run go on in the directory that it was resumed from?
+local function staysIn(directory, resumed)
+  local real = resumed and core.directory_real(resumed.directory)
+  return real ~= nil and core.directory_real(directory) == real
+end
+
+-- A log elsewhere than in the -save directory is moved aside as that is.
+local function moveLogAside(self)
+  local path = self.options.log
+  if self.origin.resumed or not path or not Log.hasRows(path, Run.columns) then return true end
+  local to, message, code = claim.moveAside(path)
+  if not to then return nil, message, code end
+  self.console:print("%s holds the log of an earlier run, which is now %s", path, to)
+  return true
+end
+
+--- Claims the places the run writes to, so that one that cannot be written, or where another run is at work,
+-- is known before training, and saves the start, so that the run can be resumed from its first second.
 -- @return true, or nil, message, code
 function Run:open()
   core.interrupt_install()
   local opt, resumed = self.options, self.origin.resumed
-  local stays = resumed and resumed.directory == opt.save:gsub("(.)/+$", "%1")
-  local store, message, code = checkpoint.Store { directory = opt.save, keep = opt.keep, kept = stays and resumed.kept }
-  if not store then return nil, message, code end
-  self.store = store
-  self.log, message, code = Log.open(opt.log or store:path("log.tsv"), Run.columns, self.trainer.epoch)
+  local stays = staysIn(opt.save, resumed)
+  local message, code, done
+  self.claim, message, code = claim.take(opt.save, not stays)
+  if not self.claim then return nil, message, code end
+  if stays and not checkpoint.isUnchanged(resumed) then
+    return nil, ("the run in '%s' has gone on since it was read here; resume it again"):format(opt.save), "io"
+  end
+  if self.claim.movedTo then
+    self.console:print("%s held an earlier run, which is now %s", opt.save, self.claim.movedTo)
+  end
+  self.store, message, code = checkpoint.Store { directory = opt.save, keep = opt.keep, kept = stays and resumed.kept }
+  if not self.store then return nil, message, code end
+  done, message, code = moveLogAside(self)
+  if not done then return nil, message, code end
+  self.log, message, code = Log.open(opt.log or self.store:path("log.tsv"), Run.columns, self.trainer.epoch)
   if not self.log then return nil, message, code end
-  if resumed then
-    local repaired
-    repaired, message, code = store:repair(resumed.state, resumed.directory)
-    if repaired == nil then return nil, message, code end
-    if not repaired then
-      self.console:print("The best model, of epoch %d, is gone: the best is looked for from here on.", self.best.epoch)
-      self.best = nil
-    end
-    if stays then return true end
-    return store:save({ state = resumed.state, settings = self:snapshot(false).settings,
-      model = resumed.model, optimizer = resumed.optimizer }, true)
-  end
-  local start, earlier = self:snapshot(false), store:latest()
-  if earlier then
-    self.console:print("%s holds an earlier run (%s): this run takes its place.", opt.save, earlier)
-    local done
-    done, message, code = store:startAfresh(start.state)
-    if not done then return nil, message, code end
-  end
-  return store:save(start, true)
+  return saveStart(self, stays)
+end
+
+--- Lets other processes into the -save directory. Once is enough; also done by the end of the process.
+function Run:close()
+  if self.claim then self.claim:release() end
+end
+
+-- Saves what is worth going on from.
+-- @return true; or nil, message, code: "diverged" where a weight is no finite number, and nothing is saved
+local function save(self, finished)
+  local snapshot = self:snapshot(finished)
+  local name = finite.exception(snapshot.model) or finite.exception(snapshot.optimizer)
+  if not name then return self.store:save(snapshot) end
+  return nil, self:divergence(("%s is not all finite numbers after batch %d of epoch %d: training diverged"):format(
+    name, self.trainer.iteration, self.trainer.epoch)), "diverged"
+end
+
+-- The sentence about a run that has diverged, with what there is to go on from.
+function Run:divergence(sentence)
+  local latest, kept = self.store:latest(), self.store.kept[#self.store.kept]
+  local files = latest and self.store:path(latest) or self.store:path("latest.json")
+  local earlier = kept and ("model_%d.safetensors"):format(kept)
+  if earlier and earlier ~= latest then files = ("%s, and %s"):format(files, self.store:path(earlier)) end
+  return ("%s; the last checkpoint is kept: %s; to go on with a smaller rate: main.lua -resume %s -LR X"):format(
+    sentence, files, self.options.save)
 end
 
 function Run:stop()
@@ -129,7 +203,7 @@ function Run:afterBatch(n, count)
   local every = self.options.saveEvery
   local isAsked = self.interrupted() > 0
   if isAsked or every > 0 and n % every == 0 and n < count then
-    local saved, message, code = self.store:save(self:snapshot(false))
+    local saved, message, code = save(self, false)
     if not saved then return nil, message, code end
   end
   if isAsked then return self:stop() end
@@ -141,9 +215,7 @@ end
 function Run:train(epoch)
   local scores, seconds, code, status = self.trainer:train(epoch, self.loaders.train)
   if not scores then
-    if code == "diverged" then
-      seconds = ("%s; the last checkpoint is kept: %s"):format(seconds, self.store:path(self.store:latest()))
-    end
+    if code == "diverged" and not seconds:find("last checkpoint", 1, true) then seconds = self:divergence(seconds) end
     return nil, seconds, code, status
   end
   self.seconds = self.seconds + seconds
@@ -159,10 +231,11 @@ function Run:test(epoch)
     if loader then
       local result, seconds, code = self.trainer:test(part[2], epoch, loader)
       if not result and code == "interrupted" and self.store then
-        local saved, message, saveCode = self.store:save(self:snapshot(false))
+        local saved, message, saveCode = save(self, false)
         if not saved then return nil, message, saveCode end
         return self:stop()
       end
+      if not result and code == "diverged" and self.store then seconds = self:divergence(seconds) end
       if not result then return nil, seconds, code end
       scores[part[1]], scores.seconds = result, scores.seconds + seconds
     end
@@ -196,7 +269,7 @@ function Run:finish(epoch, trained, tested)
   fill(row, "test", tested.test)
   local done, message, code = self.log:add(epoch, row)
   self.seconds = 0.0
-  if done then done, message, code = self.store:save(self:snapshot(true)) end
+  if done then done, message, code = save(self, true) end
   if not done then return nil, message, code end
   return true
 end
@@ -220,8 +293,24 @@ end
 local function networkLine(trainer)
   local model, config = trainer.model, trainer.model.config
   local n = model:parameterCount()
-  return ("%s, %d classes, %d parameters (%.1f MB)"):format(models.describe(config), config.nClasses, n,
+  return core.format("%s, %d classes, %d parameters (%.1f MB)", models.describe(config), config.nClasses, n,
     n * dtypeBytes[config.precision == "double" and "double" or "float"] / 2 ^ 20)
+end
+
+-- What is other than it was, from where on, and what the learning rate is there.
+function Run:announceChanges()
+  local schedule, count = self.trainer.schedule, self.loaders.train:size()
+  for _, change in ipairs(self.origin.changes or {}) do
+    local from = change.iteration == 0 and ("epoch %d on"):format(change.epoch)
+      or ("batch %d of epoch %d on"):format(change.iteration + 1, change.epoch)
+    local rate = ""
+    if change.option == "LR" or change.option == "lrShape" then
+      rate = ("; the learning rate there is %s"):format(options.text(
+        schedule:learningRate(change.epoch, change.iteration + 1, count)))
+    end
+    self.console:print("%-11s-%s %s instead of %s, from %s%s", "changes:", change.option, options.text(change.to),
+      options.text(change.from), from, rate)
+  end
 end
 
 --- Prints the lines a run begins with: images, network, machine, and where it saves.
@@ -247,6 +336,7 @@ function Run:announce()
   if before.optMemory and before.optMemory ~= opt.optMemory then changed(memory.modeText(before.optMemory)) end
   if before.device and before.device ~= opt.device then changed("-device " .. before.device) end
   if state.precision ~= opt.precision then changed("-precision " .. tostring(state.precision)) end
+  self:announceChanges()
   if self.trainer.epoch > opt.nEpochs then
     self.console:print("All of its %d epochs are trained; a larger -nEpochs trains on.", opt.nEpochs)
   end

@@ -6,6 +6,7 @@
 -- those batches, and where the loss scale of half precision is.
 --
 -- Batches come to the model's device and dtype by themselves (densenet.train.feed).
+local finite = require "densenet.train.finite"
 local Feed = require "densenet.train.feed"
 local LossScale = require "densenet.optim.loss_scale"
 local meters = require "densenet.train.meters"
@@ -62,16 +63,14 @@ function Trainer:goTo(position)
   if self.lossScale and position.lossScale then self.lossScale:setState(position.lossScale) end
 end
 
-local function isFinite(x) return x == x and x ~= math.huge and x ~= -math.huge end
+local function lossText(loss) return loss == loss and "the loss is infinite" or "the loss is not a number" end
 
 -- One step of SGD on a batch. Returns the batch's score from before the step; or nil and a sentence
 -- where training has diverged.
 local function step(self, batch)
   local output = self.model:forward(batch.input)
   local loss = self.criterion:forward(output, batch.target)
-  if not isFinite(loss) then
-    return nil, loss == loss and "the loss is infinite" or "the loss is not a number"
-  end
+  if not finite.number(loss) then return nil, lossText(loss) end
   -- Before the backward pass, so that a GPU has something to do while the next batch is prepared.
   local score = meters.score(output, batch.target, loss)
   local scaling = self.lossScale
@@ -115,7 +114,7 @@ function Trainer:train(epoch, loader)
     self.optimizer.learningRate = self.schedule:learningRate(epoch, n, count)
     local score, wrong = step(self, batch)
     if not score then
-      return nil, ("%s in epoch %d, iteration %d of %d: training diverged; a smaller -LR may help"):format(wrong, epoch,
+      return nil, ("%s in epoch %d, iteration %d of %d: training diverged"):format(wrong, epoch,
         n, count), "diverged"
     end
     reportPlan(self)
@@ -136,7 +135,8 @@ end
 -- @param name "Test" or "Validation", for the console
 -- @param epoch number shown
 -- @param loader as for train
--- @return { loss=, top1=, top5=, count= } and seconds; or nil, message, "interrupted"
+-- @return { loss=, top1=, top5=, count= } and seconds; or nil, message, code: "interrupted", or "diverged"
+-- where an output or the loss is no finite number, of which no error rate would mean anything
 function Trainer:test(name, epoch, loader)
   self.model:evaluate()
   local count, whole = loader:size(), meters.Stopwatch()
@@ -146,7 +146,13 @@ function Trainer:test(name, epoch, loader)
   for n, batch in feedOf(self, loader):run(epoch) do
     local waited = since:seconds()
     local output = self.model:forward(batch.input)
-    local score = meters.score(output, batch.target, self.criterion:forward(output, batch.target))
+    local loss = self.criterion:forward(output, batch.target)
+    local wrong = not finite.tensor(output) and "the network's outputs are not all finite numbers"
+      or not finite.number(loss) and lossText(loss)
+    if wrong then
+      return nil, ("%s in the %s of epoch %d, batch %d of %d"):format(wrong, name:lower(), epoch, n, count), "diverged"
+    end
+    local score = meters.score(output, batch.target, loss)
     errors:add(score)
     self.console:tested(name, epoch, n, count, { time = since:lap(), data = waited, score = score }, errors)
     if self.interrupted and self.interrupted() then return nil, "interrupted", "interrupted" end

@@ -48,7 +48,7 @@ function transform.define(name, prepare, apply)
     local words = {}
     for i = 1, self.arguments.n do
       local value = self.arguments[i]
-      words[i] = type(value) == "table" and not isTransform(value) and "{...}" or tostring(value)
+      words[i] = type(value) == "table" and not isTransform(value) and "{...}" or core.format("%s", value)
     end
     return ("%s(%s)"):format(name, table.concat(words, ", "))
   end
@@ -71,7 +71,7 @@ end
 -- The checks below are called by `prepare`, so the mistake is three levels further out: in the call
 -- of the constructor.
 local function refuse(name, ...)
-  error(name .. ": " .. string.format(...), 5)
+  error(name .. ": " .. core.format(...), 5)
 end
 
 --- Raises "RandomCrop: size must be ..." at the caller of the constructor unless the condition holds.
@@ -82,14 +82,14 @@ end
 --- A whole number from `least` on.
 function transform.checkInteger(name, what, value, least)
   if math.type(value) ~= "integer" or value < least then
-    refuse(name, "%s must be a whole number from %d on, not %s", what, least, tostring(value))
+    refuse(name, "%s must be a whole number from %d on, not %s", what, least, value)
   end
 end
 
 --- A number in low..high, both included.
 function transform.checkNumber(name, what, value, low, high)
   if type(value) ~= "number" or not (value >= low and value <= high) then
-    refuse(name, "%s must be a number from %g to %g, not %s", what, low, high, tostring(value))
+    refuse(name, "%s must be a number from %g to %g, not %s", what, low, high, value)
   end
 end
 

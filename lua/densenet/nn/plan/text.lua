@@ -1,12 +1,13 @@
 --- A memory plan as a text for people. MB are 2^20 bytes.
 -- @module densenet.nn.plan.text
 
+local core = require "densenet.core"
 local memoryModes = require "densenet.nn.memory_modes"
 
 local LEAST_BYTES = 2 ^ 14 -- of a row on a line of its own
 
 local function megabytes(n)
-  return ("%.2f"):format(n / 2 ^ 20)
+  return (core.format("%.2f", n / 2 ^ 20))
 end
 
 -- Rows on lines of their own; those of parameters and statistics, and small ones, are summed up.
