@@ -251,7 +251,7 @@ MINUTES ?= 5
 soak:
 	@$(BUILD)
 	@$(CC) -shared -fPIC -O1 -Wall -Wextra spec/support/file_faults.c -o $(B)/file_faults.so -ldl
-	@DENSENET_BUILD=$(B) OMP_WAIT_POLICY=passive $(LUA) scripts/soak.lua -minutes $(MINUTES) \
+	@DENSENET_BUILD=$(B) $(LUA) scripts/soak.lua -minutes $(MINUTES) \
 	  -faults $(B)/file_faults.so $(SOAK_OPTIONS)
 
 # The programs lie beside the module, as in this checkout, and `densenet` finds them there.

@@ -81,8 +81,10 @@ describe("main.lua", function()
     end
   end)
 
+  -- A shell's wait also comes back, with 147, when the process is stopped.
   local function until_training(rest)
-    return ("%s &\npid=$!; until grep -q 'Epoch: .1..1/' stdout; do sleep 0.01; done\n%s\nwait $pid"):format(
+    return ("%s &\npid=$!; until grep -q 'Epoch: .1..1/' stdout; do sleep 0.01; done\n%s\n"
+      .. "status=147; while [ $status = 147 ]; do wait $pid; status=$?; done; exit $status"):format(
       mainProcess.command(tiny .. "-nEpochs 100000 -save run"), rest)
   end
 
