@@ -43,6 +43,7 @@ end
 
 local function start()
   local dn = require "densenet"
+  require "densenet.core".file_limit_ignore() -- a file that may not grow is a sentence, no signal
   return dn.train.program.run("main.lua", dn.train.options.usage, function() return main(dn) end)
 end
 

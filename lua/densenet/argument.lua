@@ -124,7 +124,7 @@ function argument.nearest(name, names)
   for known in pairs(names) do
     if type(known) == "string" then candidates[#candidates + 1] = known end
   end
-  table.sort(candidates)
+  table.sort(candidates, core.before)
   local meant = nearest(name, candidates)
   return meant and ("; did you mean '%s'?"):format(meant) or ""
 end

@@ -3,8 +3,6 @@
 -- an interrupt is 128 + the signal's number, also before there is anything to save; a bug keeps its
 -- traceback. Library code returns `nil, message, code`; a script wraps such a call in program.check and
 -- reads on as if it could not fail.
-local core = require "densenet.core"
-
 local program = {}
 
 local Stop = {}
@@ -58,7 +56,6 @@ end
 -- @param usage shown after a refusal: one or a few lines
 -- @param main a function; what it returns is the status, nothing being 0
 function program.run(name, usage, main)
-  core.file_limit_ignore()
   local done, result = xpcall(main, explain)
   if done then return result or 0 end
   if type(result) ~= "table" then result = explain(result) end -- Lua's own memory: explain was not asked
