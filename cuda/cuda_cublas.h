@@ -13,7 +13,9 @@
 #include "cuda_backend.h"
 
 /* Bytes of a product's workspace. NVIDIA advises 4 to 32 MiB; which is best, timings will tell. */
-enum { CUDA_CUBLAS_WORKSPACE = 8 << 20 };
+#ifndef CUDA_CUBLAS_WORKSPACE
+#define CUDA_CUBLAS_WORKSPACE (8 << 20)
+#endif
 
 /* A row-major matrix, or one for each product of a batch. */
 typedef struct cuda_matrix {

@@ -15,7 +15,9 @@
 #include "cuda_conv2d.h"
 
 /* Which is best, timings will tell. */
-enum { CUDA_CUDNN_WORKSPACE = 16 << 20 };
+#ifndef CUDA_CUDNN_WORKSPACE
+#define CUDA_CUDNN_WORKSPACE (16 << 20)
+#endif
 
 /* What became of a call. Only the first has touched an output. */
 typedef enum cuda_cudnn_outcome {

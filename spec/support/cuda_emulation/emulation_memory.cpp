@@ -1,6 +1,11 @@
 /*
 ** Memory of the emulated devices: each has a range of addresses, closed to everybody except while its
 ** work runs. Blocks lie 256 bytes apart at least; the first gap that is large enough is taken.
+**
+** With protection keys, opening and closing set a register of the thread, and cost nothing. Without, the
+** kernel changes the rights of every page, which takes longer than most of the work. Memory then stays
+** open after work until there has been work for all its pages (PAGES_OF_WORK), and closes at the end of
+** that: small memory after all work, large memory now and then.
 */
 #include "cuda_runtime.h"
 
@@ -27,9 +32,14 @@ namespace {
 const size_t FENCE = 256;
 const int MOST_DEVICES = 16;
 
+/* Pages whose closing and opening takes about as long as one piece of work. */
+const size_t PAGE = 4096, PAGES_OF_WORK = 64;
+
 struct range {
   char *base = nullptr;
   size_t n_bytes = 0, n_used = 0; /* used: up to the end of the last block there ever was */
+  size_t n_opened = 0;            /* without keys: the bytes that are open now */
+  size_t n_worked = 0;            /* without keys: pages of work since they were closed */
   int n_open = 0;
   std::map<char *, size_t> blocks;
 } ranges[MOST_DEVICES];
@@ -38,14 +48,15 @@ std::map<char *, size_t> pinned;
 
 size_t up(size_t n, size_t step) { return (n + step - 1) / step * step; }
 
-/*
-** Opening and closing is a matter of the thread's own register where the processor has keys for pages;
-** else of every page.
-*/
+/* The protection key of a device's pages; 0 or less: none. */
 int key_of(int device) {
 #ifdef PKEY_DISABLE_ACCESS
   static int keys[MOST_DEVICES]; /* 0: not asked for yet */
-  if (keys[device] == 0) keys[device] = pkey_alloc(0, PKEY_DISABLE_ACCESS);
+  if (keys[device] == 0) {
+    const char *guard = getenv("DENSENET_EMULATED_GUARD");
+    const bool is_by_pages = guard && strcmp(guard, "pages") == 0;
+    keys[device] = is_by_pages ? -1 : pkey_alloc(0, PKEY_DISABLE_ACCESS);
+  }
   return keys[device];
 #else
   (void)device;
@@ -56,7 +67,7 @@ int key_of(int device) {
 range *range_of(int device) {
   range *it = &ranges[device];
   if (it->base) return it;
-  it->n_bytes = up((size_t)emulation_device_bytes(), 4096);
+  it->n_bytes = up((size_t)emulation_device_bytes(), PAGE);
   void *base =
       mmap(nullptr, it->n_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (base == MAP_FAILED) it->n_bytes = 0;
@@ -69,16 +80,28 @@ range *range_of(int device) {
   return it;
 }
 
-void protect(const range *it) {
+/* True where the device's pages have a key, which now lets this thread in or not. */
+bool turn_key(const range *it, bool is_open) {
 #ifdef PKEY_DISABLE_ACCESS
   const int key = key_of((int)(it - ranges));
-  if (key > 0) {
-    pkey_set(key, it->n_open > 0 ? 0 : PKEY_DISABLE_ACCESS);
-    return;
-  }
+  if (key > 0) pkey_set(key, is_open ? 0 : PKEY_DISABLE_ACCESS);
+  return key > 0;
+#else
+  return false;
 #endif
-  if (it->n_used > 0)
-    mprotect(it->base, up(it->n_used, 4096), it->n_open > 0 ? PROT_READ | PROT_WRITE : PROT_NONE);
+}
+
+void open_pages(range *it) {
+  const size_t n_bytes = up(it->n_used, PAGE);
+  if (n_bytes > it->n_opened) mprotect(it->base, n_bytes, PROT_READ | PROT_WRITE);
+  if (n_bytes > it->n_opened) it->n_opened = n_bytes;
+}
+
+void close_pages(range *it) {
+  it->n_worked += PAGES_OF_WORK;
+  if (it->n_worked * PAGE < it->n_opened) return;
+  mprotect(it->base, it->n_opened, PROT_NONE);
+  it->n_opened = it->n_worked = 0;
 }
 
 /* The first gap with room for the block and fences on both sides. */
@@ -92,8 +115,8 @@ char *find_gap(const range *it, size_t n_bytes) {
 }
 
 void give_pages_back(char *block, size_t n_bytes) {
-  char *first = (char *)up((size_t)block, 4096);
-  char *end = (char *)((size_t)(block + n_bytes) / 4096 * 4096);
+  char *first = (char *)up((size_t)block, PAGE);
+  char *end = (char *)((size_t)(block + n_bytes) / PAGE * PAGE);
   if (end > first) madvise(first, (size_t)(end - first), MADV_DONTNEED);
 }
 
@@ -101,12 +124,13 @@ void give_pages_back(char *block, size_t n_bytes) {
 
 void emulation_memory_open(int device) {
   range *it = range_of(device);
-  if (it->n_open++ == 0) protect(it);
+  it->n_open++;
+  if (!turn_key(it, true)) open_pages(it);
 }
 
 void emulation_memory_close(int device) {
   range *it = range_of(device);
-  if (--it->n_open == 0) protect(it);
+  if (--it->n_open == 0 && !turn_key(it, false)) close_pages(it);
 }
 
 int emulation_device_of(const void *address) {
@@ -178,7 +202,7 @@ cudaError_t cudaMemGetInfo(size_t *n_free, size_t *n_total) {
 cudaError_t cudaHostAlloc(void **block, size_t n_bytes, unsigned flags) {
   emulation_locked here;
   (void)flags;
-  *block = aligned_alloc(4096, up(n_bytes > 0 ? n_bytes : 1, 4096));
+  *block = aligned_alloc(PAGE, up(n_bytes > 0 ? n_bytes : 1, PAGE));
   if (!*block) return emulation_leave_error(cudaErrorMemoryAllocation);
   memset(*block, 0xFF, n_bytes);
   pinned[(char *)*block] = n_bytes;

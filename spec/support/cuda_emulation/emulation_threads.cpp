@@ -36,6 +36,8 @@ emulation_place emulation_now;
 namespace {
 
 const size_t STACK_BYTES = 256 << 10;
+/* Stacks begin at different places of their pages: at the same, a block's would share a few cache sets. */
+const size_t SHIFT_BYTES = 320, MOST_SHIFTS = 200;
 const size_t FENCE = 64;
 
 enum state { FRESH, RUNNABLE, AT_BLOCK, AT_WARP, DONE };
@@ -77,11 +79,12 @@ struct running {
   unsigned n_threads;
   unsigned now; /* the running thread */
   unsigned n_started;
-  bool failed;
+  bool failed, is_watched; /* for races */
   unsigned block_index, block_epoch; /* epochs count barriers */
   const void *main_bottom;
   size_t main_bytes;
   std::vector<thread> threads;
+  std::vector<uint3> indices; /* threadIdx of each */
   std::vector<unsigned> warp_epochs;
   std::vector<char> lanes; /* [warp][parity][lane] */
   std::map<const void *, shared_block> shared;
@@ -141,9 +144,9 @@ unsigned in_order(unsigned i) { return emulation_is_reversed() ? run.n_threads -
 
 void place(unsigned t) {
   run.now = t;
-  const dim3 &size = emulation_now.block_size;
-  emulation_now.thread = {t % size.x, t / size.x % size.y, t / size.x / size.y};
-  emulation_races_thread(run.block_index, t, run.block_epoch, run.warp_epochs[t / 32]);
+  emulation_now.thread = run.indices[t];
+  if (run.is_watched)
+    emulation_races_thread(run.block_index, t, run.block_epoch, run.warp_epochs[t / 32]);
 }
 
 void fiber_main() {
@@ -167,12 +170,13 @@ void fiber_main() {
 }
 
 fiber *make_fiber() {
+  static size_t n_made;
   fiber *const it = new fiber();
   it->stack = (char *)mmap(nullptr, STACK_BYTES, PROT_READ | PROT_WRITE,
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   getcontext(&it->context);
   it->context.uc_stack.ss_sp = it->stack;
-  it->context.uc_stack.ss_size = STACK_BYTES;
+  it->context.uc_stack.ss_size = STACK_BYTES - n_made++ % MOST_SHIFTS * SHIFT_BYTES;
   it->context.uc_link = nullptr;
   makecontext(&it->context, fiber_main, 0);
   return it;
@@ -365,7 +369,11 @@ void emulation_run(const char *name, dim3 grid, dim3 block, size_t n_shared,
   run.name = name;
   run.body = &body;
   run.failed = false;
+  run.is_watched = emulation_finds_races();
   run.n_threads = block.x * block.y * block.z;
+  run.indices.clear();
+  for (unsigned t = 0; t < run.n_threads; t++)
+    run.indices.push_back({t % block.x, t / block.x % block.y, t / block.x / block.y});
   current_fiber = main_fiber();
   emulation_now.grid_size = grid;
   emulation_now.block_size = block;
