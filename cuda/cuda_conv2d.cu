@@ -6,7 +6,9 @@
 #include "cuda_parameters.h"
 
 /* Room for 16-bit images widened to float, for gradients of weights. */
-static const int64_t WIDE_BYTES = 16 << 20;
+#ifndef CUDA_WIDE_BYTES
+#define CUDA_WIDE_BYTES (16 << 20)
+#endif
 
 /* What lies where in the scratch of a convolution by cuDNN. */
 typedef struct layout {
@@ -27,7 +29,7 @@ static layout layout_of(cuda_conv2d_direction direction, const cuda_images *x, c
     return l;
   }
   const int64_t x_size = x->c * x->h * x->w, y_size = y->c * y->h * y->w, size = sizeof(float);
-  const int64_t n_images = WIDE_BYTES / ((x_size + y_size) * size);
+  const int64_t n_images = CUDA_WIDE_BYTES / ((x_size + y_size) * size);
   l.n_images = n_images < 1 ? 1 : n_images < x->n ? n_images : x->n;
   l.x = cuda_scratch_place(&l.n_bytes, l.n_images * x_size, size);
   l.y = cuda_scratch_place(&l.n_bytes, l.n_images * y_size, size);

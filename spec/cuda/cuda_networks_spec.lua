@@ -3,6 +3,7 @@
 
 local core = require "densenet.core"
 local dn = require "densenet"
+local tablex = require "pl.tablex"
 local compare = require "spec.support.compare"
 local golden = require "spec.support.golden"
 
@@ -18,7 +19,7 @@ end)
 
 describe("PyTorch's training step on a GPU", function()
   for _, case in ipairs(golden.cases) do
-    for precision, tolerance in pairs(golden.tolerance) do
+    for precision, tolerance in tablex.sort(golden.tolerance) do
       for _, mode in ipairs(MODES) do
         it(("of %s, every tensor, in %s precision, optMemory %d"):format(case.file, precision, mode), function()
           local file = golden.load(case)
@@ -83,8 +84,8 @@ local function step(network, mode, precision, device)
 end
 
 describe("a training step on a GPU is the CPU's:", function()
-  for name, network in pairs(networks) do
-    for precision, tolerance in pairs { double = 1e-10, single = 1e-4 } do
+  for name, network in tablex.sort(networks) do
+    for precision, tolerance in tablex.sort { double = 1e-10, single = 1e-4 } do
       for _, mode in ipairs(MODES) do
         it(("%s, %s precision, mode %d"):format(name, precision, mode), function()
           local right, found = step(network, mode, precision, "cpu"), step(network, mode, precision, DEVICE)

@@ -74,17 +74,20 @@ describe("float on a GPU", function()
   end)
 end)
 
+-- Too many for the workspace: the emulated cuDNN asks backward for as much as the images have bytes, here
+-- 1.5 MB of the 1 that its build gives; a GPU's has 16 times as much room.
+local H, W = 130, 140
+if is_emulated then H, W = 32, 36 end
 local large = {
   { op = "conv2d_forward", name = "large", arguments = {
-    output { 5, 3, 130, 140 }, input { 5, 16, 130, 140 }, input { 3, 16, 3, 3 }, "nil", 1, 1, 1, 1, 1 } },
+    output { 5, 3, H, W }, input { 5, 16, H, W }, input { 3, 16, 3, 3 }, "nil", 1, 1, 1, 1, 1 } },
   { op = "conv2d_backward_data", name = "large", arguments = {
-    output { 5, 64, 130, 140, layout = "channels" }, input { 5, 2, 130, 140 }, input { 2, 64, 1, 3 }, 1, 1, 0, 1, 1 } },
+    output { 5, 64, H, W, layout = "channels" }, input { 5, 2, H, W }, input { 2, 64, 1, 3 }, 1, 1, 0, 1, 1 } },
   { op = "conv2d_backward_weight", name = "large", arguments = {
-    sum { 2, 64, 1, 3 }, "nil", input { 5, 2, 130, 140 }, input { 5, 64, 130, 140 }, 1, 1, 0, 1, 1, 0.5 } },
+    sum { 2, 64, 1, 3 }, "nil", input { 5, 2, H, W }, input { 5, 64, H, W }, 1, 1, 0, 1, 1, 0.5 } },
 }
 
 describe("a convolution on a GPU", function()
-  -- The emulated cuDNN asks backward for as much workspace as the images have bytes, here 24 MB of 16.
   for _, case in ipairs(large) do
     for _, dtype in ipairs { "float", "half" } do
       it(("%s goes in parts when images are many (%s)"):format(case.op, dtype), function() check(case, dtype) end)

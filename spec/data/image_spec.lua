@@ -2,6 +2,7 @@
 -- the batch pass bit for bit against its steps.
 
 local core = require "densenet.core"
+local tablex = require "pl.tablex"
 require "densenet.tensor"
 local compare = require "spec.support.compare"
 local random = require "densenet.random"
@@ -141,7 +142,7 @@ describe("image_resize", function()
     },
   }
 
-  for filter, sizes in pairs(expected) do
+  for filter, sizes in tablex.sort(expected) do
     for _, rows in ipairs(sizes) do
       it(("is PyTorch's %s to %dx%d, from bytes too"):format(filter, #rows, #rows[1]), function()
         local right = tensor("double", { rows })

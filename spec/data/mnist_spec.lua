@@ -2,6 +2,7 @@
 local core = require "densenet.core"
 local data = require "densenet.data"
 local mnist = require "densenet.data.mnist"
+local tablex = require "pl.tablex"
 local temporary = require "spec.support.temporary"
 
 local SMALL = {
@@ -183,7 +184,7 @@ describe("data.open", function()
     assert.same({ "cifar10", "cifar100", "fashion-mnist", "mnist" }, data.names())
   end)
 
-  for part, arguments in pairs({
+  for part, arguments in tablex.sort({
     ["no data set is called 'imagenet2'; known are cifar10,"] = { "imagenet2" },
     ["no data set is called 'nil'"] = {},
     ["unknown option trainSize"] = { "mnist", { trainSize = 3 } },

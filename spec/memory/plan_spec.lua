@@ -2,6 +2,7 @@
 local core = require "densenet.core"
 local dn = require "densenet"
 local layout = require "densenet.nn.plan.layout"
+local tablex = require "pl.tablex"
 local nn = dn.nn
 
 local MODES = { 0, 1, 2, 3, 4, 5 }
@@ -63,7 +64,7 @@ describe("a plan", function()
     ["a preresnet"] = { { family = "preresnet", depth = 14 }, 4, 16, modes = { 0, 1, 2 }, skipsImages = true },
     ["one for ImageNet"] = { { blocks = { 2, 2 }, growthRate = 8, stem = "imagenet" }, 2, 64 },
   }
-  for name, case in pairs(cases) do
+  for name, case in tablex.sort(cases) do
     for _, mode in ipairs(case.modes or MODES) do
       it(("is what %s takes in mode %d, and steps after the first allocate nothing"):format(name, mode), function()
         core.threads(1) -- quicker, for so little, where others compute too

@@ -4,6 +4,7 @@
 local dn = require "densenet"
 local core = require "densenet.core"
 local random = require "densenet.random"
+local tablex = require "pl.tablex"
 local compare = require "spec.support.compare"
 local finite_difference = require "spec.support.finite_difference"
 
@@ -136,7 +137,7 @@ end
 describe("gradients of", function()
   before_each(function() dn.manualSeed(15) end)
 
-  for name, case in pairs(cases) do
+  for name, case in tablex.sort(cases) do
     it(name .. ", training", function()
       check(prepare(case[1]()), randn(table.unpack(case[2])), "training")
     end)

@@ -5,12 +5,13 @@ local dn = require "densenet"
 local family = require "densenet.models.family"
 local modes = require "densenet.nn.memory_modes"
 local compare = require "spec.support.compare"
+local tablex = require "pl.tablex"
 local temporary = require "spec.support.temporary"
 
 local models = dn.models
 
 describe("every family", function()
-  for name, definition in pairs(family.known) do
+  for name, definition in tablex.sort(family.known) do
     it("is a whole table: " .. name, function()
       assert.is_nil(family.complaint(definition))
       local config = assert(models.complete { family = name, depth = name == "densenet" and 10 or 8 })

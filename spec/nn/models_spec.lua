@@ -1,6 +1,7 @@
 -- Networks: published sizes, options and their refusals, initial weights, presets, new classifiers.
 
 local dn = require "densenet"
+local tablex = require "pl.tablex"
 local compare = require "spec.support.compare"
 
 local models = dn.models
@@ -59,7 +60,7 @@ describe("models.densenet has the published number of parameters:", function()
     ["bc-250-24"] = 15.3, ["bc-190-40"] = 25.6, ["100-24"] = 27.2, ["densenet-cosine-264-32"] = 33.3,
     ["densenet232"] = 55.6, ["wide"] = 2.7, ["cosine"] = 769162,
   }
-  for name, expected in pairs(published) do
+  for name, expected in tablex.sort(published) do
     it(name, function()
       local n = countOf { family = name }
       if math.type(expected) == "float" then
@@ -169,7 +170,7 @@ describe("models.densenet", function()
     [{ depth = 40, nClasses = 0 }] = "nClasses must be an integer of 1 or more, got 0",
     [{ depth = 40, optMemory = 6 }] = "optMemory must be an integer from 0 to 5, got 6",
   }
-  for options, pattern in pairs(refusals) do
+  for options, pattern in tablex.sortv(refusals) do
     it("refuses with: " .. pattern, function()
       assert.error_matches(function() models.densenet(options) end, pattern)
     end)

@@ -2,6 +2,7 @@
 -- and their gradients, running statistics and losses stay float; results are those of float, rounded.
 
 local dn = require "densenet"
+local tablex = require "pl.tablex"
 local compare = require "spec.support.compare"
 local nn = dn.nn
 
@@ -40,7 +41,7 @@ end
 for _, precision in ipairs { "half", "bfloat16" } do
   describe(precision .. " precision", function()
     for mode = 0, 5 do
-      for name, more in pairs { ["plain"] = {}, ["with dropout"] = { dropRate = 0.2 },
+      for name, more in tablex.sort { ["plain"] = {}, ["with dropout"] = { dropRate = 0.2 },
         ["for ImageNet"] = { stem = "imagenet" }, ["without bottlenecks"] = { bottleneck = false } } do
         it(("gives float's results but for rounding: mode %d, %s"):format(mode, name), function()
           local exact, model = network("single", mode, more), network(precision, mode, more)

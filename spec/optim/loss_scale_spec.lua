@@ -1,5 +1,6 @@
 -- The scale of the loss in half precision: halved where a gradient overflows, doubled after long peace.
 local dn = require "densenet"
+local tablex = require "pl.tablex"
 local LossScale = dn.optim.LossScale
 
 local function model()
@@ -18,7 +19,7 @@ describe("a loss scale", function()
     assert.same({ scale = 65536.0, good = 1, skipped = 0 }, scaling:state())
   end)
 
-  for name, value in pairs { infinity = 1 / 0, ["minus infinity"] = -1 / 0, ["no number"] = 0 / 0 } do
+  for name, value in tablex.sort { infinity = 1 / 0, ["minus infinity"] = -1 / 0, ["no number"] = 0 / 0 } do
     it("is halved by " .. name .. " anywhere", function()
       local network = model()
       local scaling = LossScale(network)

@@ -1,4 +1,5 @@
 local Log = require "densenet.train.log"
+local tablex = require "pl.tablex"
 local temporary = require "spec.support.temporary"
 
 local columns = { "loss", "top1" }
@@ -67,7 +68,7 @@ describe("the log", function()
     assert.equal("epoch\tloss\ttop1\n1\t\t12.5\n2\t1\t9\n", temporary.read(path))
   end)
 
-  for name, content in pairs {
+  for name, content in tablex.sort {
     ["another header"] = "epoch\taccuracy\n1\t2\n",
     ["no rows of ours"] = "epoch\tloss\ttop1\nfirst\t2\t3\n",
     ["anything else"] = "dear diary\n",

@@ -1,5 +1,6 @@
 -- Element-wise operations: every kind in every dtype that has it, broadcasting, strides, in place.
 
+local tablex = require "pl.tablex"
 local operation = require "spec.support.operation"
 local input, output, same, literal = operation.input, operation.output, operation.same, operation.literal
 local lists = operation.lists()
@@ -80,7 +81,7 @@ wrong("copy", 1, { "3x2", "expected 2x3" }, { output { 3, 2 }, input { 2, 3 } })
 -- unary ------------------------------------------------------------------------------------------
 
 local signed_values = { -2.25, -1, 0, 0.5, 4 }
-for kind, results in pairs {
+for kind, results in tablex.sort {
   neg = { 2.25, 1, 0, -0.5, -4 }, abs = { 2.25, 1, 0, 0.5, 4 }, sign = { -1, -1, 0, 1, 1 },
   square = { 5.0625, 1, 0, 0.25, 16 }, floor = { -3, -1, 0, 0, 4 },
 } do
@@ -92,10 +93,12 @@ case("unary", "exp, by hand", { output { 4 }, literal { 0, 1, -1, -INF }, "exp" 
   { { 1, 2.718281828459045, 0.36787944117144233, 0 } })
 case("unary", "log, by hand", { output { 5 }, literal { 1, 2, 0.5, 0, -1 }, "log" }, REAL,
   { { 0, 0.6931471805599453, -0.6931471805599453, -INF, NAN } })
-for kind, results in pairs { neg = { 3, 0, -5 }, abs = { 3, 0, 5 }, sign = { -1, 0, 1 }, square = { 9, 0, 25 } } do
+for kind, results in tablex.sort {
+  neg = { 3, 0, -5 }, abs = { 3, 0, 5 }, sign = { -1, 0, 1 }, square = { 9, 0, 25 },
+} do
   case("unary", kind .. " of long, by hand", { output { 3 }, literal { -3, 0, 5 }, kind }, { "long" }, { results })
 end
-for kind, results in pairs { abs = { 0, 1, 12 }, sign = { 0, 1, 1 }, square = { 0, 1, 144 } } do
+for kind, results in tablex.sort { abs = { 0, 1, 12 }, sign = { 0, 1, 1 }, square = { 0, 1, 144 } } do
   case("unary", kind .. " of byte, by hand", { output { 3 }, literal { 0, 1, 12 }, kind }, { "byte" }, { results })
 end
 for _, kind in ipairs { "neg", "abs", "sign", "square", "exp", "floor" } do
@@ -116,20 +119,20 @@ wrong("unary", 3, { "invalid option 'cosh'" }, { output { 2 }, input { 2 }, "cos
 -- binary -----------------------------------------------------------------------------------------
 
 local left, right = { 7, -7, 2, 8 }, { 2, 2, -4, 4 }
-for kind, results in pairs {
+for kind, results in tablex.sort {
   add = { 9, -5, -2, 12 }, sub = { 5, -9, 6, 4 }, mul = { 14, -14, -8, 32 }, div = { 3.5, -3.5, -0.5, 2 },
   pow = { 49, 49, 0.0625, 4096 }, min = { 2, -7, -4, 4 }, max = { 7, 2, 2, 8 },
 } do
   case("binary", kind .. ", by hand", { output { 4 }, literal(left), literal(right), kind }, REAL, { results })
 end
-for kind, results in pairs {
+for kind, results in tablex.sort {
   add = { 9, -5, -2, 12 }, sub = { 5, -9, 6, 4 }, mul = { 14, -14, -8, 32 }, div = { 3, -4, -1, 2 },
   min = { 2, -7, -4, 4 }, max = { 7, 2, 2, 8 },
 } do
   case("binary", kind .. " of long, by hand", { output { 4 }, literal(left), literal(right), kind }, { "long" },
     { results })
 end
-for kind, results in pairs {
+for kind, results in tablex.sort {
   add = { 9, 12 }, sub = { 5, 4 }, mul = { 14, 32 }, div = { 3, 2 }, pow = { 49, 64 }, min = { 2, 4 },
   max = { 7, 8 },
 } do
@@ -199,13 +202,13 @@ wrong("binary", 4, { "invalid option 'mod'" }, { output { 2 }, input { 2 }, inpu
 
 -- binary_scalar, add_scaled ----------------------------------------------------------------------
 
-for kind, results in pairs {
+for kind, results in tablex.sort {
   add = { 9, -5, 4 }, sub = { 5, -9, 0 }, mul = { 14, -14, 4 }, div = { 3.5, -3.5, 1 }, pow = { 49, 49, 4 },
   min = { 2, -7, 2 }, max = { 7, 2, 2 },
 } do
   case("binary_scalar", kind .. ", by hand", { output { 3 }, literal { 7, -7, 2 }, 2, kind }, REAL, { results })
 end
-for kind, results in pairs {
+for kind, results in tablex.sort {
   add = { 9, -5, 4 }, sub = { 5, -9, 0 }, mul = { 14, -14, 4 }, div = { 3, -4, 1 }, min = { 2, -7, 2 },
   max = { 7, 2, 2 },
 } do
@@ -247,7 +250,7 @@ wrong("add_scaled", 3, { "b is 3", "broadcasts to y's 2" }, { output { 2 }, inpu
 -- comparisons ------------------------------------------------------------------------------------
 
 local byte_output = function(n, m) return output { n, m, dtype = "byte" } end
-for kind, results in pairs {
+for kind, results in tablex.sort {
   eq = { 0, 1, 0 }, ne = { 1, 0, 1 }, lt = { 1, 0, 0 }, le = { 1, 1, 0 }, gt = { 0, 0, 1 }, ge = { 0, 1, 1 },
 } do
   case("compare", kind .. ", by hand", { byte_output(3), literal { 1, 2, 3 }, literal { 2, 2, 2 }, kind }, ALL,
@@ -258,7 +261,7 @@ for kind, results in pairs {
   case("compare_scalar", kind, { byte_output(31, 33), input { 31, 33, values = "counts", layout = "gaps" }, 5, kind },
     ALL)
 end
-for kind, result in pairs { eq = 0, ne = 1, lt = 0, ge = 0 } do
+for kind, result in tablex.sort { eq = 0, ne = 1, lt = 0, ge = 0 } do
   case("compare", kind .. " with NaN", { byte_output(2), literal { NAN, 1 }, literal { NAN, NAN }, kind }, REAL,
     { { result, result } })
 end

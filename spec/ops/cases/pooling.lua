@@ -82,12 +82,15 @@ for _, hand in ipairs(by_hand) do
   case("max_pool2d_backward", hand.name .. ", by hand",
     { output { 1, 1, 5, 5 }, literal { { hand.dy } }, literal({ { hand.indices } }, { dtype = "long" }) },
     { { { hand.dx } } })
-  for count_padding, right in pairs { [true] = hand.counted, [false] = hand.not_counted } do
-    local name = ("%s, padding %scounted, by hand"):format(hand.name, count_padding and "" or "not ")
-    case("avg_pool2d_forward", name, { output { 1, 1, p, q }, literal(x), options(count_padding) },
-      { { { right.y } } })
-    case("avg_pool2d_backward", name, { output { 1, 1, 5, 5 }, literal { { hand.dy } }, options(count_padding) },
-      { { { right.dx } } })
+  for _, count_padding in ipairs { true, false } do
+    local right = hand[count_padding and "counted" or "not_counted"]
+    if right then
+      local name = ("%s, padding %scounted, by hand"):format(hand.name, count_padding and "" or "not ")
+      case("avg_pool2d_forward", name, { output { 1, 1, p, q }, literal(x), options(count_padding) },
+        { { { right.y } } })
+      case("avg_pool2d_backward", name, { output { 1, 1, 5, 5 }, literal { { hand.dy } }, options(count_padding) },
+        { { { right.dx } } })
+    end
   end
 end
 case("max_pool2d_forward", "the first of equals", {

@@ -1,5 +1,6 @@
 -- Reductions over every choice of dimensions, selections, and what they do with NaN and with equals.
 
+local tablex = require "pl.tablex"
 local operation = require "spec.support.operation"
 local input, output, literal = operation.input, operation.output, operation.literal
 local lists = operation.lists()
@@ -12,7 +13,7 @@ local NAN, INF = 0 / 0, math.huge
 -- reduce -----------------------------------------------------------------------------------------
 
 local matrix = { { 1, 5, 2 }, { 4, 3, 9 } }
-for kind, by_hand in pairs {
+for kind, by_hand in tablex.sort {
   sum = { { { 5, 8, 11 } }, { { 8 }, { 16 } }, { { 24 } } },
   max = { { { 4, 5, 9 } }, { { 5 }, { 9 } }, { { 9 } } },
   min = { { { 1, 3, 2 } }, { { 1 }, { 3 } }, { { 1 } } },
@@ -22,7 +23,7 @@ for kind, by_hand in pairs {
       { output { sizes[1], sizes[2] }, literal(matrix), kind, 0 }, ALL, { by_hand[i] })
   end
 end
-for kind, by_hand in pairs {
+for kind, by_hand in tablex.sort {
   mean = { 0, { { 2.5, 4, 5.5 } }, { { 4 } } },
   ["var, unbiased"] = { 1, { { 4.5, 2, 24.5 } }, { { 8 } } },
   ["var, biased"] = { 0, { { 2.25, 1, 12.25 } }, { { 40 / 6 } } },
