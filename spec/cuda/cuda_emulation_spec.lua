@@ -50,6 +50,44 @@ describe("the emulation", function()
   end
 end)
 
+-- With protection keys, where the processor has them, and without.
+describe("the emulation's memory", function()
+  if not is_emulated then return end
+
+  for _, guard in ipairs { "keys", "pages" } do
+    local function output_of(program)
+      return temporary.output("assert(core.device_find 'cuda:0')\nio.stdout:setvbuf 'no'\n" .. program,
+        "DENSENET_EMULATED_GUARD=" .. guard)
+    end
+
+    it("is closed to the host after work, guarded by " .. guard, function()
+      local output = output_of "print 'before' core.cuda_emulation('broken', 14) print 'behind'"
+      assert.matches("before\n", output, 1, true)
+      assert.not_matches("behind", output, 1, true)
+    end)
+
+    it("closes time and again when it is large, guarded by " .. guard, function()
+      local output = output_of [[
+        local large = core.tensor_new("cuda:0", "float", { 1 << 20 })
+        print "before"
+        for _ = 1, 20 do core.cuda_emulation("broken", 14) end
+        print "behind" ]]
+      assert.matches("before\n", output, 1, true)
+      assert.not_matches("behind", output, 1, true)
+    end)
+
+    it("is open to work, guarded by " .. guard, function()
+      assert.equal("true\n3.0\n", output_of [[
+        print(core.cuda_emulation("broken", 0))
+        local x = core.tensor_new("cuda:0", "float", { 1 << 20 })
+        core.fill(x, 3)
+        local few = x:narrow(1, 1, 8)
+        for _ = 1, 50 do core.unary(few, few, "abs") end
+        print(x:at(1 << 20)) ]])
+    end)
+  end
+end)
+
 -- make racecheck-cuda-emulated
 describe("the emulation that finds races", function()
   if not finds_races then return end

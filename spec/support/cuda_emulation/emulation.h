@@ -6,7 +6,8 @@
 **             there yet.
 **   memory    a device's memory is one range of addresses that nothing but running work may touch:
 **             host code that follows a device's pointer ends the process. Fresh memory holds 0xFF, which
-**             is NaN; under AddressSanitizer there is poison between blocks.
+**             is NaN; under AddressSanitizer there is poison between blocks. Where the processor has no
+**             protection keys, large memory is guarded now and then only (emulation_memory.cpp).
 **   kernels   block by block, a block's threads one after the other. A thread that waits (for the block
 **             or its warp) gives way to the next; so a value that is used without a barrier in between
 **             is often not there yet, in one order or, with the hook "reverse", in the other.
@@ -19,8 +20,8 @@
 ** are told in cublas_v2.h and cudnn.h; "reverse" (0 or 1) the order of threads and blocks; "broken"
 ** (from 1) runs a kernel that is wrong on purpose on device 0 (emulation_broken.cpp); "races" asks
 ** whether races are found (emulation_races.h). The environment sets what is there from the start:
-** DENSENET_EMULATED_GPUS, a number (2 when not set), or "no driver"; and DENSENET_EMULATED_BYTES, the
-** memory of each.
+** DENSENET_EMULATED_GPUS, a number (2 when not set), or "no driver"; DENSENET_EMULATED_BYTES, the memory
+** of each; and DENSENET_EMULATED_GUARD, "pages" for memory guarded as where there are no protection keys.
 */
 #ifndef EMULATION_H
 #define EMULATION_H

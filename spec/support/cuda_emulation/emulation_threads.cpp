@@ -79,7 +79,7 @@ struct running {
   unsigned n_threads;
   unsigned now; /* the running thread */
   unsigned n_started;
-  bool failed, is_watched; /* for races */
+  bool failed, is_watched;           /* for races */
   unsigned block_index, block_epoch; /* epochs count barriers */
   const void *main_bottom;
   size_t main_bytes;
