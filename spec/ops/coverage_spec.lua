@@ -1,8 +1,11 @@
 -- An operation without cases does not pass: every name of dn_ops.def has cases, results written by
 -- hand among them, and misuse; every forward and backward operation has a gradient case. Its cases use
--- each argument as dn_ops.def says. The CPU has every operation; what CUDA does not have yet is listed.
+-- each argument as dn_ops.def says. The CPU has every operation; what CUDA does not have yet is listed. Of
+-- the runs that the emulation of a GPU makes, make test leaves out some, but no case, and no dtype of an
+-- operation.
 
 local core = require "densenet.core"
+local cuda_cases = require "spec.support.cuda_cases"
 local operation = require "spec.support.operation"
 
 describe("coverage:", function()
@@ -91,5 +94,32 @@ describe("coverage:", function()
     for op in pairs(has_case) do assert.is_true(is_operation[op], op) end
     for op in pairs(has_misuse) do assert.is_true(is_operation[op], op) end
     for op in pairs(has_gradient) do assert.is_true(is_operation[op], op) end
+  end)
+
+  describe("on an emulated GPU", function()
+    local function set_of(runs)
+      local set = {}
+      for _, run in ipairs(runs) do
+        set[run.case] = true
+        set[run.case.op .. " in " .. run.dtype] = true
+      end
+      return set
+    end
+    local every, some = cuda_cases.runs(all.cases, true), cuda_cases.runs(all.cases, false)
+
+    it("every case and every dtype of an operation has a run", function()
+      assert.same(set_of(every), set_of(some))
+      assert.is_true(#some < 0.6 * #every, ("%d of %d runs"):format(#some, #every))
+    end)
+
+    it("every operation runs in each dtype that it takes", function()
+      local runs = set_of(some)
+      for op in pairs(has_case) do
+        assert.is_true(runs[op .. " in float"] or runs[op .. " in long"], op)
+        for _, dtype in ipairs(operation.parameters[op] and { "double", "half", "bfloat16" } or {}) do
+          assert.is_true(runs[op .. " in " .. dtype], op .. " in " .. dtype)
+        end
+      end
+    end)
   end)
 end)

@@ -3,9 +3,13 @@
 -- written. A second run has to give the same bits, under the emulation with threads in reverse order.
 -- Scratch stays within what the plan device said. Misuse raises as on the CPU, for wrong values
 -- perhaps late.
+--
+-- A GPU runs every case in every dtype, and so does the emulation with DENSENET_ALL=1 (make test-all). Else
+-- the emulation, which is slow, runs every case in one dtype of 32 or 64 bits and in one of 16.
 
 local assert = require "luassert"
 local busted = require "busted"
+local tablex = require "pl.tablex"
 
 local core = require "densenet.core"
 local compare = require "spec.support.compare"
@@ -26,6 +30,37 @@ local IS_NARROW = { half = true, bfloat16 = true }
 local function dtypes_of(case)
   if case.dtypes then return case.dtypes end
   return operation.descriptions[case.op].widened and { "float", "double", "half", "bfloat16" } or { "float", "double" }
+end
+
+-- Kernels differ most between these.
+local KINDS = { { "float", "double" }, { "half", "bfloat16" }, { "long" }, { "byte" } }
+
+-- One of the dtypes that are of this kind: the i-th case's, in turns that no list of cases keeps step with.
+local function one_of(dtypes, kind, i)
+  local among = {}
+  for _, dtype in ipairs(kind) do
+    if tablex.find(dtypes, dtype) then among[#among + 1] = dtype end
+  end
+  return among[math.floor(i * 0.618034 % 1 * #among) + 1]
+end
+
+--- The runs of these cases, each { case =, dtype = }: all that there are; or one of each case and kind of
+-- dtype, and one at least of each operation and dtype.
+function cuda_cases.runs(cases, are_all)
+  local runs, n_of, is_in = {}, {}, {}
+  for _, case in ipairs(cases) do
+    local op, dtypes = case.op, dtypes_of(case)
+    local i, chosen = n_of[op] or 0, {}
+    n_of[op] = i + 1
+    for _, kind in ipairs(KINDS) do chosen[one_of(dtypes, kind, i) or 0] = true end
+    for _, dtype in ipairs(dtypes) do
+      if are_all or chosen[dtype] or not is_in[op .. dtype] then
+        is_in[op .. dtype] = true
+        runs[#runs + 1] = { case = case, dtype = dtype }
+      end
+    end
+  end
+  return runs
 end
 
 -- Raises unless a run on the plan device asks for at least the scratch that was taken.
@@ -129,11 +164,14 @@ function cuda_cases.describe(lists)
   -- Kept blocks make every launch of the emulation slower.
   local function trim() core.testing.memory_trim(DEVICE) end
 
+  local are_all = os.getenv "DENSENET_ALL" or not core.testing.cuda_emulation("reverse", 0)
+
   busted.describe("on a GPU", function()
     busted.after_each(trim)
     local _, exists = core.operations(PLAN)
-    for _, case in ipairs(lists.cases) do
-      for _, dtype in ipairs(exists[case.op] and dtypes_of(case) or {}) do
+    for _, run in ipairs(cuda_cases.runs(lists.cases, are_all)) do
+      local case, dtype = run.case, run.dtype
+      if exists[case.op] then
         busted.it(("%s: %s (%s)"):format(case.op, case.name, dtype), function() check(case, dtype) end)
       end
     end
