@@ -3,6 +3,7 @@
 #   make            the module, build/densenet/core.so, and cuda.so beside it where nvcc is found
 #   make demo       installs what is missing, builds, trains a small DenseNet on Fashion-MNIST
 #   make test       installs what is missing, builds, runs every spec, those of CUDA on an emulation
+#   make test-all   the same, with every case in every dtype there too, and a build by luarocks from nothing
 #   make test-cuda  the specs of CUDA on a GPU; fails when anything was skipped
 #   make test-cuda-emulated, make sanitize-cuda  the same without a GPU; and under compute-sanitizer
 #   make racecheck-cuda-emulated  without a GPU, told of every access to memory: finds races (slow)
@@ -98,7 +99,8 @@ $(B)/obj/src/cpu/conv/cpu_blas_library.o: OWN_CFLAGS = -DCPU_BLAS_LIBRARY='"$(BL
 CUDA_MODULE := $(B)/densenet/cuda.so
 CUDA_SOURCES := $(wildcard cuda/*.cu)
 EMULATION_SOURCES := $(wildcard spec/support/cuda_emulation/*.cpp)
-PURE_OBJECTS := $(patsubst %,$(B)/obj/src/%.o,dn_dtype dn_shape dn_tensor)
+PURE_BUILD ?= $(B)
+PURE_OBJECTS := $(patsubst %,$(PURE_BUILD)/obj/src/%.o,dn_dtype dn_shape dn_tensor)
 CUDA_OBJECTS := $(CUDA_SOURCES:%.cu=$(B)/obj/%.o)
 CXX := $(if $(filter default,$(origin CXX)),g++,$(CXX))
 COMPILE_CUDA_nvcc = $(NVCC_FOUND) -std=c++17 -O3 -lineinfo $(CUDA_CODE) \
@@ -169,52 +171,41 @@ demo:
 DEMO := build/demo
 DEMO_OPTIONS ?= -device cpu -dataset fashion-mnist -depth 22 -growthRate 12 -batchSize 32 -nEpochs 1 -lrShape cosine
 
-test:
+# Of all that can be built these are the module and its emulated GPU: nvcc takes longer than all specs.
+test test-all test-cuda-emulated racecheck-cuda-emulated:
 	@sh scripts/install_dependencies.sh build data test
-	@$(BUILD)
-	@$(BUILD_EMULATED)
+	@$(MAKE_SIDE_BY_SIDE) $(MODULE)
+	@$(BUILD_EMULATED) $(EMULATED_CHOICES)
 	@$(RUN_SPECS)
 
-# The specs of CUDA are those in spec/cuda; all others compute on the CPU.
-CPU_SPECS = $(filter-out spec/cuda%,$(SPECS))
-CUDA_SPECS = $(filter spec/cuda%,$(SPECS))
-TOTALS = $(B)/totals
-RUN_SPECS = rm -f $(TOTALS); status=0; export DENSENET_TOTALS=$(TOTALS); \
-  $(if $(CPU_SPECS)$(if $(SPECS),,all),DENSENET_BUILD=$(B) $(LUA) $(BUSTED) $(CPU_SPECS) || status=1;) \
-  $(if $(CUDA_SPECS)$(if $(SPECS),,all),$(RUN_EMULATED) || status=1;) \
-  $(LUA) spec/support/totals.lua $(TOTALS); exit $$status
+test-all test-cuda-emulated racecheck-cuda-emulated: export DENSENET_ALL := 1
+test-cuda-emulated racecheck-cuda-emulated: SPECS := spec/cuda
+racecheck-cuda-emulated: EMULATED := build/cuda-races
+racecheck-cuda-emulated: EMULATED_CHOICES := CXX=g++ RACES=1
 
-# Only cuda.so is another one. An emulated GPU computes on one core, so its spec files run side by side,
-# each in a process of its own that prints when it ends; the longest go first.
+# Only cuda.so is another one; the rest is taken from B.
 EMULATED := build/cuda-emulated
 BUILD_EMULATED = mkdir -p $(EMULATED)/densenet; ln -sf $(abspath $(B)/densenet/core.so) $(EMULATED)/densenet; \
-  $(MAKE_SIDE_BY_SIDE) B=$(EMULATED) CUDA=emulated cuda
-LONGEST := spec/cuda/cuda_ops_spec.lua spec/cuda/cuda_dense_ops_spec.lua
-OTHERS := $(filter-out $(LONGEST),$(wildcard spec/cuda/cuda_*_spec.lua))
-RUN_EMULATED = printf '%s\n' $(or $(CUDA_SPECS),$(LONGEST) $(OTHERS)) | \
-  DENSENET_DEVICES="cuda:0 cuda:1" DENSENET_BUILD=$(EMULATED) OMP_NUM_THREADS=1 xargs -P $(JOBS) -I FILE sh -c \
-  'output=$$($(LUA) $(BUSTED) --run=cuda FILE 2>&1); status=$$?; echo "$$output"; exit $$status'
+  $(MAKE_SIDE_BY_SIDE) B=$(EMULATED) CUDA=emulated PURE_BUILD=$(B) cuda
 
-test-cuda-emulated:
-	@sh scripts/install_dependencies.sh build test
-	@$(BUILD)
-	@$(BUILD_EMULATED)
-	@$(RUN_EMULATED)
-
-racecheck-cuda-emulated: EMULATED := build/cuda-races
-racecheck-cuda-emulated:
-	@sh scripts/install_dependencies.sh build test
-	@$(BUILD)
-	@$(BUILD_EMULATED) CXX=g++ RACES=1
-	@$(RUN_EMULATED)
+# Spec files run side by side, each in a process of its own (run.sh). The longest go first.
+SPECS ?= spec
+LONGEST := $(patsubst %,spec/%_spec.lua,cuda/cuda_ops cuda/cuda_networks cuda/cuda_dense_ops ops/reference \
+  memory/modes train/main memory/plan ops/precision)
+SPEC_FILES = $(shell find $(SPECS) -name '*_spec.lua' | LC_ALL=C sort)
+TOTALS = $(B)/totals
+RUN_SPECS = rm -rf $(TOTALS); mkdir -p $(TOTALS); export LUA=$(LUA) BUILD=$(B) EMULATED=$(EMULATED) TOTALS=$(TOTALS); \
+  printf '%s\n' $(filter $(SPEC_FILES),$(LONGEST)) $(filter-out $(LONGEST),$(SPEC_FILES)) | \
+  xargs -P $(JOBS) -n 1 sh spec/support/run.sh; \
+  cat $(TOTALS)/* | $(LUA) spec/support/totals.lua
 
 test-cuda: all
-	@DENSENET_COMPLETE=1 DENSENET_DEVICES=cuda:0 $(LUA) $(BUSTED) --run=cuda $(CUDA_SPECS)
+	@DENSENET_COMPLETE=1 DENSENET_DEVICES=cuda:0 $(LUA) $(BUSTED) --run=cuda $(filter spec/cuda/%,$(SPECS))
 
 sanitize-cuda: all
 	@for tool in memcheck racecheck initcheck synccheck; do \
 	  echo "compute-sanitizer --tool $$tool"; \
-	  DENSENET_COMPLETE=1 DENSENET_DEVICES=cuda:0 compute-sanitizer --tool $$tool --error-exitcode 1 $(LUA) $(BUSTED) --run=cuda $(CUDA_SPECS) || exit 1; \
+	  DENSENET_COMPLETE=1 DENSENET_DEVICES=cuda:0 compute-sanitizer --tool $$tool --error-exitcode 1 $(LUA) $(BUSTED) --run=cuda $(filter spec/cuda/%,$(SPECS)) || exit 1; \
 	done
 
 # clang's warnings need no optimised code, some of gcc's do.
@@ -286,4 +277,5 @@ env:
 clean:
 	rm -rf build
 
-.PHONY: all cuda demo test test-cuda test-cuda-emulated racecheck-cuda-emulated sanitize-cuda lint asan bench soak install docs help env clean
+.PHONY: all cuda demo test test-all test-cuda test-cuda-emulated racecheck-cuda-emulated sanitize-cuda lint asan bench soak \
+  install docs help env clean

@@ -1,7 +1,7 @@
 -- The specs themselves: tests and cases are registered in the same order at every run, so none from
 -- within a loop over pairs, which has no order.
 
-local function lines_of(command)
+local function linesOf(command)
   local pipe = assert(io.popen(command))
   local list = {}
   for line in pipe:lines() do list[#list + 1] = line end
@@ -41,7 +41,7 @@ describe("tests are registered in one order:", function()
     })
   end)
 
-  for _, path in ipairs(lines_of "find spec -name '*.lua' | LC_ALL=C sort") do
+  for _, path in ipairs(linesOf "find spec -name '*.lua' | LC_ALL=C sort") do
     it(path, function()
       local lines = {}
       for line in io.lines(path) do lines[#lines + 1] = line end

@@ -1,6 +1,6 @@
 -- busted's output for people and for machines: one line per spec file while it runs, every failure
--- in full at the end, then the count of tests, alone on the last line, and added to the file that
--- DENSENET_TOTALS names, where there is one (totals.lua). With DENSENET_COMPLETE a skipped test is a
+-- in full at the end, then the count of tests, alone on the last line; or, where the run is part of a
+-- larger one, in the file that DENSENET_TOTALS names (run.sh). With DENSENET_COMPLETE a skipped test is a
 -- failure.
 
 local function place(failure)
@@ -14,11 +14,10 @@ local function text(message)
   return require("pl.pretty").write(message)
 end
 
--- One write at the file's end: several runs may do so side by side.
-local function add_to(path, line)
-  local file = assert(io.open(path, "a"))
-  file:write(line, "\n")
-  file:close()
+local function write(path, line)
+  local file = assert(io.open(path, "w"))
+  assert(file:write(line, "\n"))
+  assert(file:close())
 end
 
 return function()
@@ -62,8 +61,8 @@ return function()
     end
     local failed = handler.failuresCount + handler.errorsCount
     local counts = ("%d passed, %d failed, %d skipped"):format(handler.successesCount, failed, handler.pendingsCount)
-    if os.getenv "DENSENET_TOTALS" then add_to(os.getenv "DENSENET_TOTALS", counts) end
-    io.write("\n", counts, "\n")
+    local totals = os.getenv "DENSENET_TOTALS"
+    if totals then write(totals, counts) else io.write("\n", counts, "\n") end
     io.flush()
     if os.getenv "DENSENET_COMPLETE" and handler.pendingsCount > 0 then os.exit(1) end
     return nil, true
