@@ -87,6 +87,7 @@ bool turn_key(const range *it, bool is_open) {
   if (key > 0) pkey_set(key, is_open ? 0 : PKEY_DISABLE_ACCESS);
   return key > 0;
 #else
+  (void)it, (void)is_open;
   return false;
 #endif
 }
