@@ -191,7 +191,7 @@ BUILD_EMULATED = mkdir -p $(EMULATED)/densenet; ln -sf $(abspath $(B)/densenet/c
 # Spec files run side by side, each in a process of its own (run.sh). The longest go first.
 SPECS ?= spec
 LONGEST := $(patsubst %,spec/%_spec.lua,cuda/cuda_ops cuda/cuda_networks cuda/cuda_dense_ops ops/reference \
-  memory/modes train/main memory/plan ops/precision)
+  memory/modes memory/plan ops/precision nn/gradient train/main)
 SPEC_FILES = $(shell find $(SPECS) -name '*_spec.lua' | LC_ALL=C sort)
 TOTALS = $(B)/totals
 RUN_SPECS = rm -rf $(TOTALS); mkdir -p $(TOTALS); export LUA=$(LUA) BUILD=$(B) EMULATED=$(EMULATED) TOTALS=$(TOTALS); \
