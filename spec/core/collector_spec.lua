@@ -1,6 +1,7 @@
 -- What dropped tensors may hold while they wait for the collector, whichever way it works. Programs run in
 -- processes of their own, because the collector's mode is the state's.
 
+local tablex = require "pl.tablex"
 local core = require "densenet.core"
 local temporary = require "spec.support.temporary"
 
@@ -28,7 +29,7 @@ local MODES = {
   ["of large generations"] = 'collectgarbage("generational", 100, 1000)',
 }
 
-for name, mode in pairs(MODES) do
+for name, mode in tablex.sort(MODES) do
   describe("a collector that is " .. name, function()
     it("frees the temporaries of an expression", function()
       local peak = figures([[
