@@ -61,7 +61,7 @@ describe("the emulation's memory", function()
     end
 
     it("is closed to the host after work, guarded by " .. guard, function()
-      local output = output_of "print 'before' core.cuda_emulation('broken', 14) print 'behind'"
+      local output = output_of "print 'before' core.testing.cuda_emulation('broken', 14) print 'behind'"
       assert.matches("before\n", output, 1, true)
       assert.not_matches("behind", output, 1, true)
     end)
@@ -70,7 +70,7 @@ describe("the emulation's memory", function()
       local output = output_of [[
         local large = core.tensor_new("cuda:0", "float", { 1 << 20 })
         print "before"
-        for _ = 1, 20 do core.cuda_emulation("broken", 14) end
+        for _ = 1, 20 do core.testing.cuda_emulation("broken", 14) end
         print "behind" ]]
       assert.matches("before\n", output, 1, true)
       assert.not_matches("behind", output, 1, true)
@@ -78,7 +78,7 @@ describe("the emulation's memory", function()
 
     it("is open to work, guarded by " .. guard, function()
       assert.equal("true\n3.0\n", output_of [[
-        print(core.cuda_emulation("broken", 0))
+        print(core.testing.cuda_emulation("broken", 0))
         local x = core.tensor_new("cuda:0", "float", { 1 << 20 })
         core.fill(x, 3)
         local few = x:narrow(1, 1, 8)
