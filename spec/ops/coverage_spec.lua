@@ -116,7 +116,7 @@ describe("coverage:", function()
       local runs = set_of(some)
       for op in pairs(has_case) do
         assert.is_true(runs[op .. " in float"] or runs[op .. " in long"], op)
-        for _, dtype in ipairs(operation.parameters[op] and { "double", "half", "bfloat16" } or {}) do
+        for _, dtype in ipairs(operation.descriptions[op].widened and { "double", "half", "bfloat16" } or {}) do
           assert.is_true(runs[op .. " in " .. dtype], op .. " in " .. dtype)
         end
       end

@@ -24,7 +24,8 @@ describe("a run that diverges", function()
     end
   end
 
-  for text, value in pairs { NaN = 0 / 0, infinite = -math.huge } do
+  for _, case in ipairs { { "NaN", 0 / 0 }, { "infinite", -math.huge } } do
+    local text, value = table.unpack(case)
     it("in its test, with outputs that are " .. text .. ", has no new best model and keeps what it had", function()
       local path = directory .. "/a"
       local run, message, code = go(new_run:gsub("%-nEpochs 2", "-nEpochs 3") .. path, nil, spoil(value))
