@@ -59,4 +59,10 @@ dn_status dn_storage_new_pinned(dn_device *device, int64_t n_bytes, dn_storage *
 dn_storage *dn_storage_retain(dn_storage *storage) { return host->storage_retain(storage); }
 
 void dn_storage_release(dn_storage *storage) { host->storage_release(storage); }
+
+void dn_plan_call(dn_op operation) { host->plan_call(operation); }
+
+dn_status dn_plan_touch(const dn_tensor *tensor, dn_plan_use use) {
+  return host->plan_touch(tensor, use);
+}
 }

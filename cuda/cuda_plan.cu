@@ -4,17 +4,23 @@
 
 #include "cuda_backend.h"
 
+extern "C" {
+#include "../src/dn_plan.h"
+}
+
 /* An address for storages to have; nobody reads or writes there. */
 static char nowhere[64];
 
+#include "../src/dn_plan_roles.h"
+
 /*
 ** Operations that never ask for scratch have nothing to plan; the others are run until they do
-** (cuda_scratch.h). A report of what operations read and write belongs here, before that
-** (src/cpu/cpu_plan_backend.c).
+** (cuda_scratch.h).
 */
 #define CUDA_SCRATCH || true
 #define DN_OP(name, parameters, arguments, roles, traits) \
   static dn_status plan_##name parameters {               \
+    DN_PLAN_REPORT(DN_OP_##name, roles);                  \
     if (!(false traits)) return DN_OK;                    \
     cuda_scratch_measure();                               \
     return cuda_scratch_measured(cuda_##name arguments);  \

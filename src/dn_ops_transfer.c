@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "dn_ops_check.h"
+#include "dn_plan.h"
 
 /* Elements without gaps in the order of the tensor's sizes: a few in `cell`, others allocated. */
 typedef struct packed {
@@ -85,6 +86,10 @@ dn_status dn_copy_async(dn_tensor *y, const dn_tensor *x) {
   if (x->storage->pinned_by != device)
     return dn_error_argument(2, "x is not in memory pinned by %s, where y is", device->name);
   if (dn_tensor_count(y) == 0) return DN_OK;
+  if (!device->has_values) {
+    dn_plan_call(DN_OP_copy);
+    DN_TRY(dn_plan_touch(y, DN_PLAN_WRITTEN));
+  }
   return device->backend->upload_async(device, dn_tensor_data(y), dn_tensor_data(x), bytes_of(y));
 }
 

@@ -16,6 +16,8 @@ static const dn_plugin_host host = {
     .storage_new = dn_storage_new,
     .storage_retain = dn_storage_retain,
     .storage_release = dn_storage_release,
+    .plan_call = dn_plan_call,
+    .plan_touch = dn_plan_touch,
 };
 
 /* Backends of this project, and why one may not be there. */

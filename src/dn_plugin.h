@@ -1,7 +1,8 @@
 /*
 ** A backend that is a shared object of its own, NAME.so beside core.so, loaded when a device of that name
-** is first asked for (dn_devices.h). It links no stateful file of the library: errors, counted memory and
-** storages reach it as functions that the library hands over when it opens the object.
+** is first asked for (dn_devices.h). It links no stateful file of the library: errors, counted memory,
+** storages and the recorders of plans reach it as functions that the library hands over when it opens the
+** object.
 */
 #ifndef DN_PLUGIN_H
 #define DN_PLUGIN_H
@@ -9,6 +10,7 @@
 #include <stdarg.h>
 
 #include "dn_backend.h"
+#include "dn_plan.h"
 
 /* What the library gives. Functions are those of the same name with dn_ before it. */
 typedef struct dn_plugin_host {
@@ -20,6 +22,8 @@ typedef struct dn_plugin_host {
   dn_status (*storage_new)(dn_device *device, int64_t n_bytes, dn_storage **storage);
   dn_storage *(*storage_retain)(dn_storage *storage);
   void (*storage_release)(dn_storage *storage);
+  void (*plan_call)(dn_op operation);
+  dn_status (*plan_touch)(const dn_tensor *tensor, dn_plan_use use);
 } dn_plugin_host;
 
 /* What it gets. */

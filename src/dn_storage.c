@@ -2,6 +2,8 @@
 
 #include "dn_account.h"
 
+static atomic_llong n_made;
+
 static void release_bytes(dn_device *device, dn_device *pinned_by, void *data, int64_t n_bytes) {
   if (pinned_by)
     dn_free_pinned(pinned_by, data, n_bytes);
@@ -19,6 +21,7 @@ static dn_status finish(dn_device *device, dn_device *pinned_by, void *data, int
     return status;
   }
   dn_storage *made = header;
+  made->serial = (int64_t)atomic_fetch_add_explicit(&n_made, 1, memory_order_relaxed) + 1;
   made->device = device;
   made->pinned_by = pinned_by;
   made->data = data;

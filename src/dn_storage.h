@@ -16,6 +16,7 @@ typedef atomic_int dn_reference_count;
 #endif
 
 typedef struct dn_storage {
+  int64_t serial; /* from 1, of this storage alone as long as the process lives; 0: lent memory */
   dn_device *device;
   void *data; /* aligned to 64 bytes */
   int64_t n_bytes;

@@ -6,8 +6,8 @@
 -- product. Operands broadcast: dimensions are aligned at the last, and sizes of 1 repeat. Tensors of
 -- one operation have the same type and device; numbers go with every type.
 --
--- Methods of the C side: size stride dim nElement dtype device isContiguous storageOffset
--- isSameView isFreed; views narrow(d, first, length) select(d, i) view(...) transpose(a, b) t()
+-- Methods of the C side: size stride dim nElement elementSize (in bytes) dtype device isContiguous
+-- storageOffset isSameView isFreed; views narrow(d, first, length) select(d, i) view(...) transpose(a, b) t()
 -- expand(...); resize(...) free() totable() item() at(i, j, ...) put(value, i, j, ...).
 -- Sums and other reductions stand in tensor_reductions.lua, t[...] in tensor_indexing.lua.
 

@@ -4,6 +4,8 @@
 local dn = require "densenet"
 local core = require "densenet.core"
 local compare = require "spec.support.compare"
+local operation = require "spec.support.operation"
+local recorded = require "spec.support.recorded"
 local temporary = require "spec.support.temporary"
 
 local DEVICE = "cuda:0"
@@ -282,6 +284,25 @@ describe("the plan of a GPU", function()
     core.fill(t, 1)
     assert.error_matches(function() core.copy(t, dn.ones(3)) end, "y is on plan:cuda:0; expected cpu")
     t:free()
+  end)
+
+  it("tells a recorder what every operation writes and reads", function()
+    for _, case in ipairs(operation.families().cases) do recorded.check(case, "plan:cuda:0") end
+  end)
+
+  it("tells it of copies on the side", function()
+    local x = core.tensor_new_pinned("plan:cuda:0", "float", { 1 << 16 })
+    local y = core.tensor_new("plan:cuda:0", "float", { 1 << 16 })
+    local recorder <close> = core.plan_record()
+    core.copy_async(y, x)
+    assert.same({ { 1, core.storage_key(y), "written", "copy" } }, recorded.events(recorder))
+  end)
+
+  it("takes the place of other devices", function()
+    local override <close> = core.device_override("plan:cuda:0")
+    assert.is_not_nil(override)
+    assert.equal("plan:cuda:0", dn.ones(3):device())
+    assert.equal("plan", core.tensor_new("plan", "float", { 3 }):device())
   end)
 end)
 

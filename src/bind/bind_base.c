@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "../dn_plan.h"
+
 int bind_raise(lua_State *L, dn_status status) {
   const int argument = status == DN_EARG ? dn_error_argument_index() : 0;
   /* Copied first: raising may run finalizers, and those may fail and overwrite the sentence. */
@@ -25,6 +27,11 @@ dn_device *bind_check_device(lua_State *L, int arg) {
   const dn_status status = dn_device_find(luaL_checkstring(L, arg), &device);
   if (status != DN_OK) luaL_argerror(L, arg, lua_pushstring(L, dn_error_message()));
   return device;
+}
+
+dn_device *bind_check_place(lua_State *L, int arg) {
+  dn_device *asked = bind_check_device(L, arg), *instead = dn_override_device();
+  return instead && asked->has_values ? instead : asked;
 }
 
 bool bind_check_boolean(lua_State *L, int arg) {

@@ -52,6 +52,12 @@ int bind_fail(lua_State *L, dn_status status);
 /* "cpu"; raises also when the device is known but not there. */
 dn_device *bind_check_device(lua_State *L, int arg);
 
+/*
+** The device on which a tensor asked for on the one at `arg` is made: that one, or where an override
+** is active (dn_plan.h) and that one has values, the override's.
+*/
+dn_device *bind_check_place(lua_State *L, int arg);
+
 /* "float", "double", "half", "bfloat16", "long", "byte". */
 dn_dtype bind_check_dtype(lua_State *L, int arg);
 

@@ -27,6 +27,7 @@ int luaopen_densenet_core(lua_State *L) {
   bind_register_error(L);
   bind_register_memory(L);
   bind_register_process(L);
+  bind_register_plan(L);
   bind_register_tensor(L);
   bind_register_mask(L);
   bind_register_ops(L);

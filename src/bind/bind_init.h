@@ -7,6 +7,7 @@
 #include <lua.h>
 
 void bind_register_process(lua_State *L);
+void bind_register_plan(lua_State *L);
 void bind_register_tensor(lua_State *L);
 void bind_register_mask(lua_State *L);
 void bind_register_ops(lua_State *L);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../dn_backend.h"
+#include "../dn_plan.h"
 
 /* ---- */
 
@@ -62,6 +63,12 @@ static int dim(lua_State *L) {
 
 static int n_element(lua_State *L) {
   lua_pushinteger(L, dn_tensor_count(bind_check_tensor(L, 1)));
+  return 1;
+}
+
+/* t:elementSize() -> bytes of an element */
+static int element_size(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)dn_dtype_size(bind_check_tensor(L, 1)->dtype));
   return 1;
 }
 
@@ -220,7 +227,7 @@ static int release(lua_State *L) {
 
 /* tensor_new(device, dtype, {sizes}) -> tensor, content undefined */
 static int tensor_new(lua_State *L) {
-  dn_device *on = bind_check_device(L, 1);
+  dn_device *on = bind_check_place(L, 1);
   const dn_dtype type = bind_check_dtype(L, 2);
   luaL_checktype(L, 3, LUA_TTABLE);
   int64_t sizes[DN_MAX_DIM];
@@ -231,9 +238,10 @@ static int tensor_new(lua_State *L) {
 
 /*
 ** tensor_new_pinned(device, dtype, {sizes}) -> tensor on the CPU from which `device` can copy while
-** the host goes on (copy_async)
+** the host goes on (copy_async); under an override (bind_plan.c) as tensor_new
 */
 static int tensor_new_pinned(lua_State *L) {
+  if (dn_override_device()) return tensor_new(L);
   dn_device *by = bind_check_device(L, 1);
   const dn_dtype type = bind_check_dtype(L, 2);
   luaL_checktype(L, 3, LUA_TTABLE);
@@ -291,9 +299,12 @@ static int tensor_at(lua_State *L) {
   return finish_view(L, dn_tensor_at(bytes, n_before, type, n_dim, sizes, bind_push_tensor(L)));
 }
 
-/* storage_key(tensor) -> an integer that tensors share if and only if they share their storage */
+/*
+** storage_key(tensor) -> an integer that tensors share if and only if they share their storage; no later
+** storage gets it again
+*/
 static int storage_key(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)(intptr_t)bind_check_tensor(L, 1)->storage);
+  lua_pushinteger(L, bind_check_tensor(L, 1)->storage->serial);
   return 1;
 }
 
@@ -309,6 +320,7 @@ void bind_register_tensor(lua_State *L) {
       {"stride", stride},
       {"dim", dim},
       {"nElement", n_element},
+      {"elementSize", element_size},
       {"dtype", dtype},
       {"device", device},
       {"isContiguous", is_contiguous},

@@ -8,6 +8,8 @@
 
 #include "bind_tensor.h"
 
+#include "../dn_plan.h"
+
 static dn_dtype crossing_dtype(dn_dtype dtype) { return dtype == DN_LONG ? DN_LONG : DN_DOUBLE; }
 
 /* Long and byte elements are integers to Lua. [-> number] */
@@ -40,6 +42,7 @@ typedef union cell {
 
 /* A scalar tensor over a variable of the caller, who keeps `storage` as long. */
 static dn_tensor scalar_over(cell *variable, dn_dtype dtype, dn_storage *storage) {
+  storage->serial = 0;
   storage->device = dn_device_cpu();
   storage->data = variable;
   storage->n_bytes = sizeof *variable;
@@ -230,8 +233,8 @@ static void read_nested(lua_State *L, reading *at, int d) {
 }
 
 int bind_tensor_from(lua_State *L) {
-  dn_device *device = bind_check_device(L, 1);
-  if (!device->has_values)
+  dn_device *device = bind_check_place(L, 1);
+  if (!device->has_values && !dn_override_device())
     return luaL_argerror(
         L, 1,
         lua_pushfstring(L, "tensors on '%s' have no values; make an empty one", device->name));
@@ -248,7 +251,7 @@ int bind_tensor_from(lua_State *L) {
   lua_pop(L, 1);
   if (dtype == at.dtype && device == dn_device_cpu()) return 1;
   dn_tensor *made = bind_push_new_tensor(L, device, dtype, at.n_dim, at.shape);
-  BIND_TRY(L, dn_copy(made, dense));
+  if (device->has_values) BIND_TRY(L, dn_copy(made, dense));
   dn_tensor_free(dense);
   return 1;
 }

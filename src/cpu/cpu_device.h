@@ -21,13 +21,12 @@ void cpu_device_scratch_release(dn_device *device);
 int64_t cpu_device_scratch_planned(dn_device *device, bool resets);
 bool cpu_testing(const char *hook, int64_t value, const char **answer);
 
-/* These slots of both tables, in the names of dn_backend. */
-#define CPU_DEVICE_SLOTS                                                                          \
-  .memory_reserved = cpu_memory_reserved, .memory_trim = cpu_memory_trim,                         \
-  .pinned_new = cpu_memory_new, .pinned_free = cpu_memory_free, .upload = cpu_upload,             \
-  .download = cpu_upload, .transfer = cpu_transfer, .upload_async = cpu_upload,                   \
-  .upload_join = cpu_synchronize, .upload_wait = cpu_synchronize, .synchronize = cpu_synchronize, \
-  .describe = cpu_describe, .tf32 = cpu_tf32, .scratch_release = cpu_device_scratch_release,      \
+/* Slots that both tables share, in the names of dn_backend. */
+#define CPU_DEVICE_SLOTS                                                                        \
+  .memory_reserved = cpu_memory_reserved, .memory_trim = cpu_memory_trim,                       \
+  .pinned_new = cpu_memory_new, .pinned_free = cpu_memory_free, .upload_join = cpu_synchronize, \
+  .upload_wait = cpu_synchronize, .synchronize = cpu_synchronize, .describe = cpu_describe,     \
+  .tf32 = cpu_tf32, .scratch_release = cpu_device_scratch_release,                              \
   .scratch_planned = cpu_device_scratch_planned, .testing = cpu_testing
 
 #endif

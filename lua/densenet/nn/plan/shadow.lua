@@ -23,24 +23,21 @@ function shadow.isShadow(module)
   return module._device:find("^plan") ~= nil
 end
 
--- Calls action(...) with core's tensor_new making every tensor on `device`, one without memory, the
--- default generator and the collector left as they were found. The collector rests because it would be
--- told of gigabytes that are not there, and would search for them.
+-- Calls action(...) with new tensors made on `device`, one without memory, and afterwards, also when it
+-- raises, leaves the default generator and the collector as they were found. The collector rests because
+-- it would be told of gigabytes that are not there, and would search for them.
 local function withoutMemory(device, action, ...)
-  local tensorNew, state = core.tensor_new, random.state()
-  local isCollecting = collectgarbage("isrunning")
-  core.tensor_new = function(_, ...) return tensorNew(device, ...) end
+  local state, isCollecting = random.state(), collectgarbage("isrunning")
+  local function restore()
+    random.setState(state)
+    if isCollecting then
+      collectgarbage("restart")
+    end
+  end
+  local _ <close> = setmetatable({}, { __close = restore })
+  local _ <close> = core.device_override(device)
   collectgarbage("stop")
-  local results = table.pack(pcall(action, ...))
-  core.tensor_new = tensorNew
-  random.setState(state)
-  if isCollecting then
-    collectgarbage("restart")
-  end
-  if not results[1] then
-    error(results[2], 0)
-  end
-  return table.unpack(results, 2, results.n)
+  return action(...)
 end
 
 shadow.withoutMemory = withoutMemory
@@ -58,12 +55,13 @@ function shadow.build(build, on)
   return moveTo(withoutMemory(device, build), device)
 end
 
--- A copy of everything that a value reaches; tensors become ones of `device` of their sizes.
+-- A copy of everything that a value reaches; tensors become ones of `device` of their sizes, freed ones
+-- stay.
 local function copyOf(value, copies, device)
   if copies[value] then
     return copies[value]
   end
-  if core.is_tensor(value) then
+  if core.is_tensor(value) and not value:isFreed() then
     copies[value] = core.tensor_new(device, value:dtype(), value:size())
     return copies[value]
   elseif type(value) ~= "table" then

@@ -1,9 +1,12 @@
 --- Which memory a network touches when: a training step and an evaluation, run on its shadow.
 --
--- Time counts operations. A row is a tensor that stays from step to step: one that buffer.get keeps in
--- a field, or one that a module keeps in another way. Its life in a phase goes from the first operation
--- that touches its storage to the last, whoever holds a view of it. The network's output and gradInput
--- live on to the end, where their reader is.
+-- Time counts operations, and requests for a buffer. A row is a tensor that stays from step to step: one
+-- that buffer.get keeps in a field, or one that a module keeps in another way. Its life in a phase goes
+-- from the first operation that touches its storage to the last, whoever holds a view of it. The
+-- network's output and gradInput live on to the end, where their reader is.
+--
+-- Which operation touches what is told by the device itself (core.plan_record, src/dn_plan.h), so a
+-- module may reach operations in any way: core.binary, a local that keeps it, a tensor's operators.
 --
 -- A row: name, size, dtype, bytes; lives.training and lives.evaluation, each { first =, last = } or
 -- nil; isBackward, born in the backward pass; module, keys and field, the place of its tensor, where
@@ -19,7 +22,7 @@ local trace = {}
 
 --- Bytes of a tensor's elements.
 function trace.bytesOf(tensor)
-  return tensor:nElement() * dtypeBytes[tensor:dtype()]
+  return tensor:nElement() * tensor:elementSize()
 end
 
 local Recorder = {}
@@ -27,44 +30,48 @@ Recorder.__index = Recorder
 
 local function newRecorder()
   return setmetatable({
-    time = 0, phase = nil,
+    phase = nil,
+    operations = nil, -- of the phase: what core.plan_record returns
     rows = {},
     byOwner = {}, -- owner → field → row
-    byStorage = {}, -- storage_key → row
+    byStorage = {}, -- storage_key → list of rows, of which each had its tensor there once
   }, Recorder)
 end
 
-function Recorder:touch(row)
+function Recorder:touchRow(row, time)
   local life = row.lives[self.phase]
   if not life then
-    life = { first = self.time }
+    life = { first = time, last = time }
     row.lives[self.phase] = life
   end
-  life.last = self.time
+  life.first, life.last = math.min(life.first, time), math.max(life.last, time)
 end
 
-function Recorder:touchTensor(tensor)
-  local row = self.byStorage[core.storage_key(tensor)]
-  if row then
-    self:touch(row)
-  end
-end
-
--- Every tensor in a list of arguments, lists of tensors included.
-function Recorder:touchAll(arguments)
-  for _, argument in pairs(arguments) do
-    if type(argument) == "userdata" then
-      self:touchTensor(argument)
-    elseif type(argument) == "table" then
-      self:touchAll(argument)
+function Recorder:touch(storage, time)
+  local rows = self.byStorage[storage]
+  if rows then
+    for _, row in ipairs(rows) do
+      self:touchRow(row, time)
     end
   end
+end
+
+function Recorder:put(row, tensor)
+  local storage = core.storage_key(tensor)
+  local there = self.byStorage[storage] or {}
+  self.byStorage[storage] = there
+  for _, other in ipairs(there) do
+    if other == row then
+      return
+    end
+  end
+  there[#there + 1] = row
 end
 
 function Recorder:add(tensor, row)
   row.size, row.dtype, row.bytes, row.lives = tensor:size(), tensor:dtype(), trace.bytesOf(tensor), {}
   self.rows[#self.rows + 1] = row
-  self.byStorage[core.storage_key(tensor)] = row
+  self:put(row, tensor)
   return row
 end
 
@@ -76,41 +83,40 @@ function Recorder:keep(owner, field, tensor)
   if not row then
     row = self:add(tensor, { owner = owner, field = field })
     fields[field] = row
-  elseif trace.bytesOf(tensor) > row.bytes then
-    row.size, row.bytes = tensor:size(), trace.bytesOf(tensor)
+  else
+    if trace.bytesOf(tensor) > row.bytes then
+      row.size, row.bytes = tensor:size(), trace.bytesOf(tensor)
+    end
+    self:put(row, tensor)
   end
-  self.byStorage[core.storage_key(tensor)] = row
-  self.time = self.time + 1
-  self:touch(row)
+  self:touchRow(row, self.operations:tick())
 end
 
--- Runs action() with the recorder told of every operation and every buffer.
-function Recorder:watch(action)
-  local operations = {}
-  for _, name in ipairs(core.operations()) do
-    local operation = core[name]
-    operations[name] = operation
-    core[name] = function(...)
-      self.time = self.time + 1
-      self:touchAll { ... }
-      return operation(...)
-    end
-  end
+-- Runs action() as a phase, told of every operation and every buffer.
+function Recorder:watch(phase, action)
+  local operations <close> = core.plan_record()
+  self.phase, self.operations = phase, operations
   local observer = buffer.observe(function(...) self:keep(...) end)
-  local done, failure = pcall(action)
-  buffer.observe(observer)
-  for name, operation in pairs(operations) do
-    core[name] = operation
-  end
-  if not done then
-    error(failure, 0)
+  local _ <close> = setmetatable({}, { __close = function() buffer.observe(observer) end })
+  action()
+  for _, time, storage in operations:events() do
+    self:touch(storage, time)
   end
 end
 
 -- Results are read after the phase; a table of tensors is one result.
 function Recorder:keepToEnd(result)
-  self.time = self.time + 1
-  self:touchAll { result }
+  local time = self.operations:tick()
+  local function visit(value)
+    if type(value) == "table" then
+      for _, each in pairs(value) do
+        visit(each)
+      end
+    elseif core.is_tensor(value) then
+      self:touch(core.storage_key(value), time)
+    end
+  end
+  visit(result)
 end
 
 -- A gradient for a result of the network. The caller of a step owns it, not the network.
@@ -132,19 +138,19 @@ local function scratchPlanned(network, isAnew)
   return core.scratch_planned(isAnew or false, network._device)
 end
 
--- Runs forward and backward; returns the time at which forward ended, gradOutput, and the scratch that
+-- Runs forward and backward; returns the times at which each ended, gradOutput, and the scratch that
 -- the kernels of forward take.
 local function runPhase(recorder, phase, network, input, known)
-  local forwardEnd, gradOutput, scratchBytes
-  recorder.phase, recorder.time = phase, 0
-  recorder:watch(function()
+  local forwardEnd, backwardEnd, gradOutput, scratchBytes
+  recorder:watch(phase, function()
     local output = network:updateOutput(input)
-    forwardEnd, scratchBytes = recorder.time, scratchPlanned(network)
+    forwardEnd, scratchBytes = recorder.operations:time(), scratchPlanned(network)
     gradOutput = gradientOf(output, known)
     recorder:keepToEnd(network:backward(input, gradOutput))
     recorder:keepToEnd(output)
+    backwardEnd = recorder.operations:time()
   end)
-  return forwardEnd, gradOutput, scratchBytes
+  return forwardEnd, backwardEnd, gradOutput, scratchBytes
 end
 
 -- Rows that are new in this phase: are they born in its backward pass?
@@ -178,8 +184,12 @@ local function walk(network, visit)
   tree(network, "")
 end
 
+local function isHeld(value)
+  return core.is_tensor(value) and not value:isFreed()
+end
+
 -- The rows' names and places, and rows for tensors that modules made otherwise.
-local function nameRows(recorder, network, originalOf, known)
+local function nameRows(recorder, network, originalOf, known, trainingEnd)
   local seen = {}
   walk(network, function(holder, module, keys, name)
     if seen[holder] then
@@ -190,10 +200,10 @@ local function nameRows(recorder, network, originalOf, known)
       row.name, row.module, row.keys = name .. tostring(field), originalOf[module], keys
     end
     for field, value in pairs(holder) do
-      if core.is_tensor(value) and not known[core.storage_key(value)]
-        and not recorder.byStorage[core.storage_key(value)] and value:nElement() > 0 then
+      local storage = isHeld(value) and core.storage_key(value)
+      if storage and not known[storage] and not recorder.byStorage[storage] and value:nElement() > 0 then
         local row = recorder:add(value, { name = name .. tostring(field) })
-        row.lives.training = { first = 1, last = recorder.time }
+        row.lives.training = { first = 1, last = trainingEnd }
       end
     end
   end)
@@ -207,7 +217,7 @@ local function storages(network)
   local known = {}
   walk(network, function(holder)
     for _, value in pairs(holder) do
-      if core.is_tensor(value) then
+      if isHeld(value) then
         known[core.storage_key(value)] = true
       end
     end
@@ -254,6 +264,7 @@ function trace.record(module, inputSize, dtype)
     result.callsHalves = true
     return updateGradInput(...)
   end
+  local trainingEnd
   shadow.withoutMemory(network._device, function()
     scratchPlanned(network, true)
     local input = core.tensor_new(network._device, dtype, inputSize)
@@ -262,16 +273,17 @@ function trace.record(module, inputSize, dtype)
       network:training()
     end
     result.signatures[trace.signature(network)] = true
-    local forwardEnd, gradOutput = runPhase(recorder, "training", network, input, known)
+    local forwardEnd, backwardEnd, gradOutput = runPhase(recorder, "training", network, input, known)
     markBackward(recorder, "training", forwardEnd)
+    trainingEnd = backwardEnd
     result.input, result.gradOutput, result.forwardEnd = input, gradOutput, forwardEnd
     network:evaluate()
     result.signatures[trace.signature(network)] = true
-    local evaluated, _, scratchBytes = runPhase(recorder, "evaluation", network, input, known)
+    local evaluated, _, _, scratchBytes = runPhase(recorder, "evaluation", network, input, known)
     markBackward(recorder, "evaluation", evaluated)
     result.scratchBytes = scratchBytes -- gradients of evaluations are rare, and not counted
   end)
-  nameRows(recorder, network, inverse(copies), known)
+  nameRows(recorder, network, inverse(copies), known, trainingEnd)
   return result
 end
 
