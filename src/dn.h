@@ -18,6 +18,7 @@
 #include "dn_dtype.h"
 #include "dn_ops.h"
 #include "dn_philox.h"
+#include "dn_plan.h"
 #include "dn_shape.h"
 #include "dn_status.h"
 #include "dn_storage.h"

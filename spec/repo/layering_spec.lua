@@ -143,7 +143,8 @@ describe("the layers", function()
   it("leave cuda/ its own headers and those of src/ that keep nothing", function()
     local allowed = { "dn_backend.h", "dn_batchnorm.h", "dn_device.h", "dn_dtype.h", "dn_element.h",
       "dn_float16.h", "dn_fold.h", "dn_norm.h", "dn_ops.def", "dn_ops.h", "dn_order.h", "dn_philox.h",
-      "dn_plan.h", "dn_plan_roles.h", "dn_plugin.h", "dn_pool2d.h", "dn_random.h", "dn_sgd.h", "dn_shape.h", "dn_status.h", "dn_tensor.h" }
+      "dn_plan.h", "dn_plan_roles.h", "dn_plugin.h", "dn_pool2d.h", "dn_random.h",
+      "dn_sgd.h", "dn_shape.h", "dn_status.h", "dn_tensor.h" }
     for i = 1, #allowed do allowed[allowed[i]] = true end
     local wrong = {}
     for _, pattern in ipairs { "*.cu", "*.h" } do

@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#include "../dn_plan.h"
-
 int bind_raise(lua_State *L, dn_status status) {
   const int argument = status == DN_EARG ? dn_error_argument_index() : 0;
   /* Copied first: raising may run finalizers, and those may fail and overwrite the sentence. */

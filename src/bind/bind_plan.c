@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-#include "../dn_plan.h"
-
 #define RECORDER "densenet.recorder"
 #define OVERRIDE "densenet.override"
 

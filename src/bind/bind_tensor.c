@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "../dn_backend.h"
-#include "../dn_plan.h"
 
 /* ---- */
 

@@ -8,8 +8,6 @@
 
 #include "bind_tensor.h"
 
-#include "../dn_plan.h"
-
 static dn_dtype crossing_dtype(dn_dtype dtype) { return dtype == DN_LONG ? DN_LONG : DN_DOUBLE; }
 
 /* Long and byte elements are integers to Lua. [-> number] */
