@@ -29,7 +29,11 @@ typedef struct dn_plugin_host {
 /* What it gets. */
 typedef struct dn_plugin {
   const dn_backend *backend;
-  const dn_backend *plan_backend; /* NULL: it cannot plan */
+  /*
+  ** NULL: it cannot plan. Its operations tell what they do to which storage (DN_PLAN_REPORT): buffers
+  ** that they do not tell of are given bytes that others use.
+  */
+  const dn_backend *plan_backend;
   /* Fills device->state for device `ordinal`. Returns DN_EDEVICE saying what is missing, DN_ENOMEM. */
   dn_status (*device_open)(dn_device *device, int ordinal);
 } dn_plugin;
