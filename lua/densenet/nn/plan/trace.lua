@@ -14,7 +14,6 @@
 -- @module densenet.nn.plan.trace
 
 local core = require "densenet.core"
-local dtypeBytes = require "densenet.dtype_bytes"
 local buffer = require "densenet.nn.buffer"
 local shadow = require "densenet.nn.plan.shadow"
 
