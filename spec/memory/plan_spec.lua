@@ -58,7 +58,7 @@ describe("a plan", function()
     ["a DenseNet-BC"] = { { blocks = { 2, 3, 2 }, growthRate = 12 }, 8, 16 },
     ["one with dropout"] = { { blocks = { 2, 2 }, growthRate = 8, dropRate = 0.2 }, 8, 16 },
     ["one without bottlenecks"] = { { blocks = { 3, 2, 3 }, growthRate = 12, bottleneck = false }, 8, 16 },
-    ["one in double precision"] = { { blocks = { 2, 2 }, growthRate = 8, precision = "double" }, 2, 8 },
+    ["one in double precision"] = { { blocks = { 2, 2 }, growthRate = 8, precision = "double" }, 4, 8 },
     ["one in half precision"] = { { blocks = { 2, 2 }, growthRate = 8, dropRate = 0.2, precision = "half" }, 4, 16 },
     ["one that skips the images' gradient"] = { { blocks = { 2, 2 }, growthRate = 8 }, 8, 16, skipsImages = true },
     ["a preresnet"] = { { family = "preresnet", depth = 14 }, 4, 16, modes = { 0, 1, 2 }, skipsImages = true },
