@@ -123,8 +123,18 @@ DN_SHARED_INLINE int64_t dn_binary_long(int kind, int64_t a, int64_t b) {
         return exp##f(x);                                            \
       case DN_UNARY_LOG:                                             \
         return log##f(x);                                            \
-      default:                                                       \
+      case DN_UNARY_FLOOR:                                           \
         return floor##f(x);                                          \
+      case DN_UNARY_CEIL:                                            \
+        return ceil##f(x);                                           \
+      case DN_UNARY_ROUND:                                           \
+        return round##f(x);                                          \
+      case DN_UNARY_TANH:                                            \
+        return tanh##f(x);                                           \
+      case DN_UNARY_SIGMOID:                                         \
+        return 1 / (1 + exp##f(-x));                                 \
+      default:                                                       \
+        return log1p##f(x);                                          \
     }                                                                \
   }                                                                  \
                                                                      \

@@ -54,6 +54,11 @@ typedef enum dn_unary_kind {
   DN_UNARY_EXP,
   DN_UNARY_LOG,
   DN_UNARY_FLOOR,
+  DN_UNARY_CEIL,
+  DN_UNARY_ROUND, /* halves away from zero */
+  DN_UNARY_TANH,
+  DN_UNARY_SIGMOID,
+  DN_UNARY_LOG1P,
   DN_UNARY_COUNT
 } dn_unary_kind;
 

@@ -15,10 +15,13 @@ typedef struct kind_rule {
 } kind_rule;
 
 static const kind_rule unary_rules[DN_UNARY_COUNT] = {
-    [DN_UNARY_NEG] = {"neg", false},   [DN_UNARY_ABS] = {"abs", false},
-    [DN_UNARY_SIGN] = {"sign", false}, [DN_UNARY_SQUARE] = {"square", false},
-    [DN_UNARY_SQRT] = {"sqrt", true},  [DN_UNARY_EXP] = {"exp", true},
-    [DN_UNARY_LOG] = {"log", true},    [DN_UNARY_FLOOR] = {"floor", true},
+    [DN_UNARY_NEG] = {"neg", false},    [DN_UNARY_ABS] = {"abs", false},
+    [DN_UNARY_SIGN] = {"sign", false},  [DN_UNARY_SQUARE] = {"square", false},
+    [DN_UNARY_SQRT] = {"sqrt", true},   [DN_UNARY_EXP] = {"exp", true},
+    [DN_UNARY_LOG] = {"log", true},     [DN_UNARY_FLOOR] = {"floor", true},
+    [DN_UNARY_CEIL] = {"ceil", true},   [DN_UNARY_ROUND] = {"round", true},
+    [DN_UNARY_TANH] = {"tanh", true},   [DN_UNARY_SIGMOID] = {"sigmoid", true},
+    [DN_UNARY_LOG1P] = {"log1p", true},
 };
 
 static dn_status check_kind(int number, unsigned kind, unsigned count) {

@@ -10,8 +10,9 @@
 /* ---- Kinds, as words in the order of their enums; the NULL ends the list for Lua ---- */
 
 static dn_unary_kind check_unary(lua_State *L, int arg) {
-  static const char *const words[DN_UNARY_COUNT + 1] = {"neg",  "abs", "sign", "square",
-                                                        "sqrt", "exp", "log",  "floor"};
+  static const char *const words[DN_UNARY_COUNT + 1] = {
+      "neg",   "abs",  "sign",  "square", "sqrt",    "exp",  "log",
+      "floor", "ceil", "round", "tanh",   "sigmoid", "log1p"};
   return (dn_unary_kind)luaL_checkoption(L, arg, NULL, words);
 }
 

@@ -83,7 +83,7 @@ wrong("copy", 1, { "3x2", "expected 2x3" }, { output { 3, 2 }, input { 2, 3 } })
 local signed_values = { -2.25, -1, 0, 0.5, 4 }
 for kind, results in tablex.sort {
   neg = { 2.25, 1, 0, -0.5, -4 }, abs = { 2.25, 1, 0, 0.5, 4 }, sign = { -1, -1, 0, 1, 1 },
-  square = { 5.0625, 1, 0, 0.25, 16 }, floor = { -3, -1, 0, 0, 4 },
+  square = { 5.0625, 1, 0, 0.25, 16 }, floor = { -3, -1, 0, 0, 4 }, ceil = { -2, -1, 0, 1, 4 },
 } do
   case("unary", kind .. ", by hand", { output { 5 }, literal(signed_values), kind }, REAL, { results })
 end
@@ -93,6 +93,14 @@ case("unary", "exp, by hand", { output { 4 }, literal { 0, 1, -1, -INF }, "exp" 
   { { 1, 2.718281828459045, 0.36787944117144233, 0 } })
 case("unary", "log, by hand", { output { 5 }, literal { 1, 2, 0.5, 0, -1 }, "log" }, REAL,
   { { 0, 0.6931471805599453, -0.6931471805599453, -INF, NAN } })
+case("unary", "round, by hand: halves away from zero",
+  { output { 7 }, literal { -2.5, -0.5, -0.25, 0.5, 1.5, 2.25, INF }, "round" }, REAL, { { -3, -1, 0, 1, 2, 2, INF } })
+case("unary", "tanh, by hand", { output { 5 }, literal { 0, 1, -1, 1000, -INF }, "tanh" }, REAL,
+  { { 0, 0.7615941559557649, -0.7615941559557649, 1, -1 } })
+case("unary", "sigmoid, by hand", { output { 5 }, literal { 0, 1, -1, 1000, -1000 }, "sigmoid" }, REAL,
+  { { 0.5, 0.7310585786300049, 0.2689414213699951, 1, 0 } })
+case("unary", "log1p, by hand", { output { 5 }, literal { 0, 1, 2 ^ -30, -1, -2 }, "log1p" }, REAL,
+  { { 0, 0.6931471805599453, 9.313225741817976e-10, -INF, NAN } })
 for kind, results in tablex.sort {
   neg = { 3, 0, -5 }, abs = { 3, 0, 5 }, sign = { -1, 0, 1 }, square = { 9, 0, 25 },
 } do
@@ -101,10 +109,10 @@ end
 for kind, results in tablex.sort { abs = { 0, 1, 12 }, sign = { 0, 1, 1 }, square = { 0, 1, 144 } } do
   case("unary", kind .. " of byte, by hand", { output { 3 }, literal { 0, 1, 12 }, kind }, { "byte" }, { results })
 end
-for _, kind in ipairs { "neg", "abs", "sign", "square", "exp", "floor" } do
+for _, kind in ipairs { "neg", "abs", "sign", "square", "exp", "floor", "ceil", "round", "tanh", "sigmoid" } do
   case("unary", kind, { output { 31, 33, layout = "gaps" }, input { 31, 33, layout = "transposed" }, kind }, REAL)
 end
-for _, kind in ipairs { "sqrt", "log" } do
+for _, kind in ipairs { "sqrt", "log", "log1p" } do
   case("unary", kind, { output { 31, 33 }, input { 31, 33, values = "positive" }, kind }, REAL)
 end
 case("unary", "in place", { same(2), input { 2, 3, 33, layout = "channels" }, "square" }, REAL)

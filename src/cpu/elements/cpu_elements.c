@@ -75,8 +75,11 @@ static void unary_float(const operation *op, int64_t n, void *to, const void *fr
     case DN_UNARY_LOG:
       for (int64_t i = 0; i < n; i++) y[i] = logf(x[i]);
       return;
-    default:
+    case DN_UNARY_FLOOR:
       for (int64_t i = 0; i < n; i++) y[i] = floorf(x[i]);
+      return;
+    default:
+      for (int64_t i = 0; i < n; i++) y[i] = dn_unary_float(op->kind, x[i]);
       return;
   }
 }
