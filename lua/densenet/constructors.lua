@@ -53,10 +53,18 @@ function constructors.ones(...)
   return tensor
 end
 
---- A tensor filled with one number: dn.full(0.5, {2, 3}).
+--- A tensor filled with one number: dn.full(0.5, {2, 3}), or dn.full({2, 3}, 0.5), told by the types. The
+-- sizes are a table, or behind the number come one by one.
 function constructors.full(value, ...)
-  argument.number(1, "full", value, "value")
-  local tensor = empty(...)
+  local tensor
+  if type(value) == "table" then
+    local sizes, dtype = value, select(2, ...)
+    value = argument.number(2, "full", (...), "value")
+    tensor = core.tensor_new(device.nameOf(sizes.device), dtype or sizes.dtype or defaultType, sizes)
+  else
+    argument.number(1, "full", value, "value")
+    tensor = empty(...)
+  end
   core.fill(tensor, value)
   return tensor
 end
@@ -105,6 +113,9 @@ function constructors.arange(first, last, step, dtype)
   for i = 0, math.floor(nSteps) do values[i + 1] = first + i * step end
   return constructors.tensor(values, dtype)
 end
+
+--- Torch7's name of arange.
+constructors.range = constructors.arange
 
 --- The tensors of a list one after the other along a dimension; elsewhere they have equal sizes.
 -- @param list of tensors of one type and device

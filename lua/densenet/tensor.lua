@@ -2,14 +2,16 @@
 --
 -- Names and meanings are Torch7's. Methods that compute without returning a number or a new tensor
 -- work in place and return the tensor itself, so calls chain: t:mul(2):add(1). The operators
--- + - * / ^ and unary - make a new tensor; `*` multiplies element by element, and mm is the matrix
+-- + - * / // % ^ and unary - make a new tensor; `*` multiplies element by element, and mm is the matrix
 -- product. Operands broadcast: dimensions are aligned at the last, and sizes of 1 repeat. Tensors of
 -- one operation have the same type and device; numbers go with every type.
 --
 -- Methods of the C side: size stride dim nElement elementSize (in bytes) dtype device isContiguous
 -- storageOffset isSameView isFreed; views narrow(d, first, length) select(d, i) view(...) transpose(a, b) t()
 -- expand(...); resize(...) free() totable() item() at(i, j, ...) put(value, i, j, ...).
--- Sums and other reductions stand in tensor_reductions.lua, t[...] in tensor_indexing.lua.
+-- Sums and other reductions stand in tensor_reductions.lua, t[...] in tensor_indexing.lua, further functions
+-- of elements in tensor_functions.lua, sort, gather and scatter in tensor_selections.lua, squeeze, unsqueeze
+-- and reshape in tensor_shapes.lua.
 
 local argument = require "densenet.argument"
 local core = require "densenet.core"
@@ -26,6 +28,9 @@ for name in pairs(methods) do isOfC[name] = true end
 metatable.__tostring = require "densenet.tensor_text"
 require "densenet.tensor_reductions"
 require "densenet.tensor_indexing"
+require "densenet.tensor_functions"
+require "densenet.tensor_selections"
+require "densenet.tensor_shapes"
 
 local function badArgument(position, name, reason)
   argument.raise("bad argument #%d to '%s' (%s)", position, name, reason)
@@ -236,6 +241,26 @@ local operators = {
 for event, operator in pairs(operators) do
   local kind, sign = operator[1], operator[2]
   metatable[event] = function(a, b) return operate(a, b, kind, sign) end
+end
+
+local IS_WHOLE = { long = true, byte = true }
+
+-- The quotient rounded towards minus infinity, in a new tensor.
+local function floorDivide(a, b, sign)
+  local quotient = operate(a, b, "div", sign)
+  if not IS_WHOLE[quotient:dtype()] then core.unary(quotient, quotient, "floor") end
+  return quotient
+end
+
+--- a // b: the quotient rounded towards minus infinity.
+function metatable.__idiv(a, b) return floorDivide(a, b, "//") end
+
+--- a % b: a - b * (a // b), of the sign of b, as Torch7's remainder.
+function metatable.__mod(a, b)
+  local result = floorDivide(a, b, "%")
+  combine(result, result, b, "mul")
+  if type(a) == "number" then a = newLike(b, {}):fill(a) end
+  return combine(result, a, result, "sub")
 end
 
 function metatable.__unm(a)

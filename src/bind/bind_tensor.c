@@ -180,7 +180,7 @@ static int index_other(lua_State *L) {
 
 /*
 ** t[key]: a method, or for an integer what t:select(1, key) gives, a number where t is a vector;
-** negative ones count from the end
+** negative ones count from the end; nil behind the last, where ipairs stops
 */
 static int index_tensor(lua_State *L) {
   lua_settop(L, 2);
@@ -197,6 +197,10 @@ static int index_tensor(lua_State *L) {
     lua_pushinteger(L, tensor->size[0] + 1 + key);
     if (tensor->size[0] + key >= 0) lua_replace(L, 2);
     lua_settop(L, 2);
+  }
+  if (tensor->n_dim > 0 && key == tensor->size[0] + 1) {
+    lua_pushnil(L);
+    return 1;
   }
   if (tensor->n_dim == 1) return bind_tensor_at(L);
   const int64_t index = check_position(L, 2);
