@@ -107,6 +107,12 @@ function argument.passedList(module, what, value)
   argument.raise("a list of tensors expected as %s of %s, got %s", what, module.__typename, argument.describe(value))
 end
 
+--- Or a table, of whatever the module says.
+function argument.passedTable(module, what, value)
+  if type(value) == "table" then return end
+  argument.raise("a table expected as %s of %s, got %s", what, module.__typename, argument.describe(value))
+end
+
 --- Is it called as a function is?
 function argument.isCallable(value)
   return type(value) == "function" or type(getmetatable(value)) == "table" and getmetatable(value).__call ~= nil

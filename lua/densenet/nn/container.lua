@@ -152,6 +152,16 @@ function Container:updateParameters(learningRate)
   end
 end
 
+--- Makes the named fields of every module inside those of the other's, a container built alike.
+function Container:share(other, ...)
+  if type(other) ~= "table" or type(other.modules) ~= "table" or #other.modules ~= #self.modules then
+    argument.refuse(1, "share", other, ("a container of %d modules"):format(#self.modules))
+  end
+  parent.share(self, other, ...)
+  for i, module in ipairs(self.modules) do module:share(other.modules[i], ...) end
+  return self
+end
+
 function Container:clearState()
   parent.clearState(self)
   for _, module in ipairs(self.modules) do

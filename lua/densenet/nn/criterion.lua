@@ -12,6 +12,7 @@ local argument = require "densenet.argument"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
+local clone = require "densenet.nn.clone"
 require "densenet.tensor"
 
 local Criterion = class("nn.Criterion")
@@ -66,6 +67,9 @@ function Criterion:lossFor(input)
   argument.passed(self, "input", input)
   return buffer.shaped(self.scratch, "loss", input, 1)
 end
+
+--- A deep copy, without buffers.
+function Criterion:clone() return clone(self) end
 
 --- Gives up buffers.
 function Criterion:clearState()

@@ -22,6 +22,7 @@ local core = require "densenet.core"
 local constructors = require "densenet.constructors"
 local deviceOf = require "densenet.device"
 local class = require "densenet.nn.class"
+local clone = require "densenet.nn.clone"
 local buffer = require "densenet.nn.buffer"
 local stateDict = require "densenet.nn.state_dict"
 local MemoryPlan = require "densenet.nn.memory_plan"
@@ -144,6 +145,13 @@ function Module:share(other, ...)
     self[field] = other[field]
   end
   return self
+end
+
+--- A deep copy, without buffers (densenet.nn.clone). Fields that are named are then shared with it, in every
+-- module inside: `self:clone("weight", "bias")` learns what this module learns.
+function Module:clone(...)
+  local copy = clone(self)
+  return select("#", ...) > 0 and copy:share(self, ...) or copy
 end
 
 --- Calls action(module) for this module and every one inside it.

@@ -20,7 +20,7 @@ SpatialBatchNormalization.stateFields = { "running_mean", "running_var" }
 -- @tparam[opt=true] boolean affine with weight and bias
 function SpatialBatchNormalization:__init(nChannels, eps, momentum, affine)
   parent.__init(self)
-  local name = "nn.SpatialBatchNormalization"
+  local name = self.__typename
   nChannels = argument.integer(1, name, nChannels, 1, "nChannels")
   self.nChannels = nChannels
   self.eps = argument.optional("number", 1e-5, 2, name, eps, "eps")
@@ -150,7 +150,7 @@ function SpatialBatchNormalization:defer(deferred, nValues, isAdded)
 end
 
 function SpatialBatchNormalization:__tostring__()
-  return ("nn.SpatialBatchNormalization(%d)"):format(self.nChannels)
+  return ("%s(%d)"):format(self.__typename, self.nChannels)
 end
 
 return SpatialBatchNormalization
