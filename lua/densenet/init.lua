@@ -1,11 +1,11 @@
 --- densenet: tensors, DenseNets and their training in plain Lua 5.4.
 --
 -- `local dn = require "densenet"` gives the table documented in constructors.lua (making tensors)
--- and below; tensors have the methods of tensor.lua. No global is set. The larger parts are loaded
--- when they are first asked for:
+-- and below; tensors have the methods of tensor.lua, many of them functions as well (functions.lua). No global
+-- is set. The larger parts are loaded when they are first asked for:
 --
 --     dn.nn       modules and criterions          dn.models       networks
---     dn.optim    SGD and its schedules           dn.data         data sets, transforms, loader
+--     dn.optim    optimizers, schedules           dn.data         data sets, transforms, loader
 --     dn.train    options, trainer, checkpoints   dn.safetensors  dn.json
 --
 -- This file is also read by Lua 5.1 to 5.3 and LuaJIT, which is how they can say what is missing:
@@ -22,11 +22,13 @@ local core = require "densenet.core"
 local argument = require "densenet.argument"
 local constructors = require "densenet.constructors"
 local device = require "densenet.device"
+local functions = require "densenet.functions"
 local random = require "densenet.random"
 require "densenet.tensor"
 
 local dn = { version = core.version }
 for name, constructor in pairs(constructors) do dn[name] = constructor end
+for name, each in pairs(functions) do dn[name] = each end
 
 --- True when `value` is a tensor, a freed one included.
 function dn.isTensor(value) return core.is_tensor(value) end

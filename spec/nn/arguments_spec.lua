@@ -50,6 +50,10 @@ local MAKERS = {
   Linear = { 2, 2 }, SpatialConvolution = { 1, 1, 1, 1 }, SpatialBatchNormalization = { 2 }, Concat = { 1 },
   JoinTable = { 1 }, View = { 2 }, SpatialMaxPooling = { 2, 2 }, SpatialAveragePooling = { 2, 2 },
   DenseBlock = { 2, 2, 1 }, Transition = { 2, 2 }, NormReLUPool = { 2 },
+  SplitTable = { 1 }, SelectTable = { 1 }, Narrow = { 1, 1 }, Select = { 1, 1 }, Padding = { 1, 1 }, Reshape = { 2 },
+  Parallel = { 1, 1 }, MulConstant = { 2 }, CMul = { 2 }, BatchNormalization = { 2 }, SpatialZeroPadding = { 1 },
+  SpatialUpSamplingNearest = { 2 }, SpatialAdaptiveAveragePooling = { 1, 1 }, SpatialAdaptiveMaxPooling = { 1, 1 },
+  SpatialFullConvolution = { 1, 1, 1, 1 },
 }
 
 -- What a program calls; other methods are between the classes.
@@ -58,7 +62,7 @@ local PUBLIC = {
   "getParameters", "zeroGradParameters", "updateParameters", "share", "apply", "findModules", "training", "evaluate",
   "clearState", "type", "float", "double", "half", "bfloat16", "to", "plan", "stateDict", "gradDict", "loadStateDict",
   "add", "insert", "get", "remove", "replace", "size", "setNumInputDims", "reset", "noBias", "ceil", "floor",
-  "setCountIncludePad", "setCountExcludePad", "labels",
+  "setCountIncludePad", "setCountExcludePad", "labels", "clone",
 }
 
 describe("wrong arguments", function()
@@ -100,7 +104,7 @@ describe("wrong arguments", function()
 
   it("of optimizers and schedules", function()
     for _, name in ipairs { "multistep", "cosine", "constant" } do tryAll(name, dn.optim.schedule[name]) end
-    for _, class in ipairs { dn.optim.SGD, dn.optim.LossScale } do
+    for _, class in ipairs { dn.optim.SGD, dn.optim.Adam, dn.optim.AdamW, dn.optim.RAdam, dn.optim.LossScale } do
       tryAll(class.__typename, class)
       for name, method in pairs(class) do
         if type(method) == "function" and not name:find "^__" then

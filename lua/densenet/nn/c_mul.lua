@@ -13,9 +13,10 @@ local CMul, parent = class("nn.CMul", Weighted)
 --- @param ... sizes of the weight, one by one or in a list
 function CMul:__init(...)
   parent.__init(self)
-  local sizes = type(...) == "table" and ... or { ... }
-  if #sizes == 0 then argument.refuse(1, "nn.CMul", nil, "sizes") end
-  for i = 1, #sizes do argument.integer(i, "nn.CMul", sizes[i], 1, "size") end
+  local sizes = table.pack(...)
+  if sizes.n == 1 and type(sizes[1]) == "table" then sizes = table.pack(table.unpack(sizes[1])) end
+  if sizes.n == 0 then argument.refuse(1, "nn.CMul", nil, "sizes") end
+  for i = 1, sizes.n do argument.integer(i, "nn.CMul", sizes[i], 1, "size") end
   self.weight, self.gradWeight = self:newTensor(table.unpack(sizes)), self:newTensor(table.unpack(sizes))
   self:reset()
   self:zeroGradParameters()

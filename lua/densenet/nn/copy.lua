@@ -36,6 +36,7 @@ function Copy:updateOutput(input)
 end
 
 function Copy:updateGradInput(input, gradOutput)
+  argument.passed(self, "input", input)
   argument.passed(self, "gradOutput", gradOutput)
   self.gradInput = buffer.like(self.scratch, "gradInput", input)
   core.copy(self.gradInput, gradOutput)

@@ -39,6 +39,10 @@ end
 
 function FlattenTable:updateGradInput(input, gradOutput)
   argument.passedTable(self, "gradOutput", gradOutput)
+  local n = #flatten(self, {}, input)
+  if #gradOutput ~= n then
+    argument.raise("%d gradients expected as gradOutput of nn.FlattenTable, got %d", n, #gradOutput)
+  end
   self.gradInput = unflatten(input, gradOutput, 1)
   return self.gradInput
 end

@@ -39,6 +39,7 @@ function Narrow:updateOutput(input)
 end
 
 function Narrow:updateGradInput(input, gradOutput)
+  argument.passed(self, "input", input)
   argument.passed(self, "gradOutput", gradOutput)
   self.gradInput = buffer.like(self.scratch, "gradInput", input)
   core.fill(self.gradInput, 0)

@@ -51,6 +51,7 @@ function Padding:updateOutput(input)
 end
 
 function Padding:updateGradInput(input, gradOutput)
+  argument.passed(self, "input", input)
   argument.passed(self, "gradOutput", gradOutput)
   local dim = dimension.of(self, input, self.dim)
   self.gradInput = buffer.like(self.scratch, "gradInput", input)

@@ -60,6 +60,7 @@ local function eachSlice(self, input, gradOutput, visit)
 end
 
 local function collect(self, input, gradOutput, method, scale)
+  check(self, input)
   local gradInput = buffer.like(self.scratch, "gradInput", input)
   eachSlice(self, input, gradOutput, function(i, part, gradient)
     core.copy(gradInput:select(self.inputDimension, i), self:callChild(i, method, part, gradient, scale))
@@ -77,6 +78,7 @@ function Parallel:backward(input, gradOutput, scale)
 end
 
 function Parallel:accGradParameters(input, gradOutput, scale)
+  check(self, input)
   eachSlice(self, input, gradOutput, function(i, part, gradient)
     self:callChild(i, "accGradParameters", part, gradient, scale)
   end)

@@ -44,6 +44,7 @@ function Reshape:updateOutput(input)
 end
 
 function Reshape:updateGradInput(input, gradOutput)
+  argument.passed(self, "input", input)
   argument.passed(self, "gradOutput", gradOutput)
   self.gradInput = buffer.contiguous(self.scratch, "gradOutput", gradOutput):view(input:size())
   return self.gradInput

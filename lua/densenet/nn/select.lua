@@ -30,6 +30,7 @@ function Select:updateOutput(input)
 end
 
 function Select:updateGradInput(input, gradOutput)
+  argument.passed(self, "input", input)
   argument.passed(self, "gradOutput", gradOutput)
   self.gradInput = buffer.like(self.scratch, "gradInput", input)
   core.fill(self.gradInput, 0)

@@ -28,6 +28,7 @@ function SplitTable:updateOutput(input)
 end
 
 function SplitTable:updateGradInput(input, gradOutput)
+  argument.passed(self, "input", input)
   argument.passedList(self, "gradOutput", gradOutput)
   local dim = dimension.of(self, input, self.dimension)
   if #gradOutput ~= input:size(dim) then
