@@ -104,11 +104,19 @@ describe("wrong arguments", function()
 
   it("of optimizers and schedules", function()
     for _, name in ipairs { "multistep", "cosine", "constant" } do tryAll(name, dn.optim.schedule[name]) end
+    tryAll("clipGradNorm", dn.optim.clipGradNorm)
+    tryAll("clipGradNorm(module)", dn.optim.clipGradNorm, function() return dn.nn.Linear(2, 2) end)
+    tryAll("ConfusionMatrix", dn.optim.ConfusionMatrix)
+    for _, name in ipairs { "add", "batchAdd", "updateValids", "zero", "tostring" } do
+      tryAll("ConfusionMatrix:" .. name, dn.optim.ConfusionMatrix[name], function()
+        return dn.optim.ConfusionMatrix(3)
+      end)
+    end
     for _, class in ipairs { dn.optim.SGD, dn.optim.Adam, dn.optim.AdamW, dn.optim.RAdam, dn.optim.LossScale } do
       tryAll(class.__typename, class)
-      for name, method in pairs(class) do
-        if type(method) == "function" and not name:find "^__" then
-          tryAll(class.__typename .. ":" .. name, method, function() return class(dn.nn.Linear(2, 2)) end)
+      for _, name in ipairs { "step", "state", "loadState", "check", "isLeast", "setState" } do
+        if class[name] then
+          tryAll(class.__typename .. ":" .. name, class[name], function() return class(dn.nn.Linear(2, 2)) end)
         end
       end
     end

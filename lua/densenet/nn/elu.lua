@@ -43,7 +43,7 @@ function ELU:differentiate(dx, dy, _, y)
 end
 
 function ELU:__tostring__()
-  return ("nn.ELU(%g)"):format(self.alpha)
+  return core.format("nn.ELU(%g)", self.alpha)
 end
 
 return ELU

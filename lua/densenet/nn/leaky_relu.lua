@@ -37,7 +37,7 @@ function LeakyReLU:differentiate(dx, dy, x)
 end
 
 function LeakyReLU:__tostring__()
-  return ("nn.LeakyReLU(%g)"):format(self.negval)
+  return core.format("nn.LeakyReLU(%g)", self.negval)
 end
 
 return LeakyReLU

@@ -21,7 +21,7 @@ function MulConstant:compute(y, x) core.binary_scalar(y, x, self.constant_scalar
 function MulConstant:differentiate(dx, dy) core.binary_scalar(dx, dy, self.constant_scalar, "mul") end
 
 function MulConstant:__tostring__()
-  return ("nn.MulConstant(%g)"):format(self.constant_scalar)
+  return core.format("nn.MulConstant(%g)", self.constant_scalar)
 end
 
 return MulConstant

@@ -53,7 +53,7 @@ function SpatialDropout:gradInputBatch(input, gradOutput)
 end
 
 function SpatialDropout:__tostring__()
-  return ("nn.SpatialDropout(%g)"):format(self.p)
+  return core.format("nn.SpatialDropout(%g)", self.p)
 end
 
 return SpatialDropout

@@ -1,0 +1,254 @@
+--- The parent of optimizers: which parameters they step, by what rates, and what they carry from step to step.
+--
+-- Parameters can be told apart by their names (nn.state_dict):
+--
+--    optim.SGD(model, { learningRate = 0.1, groups = {
+--      { match = "%.bias$", weightDecay = 0 },
+--      { match = "^classifier", learningRate = 1 },
+--    } })
+--
+-- Each group that matches a parameter's name, by a Lua pattern, applies to it; where several set the same, the
+-- last one does. When learningRate moves, as by a schedule, groups' rates move in proportion.
+--
+-- A subclass says what settings it has (`defaults`), which of them are below 1 (`isBelowOne`), the endings of the
+-- names of what it keeps for each parameter (`kept`), and has `step`.
+-- @classmod densenet.optim.Optimizer
+
+local argument = require "densenet.argument"
+local core = require "densenet.core"
+local class = require "densenet.nn.class"
+local misfit = require "densenet.nn.misfit"
+local stateDict = require "densenet.nn.state_dict"
+
+local Optimizer = class("optim.Optimizer")
+
+Optimizer.isBelowOne = {}
+
+-- ---- Parameters ----
+
+-- Parameters of a module follow conversions of it; those given as two lists (or two tensors) are
+-- called by their number.
+local function parametersOf(self, source)
+  if type(source) == "table" and source.updateOutput then
+    local parameters = {}
+    for _, entry in ipairs(stateDict.entries(source)) do
+      if not entry.isState then
+        parameters[#parameters + 1] = entry
+      end
+    end
+    return parameters
+  end
+  local name = self.__typename
+  local weights, gradients = table.unpack(type(source) == "table" and source or {})
+  if core.is_tensor(weights) then
+    weights, gradients = { weights }, { gradients }
+  end
+  if type(weights) ~= "table" or type(gradients) ~= "table" or #weights ~= #gradients then
+    argument.refuse(1, name, source, "a module, or a table {parameters, gradients},")
+  end
+  local parameters = {}
+  for i, weight in ipairs(weights) do
+    argument.tensor(1, name, weight, ("parameter %d"):format(i))
+    argument.tensor(1, name, gradients[i], ("gradient %d"):format(i))
+    parameters[i] = { name = tostring(i), tensor = weight, gradient = gradients[i] }
+  end
+  return parameters
+end
+
+--- Its parameters, as entries of nn.state_dict. One that occurs twice (shared between modules) is there once.
+function Optimizer:distinct()
+  if not self.entries then
+    local seen = {}
+    self.entries = {}
+    for _, entry in ipairs(self.parameters) do
+      local tensor = stateDict.tensor(entry)
+      if not seen[tensor] then
+        seen[tensor] = true
+        self.entries[#self.entries + 1] = entry
+      end
+    end
+  end
+  return self.entries
+end
+
+-- ---- Settings ----
+
+local function namesOf(defaults)
+  local names = {}
+  for name in pairs(defaults) do names[#names + 1] = name end
+  table.sort(names)
+  return table.concat(names, ", ")
+end
+
+local function checkSetting(self, name, value)
+  local default = self.defaults[name]
+  if default == nil then
+    argument.raise("%s has no setting '%s'; it has %s, groups", self.__typename, tostring(name),
+      namesOf(self.defaults))
+  end
+  local isNumber, below = type(default) == "number", self.isBelowOne[name] and 1 or math.huge
+  if type(value) ~= type(default) or (isNumber and not (value >= 0 and value < below)) then
+    local expected = isNumber and "a number of 0 or more" .. (below == 1 and " and below 1" or "") or "a boolean"
+    argument.raise("%s: %s must be %s, got %s", self.__typename, name, expected, value)
+  end
+end
+
+local OF_GROUPS = { match = true, learningRate = true, weightDecay = true }
+
+local function isMatch(self, i, pattern, name)
+  local isPattern, found = pcall(string.find, name, pattern)
+  if not isPattern then
+    argument.raise("%s: match of group %d is no pattern of Lua's: %s", self.__typename, i,
+      (tostring(found):gsub("^[^:]*:%d+: ", "")))
+  end
+  return found ~= nil
+end
+
+local function checkGroup(self, i, group)
+  if type(group) ~= "table" or type(group.match) ~= "string" then
+    argument.raise("%s: group %d must be a table with match, a pattern of names, got %s", self.__typename, i,
+      argument.describe(group))
+  end
+  for name, value in pairs(group) do
+    if not OF_GROUPS[name] then
+      argument.raise("%s: group %d has no setting '%s'; it has learningRate, match, weightDecay", self.__typename, i,
+        tostring(name))
+    end
+    if name ~= "match" then checkSetting(self, name, value) end
+  end
+  if group.learningRate and self.learningRate == 0 then
+    argument.raise("%s: group %d has a learningRate beside one of 0, and could not move in proportion",
+      self.__typename, i)
+  end
+  for _, entry in ipairs(self.parameters) do
+    if isMatch(self, i, group.match, entry.name) then return end
+  end
+  argument.raise("%s: group %d matches no parameter: no name is like '%s'; the first is '%s'", self.__typename, i,
+    group.match, self.parameters[1] and self.parameters[1].name or "")
+end
+
+--- @param source a module, or {parameters, gradients}: what module:parameters() or getParameters() returns
+-- @tparam[opt] table settings by name; groups, a list, may be among them
+function Optimizer:__init(source, settings)
+  if settings ~= nil then argument.table(2, self.__typename, settings, "settings") end
+  for name, value in pairs(settings or {}) do
+    if name ~= "groups" then checkSetting(self, name, value) end
+  end
+  for name, value in pairs(self.defaults) do
+    self[name] = settings and settings[name] ~= nil and settings[name] or value
+  end
+  self.parameters = parametersOf(self, source)
+  self.states, self.scratch = {}, {}
+  for _, ending in ipairs(self.kept) do self.states[ending] = {} end
+  self.groups, self.firstRate, self.ofName = {}, self.learningRate, {}
+  if settings and settings.groups ~= nil then
+    for i, group in ipairs(argument.table(2, self.__typename, settings.groups, "groups")) do
+      checkGroup(self, i, group)
+      self.groups[i] = { match = group.match, learningRate = group.learningRate, weightDecay = group.weightDecay }
+    end
+  end
+end
+
+-- What the groups set for a parameter.
+local function groupOf(self, name)
+  local found = self.ofName[name]
+  if not found then
+    found = {}
+    for i, group in ipairs(self.groups) do
+      if isMatch(self, i, group.match, name) then
+        found.learningRate = group.learningRate or found.learningRate
+        found.weightDecay = group.weightDecay or found.weightDecay
+      end
+    end
+    self.ofName[name] = found
+  end
+  return found
+end
+
+--- The learning rate and the weight decay of a parameter, as things stand.
+function Optimizer:ratesOf(entry)
+  local own, rate = groupOf(self, entry.name), self.learningRate
+  if own.learningRate then
+    rate = rate == self.firstRate and own.learningRate or rate * (own.learningRate / self.firstRate)
+  end
+  return rate, own.weightDecay or self.weightDecay
+end
+
+-- ---- What is carried from step to step ----
+
+--- The tensor that goes with a parameter, of its size, type and device.
+-- @param ending one of `kept`
+-- @return tensor; true where it is new, and its content undefined
+function Optimizer:carried(ending, entry, weight)
+  local tensors = self.states[ending]
+  local tensor = tensors[entry.name]
+  local isNew = tensor == nil
+  if isNew then
+    tensor = core.tensor_new(weight:device(), weight:dtype(), weight:size())
+  else
+    tensor = tensor:type(weight:dtype()):to(weight:device()) -- itself where nothing changed
+  end
+  tensors[entry.name] = tensor
+  return tensor, isNew
+end
+
+--- What it carries, under the names of the parameters and what they end in: its own tensors, none before the
+-- first step.
+function Optimizer:state()
+  local state = {}
+  for ending, tensors in pairs(self.states) do
+    for name, tensor in pairs(tensors) do state[name .. ending] = tensor end
+  end
+  if self.nSteps and self.nSteps > 0 then
+    state.step = core.tensor_from("cpu", "long", { self.nSteps })
+  end
+  return state
+end
+
+-- Notes what of a state does not fit.
+local function compare(self, state)
+  local wrong, known = misfit.new(), {}
+  local function check(name, expected)
+    known[name] = true
+    local given = state[name]
+    if given then
+      wrong:check(name, given, expected)
+    elseif next(state) then
+      wrong.missing[#wrong.missing + 1] = name
+    end
+  end
+  for _, entry in ipairs(self:distinct()) do
+    for _, ending in ipairs(self.kept) do check(entry.name .. ending, stateDict.tensor(entry)) end
+  end
+  if self.nSteps then check("step", core.tensor_from("cpu", "long", { 0 })) end
+  for name in pairs(state) do
+    if not known[name] then wrong.unknown[#wrong.unknown + 1] = tostring(name) end
+  end
+  return wrong:text("the state does not fit the optimizer")
+end
+
+--- Copies a state in; an empty one means that no step has been taken.
+-- @raise one error that counts the missing and unknown entries and those of a wrong shape, and names the first
+-- of each
+function Optimizer:loadState(state)
+  argument.table(1, "loadState", state, "state")
+  local message = compare(self, state)
+  if message then argument.raise(message) end
+  local isEmpty = next(state) == nil
+  for _, ending in ipairs(self.kept) do
+    self.states[ending] = {}
+    for _, entry in ipairs(isEmpty and {} or self:distinct()) do
+      core.copy((self:carried(ending, entry, stateDict.tensor(entry))), state[entry.name .. ending])
+    end
+  end
+  if self.nSteps then
+    self.nSteps = isEmpty and 0 or math.max(0, math.tointeger(state.step:to("cpu"):long():at(1)))
+  end
+end
+
+--- ", 2 groups" for a text, or "".
+function Optimizer:groupText()
+  return #self.groups > 0 and (", %d group%s"):format(#self.groups, #self.groups > 1 and "s" or "") or ""
+end
+
+return Optimizer
