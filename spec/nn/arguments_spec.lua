@@ -81,6 +81,14 @@ describe("wrong arguments", function()
     finish()
   end)
 
+  it("of functions of tensors", function()
+    for name, call in pairs(require "densenet.functions") do
+      tryAll("dn." .. name, call)
+      tryAll(("dn.%s(t)"):format(name), call, function() return dn.ones(2, 3) end)
+    end
+    finish()
+  end)
+
   it("of tensors' methods", function()
     for name, method in pairs(core.tensor_methods) do
       if name ~= "free" then

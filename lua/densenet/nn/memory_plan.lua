@@ -42,8 +42,8 @@ local function rowOf(name, tensor, lifetime)
   }
 end
 
--- Parameters, gradients, momentum and running statistics.
-local function addHeldRows(rows, module, hasMomentum)
+-- Parameters, gradients, nMomenta tensors of an optimizer for each parameter, and running statistics.
+local function addHeldRows(rows, module, nMomenta)
   local seen = {}
   for _, entry in ipairs(stateDict.entries(module)) do
     local tensor = stateDict.tensor(entry)
@@ -52,11 +52,23 @@ local function addHeldRows(rows, module, hasMomentum)
       rows[#rows + 1] = rowOf(entry.name, tensor, entry.isState and "state" or "parameter")
       if not entry.isState then
         rows[#rows + 1] = rowOf(entry.name .. " gradient", stateDict.gradient(entry), "parameter")
-        if hasMomentum then
+        for _ = 1, nMomenta do
           rows[#rows + 1] = rowOf(entry.name .. " momentum", tensor, "parameter")
         end
       end
     end
+  end
+end
+
+-- The tensors in which an optimizer computes one parameter's step after the other.
+local function addOptimizerScratch(rows, count)
+  local largest
+  for _, row in ipairs(rows) do
+    if row.lifetime == "parameter" and row.bytes > (largest and largest.bytes or 0) then largest = row end
+  end
+  for _ = 1, largest and count or 0 do
+    rows[#rows + 1] = { name = "scratch of the optimizer", size = largest.size, dtype = largest.dtype,
+      lifetime = "step", bytes = largest.bytes }
   end
 end
 
@@ -83,7 +95,8 @@ end
 -- @tparam[opt] table options
 --
 --    optMemory  0 to 5; by default what the module was built with (config.optMemory), else 0
---    momentum   false: an optimizer without
+--    momentum   false: an optimizer without; or how many tensors it keeps for each parameter, 1 by default
+--    optimizerScratch  how many it computes in, as large as the largest parameter; 0 by default
 --    type       dtype of the input, by default the module's type()
 --    record     of densenet.nn.plan.trace for the same module and input, if there is one already
 --
@@ -97,7 +110,8 @@ function MemoryPlan:__init(module, inputSize, options)
       tostring(self.mode)), 4)
   end
   self.type = options.type or module:type()
-  self.hasMomentum = options.momentum ~= false
+  self.nMomenta = math.type(options.momentum) == "integer" and options.momentum or options.momentum == false and 0 or 1
+  self.optimizerScratch = options.optimizerScratch or 0
   local record = options.record or trace.record(module, inputSize, self.type)
   self.record = record
   self.signatures, self.callsHalves = record.signatures, record.callsHalves
@@ -105,7 +119,8 @@ function MemoryPlan:__init(module, inputSize, options)
   self.sharesForward = shares ~= nil and shares { isBackward = false }
 
   self.rows, self.placed = {}, {}
-  addHeldRows(self.rows, module, self.hasMomentum)
+  addHeldRows(self.rows, module, self.nMomenta)
+  addOptimizerScratch(self.rows, self.optimizerScratch)
   addTensors(self.rows, "input", record.input)
   addTensors(self.rows, "gradOutput", record.gradOutput)
   for _, kept in ipairs(record.rows) do
@@ -162,7 +177,8 @@ function MemoryPlan:inMode(mode)
   local module = moduleInMode(self.module, self.mode, mode)
   local record = module == self.module and self.record or nil
   return module and MemoryPlan(module, self.inputSize,
-    { optMemory = mode, momentum = self.hasMomentum, type = self.type, record = record })
+    { optMemory = mode, momentum = self.nMomenta, optimizerScratch = self.optimizerScratch, type = self.type,
+      record = record })
 end
 
 --- The plan as a text: rows, totals in MB of 2^20 bytes, and what each optMemory would need.

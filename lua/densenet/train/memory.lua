@@ -4,6 +4,7 @@ local data = require "densenet.data"
 local memoryModes = require "densenet.nn.memory_modes"
 local models = require "densenet.models"
 local network = require "densenet.train.network"
+local optimizer = require "densenet.train.optimizer"
 
 local memory = {}
 
@@ -20,7 +21,7 @@ local function planFor(values, origin, batchSize, optMemory)
   local images, changed = imagesOf(values, origin), setmetatable({ optMemory = optMemory }, { __index = values })
   local model, message, code = network.withoutMemory(changed, origin, images)
   if not model then return nil, message, code end
-  return model:plan({ batchSize, images.channels, images.height, images.width }, { momentum = values.momentum > 0 })
+  return model:plan({ batchSize, images.channels, images.height, images.width }, optimizer.planOptions(values))
 end
 
 --- The plan of a run's training step (densenet.nn.MemoryPlan). The images need not be there.

@@ -4,7 +4,7 @@ local argument = require "densenet.argument"
 local models = require "densenet.models"
 local options = require "densenet.train.options"
 local stateDict = require "densenet.nn.state_dict"
-local SGD = require "densenet.optim.sgd"
+local optimizer = require "densenet.train.optimizer"
 
 local network = {}
 
@@ -99,13 +99,12 @@ function network.build(values, origin, images)
   return models.withoutImageGradient(model):to(values.device)
 end
 
---- SGD over its parameters, going on from a state where one is given.
+--- The optimizer of its parameters, going on from a state where one is given.
 -- @return optimizer; or nil, message, code when the state is another network's
 function network.optimizer(values, origin, model)
-  local optimizer = SGD(model, { learningRate = values.LR, momentum = values.momentum, dampening = 0,
-    nesterov = values.momentum > 0, weightDecay = values.weightDecay })
-  if not origin.optimizer then return optimizer end
-  return filled(optimizer.loadState, optimizer, origin.optimizer, values.optimState or values.resume)
+  local made = optimizer.new(values, model)
+  if not origin.optimizer then return made end
+  return filled(made.loadState, made, origin.optimizer, values.optimState or values.resume)
 end
 
 return network

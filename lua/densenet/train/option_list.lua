@@ -9,6 +9,7 @@
 local data = require "densenet.data"
 local models = require "densenet.models"
 local modes = require "densenet.nn.memory_modes"
+local optimizer = require "densenet.train.optimizer"
 local precision = require "densenet.models.precision"
 
 -- A group with other defaults for some of its options, by name.
@@ -97,12 +98,14 @@ local general = {
       help = "number of the first epoch" },
     { name = "batchSize", type = "integer", default = 64, min = 1, max = 1000000, resume = "change",
       help = "images in a mini-batch" },
+    { name = "optimizer", type = "word", default = "sgd", choices = optimizer.words, resume = "same",
+      help = "how gradients become steps" },
     { name = "LR", type = "number", default = 0.1, above = 0, resume = "change",
-      help = "learning rate at the start" },
+      help = "learning rate at the start; unless given 0.001 with adam and adamw, 0.002 with radam" },
     { name = "lrShape", type = "word", default = "multistep", choices = { "multistep", "cosine" }, resume = "change",
       help = "multistep: a tenth from 50 % and again from 75 % of the epochs; cosine: down to 0, batch by batch" },
     { name = "momentum", type = "number", default = 0.9, min = 0, below = 1, resume = "change",
-      help = "of SGD, in Nesterov's form" },
+      help = "of sgd, in Nesterov's form" },
     { name = "weightDecay", type = "number", default = 1e-4, min = 0, resume = "change",
       help = "on every parameter" },
     { name = "testOnly", type = "boolean", default = false,

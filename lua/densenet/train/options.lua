@@ -5,6 +5,7 @@ local data = require "densenet.data"
 local device = require "densenet.train.device"
 local memoryModes = require "densenet.nn.memory_modes"
 local models = require "densenet.models"
+local optimizer = require "densenet.train.optimizer"
 local optionList = require "densenet.train.option_list"
 
 local options = {}
@@ -119,6 +120,7 @@ end
 function options.check(values, given)
   local settled, why = settleMemory(values, given)
   if settled then settled, why = device.check(values) end
+  if settled then settled, why = optimizer.settle(values, given) end
   if not settled then return nil, why end
   if not (values.retrain or values.resume) then
     settled, why = options.networkConfig(values, given)
@@ -204,7 +206,7 @@ function options.adopt(values, given, netType)
     if not given[option.name] then values[option.name] = option.default end
   end
   values.netType = netType
-  return true
+  return optimizer.settle(values, given)
 end
 
 -- A batch's number in its epoch means other images with another -batchSize.
