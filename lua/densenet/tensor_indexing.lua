@@ -1,6 +1,7 @@
 --- Parts of tensors by square brackets, as in Torch7, and by lists of positions.
 --
---     t[i]                 t:select(1, i); the number where t is a vector
+--     t[i]                 t:select(1, i); the number where t is a vector; nil right behind the last position,
+--                          where ipairs(t) stops
 --     t[{i, {j, k}, {}}]   a view: one entry a dimension, the first dimensions first. A number selects (the
 --                          dimension disappears), {j, k} narrows to positions j to k, {j} to j alone, and
 --                          {} leaves the dimension whole, as those do that the list does not reach. The

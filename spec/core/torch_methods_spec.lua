@@ -1,6 +1,7 @@
 -- Torch7's further methods and functions of tensors, by hand and against plain loops.
 
 local dn = require "densenet"
+local core = require "densenet.core"
 local compare = require "spec.support.compare"
 
 local function raises(pattern, call, ...)
@@ -231,6 +232,21 @@ describe("gather and scatter", function()
     raises("of size 1x3 or larger expected, got a double tensor of size 1x2", function()
       t:scatter(1, index { 1, 1, 1 }, dn.ones(1, 2, "double"))
     end)
+  end)
+end)
+
+describe("core.scatter_index", function()
+  it("says where each element comes from, and refuses places that are none", function()
+    local function long(...) return dn.tensor({ ... }, "long") end
+    assert.same({ 1, 6, 3, 5 }, core.scatter_index(long(4, 2), 4):totable())
+    assert.same({ 4, 2, 3 }, core.scatter_index(long(1), 3):totable())
+    assert.same({ 1, 5 }, core.scatter_index(long(2, 2, 2), 2):totable())
+    assert.same({}, core.scatter_index(long(), 0):totable())
+    raises("place 2 is 5, 1 to 4 expected", core.scatter_index, long(1, 5), 4)
+    raises("place 1 is 0, 1 to 4 expected", core.scatter_index, long(0), 4)
+    raises("a long tensor on cpu expected", core.scatter_index, dn.ones(2), 4)
+    raises("a contiguous tensor expected", core.scatter_index, long({ 1, 2 }, { 3, 4 }):select(2, 1), 4)
+    raises("0 or more expected", core.scatter_index, long(1), -1)
   end)
 end)
 
