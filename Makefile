@@ -7,7 +7,7 @@
 #   make test-cuda  the specs of CUDA on a GPU; fails when anything was skipped
 #   make test-cuda-emulated, make sanitize-cuda  the same without a GPU; and under compute-sanitizer
 #   make racecheck-cuda-emulated  without a GPU, told of every access to memory: finds races (slow)
-#   make lint       formatting, luacheck, warnings as errors with gcc and clang, the layering spec
+#   make lint       formatting, luacheck, warnings as errors with gcc and clang, layers and circles, docs
 #   make asan       the specs under AddressSanitizer and UndefinedBehaviorSanitizer, leaks included
 #   make soak MINUTES=n  main.lua killed, without disk space and with damaged files, at random (SOAK_OPTIONS=-seed 2)
 #   make bench      memory and seconds of a training step in every memory mode, as a table and a plot
@@ -217,6 +217,8 @@ lint:
 	@$(BUILD) CC=clang CXX=clang++ CUDA=emulated B=build/lint-clang EXTRA_CFLAGS="-Werror -O0" NO_OPENMP=1
 	@$(BUILD)
 	@$(LUA) $(BUSTED) spec/repo/layering_spec.lua
+	@$(LUA) $(BUSTED) spec/repo/circles_spec.lua
+	@$(MAKE) --no-print-directory docs
 
 # The interpreter must carry the sanitizers' runtime, so the specs run in a small host of our own.
 # Thread-local memory of loaded objects is no place to look for leaks: LeakSanitizer of gcc 12 crashes
@@ -262,7 +264,7 @@ install: all
 docs:
 	@sh scripts/install_dependencies.sh docs
 	@mkdir -p $(B)
-	@ldoc -q -c docs/config.ld -d $(B)/docs . 2> $(B)/docs.log; status=$$?; cat $(B)/docs.log; \
+	@ldoc -q -c docs/config.ld -d $(abspath $(B))/docs . > /dev/null 2> $(B)/docs.log; status=$$?; cat $(B)/docs.log; \
 	  [ $$status -eq 0 ] && [ ! -s $(B)/docs.log ]
 	@echo "$(B)/docs/index.html"
 

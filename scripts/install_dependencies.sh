@@ -38,6 +38,7 @@ give_up() {
   exit 1
 }
 has_busted() { lua5.4 -e 'require "busted.core"'; }
+has_discount() { ls /usr/lib/*/lua/5.*/discount.so; }
 
 for group in "$@"; do
   case $group in
@@ -65,7 +66,10 @@ for group in "$@"; do
       need clang-format command -v clang-format
       need gcc command -v gcc
       ;;
-    docs) need lua-ldoc command -v ldoc ;;
+    docs)
+      need lua-ldoc command -v ldoc
+      need lua-discount has_discount
+      ;;
     *) echo "install_dependencies.sh: unknown group '$group'; expected build, data, docs, test or lint" >&2; exit 2 ;;
   esac
 done

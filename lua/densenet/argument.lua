@@ -86,13 +86,20 @@ end
 
 --- The default where nothing was given, else what the check of this name makes of the value.
 -- @param check "integer", "number" or "boolean"
+-- @param default what nil stands for
+-- @param position of the argument, from 1
+-- @param name of the function
+-- @param value what was given
+-- @param ... what the check takes beside them
 function argument.optional(check, default, position, name, value, ...)
   if value == nil then return default end
   return argument[check](position, name, value, ...)
 end
 
 --- What a module was called with has to be a tensor.
+-- @param module whose method was called
 -- @param what "input" or "gradOutput"
+-- @param value what it was called with
 function argument.passed(module, what, value)
   if not core.is_tensor(value) then
     argument.raise("a tensor expected as %s of %s, got %s", what, module.__typename, argument.describe(value))
@@ -124,6 +131,7 @@ function argument.callable(position, name, value, label)
 end
 
 --- "; did you mean 'Dropout'?" for the name most like `name`, or "" where none is like it.
+-- @param name the wrong one
 -- @param names table whose keys are the names
 function argument.nearest(name, names)
   local candidates = {}
@@ -137,6 +145,7 @@ end
 
 --- A table of names to which a wrong one is an error: reading a name that it has not raises, and says
 -- which one is like it. rawget asks without that.
+-- @param names the table
 -- @param title what the table is called, "dn.nn"
 -- @param load function(name) → a part that is loaded when first asked for, or nil
 -- @param further names that `load` knows, as keys

@@ -97,6 +97,8 @@ end
 
 --- The vector first, first + step, ... up to and including `last`, as Torch's range. A last element
 -- that is missed by rounding alone is there.
+-- @param first number
+-- @param last number, not passed
 -- @param step not 0; by default 1
 -- @param dtype by default the default type; may stand in place of step
 function constructors.arange(first, last, step, dtype)

@@ -1,4 +1,4 @@
---- Torch7's functions of tensors: dn.round(t), dn.sort(t, 1). Each is the method of its name, and none changes
+-- Torch7's functions of tensors: dn.round(t), dn.sort(t, 1). Each is the method of its name, and none changes
 -- its argument: where the method works in place, the function works on a copy.
 
 local argument = require "densenet.argument"

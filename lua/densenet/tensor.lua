@@ -170,7 +170,9 @@ local inPlace = {
 }
 for name, kind in pairs(inPlace) do
   --- t:mul(x): x is a number, or a tensor that broadcasts to t. Division of long and byte rounds
-  -- towards minus infinity, and by zero it raises.
+  -- towards minus infinity, and by zero it raises. Likewise sub, div, pow; csub, cmul, cdiv, cpow, cmin, cmax.
+  -- @function methods:mul
+  -- @param x number or tensor
   methods[name] = function(self, x)
     if isTensor(x) then
       local reason = mismatch(self, x)
@@ -271,7 +273,9 @@ end
 
 for _, kind in ipairs { "eq", "ne", "lt", "le", "gt", "ge" } do
   --- t:lt(x): a new byte tensor, 1 where it holds and 0 elsewhere; x is a number, or a tensor that
-  -- broadcasts with t.
+  -- broadcasts with t. Likewise eq, ne, le, gt, ge.
+  -- @function methods:lt
+  -- @param x number or tensor
   methods[kind] = function(self, x)
     if type(x) == "number" then
       local result = newLike(self, nil, "byte")

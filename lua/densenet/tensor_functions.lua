@@ -7,7 +7,8 @@ local methods = core.tensor_methods
 
 for _, kind in ipairs { "ceil", "round", "tanh", "sigmoid", "log1p" } do
   --- t:round(): halves away from zero. t:log1p(): log(1 + t), exact for small t. In place; of float, double,
-  -- half or bfloat16.
+  -- half or bfloat16. Likewise ceil, tanh, sigmoid.
+  -- @function methods:round
   methods[kind] = function(self)
     core.unary(self, self, kind)
     return self

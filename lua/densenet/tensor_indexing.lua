@@ -154,6 +154,7 @@ end
 
 --- t:index(rows) or t:index(dim, rows): a new tensor of the chosen positions along a dimension, by
 -- default the first, in the order given.
+-- @param dim from 1; may be left out
 -- @param rows long vector or list of positions from 1
 function methods:index(dim, rows)
   if rows == nil then

@@ -35,6 +35,9 @@ describe("the module", function()
       "LUA_CPATH_5_4='%s/lib/lua/5.4/?.so' && lua5.4 %s"):format(tree, tree, tree, use))
     assert.message(printed).is_truthy(okToo)
     assert.matches("12%.0\n$", printed)
+    assert.same({ true, "densenet " .. require("densenet").version .. "\n" },
+      { run(("cd / && '%s/bin/densenet' train --version"):format(tree)) })
+    assert.is_truthy(run(("test -e '%s/lib/luarocks/rocks-5.4/densenet/scm-1/docs/options.md'"):format(tree)))
     return output
   end
 

@@ -98,6 +98,26 @@ describe("docs/options.md", function()
   end)
 end)
 
+describe("docs/operations.md", function()
+  it("is what scripts/operation_table.lua makes of dn_ops.def", function()
+    local made = table.concat(listed(temporary.interpreter() .. " scripts/operation_table.lua"), "\n") .. "\n"
+    assert.message("lua5.4 scripts/operation_table.lua > docs/operations.md")
+      .is_true(made == temporary.read("docs/operations.md"))
+  end)
+end)
+
+describe("the version", function()
+  it("is one", function()
+    local version = require("densenet").version
+    assert.is_truthy(fileExists(("rockspec/densenet-%s-1.rockspec"):format(version)))
+    local rockspec = temporary.read(("rockspec/densenet-%s-1.rockspec"):format(version))
+    assert.is_truthy(rockspec:find(('version = "%s-1"'):format(version), 1, true))
+    local moving = temporary.read("rockspec/densenet-scm-1.rockspec"):gsub('"scm%-1"', '"' .. version .. '-1"')
+    assert.equal(moving, rockspec)
+    assert.is_truthy(temporary.read("CHANGELOG.md"):find("## " .. version, 1, true))
+  end)
+end)
+
 describe("README.md", function()
   it("leads to a first success in at most 180 lines", function()
     local _, nLines = temporary.read("README.md"):gsub("\n", "")

@@ -1,4 +1,4 @@
---- A data set whose images are made or read when they are asked for: a user's table with size() and get(i),
+-- A data set whose images are made or read when they are asked for: a user's table with size() and get(i),
 -- with what an ImageSet can besides. Its images are in no tensor that threads could share, so each thread of a
 -- loader opens the set for itself, by its name (`worker`, see densenet.data.loader).
 --

@@ -114,7 +114,10 @@ local function imageComplaint(definition, set)
 end
 
 --- An opened set with what its definition says of it where it says nothing itself.
--- @param definition, name, options as opened
+-- @param definition of the set
+-- @param set what its open gave
+-- @param name of the set
+-- @param options as opened
 -- @return the set; or nil, message, code where it is none, or without mean and std
 function definitions.completed(definition, set, name, options)
   local function wrong(what) return nil, ("data set %s: %s"):format(name, what), "argument" end

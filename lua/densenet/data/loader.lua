@@ -79,6 +79,7 @@ local function complaintAbout(options)
 end
 
 --- Makes a loader.
+-- @function Loader
 -- @param options
 --   set        data set: size(), and images (N,C,H,W, best bytes) and labels (N long) or get(i) →
 --              {input = tensor C,H,W, target = label}

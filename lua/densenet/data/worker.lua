@@ -2,6 +2,7 @@
 --
 -- A batch is a function of (order, first, seed, epoch) alone: image i of an epoch draws from
 -- random.generator(seed, epoch * 2^32 + i), whoever makes it and whenever.
+-- @module densenet.data.worker
 
 local core = require "densenet.core"
 require "densenet.tensor"
@@ -104,6 +105,7 @@ local function allAtOnce(source, transform, dtype)
 end
 
 --- Makes the function that makes batches.
+-- @function worker
 -- @param argument
 --   source     {images =, labels =} shared tensors; or {module =, argument =}, a user's data set;
 --              or {set =} in the main thread

@@ -25,6 +25,7 @@ local COMMON = { "family", "inputChannels", "nClasses", "optMemory", "precision"
 function models.family(name) return family.find(name == nil and USUAL_FAMILY or name) end
 
 --- What is wrong with an optMemory for a family: a sentence, or nil.
+-- @tparam string name the family's
 -- @tparam integer optMemory from 0 to 5
 function models.modeComplaint(name, optMemory)
   local builds = family.memoryOf(models.family(name)).builds

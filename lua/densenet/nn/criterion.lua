@@ -38,6 +38,8 @@ function Criterion:forward(input, target)
 end
 
 --- The gradient, of the input's dtype.
+-- @param input as forward had it
+-- @param target as forward had it
 -- @tparam[opt=1] number scale of the gradient, before it is rounded to the input's dtype: what keeps
 -- small gradients in half from vanishing (densenet.optim.LossScale)
 function Criterion:backward(input, target, scale)

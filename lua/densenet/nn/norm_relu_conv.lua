@@ -52,7 +52,12 @@ function normReluConv.forwardAgain(step, y, x)
 end
 
 --- As `forward`, by way of z.
--- @tparam tensor z [out]
+-- @param step as in `forward`
+-- @tparam tensor y [out] as in `forward`
+-- @tparam tensor stats [out] as in `forward`
+-- @tparam tensor x as in `forward`
+-- @tparam tensor xStats as in `forward`
+-- @tparam tensor z [out] the normalized and rectified x
 function normReluConv.forwardKept(step, y, stats, x, xStats, z)
   local conv = step.conv
   core.norm_relu_pool_forward(z, x, step.norm:normTable(xStats, normReluConv.valuesPerChannel(x)), 1, 1)
@@ -106,7 +111,15 @@ function normReluConv.backward(step, dx, dy, y, deferred, x, isAdded, scale)
 end
 
 --- As `backward`, from the z of forwardKept; dx is overwritten.
+-- @param step as in `backward`
+-- @tparam tensor dx [out]
 -- @tparam tensor dz [out] scratch
+-- @tparam tensor dy as in `backward`
+-- @tparam tensor y as in `backward`
+-- @tparam tensor deferred as in `backward`
+-- @tparam tensor x as in `backward`
+-- @tparam tensor z what forwardKept kept
+-- @tparam number scale as in `backward`
 function normReluConv.backwardKept(step, dx, dz, dy, y, deferred, x, z, scale)
   completeGradient(step, dy, y, deferred)
   local norm, conv = step.norm, step.conv

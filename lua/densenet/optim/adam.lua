@@ -50,7 +50,11 @@ local function started(self, ending, entry, weight)
 end
 
 --- w −= the step that m and v make.
+-- @param weight w
+-- @param mean m
+-- @param square v
 -- @param part a tensor of w's size to compute in
+-- @param rate the learning rate
 function Adam:move(weight, mean, square, part, rate)
   core.unary(part, square, "sqrt")
   core.binary_scalar(part, part, 1 / math.sqrt(1 - self.beta2 ^ self.nSteps), "mul")

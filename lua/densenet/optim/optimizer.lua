@@ -178,6 +178,8 @@ end
 
 --- The tensor that goes with a parameter, of its size, type and device.
 -- @param ending one of `kept`
+-- @param entry of the parameter in the list of those that are trained
+-- @param weight the parameter
 -- @return tensor; true where it is new, and its content undefined
 function Optimizer:carried(ending, entry, weight)
   local tensors = self.states[ending]

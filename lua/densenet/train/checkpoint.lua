@@ -266,6 +266,7 @@ end
 -- before its first save has not lost them. The model file stays as it is, so latest.json holds them aside.
 -- @param saved what checkpoint.load returned, from this directory
 -- @param pending all options that changed since it was saved
+-- @param settings options that do not decide the result
 -- @return true, or nil, message, code
 function Store:amend(saved, pending, settings)
   return writeLatest(self, saved.state, saved.kept, settings, pending)

@@ -33,6 +33,7 @@ local function refusal(directory, message, code)
 end
 
 --- Takes a directory, making it where it is missing.
+-- @param directory its path
 -- @param isNew true: a new run, before which what is there is moved aside
 -- @return claim, its movedTo being the path that an earlier run has now, or nil; or nil, message, code, where
 -- another process works there or nothing can be written

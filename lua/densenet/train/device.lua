@@ -36,7 +36,8 @@ local function settle(values, isPlanning)
 end
 
 --- Settles where a run computes: values.device becomes a device's name.
--- @param values, given options that go together; values is changed
+-- @param values options that go together; changed
+-- @param given the names that the user wrote
 -- @return what there is to say about it: a list of lines, empty when all is as was asked; or
 -- nil, message, code where the device that was asked for is not there
 function device.choose(values, given)

@@ -102,6 +102,7 @@ local function cell(value)
 end
 
 --- Adds the row of an epoch.
+-- @param epoch its number
 -- @param values numbers by column
 -- @return true, or nil, message, code
 function Log:add(epoch, values)

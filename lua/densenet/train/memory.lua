@@ -25,7 +25,8 @@ local function planFor(values, origin, batchSize, optMemory)
 end
 
 --- The plan of a run's training step (densenet.nn.MemoryPlan). The images need not be there.
--- @param values, origin as origin.find leaves them
+-- @param values options as origin.find leaves them
+-- @param origin what origin.find found
 -- @return the plan; or nil, message, code when the images do not fit the network
 function memory.plan(values, origin)
   return planFor(values, origin, values.batchSize, values.optMemory)
@@ -71,7 +72,8 @@ local function largestBatch(values, origin, available)
 end
 
 --- Plans a run's training step and compares it with what there is.
--- @param values, origin as origin.find leaves them
+-- @param values options as origin.find leaves them
+-- @param origin what origin.find found
 -- @param available bytes there are; memory.available(values.device) when left out
 -- @return the plan; or nil, message, "memory": with the largest batch that fits
 function memory.check(values, origin, available)

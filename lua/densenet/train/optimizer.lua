@@ -12,7 +12,8 @@ local CLASSES = { sgd = optim.SGD, adam = optim.Adam, adamw = optim.AdamW, radam
 local USUAL_RATES = { adam = 0.001, adamw = 0.001, radam = 0.002 }
 
 --- Brings -LR and -momentum together with -optimizer.
--- @param values, given as options.parse returns them; values is changed
+-- @param values as options.parse returns them; changed
+-- @param given as options.parse returns them
 -- @return true, or nil and a sentence
 function optimizer.settle(values, given)
   local word = values.optimizer

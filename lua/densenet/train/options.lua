@@ -82,7 +82,8 @@ end
 local function refusal(message) return nil, "-" .. message end
 
 --- The network's own part of a configuration, as the options ask for it.
--- @param values, given as parse returns them
+-- @param values as parse returns them
+-- @param given as parse returns them
 -- @param images (optional) channels, height, width
 -- @return a complete table; or nil and a sentence
 function options.networkConfig(values, given, images)
@@ -187,7 +188,8 @@ end
 
 --- Makes the options those of another network's family, which a file says the network to be of: what was not
 -- given has its usual value there.
--- @param values, given as parse returns them; values is changed
+-- @param values as parse returns them; changed
+-- @param given as parse returns them
 -- @param netType the family's name
 -- @return true; or nil, message, code: there is no such family, or it has no such option
 function options.adopt(values, given, netType)
@@ -215,7 +217,8 @@ local function mayChangeNow(name, position)
 end
 
 --- Joins this command line with the options of the run it resumes. What was not given is as it was.
--- @param values, given as parse returns them; values is changed
+-- @param values as parse returns them; changed
+-- @param given as parse returns them
 -- @param saved options of the checkpoint by name
 -- @param position (optional) where it stands: epoch, iteration, finished; without it nothing may change
 -- @return values, and a list of what changes, { option=, from=, to= } each; or nil and a sentence that names

@@ -140,7 +140,8 @@ local function loadCheckpoint(values, given)
 end
 
 --- Finds the origin of a run, and completes its options.
--- @param values, given from options.parse; values is changed
+-- @param values from options.parse; changed
+-- @param given from options.parse
 -- @return origin: { about= state that the file holds, or nil; network= its configuration, or nil;
 -- model=, optimizer= tables of tensors, or nil; resumed= the checkpoint, or nil; note= what to tell of
 -- the file, or nil; changes= options that are others than the checkpoint's from there on, { option=, from=,

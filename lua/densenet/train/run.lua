@@ -250,7 +250,9 @@ end
 
 --- Ends an epoch: is it the best, a row in the log, a checkpoint. The row comes first: a run killed
 -- between the two trains the epoch again and replaces it.
--- @param trained, tested what train and test returned
+-- @param epoch its number
+-- @param trained what train returned
+-- @param tested what test returned
 -- @return true, or nil, message, code
 function Run:finish(epoch, trained, tested)
   local chosen = tested.validation or tested.test

@@ -1,5 +1,10 @@
+--- One of densenet.data.transforms.
+-- @module densenet.data.transforms.color_normalize
+
 --- ColorNormalize{mean=, std=}: (image - mean) / std, a number a channel in each list.
 -- The numbers are on the scale of the image's values: 0 to 255 for the data sets here.
+-- @function ColorNormalize
+-- @param statistics { mean =, std = }
 
 local core = require "densenet.core"
 local transform = require "densenet.data.transforms.transform"

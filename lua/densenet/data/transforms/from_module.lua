@@ -1,4 +1,4 @@
---- FromModule(name [, argument]): a transform of your own that also works in worker threads.
+-- FromModule(name [, argument]): a transform of your own that also works in worker threads.
 -- require(name)(argument) gives the function(image, rng); the argument consists of plain values
 -- and tensors. The module is looked for on package.path, in every thread anew.
 

@@ -1,4 +1,9 @@
+--- One of densenet.data.transforms.
+-- @module densenet.data.transforms.horizontal_flip
+
 --- HorizontalFlip([probability = 0.5]): mirrors left and right, sometimes.
+-- @function HorizontalFlip
+-- @param probability of a flip
 
 local core = require "densenet.core"
 local transform = require "densenet.data.transforms.transform"

@@ -1,4 +1,4 @@
---- The transforms by name; transform.lua tells what a transform is.
+-- The transforms by name; transform.lua tells what a transform is.
 --
 --    local t = require "densenet.data.transforms"
 --    local augment = t.Compose { t.ColorNormalize { mean = { 73 }, std = { 90 } },

@@ -1,8 +1,15 @@
+--- One of densenet.data.transforms.
+-- @module densenet.data.transforms.lighting
+
 --- Lighting(deviation [, eigenvalues, eigenvectors]): AlexNet's shift of the colour of a whole image
 -- along the principal axes of the data set's colours, by normal numbers of that deviation.
 -- The default axes are ImageNet's for values from 0 to 1; for values from 0 to 255 give the
 -- eigenvalues times 255. eigenvectors[c][k]: channel c (R, G, B) of axis k.
 -- Source: Krizhevsky, Sutskever, Hinton 2012, section 4.1; numbers as in fb.resnet.torch.
+-- @function Lighting
+-- @param deviation of the shift
+-- @param eigenvalues three numbers
+-- @param eigenvectors three lists of three numbers
 
 local core = require "densenet.core"
 local transform = require "densenet.data.transforms.transform"

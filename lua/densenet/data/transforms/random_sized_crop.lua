@@ -1,7 +1,12 @@
+--- One of densenet.data.transforms.
+-- @module densenet.data.transforms.random_sized_crop
+
 --- RandomSizedCrop(size): a rectangle of random area and proportions, resized to size x size.
 -- The area is 8 to 100 % of the image's, width : height is 3:4 to 4:3, either way round. After ten
 -- rectangles that do not fit the image it is Scale(size), CenterCrop(size).
 -- Source: Szegedy et al. 2015 (arXiv:1409.4842), in the form of fb.resnet.torch.
+-- @function RandomSizedCrop
+-- @param size pixels
 
 local core = require "densenet.core"
 local crop = require "densenet.data.transforms.crop"

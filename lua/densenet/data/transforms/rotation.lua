@@ -1,5 +1,10 @@
+--- One of densenet.data.transforms.
+-- @module densenet.data.transforms.rotation
+
 --- Rotation(degrees): turns about the middle by a random angle of at most half of `degrees` to
 -- either side; bilinear, zeros outside.
+-- @function Rotation
+-- @param degrees the whole range
 
 local core = require "densenet.core"
 local transform = require "densenet.data.transforms.transform"
