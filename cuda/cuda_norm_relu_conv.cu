@@ -167,14 +167,15 @@ static dn_status gradient_part(dn_tensor *part, const layout *l, dn_storage *len
   return cuda_deferred_add_to(part, &some_dy, &some_y, deferred);
 }
 
-/* dweight += scale *, and z becomes dz. */
+/* dweight += scale * where there is one, and z becomes dz. */
 static dn_status multiply(dn_tensor *dweight, const dn_tensor *z, const dn_tensor *dy,
                           const dn_tensor *weight, const layout *l, double scale, void *scratch) {
   const cuda_conv2d conv = conv_of(weight);
   const cuda_images wide = l->is_side_by_side ? joined(z) : cuda_images_of(z);
   const cuda_images grad = l->is_side_by_side ? joined(dy) : cuda_images_of(dy);
-  DN_TRY(cuda_conv2d_images_backward_weight(dn_tensor_data(dweight), &grad, &wide, &conv, scale,
-                                            scratch));
+  if (dweight)
+    DN_TRY(cuda_conv2d_images_backward_weight(dn_tensor_data(dweight), &grad, &wide, &conv, scale,
+                                              scratch));
   return cuda_conv2d_images_backward_data(&wide, &grad, dn_tensor_data(weight), &conv, scratch);
 }
 
@@ -200,7 +201,7 @@ dn_status cuda_norm_relu_conv_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tenso
     const dn_tensor some_x = part_of(x, first, count);
     dn_tensor some_dx = part_of(dx, first, count), some_dy;
     dn_tensor z = images_at(&wide, &some_x, x->size[1], l.is_side_by_side);
-    DN_TRY(cuda_norm_relu_forward(&z, &some_x, norm, 1, 1));
+    if (dweight) DN_TRY(cuda_norm_relu_forward(&z, &some_x, norm, 1, 1));
     DN_TRY(gradient_part(&some_dy, &l, &grad, dy, y, deferred, first, count));
     DN_TRY(multiply(dweight, &z, &some_dy, weight, &l, scale, scratch + l.conv));
     DN_TRY(cuda_norm_relu_backward(&some_dx, sums, first_pair, l.n_pairs, &z, &some_x, norm, 1, 1,

@@ -75,7 +75,7 @@ dn_status dn_norm_relu_conv_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor 
                   {9, "weight", weight, "KCRS", WEIGHT}, {4, "dy", dy, "NKHW", IMAGES}, y_row,
                   deferred_row, {1, "dx", dx, "NCHW", DN_OUT | IMAGES},
                   {2, "dnorm", dnorm, "2C", DN_OUT | TABLE},
-                  {3, "dweight", dweight, "KCRS", DN_OUT | VECTOR}));
+                  {3, "dweight", dweight, "KCRS", DN_OUT | VECTOR | DN_OPTIONAL}));
   DN_TRY(check_kernel(9, weight));
   DN_TRY(dn_check_together(&y_row, &deferred_row));
   DN_TRY(dn_check_finite(11, "scale", scale, -INFINITY));

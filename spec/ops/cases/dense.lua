@@ -93,6 +93,13 @@ case("norm_relu_conv_backward", "3x3, deferred terms, by hand", {
   { { { { -17.5, -12.5, 0 }, { -3.5, -49.5, -22 }, { -32, -33, -37 } },
     { { 0, -13, -8 }, { -1.75, -10.5, -19.25 }, { 0.25, -18, -13.75 } } } },
 })
+case("norm_relu_conv_backward", "3x3, a frozen weight, by hand", {
+  output { 2, 2, 2, 2 }, output { 2, 2 }, "nil", literal(dy3), "nil", "nil", literal(x), literal(norm), literal(w3),
+  false, 1,
+}, {
+  { { { { 0, 0 }, { -4, -6 } }, { { 0, 1 }, { 0, -1 } } }, { { { -8, 0 }, { -6, -2 } }, { { 0, 3 }, { 5, 0 } } } },
+  { { -13, -8 }, { -8, 0 } },
+})
 case("norm_relu_pool_forward", "by hand", { output { 2, 2, 1, 2 }, literal(x), literal(norm), 2, 1 },
   { { { { { 2.5, 0.5 } }, { { 0, 2 } } }, { { { 3, 4.5 } }, { { 0.25, 1.75 } } } } })
 case("norm_relu_pool_backward", "by hand", {
@@ -177,6 +184,10 @@ for _, side in ipairs { 1, 3 } do
   case("norm_relu_conv_backward", ("%dx%d, written, deferred terms"):format(side, side), {
     output { 3, 5, 7, 9 }, output { 2, 5 }, sum { 12, 5, side, side }, input { 3, 12, 7, 9 }, input { 3, 12, 7, 9 },
     input { 3, 12 }, input { 3, 5, 7, 9 }, input { 4, 5 }, input { 12, 5, side, side }, false, 1,
+  })
+  case("norm_relu_conv_backward", ("%dx%d, a frozen weight"):format(side, side), {
+    sum { 3, 5, 33, 9 }, output { 2, 5 }, "nil", input { 3, 12, 33, 9 }, input { 3, 12, 33, 9 }, input { 3, 12 },
+    input { 3, 5, 33, 9 }, input { 4, 5 }, input { 12, 5, side, side }, true, 1,
   })
 end
 

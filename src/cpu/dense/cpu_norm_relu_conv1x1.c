@@ -179,7 +179,7 @@ typedef struct backward {
   cpu_map in, din;
   cpu_gradient gradient;
   cpu_norm norm;
-  bool accumulate;
+  bool accumulate, has_dweight;
   int64_t n_in, n_out, n_columns; /* columns of the transposed gradient: n_out in whole lines */
   pixel_cut cut;
   int64_t part_blocks, n_blocks; /* of a part, of a unit */
@@ -191,15 +191,16 @@ typedef struct backward {
   int32_t *offset, *transposed_offset; /* of d's rows; of pixels in d transposed */
 } backward;
 
-static backward backward_of(dn_tensor *dx, const dn_tensor *dy, const dn_tensor *y,
-                            const dn_tensor *deferred, const dn_tensor *x, const dn_tensor *norm,
-                            bool accumulate) {
+static backward backward_of(dn_tensor *dx, const dn_tensor *dweight, const dn_tensor *dy,
+                            const dn_tensor *y, const dn_tensor *deferred, const dn_tensor *x,
+                            const dn_tensor *norm, bool accumulate) {
   backward b = {.tiles = cpu_tiles_best(),
                 .in = cpu_map_of(x),
                 .din = cpu_map_of(dx),
                 .gradient = cpu_gradient_of(dy, y, deferred),
                 .norm = cpu_norm_of(norm),
-                .accumulate = accumulate};
+                .accumulate = accumulate,
+                .has_dweight = dweight != NULL};
   b.n_in = b.in.planes.c;
   b.n_out = b.gradient.dy.planes.c;
   b.n_columns = cpu_whole_lines(b.n_out);
@@ -238,13 +239,14 @@ static dn_status backward_scratch(backward *b) {
   return DN_OK;
 }
 
-/* z and d of the n parts from `first` on, packed; returns how many pixels are filled, zeros included. */
+/* d of the n parts from `first` on, and z where dweight needs it, packed; returns how many pixels are filled, zeros included. */
 static int64_t pack_unit(const backward *b, int64_t first, int64_t n, float *z, float *d) {
   for (int64_t i = 0; i < n; i++) {
     const image_part here = part_of(&b->cut, first + i);
-    b->tiles->norm_relu(z + i * b->part_blocks * b->z_layout.block, b->z_layout,
-                        at_part(b->in, here), b->in.planes.stride_c, b->n_in, here.n_pixels,
-                        b->norm.scale, b->norm.shift);
+    if (b->has_dweight)
+      b->tiles->norm_relu(z + i * b->part_blocks * b->z_layout.block, b->z_layout,
+                          at_part(b->in, here), b->in.planes.stride_c, b->n_in, here.n_pixels,
+                          b->norm.scale, b->norm.shift);
     cpu_gradient_pack(b->tiles, b->gradient, here.n, here.first, here.n_pixels,
                       d + i * b->part_blocks * b->d_layout.block, b->d_layout);
   }
@@ -288,7 +290,7 @@ static void backward_unit(const backward *b, int64_t unit, float *dw, float *sum
   const int64_t first = unit * b->cut.group, left = b->cut.n_all - first;
   const int64_t n = left < b->cut.group ? left : b->cut.group;
   const int64_t n_filled = pack_unit(b, first, n, z, d);
-  unit_dweight(b, first, n_filled, z, d, transposed, dw);
+  if (b->has_dweight) unit_dweight(b, first, n_filled, z, d, transposed, dw);
   unit_dx(b, first, n, d, sums);
 }
 
@@ -306,7 +308,7 @@ dn_status cpu_norm_relu_conv1x1_backward(dn_tensor *dx, dn_tensor *dnorm, dn_ten
                                          const dn_tensor *deferred, const dn_tensor *x,
                                          const dn_tensor *norm, const dn_tensor *weight,
                                          bool accumulate, double scale) {
-  backward b = backward_of(dx, dy, y, deferred, x, norm, accumulate);
+  backward b = backward_of(dx, dweight, dy, y, deferred, x, norm, accumulate);
   DN_TRY(backward_scratch(&b));
   offsets(b.offset, b.n_out, b.n_in);
   cpu_pack_panels(b.tiles, b.panels, dn_tensor_data(weight), b.n_in, 1, b.n_out, b.offset);
@@ -321,7 +323,7 @@ dn_status cpu_norm_relu_conv1x1_backward(dn_tensor *dx, dn_tensor *dnorm, dn_ten
     cpu_share(b.cut.n_units, b.n_shares, s, &unit, &end);
     for (; unit < end; unit++) backward_unit(&b, unit, dw, sums);
   }
-  add_dweight(&b, dweight, scale);
+  if (dweight) add_dweight(&b, dweight, scale);
   cpu_sums_write(dnorm, b.shares + b.n_dw, b.n_share, b.n_shares, b.norm);
   return DN_OK;
 }

@@ -224,7 +224,7 @@ typedef struct backward {
   cpu_map in, din;
   cpu_gradient gradient;
   cpu_norm norm;
-  bool accumulate;
+  bool accumulate, has_dweight;
   int64_t n_in, n_out, depth;
   int64_t n_columns; /* of the transposed input: n_in in whole lines */
   image_cut cut;
@@ -240,15 +240,16 @@ typedef struct backward {
   int32_t *place; /* of pixels in the transposed input, seen from its upper left tap */
 } backward;
 
-static backward backward_of(dn_tensor *dx, const dn_tensor *dy, const dn_tensor *y,
-                            const dn_tensor *deferred, const dn_tensor *x, const dn_tensor *norm,
-                            bool accumulate) {
+static backward backward_of(dn_tensor *dx, const dn_tensor *dweight, const dn_tensor *dy,
+                            const dn_tensor *y, const dn_tensor *deferred, const dn_tensor *x,
+                            const dn_tensor *norm, bool accumulate) {
   backward b = {.tiles = cpu_tiles_best(),
                 .in = cpu_map_of(x),
                 .din = cpu_map_of(dx),
                 .gradient = cpu_gradient_of(dy, y, deferred),
                 .norm = cpu_norm_of(norm),
-                .accumulate = accumulate};
+                .accumulate = accumulate,
+                .has_dweight = dweight != NULL};
   b.n_in = b.in.planes.c;
   b.n_out = b.gradient.dy.planes.c;
   b.depth = 9 * b.n_out;
@@ -302,17 +303,19 @@ static void open_gaps(const image_cut *cut, float *bordered, const float *rows, 
                 rows + k * stride + l * cut->width, cut->width);
 }
 
-/* z transposed and d, of all lines that the unit's band holds. */
+/* d, and z transposed where dweight needs it, of all lines that the unit's band holds. */
 static void pack_unit(const backward *b, const image_unit *unit, float *z, float *bordered,
                       float *d) {
   const image_cut *cut = &b->cut;
   int64_t from, to, at;
   lines_held(cut, unit, &from, &to, &at);
   const int64_t above = from * cut->width, n_pixels = (to - from) * cut->width;
-  clear_outside(cut, unit, z, 1, 0, b->n_columns);
-  b->tiles->transpose(z + (at * cut->line + 1) * b->n_columns, b->place,
-                      cpu_map_at(b->in, unit->n, 0) + above, b->in.planes.stride_c, b->n_in,
-                      n_pixels, b->norm.scale, b->norm.shift);
+  if (b->has_dweight) {
+    clear_outside(cut, unit, z, 1, 0, b->n_columns);
+    b->tiles->transpose(z + (at * cut->line + 1) * b->n_columns, b->place,
+                        cpu_map_at(b->in, unit->n, 0) + above, b->in.planes.stride_c, b->n_in,
+                        n_pixels, b->norm.scale, b->norm.shift);
+  }
   cpu_gradient_pack(b->tiles, b->gradient, unit->n, above, n_pixels, d, b->d_layout);
   clear_outside(cut, unit, bordered, b->n_out, cut->stride, 1);
   open_gaps(cut, bordered, d, b->d_layout.row, b->n_out, to - from, at);
@@ -358,7 +361,7 @@ static void backward_unit(const backward *b, image_unit unit, image_unit next, f
   float *z = b->own + cpu_thread() * b->n_own, *bordered = z + b->n_z;
   float *d = bordered + b->n_bordered, *flat = d + b->n_d;
   pack_unit(b, &unit, z, bordered, d);
-  unit_dweight(b, &unit, &next, z, d, dw);
+  if (b->has_dweight) unit_dweight(b, &unit, &next, z, d, dw);
   unit_dx(b, &unit, &next, bordered, flat, sums);
 }
 
@@ -378,7 +381,7 @@ dn_status cpu_norm_relu_conv3x3_backward(dn_tensor *dx, dn_tensor *dnorm, dn_ten
                                          const dn_tensor *deferred, const dn_tensor *x,
                                          const dn_tensor *norm, const dn_tensor *weight,
                                          bool accumulate, double scale) {
-  backward b = backward_of(dx, dy, y, deferred, x, norm, accumulate);
+  backward b = backward_of(dx, dweight, dy, y, deferred, x, norm, accumulate);
   DN_TRY(backward_scratch(&b));
   pack_weight(&b, weight);
   tap_offsets(&b.cut, b.n_out, true, b.taps);
@@ -395,7 +398,7 @@ dn_status cpu_norm_relu_conv3x3_backward(dn_tensor *dx, dn_tensor *dnorm, dn_ten
       backward_unit(&b, unit_of(&b.cut, index),
                     unit_of(&b.cut, index + 1 < end ? index + 1 : index), dw, sums);
   }
-  add_dweight(&b, dweight, scale);
+  if (dweight) add_dweight(&b, dweight, scale);
   cpu_sums_write(dnorm, b.shares + b.n_dw, b.n_share, b.n_shares, b.norm);
   return DN_OK;
 }

@@ -69,7 +69,7 @@ void cpu_norm_relu_conv_backward_reference(dn_tensor *dx, dn_tensor *dnorm, dn_t
   const int n_threads = cpu_team(dn_tensor_count(dy) * weight->size[1]);
 #pragma omp parallel for schedule(static) num_threads(n_threads)
   for (int64_t c = 0; c < x->size[1]; c++) {
-    for (int64_t k = 0; k < dy->size[1]; k++)
+    for (int64_t k = 0; dweight && k < dy->size[1]; k++)
       for (int64_t r = 0; r < side; r++)
         for (int64_t s = 0; s < side; s++) {
           const int64_t at = ((k * x->size[1] + c) * side + r) * side + s;
