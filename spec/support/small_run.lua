@@ -50,7 +50,9 @@ function smallRun.go(line, interrupted, on_start)
   opt.nCores, opt.device = core.threads(1), "cpu"
   dn.manualSeed(opt.manualSeed)
   local sets, loaders = open_sets()
-  local model = assert(train.network.build(opt, origin, sets.test))
+  local model
+  model, message, code = train.network.build(opt, origin, sets.test)
+  if not model then return nil, message, code end
   local optimizer = assert(train.network.optimizer(opt, origin, model))
   local lines = {}
   local trainer = train.Trainer.new {

@@ -79,6 +79,7 @@ local refused = {
   { "-testOnly true", "-retrain FILE or -resume" },
   { "-resetClassifier true -nClasses 4", "needs -retrain" },
   { "-resetClassifier true -retrain a.safetensors", "needs -nClasses" },
+  { "-freeze denseblock1", "-freeze PATTERN needs -retrain FILE" },
   { "-epochNumber 5 -nEpochs 4", "past the last epoch" },
 }
 
@@ -139,7 +140,7 @@ describe("the help", function()
     for name in ([[data dataset manualSeed nGPU backend cudnn gen precision nThreads nEpochs epochNumber batchSize
       testOnly tenCrop save resume LR momentum weightDecay lrShape netType depth retrain optimState shareGradInput
       optnet resetClassifier nClasses growthRate bottleneck reduction dropRate optMemory d1 d2 d3 d4 device valSize
-      memory plan log keep trainSize testSize saveEvery nCores stem initChannels]]):gmatch("%w+") do
+      freeze memory plan log keep trainSize testSize saveEvery nCores stem initChannels]]):gmatch("%w+") do
       assert.is_truthy(text:find("\n  -" .. name .. " ", 1, true), name)
     end
   end)

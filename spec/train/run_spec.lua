@@ -239,6 +239,56 @@ describe("a run", function()
     assert.is_truthy(velocity["features.conv0.weight"])
   end)
 
+  it("freezes what -freeze names, stopped and resumed or not", function()
+    local path = directory .. "/a"
+    assert(go(new_run .. path))
+    local line = ("-retrain %s/model_best.safetensors -freeze ^features%%.conv0,denseblock1 -nEpochs 2 -batchSize 8 "
+      .. "-saveEvery 1 -save "):format(path)
+    local run = assert(go(line .. directory .. "/whole"))
+    assert.is_truthy(table.concat(run.lines, "\n"):find("parameters %(0%.0 MB%), %d+ of them frozen"))
+    local start = dn.safetensors.load(path .. "/model_best.safetensors")
+    local finish = dn.safetensors.load(directory .. "/whole/model_2.safetensors")
+    local velocities = dn.safetensors.load(directory .. "/whole/optimState_2.safetensors")
+    local nFrozen = 0
+    for name, tensor in pairs(start) do
+      local isFrozen = name:find("^features%.conv0") or name:find("denseblock1")
+      nFrozen = nFrozen + (isFrozen and 1 or 0)
+      assert.equal(isFrozen ~= nil, table.concat(tensor:view(-1):totable(), " ")
+        == table.concat(finish[name]:view(-1):totable(), " "), name)
+      local isParameter = not name:find("running_")
+      assert.equal(isParameter and not isFrozen, velocities[name] ~= nil, name)
+    end
+    assert.is_true(nFrozen > 0)
+    local nAsked = 0
+    local broken, _, code = go(line .. directory .. "/broken", function()
+      nAsked = nAsked + 1
+      return nAsked > 3 and 1 or 0
+    end)
+    assert.is_nil(broken)
+    assert.equal("interrupted", code)
+    assert(go(("-resume %s/broken"):format(directory)))
+    assert.equal(temporary.read(directory .. "/whole/optimState_2.safetensors"),
+      temporary.read(directory .. "/broken/optimState_2.safetensors"))
+    assert.equal(temporary.read(directory .. "/whole/model_2.safetensors"),
+      temporary.read(directory .. "/broken/model_2.safetensors"))
+    local again, message
+    again, message, code = go(("-resume %s/whole -freeze classifier -nEpochs 3"):format(directory))
+    assert.is_nil(again)
+    assert.equal("usage", code)
+    local conflict = "-freeze classifier (the checkpoint has ^features%.conv0,denseblock1"
+    assert.is_truthy(message:find(conflict, 1, true), message)
+    for pattern, sentence in pairs { ["conv7"] = "no name matches the pattern 'conv7'",
+      ["."] = "nothing is left to train", ["[a"] = "is not a Lua pattern",
+      ["bias$"] = "a module is frozen as a whole" } do
+      local refused
+      refused, message, code = go(("-retrain %s/model_best.safetensors -freeze %s -nEpochs 1 -save %s/c"):format(
+        path, pattern, directory))
+      assert.is_nil(refused)
+      assert.equal("usage", code)
+      assert.is_truthy(message:find("-freeze " .. pattern, 1, true) and message:find(sentence, 1, true), message)
+    end
+  end)
+
   it("refuses network options that the weights contradict", function()
     local path = directory .. "/a"
     assert(go(new_run .. path))

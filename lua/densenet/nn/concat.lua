@@ -11,6 +11,7 @@ local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
 local Container = require "densenet.nn.container"
 local join = require "densenet.nn.join"
+local Module = require "densenet.nn.module"
 
 local Concat, parent = class("nn.Concat", Container)
 
@@ -20,6 +21,8 @@ function Concat:__init(dimension)
   self.dimension = argument.integer(1, "nn.Concat", dimension, 1, "dimension")
   self.outputs = {}
 end
+
+Concat.markBackward = Container.markBranches
 
 function Concat:updateOutput(input)
   if #self.modules == 0 then argument.raise("%s has no modules whose outputs it could join", self.__typename) end
@@ -38,9 +41,11 @@ local function sumOverSlices(self, input, gradOutput, visit)
   local sum, first = nil, 1
   for i = 1, #self.modules do
     local length = self.outputs[i]:size(self.dimension)
-    local gradient = visit(i, gradOutput:narrow(self.dimension, first, length))
+    local gradient = not self.modules[i].isIdle and visit(i, gradOutput:narrow(self.dimension, first, length))
     first = first + length
-    if gradient and not sum then
+    if self.skipsGradInput then
+      sum = nil
+    elseif gradient and not sum then
       sum = gradient
     elseif gradient then
       local total = buffer.like(self.scratch, "sum", input)
@@ -61,6 +66,9 @@ end
 
 function Concat:backward(input, gradOutput, scale)
   argument.passed(self, "gradOutput", gradOutput)
+  if self:hasOwnHalves(Concat) then
+    return Module.backward(self, input, gradOutput, scale)
+  end
   return sumOverSlices(self, input, gradOutput, function(i, slice)
     return self:callChild(i, "backward", input, slice, scale or 1)
   end)
@@ -70,7 +78,9 @@ function Concat:accGradParameters(input, gradOutput, scale)
   local first = 1
   for i = 1, #self.modules do
     local length = self.outputs[i]:size(self.dimension)
-    self:callChild(i, "accGradParameters", input, gradOutput:narrow(self.dimension, first, length), scale)
+    if not self.modules[i].isIdle then
+      self:accumulateChild(i, input, gradOutput:narrow(self.dimension, first, length), scale)
+    end
     first = first + length
   end
 end

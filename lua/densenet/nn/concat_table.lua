@@ -6,6 +6,7 @@ local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
 local Container = require "densenet.nn.container"
+local Module = require "densenet.nn.module"
 
 local ConcatTable, parent = class("nn.ConcatTable", Container)
 
@@ -13,6 +14,8 @@ function ConcatTable:__init()
   parent.__init(self)
   self.output = {}
 end
+
+ConcatTable.markBackward = Container.markBranches
 
 function ConcatTable:updateOutput(input)
   for i = 1, #self.modules do
@@ -51,9 +54,9 @@ end
 local function collect(self, visit)
   local gradients = {}
   for i = 1, #self.modules do
-    gradients[i] = visit(i)
+    gradients[i] = not self.modules[i].isIdle and visit(i)
   end
-  self.gradInput = sum(self.scratch, "gradInput", gradients)
+  self.gradInput = not self.skipsGradInput and sum(self.scratch, "gradInput", gradients) or nil
   return self.gradInput
 end
 
@@ -73,6 +76,9 @@ end
 
 function ConcatTable:backward(input, gradOutput, scale)
   checkGradOutput(self, gradOutput)
+  if self:hasOwnHalves(ConcatTable) then
+    return Module.backward(self, input, gradOutput, scale)
+  end
   return collect(self, function(i)
     return self:callChild(i, "backward", input, gradOutput[i], scale or 1)
   end)
@@ -81,7 +87,9 @@ end
 function ConcatTable:accGradParameters(input, gradOutput, scale)
   checkGradOutput(self, gradOutput)
   for i = 1, #self.modules do
-    self:callChild(i, "accGradParameters", input, gradOutput[i], scale)
+    if not self.modules[i].isIdle then
+      self:accumulateChild(i, input, gradOutput[i], scale)
+    end
   end
 end
 

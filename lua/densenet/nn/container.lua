@@ -6,6 +6,7 @@ local argument = require "densenet.argument"
 local core = require "densenet.core"
 local class = require "densenet.nn.class"
 local Module = require "densenet.nn.module"
+local ownMethods = require "densenet.nn.own_methods"
 
 local Container, parent = class("nn.Container", Module)
 
@@ -132,7 +133,12 @@ end
 function Container:parameters()
   local weights, gradients = {}, {}
   for _, module in ipairs(self.modules) do
-    local w, g = module:parameters()
+    local w, g
+    if not module.frozen then
+      w, g = module:parameters()
+    elseif module.modules then -- it is the container's own parameters that are frozen
+      w, g = Container.parameters(module)
+    end
     for i = 1, w and #w or 0 do
       weights[#weights + 1], gradients[#gradients + 1] = w[i], g[i]
     end
@@ -140,15 +146,63 @@ function Container:parameters()
   return weights, gradients
 end
 
+--- What `parameters` is for a container that has none but its children's.
+Container.childrenParameters = Container.parameters
+
 function Container:zeroGradParameters()
   for _, module in ipairs(self.modules) do
     module:zeroGradParameters()
   end
+  if self.parameters ~= Container.parameters then -- it may list some that no child holds
+    parent.zeroGradParameters(self)
+  end
 end
 
-function Container:updateParameters(learningRate)
+--- Children read the container's input and their gradInputs make its own, for all it knows.
+function Container:markBackward(isNeeded)
+  local trains = parent.markBackward(self, isNeeded)
   for _, module in ipairs(self.modules) do
-    module:updateParameters(learningRate)
+    trains = module:markBackward(true) or trains
+  end
+  self.isIdle = (not isNeeded and not trains) or nil
+  return trains
+end
+
+--- markBackward of a container whose children compute one after the other.
+function Container:markInOrder(isNeeded)
+  local trains = parent.markBackward(self, isNeeded)
+  local isChildNeeded = isNeeded or trains
+  for _, module in ipairs(self.modules) do
+    trains = module:markBackward(isChildNeeded) or trains
+    isChildNeeded = isChildNeeded or trains
+  end
+  self.isIdle = (not isNeeded and not trains) or nil
+  return trains
+end
+
+--- markBackward of a container whose children each compute from its input.
+function Container:markBranches(isNeeded)
+  local trains = parent.markBackward(self, isNeeded)
+  for _, module in ipairs(self.modules) do
+    trains = module:markBackward(isNeeded) or trains
+  end
+  self.isIdle = (not isNeeded and not trains) or nil
+  return trains
+end
+
+local HALVES = { "updateGradInput", "accGradParameters" }
+
+--- Has a container of a class that computes both halves of `backward` at once another method for one of
+-- them? Then its `backward` is Module's.
+function Container:hasOwnHalves(containerClass)
+  return ownMethods.overridden(self, containerClass, HALVES) ~= nil
+end
+
+--- Calls a child's accGradParameters, unless it is frozen and has no children.
+function Container:accumulateChild(i, input, gradOutput, scale)
+  local child = self.modules[i]
+  if not child.frozen or child.modules then
+    self:callChild(i, "accGradParameters", input, gradOutput, scale)
   end
 end
 

@@ -20,6 +20,7 @@ local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
 local DenseLayer = require "densenet.nn.dense_layer"
 local FusedStage = require "densenet.nn.fused_stage"
+local fusedChildren = require "densenet.nn.fused_children"
 
 local DenseBlock, parent = class("nn.DenseBlock", FusedStage)
 
@@ -79,7 +80,7 @@ end
 -- Statistics of the batch are taken where a norm will read them.
 local function trainsNorms(self)
   for _, layer in ipairs(self.modules) do
-    if layer:get("norm1").train then
+    if layer:get("norm1"):usesBatch() then
       return true
     end
   end
@@ -92,7 +93,14 @@ local function channelsOf(self, l, whole)
   return whole:narrow(2, 1, nBefore), whole:narrow(2, nBefore + 1, self.growthRate)
 end
 
+local function checkLayers(self)
+  for i, layer in ipairs(self.modules) do
+    fusedChildren.checkLayer(self.names[i], layer, DenseLayer)
+  end
+end
+
 function DenseBlock:forwardBatch(input)
+  checkLayers(self)
   if input:size(2) ~= self.nInput then
     argument.raise("input of %s; expected %d channels", buffer.sizeText(input), self.nInput)
   end
@@ -122,7 +130,8 @@ end
 -- @return the table; nil where x is not the block's output, or no statistics were taken
 function DenseBlock:statsOf(x)
   local output = self.scratch.output
-  return self.hasStats and output and x:isSameView(output) and self.scratch.stats or nil
+  local isRead = self.hasStats and self:isAsItsClass(DenseBlock) and output and x:isSameView(output)
+  return isRead and self.scratch.stats or nil
 end
 
 local function deferredTable(self, like)
@@ -136,7 +145,7 @@ end
 -- @return 3,C_t, to be overwritten; nil where x is not the block's output
 function DenseBlock:borrowGradient(x, gradient)
   local output = self.scratch.output
-  if not (output and x:isSameView(output)) then
+  if not (output and x:isSameView(output) and self:isAsItsClass(DenseBlock)) then
     return nil
   end
   self.lentGradient = gradient
@@ -163,13 +172,20 @@ local function gradientBuffer(self, x, dy, field, isWhole)
 end
 
 function DenseBlock:backwardBatch(_, dy, scale, field, isWhole)
+  checkLayers(self)
   local x = self.scratch.output
   local g, deferred = gradientBuffer(self, x, dy, field, isWhole)
   for l = #self.modules, 1, -1 do
+    if self.modules[l].isIdle then
+      break -- those before it are, too
+    end
     local before, own = channelsOf(self, l, x)
     local gBefore, gOwn = channelsOf(self, l, g)
     local deferredBefore, deferredOwn = channelsOf(self, l, deferred)
     self:callChild(l, "growBackward", gBefore, deferredBefore, gOwn, deferredOwn, before, own, scale, self.scratch)
+  end
+  if self.skipsGradInput then
+    return nil
   end
   local dx = g:narrow(2, 1, self.nInput)
   core.deferred_apply(dx, x:narrow(2, 1, self.nInput), deferred:narrow(2, 1, self.nInput))

@@ -5,13 +5,15 @@
 --
 -- x is the front of the block's tensor and y the slice behind it. The layer computes when its block
 -- says so, with the block's tensors, and keeps between forward and backward what its `memory` says:
--- "shared" u and relu(norm2(u)), "linear" u, "minimal" nothing.
+-- "shared" u and relu(norm2(u)), "linear" u, "minimal" nothing. A layer without a backward (nn.freezing)
+-- keeps nothing, and relu(norm2(u)) serves the gradient of conv2 only.
 -- @classmod densenet.nn.DenseLayer
 
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
 local Container = require "densenet.nn.container"
 local Dropout = require "densenet.nn.dropout"
+local fusedChildren = require "densenet.nn.fused_children"
 local SpatialBatchNormalization = require "densenet.nn.spatial_batch_normalization"
 local SpatialConvolution = require "densenet.nn.spatial_convolution"
 local normReluConv = require "densenet.nn.norm_relu_conv"
@@ -49,6 +51,17 @@ local function bottleneck(self, owner, field, x)
   return buffer.shaped(owner, field, x, x:size(1), self.nBottleneck, x:size(3), x:size(4))
 end
 
+DenseLayer.markBackward = Container.markInOrder
+
+-- The convolution to the bottleneck is 1x1, the one to the new channels 3x3.
+local function kernelOf(self, name)
+  return self.nBottleneck and name == "conv1" and 1 or 3
+end
+
+local function check(self)
+  fusedChildren.check(self, function(name) return kernelOf(self, name) end)
+end
+
 --- Writes the new channels.
 -- @tparam tensor x N,C,H,W
 -- @tparam ?tensor xStats 2,C mean and variance of x's channels; read in training
@@ -56,16 +69,18 @@ end
 -- @tparam ?tensor yStats 2,k [out]
 -- @tparam table scratch the block's buffers, which its layers share
 function DenseLayer:grow(x, xStats, y, yStats, scratch)
+  check(self)
   local first, second = step(self, 1), step(self, 2)
   if not self.nBottleneck then
     normReluConv.forward(first, y, yStats, x, xStats)
     return
   end
-  self.isKeeping = self.train and self.memory ~= "minimal"
+  self.isKeeping = self.train and self.memory ~= "minimal" and not self.isIdle
+  self.isKeepingActivation = self.isKeeping and self.memory == "shared" and not second.conv.frozen
   local u = bottleneck(self, self.isKeeping and self.scratch or scratch, "bottleneck", x)
-  local uStats = second.norm.train and buffer.besides(scratch, "bottleneckStats", x, 2, self.nBottleneck) or nil
+  local uStats = second.norm:usesBatch() and buffer.besides(scratch, "bottleneckStats", x, 2, self.nBottleneck) or nil
   normReluConv.forward(first, u, uStats, x, xStats)
-  if self.isKeeping and self.memory == "shared" then
+  if self.isKeepingActivation then
     normReluConv.forwardKept(second, y, yStats, u, uStats, buffer.like(self.scratch, "activation", u))
   else
     normReluConv.forward(second, y, yStats, u, uStats)
@@ -73,7 +88,7 @@ function DenseLayer:grow(x, xStats, y, yStats, scratch)
 end
 
 --- Adds the layer's gradient to that of x, and the terms that its first norm's statistics make to
--- x's deferred ones.
+-- x's deferred ones; where nobody reads them, both may lack some.
 -- @tparam tensor dx N,C,H,W [out +=]
 -- @tparam tensor dxDeferred 3,C [out +=]
 -- @tparam tensor dy N,k,H,W the gradient of y but for its deferred terms; it may be changed
@@ -83,6 +98,7 @@ end
 -- @tparam ?number scale of the parameters' gradients; nil leaves them alone
 -- @tparam table scratch the block's buffers, which its layers share
 function DenseLayer:growBackward(dx, dxDeferred, dy, dyDeferred, x, y, scale, scratch)
+  check(self)
   local first, second = step(self, 1), step(self, 2)
   local nValues = normReluConv.valuesPerChannel(x)
   if self.nBottleneck then
@@ -93,11 +109,14 @@ function DenseLayer:growBackward(dx, dxDeferred, dy, dyDeferred, x, y, scale, sc
     end
     local du = buffer.like(scratch, "gradBottleneck", u)
     local duDeferred = buffer.besides(scratch, "gradBottleneckDeferred", x, 3, self.nBottleneck)
-    if self.isKeeping and self.memory == "shared" then
+    if self.isKeepingActivation then
       local da = buffer.like(scratch, "gradActivation", u)
       normReluConv.backwardKept(second, du, da, dy, y, dyDeferred, u, self.scratch.activation, scale)
     else
       normReluConv.backward(second, du, dy, y, dyDeferred, u, false, scale)
+    end
+    if first.conv.isIdle then
+      return
     end
     second.norm:defer(duDeferred, nValues, false)
     dy, y, dyDeferred = du, u, duDeferred

@@ -6,9 +6,10 @@
 --    forwardBatch(x) → y
 --    backwardBatch(x, dy, scale, field, isWhole) → dx
 --
--- backwardBatch writes dx into scratch[field] and adds scale times the gradients of the parameters;
--- without a scale it leaves those alone. One computation gives both, so each half of Torch's contract
--- costs as much as `backward`, the whole. `isWhole` says that it is `backward` that is running.
+-- backwardBatch writes dx into scratch[field] (or returns nil where nobody reads it, skipsGradInput) and
+-- adds scale times the gradients of the parameters; without a scale it leaves those alone. One
+-- computation gives both, so each half of Torch's contract costs as much as `backward`, the whole.
+-- `isWhole` says that it is `backward` that is running.
 -- A stage reads its input and its output again in backward: nothing may overwrite them in between.
 -- @classmod densenet.nn.FusedStage
 
@@ -16,6 +17,8 @@ local argument = require "densenet.argument"
 local class = require "densenet.nn.class"
 local Container = require "densenet.nn.container"
 local ImageModule = require "densenet.nn.image_module"
+local Module = require "densenet.nn.module"
+local ownMethods = require "densenet.nn.own_methods"
 
 local FusedStage = class("nn.FusedStage", Container)
 
@@ -36,12 +39,30 @@ function FusedStage:checkMemory(word, position)
   end
 end
 
+FusedStage.markBackward = Container.markInOrder
+
+local WHOLE = { "updateOutput", "forwardBatch", "backward", "updateGradInput", "accGradParameters", "backwardBatch" }
+
+--- Does the stage compute as its class does? With an override it neither lends nor borrows what only the
+-- class's own methods know how to read.
+-- @param stage the class
+function FusedStage:isAsItsClass(stage)
+  return not ownMethods.overridden(self, stage, WHOLE)
+end
+
 local function backward(self, input, gradOutput, scale, field, isWhole)
+  if self.isIdle then
+    return nil
+  end
   local x = self:batch(input, "inputCopy")
-  return self.unbatch(input, self:backwardBatch(x, self:gradBatch(input, gradOutput), scale, field, isWhole))
+  local dx = self:backwardBatch(x, self:gradBatch(input, gradOutput), scale, field, isWhole)
+  return dx and self.unbatch(input, dx)
 end
 
 function FusedStage:backward(input, gradOutput, scale)
+  if self:hasOwnHalves(FusedStage) then
+    return Module.backward(self, input, gradOutput, scale)
+  end
   self.gradInput = backward(self, input, gradOutput, scale or 1, "gradInput", true)
   return self.gradInput
 end

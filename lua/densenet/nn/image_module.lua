@@ -53,7 +53,7 @@ function ImageModule:updateGradInput(input, gradOutput)
 end
 
 function ImageModule:accGradParameters(input, gradOutput, scale)
-  if self.accumulateBatch then
+  if self.accumulateBatch and not self.frozen then
     self:accumulateBatch(self:batch(input, "inputCopy"), self:gradBatch(input, gradOutput), scale or 1)
   end
 end

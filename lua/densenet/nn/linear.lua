@@ -66,7 +66,7 @@ function Linear:updateOutput(input)
 end
 
 function Linear:updateGradInput(input, gradOutput)
-  if not self.gradInput then
+  if not self.gradInput or self.skipsGradInput then
     return nil
   end
   local matrix = rows(self, gradOutput, "gradOutputCopy")
@@ -77,6 +77,9 @@ function Linear:updateGradInput(input, gradOutput)
 end
 
 function Linear:accGradParameters(input, gradOutput, scale)
+  if self.frozen then
+    return
+  end
   core.linear_backward_weight(self.gradWeight, self.gradBias, rows(self, gradOutput, "gradOutputCopy"),
     rows(self, input, "inputCopy"), scale or 1)
 end

@@ -15,7 +15,10 @@
 
 local core = require "densenet.core"
 local class = require "densenet.nn.class"
+local freezing = require "densenet.nn.freezing"
 local stateDict = require "densenet.nn.state_dict"
+local trained = require "densenet.nn.trained"
+local views = require "densenet.nn.views"
 local trace = require "densenet.nn.plan.trace"
 local layout = require "densenet.nn.plan.layout"
 local binding = require "densenet.nn.plan.binding"
@@ -42,20 +45,23 @@ local function rowOf(name, tensor, lifetime)
   }
 end
 
--- Parameters, gradients, nMomenta tensors of an optimizer for each parameter, and running statistics.
+-- Parameters, gradients, nMomenta tensors of an optimizer for each parameter that is trained, and running
+-- statistics; what shares its memory is there once.
 local function addHeldRows(rows, module, nMomenta)
-  local seen = {}
-  for _, entry in ipairs(stateDict.entries(module)) do
-    local tensor = stateDict.tensor(entry)
-    if not seen[tensor] then
-      seen[tensor] = true
-      rows[#rows + 1] = rowOf(entry.name, tensor, entry.isState and "state" or "parameter")
-      if not entry.isState then
-        rows[#rows + 1] = rowOf(entry.name .. " gradient", stateDict.gradient(entry), "parameter")
-        for _ = 1, nMomenta do
-          rows[#rows + 1] = rowOf(entry.name .. " momentum", tensor, "parameter")
-        end
-      end
+  local isStepped = {} -- by the tensor that an optimizer steps
+  for _, parameter in ipairs(trained.of(module)) do
+    isStepped[parameter.tensor] = true
+  end
+  local function refuse(a, b)
+    argument.raise("%s and %s overlap in part", a.name, b.name)
+  end
+  for _, group in ipairs(views.groups(stateDict.held(module), refuse)) do
+    local held = group.leader
+    local row = rowOf(held.name, held.tensor, held.isState and "state" or "parameter")
+    row.isFrozen = held.isFrozen
+    rows[#rows + 1] = row
+    for _ = 1, isStepped[held.tensor] and nMomenta or 0 do
+      rows[#rows + 1] = rowOf(held.name .. " momentum", held.tensor, "parameter")
     end
   end
 end
@@ -176,6 +182,9 @@ function MemoryPlan:inMode(mode)
   end
   local module = moduleInMode(self.module, self.mode, mode)
   local record = module == self.module and self.record or nil
+  if module and module ~= self.module then
+    freezing.copy(self.module, module)
+  end
   return module and MemoryPlan(module, self.inputSize,
     { optMemory = mode, momentum = self.nMomenta, optimizerScratch = self.optimizerScratch, type = self.type,
       record = record })

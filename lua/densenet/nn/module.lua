@@ -27,6 +27,9 @@ local buffer = require "densenet.nn.buffer"
 local stateDict = require "densenet.nn.state_dict"
 local MemoryPlan = require "densenet.nn.memory_plan"
 local parameterVector = require "densenet.nn.parameter_vector"
+local freezing = require "densenet.nn.freezing"
+local trained = require "densenet.nn.trained"
+local views = require "densenet.nn.views"
 require "densenet.tensor"
 
 local Module = class("nn.Module")
@@ -56,11 +59,19 @@ function Module:newTensor(...)
   return core.tensor_new(self._device, self._type, { ... })
 end
 
+local isInForward = false -- of any network
+
 --- Output for an input. Training a network that models.densenet built with an optMemory above 0 first
 -- lays its buffers out for inputs of that size, where that has not been done (densenet.nn.memory_plan).
 -- A module that cannot be planned computes with buffers of its own, and says in `planFailure` why.
 function Module:forward(input)
   if input == nil then argument.refuse(1, "forward", input, "an input") end
+  local isOutermost = not isInForward -- a container of one's own may call its children so
+  local _ <close> = setmetatable({}, { __close = function() isInForward = not isOutermost end })
+  isInForward = true
+  if isOutermost then
+    freezing.mark(self)
+  end
   local failure = MemoryPlan.prepare(self, input)
   local output = self:updateOutput(input)
   if self.train then
@@ -73,9 +84,16 @@ end
 function Module:backward(input, gradOutput, scale)
   if gradOutput == nil then argument.refuse(2, "backward", gradOutput, "a gradOutput") end
   local gradInput = self:updateGradInput(input, gradOutput)
-  self:accGradParameters(input, gradOutput, scale or 1)
+  if not self.frozen or self.modules then
+    self:accGradParameters(input, gradOutput, scale or 1)
+  end
   return gradInput
 end
+
+--- The `backward` that leaves the parameters of a frozen module alone; a class with another one of its own
+-- that does so too says so here. Modules with any other `backward` keep their gradients when they are
+-- frozen, and nobody reads them.
+Module.frozenBackward = Module.backward
 
 function Module:updateOutput()
   argument.raise("%s has no updateOutput", self.__typename)
@@ -88,9 +106,13 @@ end
 --- Nothing, for a module without parameters.
 function Module.accGradParameters() end
 
---- Lists of parameters and of their gradients, in one order; nothing for a module without.
+--- Lists of the parameters that are trained and of their gradients, in one order; nothing for a module
+-- without. An override decides what is trained, not what is saved (nn.trained, nn.state_dict).
 function Module:parameters()
   local weights, gradients
+  if self.frozen then
+    return nil
+  end
   for _, pair in ipairs(self.parameterFields) do
     local weight = self[pair[1]]
     if weight then
@@ -103,17 +125,53 @@ end
 
 --- How many numbers are trained; shared parameters count once.
 function Module:parameterCount()
-  local count, seen = 0, {}
-  for _, weight in ipairs(self:parameters() or {}) do
-    if not seen[weight] then
-      seen[weight] = true
-      count = count + weight:nElement()
-    end
-  end
-  return count
+  return trained.count(self)
 end
 
---- All parameters as one vector, all gradients as another. The module's own tensors become views of
+--- How many numbers are frozen; shared parameters count once.
+function Module:frozenCount()
+  return freezing.count(self)
+end
+
+--- Freezes the modules of a name: their parameters stay as they are, without gradient, momentum or step,
+-- and are saved as ever. A batch norm normalises with its running statistics and keeps them. What stands
+-- before the first parameter that is trained keeps nothing for the backward pass and has none; `backward`
+-- of a network that begins so returns nil. Optimizers of the network follow; vectors that getParameters
+-- gave before still hold what is frozen now, so freeze first.
+--
+--    model:freeze "^features%.denseblock[12]"
+--
+-- @param pattern a Lua pattern for the names in stateDict, or a list of them. A module is meant where it matches the
+-- module's name (features.conv0) or the names of all its parameters; one of which some are meant is refused
+-- @tparam[opt] table options
+--
+--    batchStatistics  true: norms go on with the batch's statistics, and move the running ones
+--    gradInput        true: the network's backward gives gradInput all the same
+--
+-- @treturn table the names of the modules meant, frozen before or not
+-- @raise where nothing matches, or a parameter shares its memory with one that is not meant
+function Module:freeze(pattern, options)
+  return freezing.freeze(self, pattern, options)
+end
+
+--- Takes `freeze` back; gradients are new and 0.
+-- @param pattern as for freeze; all modules when left out
+-- @treturn table the names of the modules meant
+function Module:unfreeze(pattern)
+  return freezing.unfreeze(self, pattern)
+end
+
+--- Says what the next backward is to give: see nn.freezing.
+-- @tparam boolean isNeeded does anybody read this module's gradInput?
+-- @treturn boolean does the module, or one inside it, train parameters?
+function Module:markBackward(isNeeded)
+  local trains = freezing.trainsOwn(self)
+  self.skipsGradInput = not isNeeded or nil
+  self.isIdle = (not isNeeded and not trains) or nil
+  return trains
+end
+
+--- All trained parameters as one vector, all gradients as another. The module's own tensors become views of
 -- them, so changing one changes the other. Call it once, after any change of type; call it again
 -- after another change.
 -- @treturn tensor parameters
@@ -122,19 +180,45 @@ function Module:getParameters()
   return parameterVector(self)
 end
 
+--- Sets the gradients to 0.
 function Module:zeroGradParameters()
-  local _, gradients = self:parameters()
-  for _, gradient in ipairs(gradients or {}) do
-    core.fill(gradient, 0)
+  local weights, gradients = self:parameters()
+  for i = 1, weights and #weights or 0 do
+    if gradients[i] then
+      core.fill(gradients[i], 0)
+    end
   end
 end
 
---- weight -= learningRate * gradWeight, for every parameter.
+-- The modules inside one that have an updateParameters of their own, and what they hold: a set.
+local function apartFrom(module, standard, apart)
+  for _, child in ipairs(module.modules or {}) do
+    if child.updateParameters ~= standard then
+      apart[#apart + 1] = child
+      child:apply(function(each) apart[each] = true end)
+    else
+      apartFrom(child, standard, apart)
+    end
+  end
+  return apart
+end
+
+--- weight -= learningRate * gradWeight, once for every parameter that is trained (nn.trained). A module
+-- inside with an updateParameters of its own steps its parameters itself.
 function Module:updateParameters(learningRate)
   argument.number(1, "updateParameters", learningRate, "learningRate")
-  local weights, gradients = self:parameters()
-  for i, weight in ipairs(weights or {}) do
-    core.add_scaled(weight, weight, gradients[i], -learningRate)
+  local apart = apartFrom(self, Module.updateParameters, {})
+  for _, parameter in ipairs(trained.of(self)) do
+    local isApart = apart[parameter.owner]
+    for _, other in ipairs(parameter.others) do
+      isApart = isApart and apart[other.owner]
+    end
+    if not isApart then
+      core.add_scaled(parameter.tensor, parameter.tensor, trained.gradient(parameter), -learningRate)
+    end
+  end
+  for _, module in ipairs(apart) do
+    module:updateParameters(learningRate)
   end
 end
 
@@ -207,11 +291,15 @@ function Module:clearState()
   return self
 end
 
+-- Converts every tensor of real numbers that a module holds. Parameters and gradients that share their
+-- memory share it afterwards.
 local function convert(module, change)
   module:clearState()
+  local moved = views.together(stateDict.held(module), change)
   buffer.replace(module, function(held)
-    return REAL[held:dtype()] and change(held) or held
+    return moved[held] or (REAL[held:dtype()] and change(held)) or held
   end)
+  trained.forget()
   return module
 end
 

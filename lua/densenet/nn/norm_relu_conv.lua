@@ -12,6 +12,7 @@
 
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
+local fusedChildren = require "densenet.nn.fused_children"
 
 local normReluConv = {}
 
@@ -70,13 +71,26 @@ function normReluConv.forwardKept(step, y, stats, x, xStats, z)
   end
 end
 
---- Where the gradient of a convolution's weight is added, and times what: without a scale, nowhere
--- that counts.
+--- Where the gradient of a convolution's weight is added, and times what: nowhere without a scale, for a
+-- frozen one, and for one with an accGradParameters of its own.
 function normReluConv.weightGradient(conv, scale)
-  if scale then
+  if scale and not conv.frozen and not fusedChildren.accumulatesItself(conv) then
     return conv.gradWeight, scale
   end
-  return buffer.like(conv.scratch, "unusedGradWeight", conv.weight), 0
+  return nil, 0
+end
+
+-- Calls the accGradParameters of a convolution that has its own, with what it would get in a network of
+-- plain modules. dy lacks nothing.
+local function accumulateItself(step, dy, x, scale)
+  local conv = step.conv
+  local z = buffer.like(conv.scratch, "ownInput", x)
+  core.norm_relu_pool_forward(z, x, step.norm.scratch.normTable, 1, 1)
+  conv:accGradParameters(z, dy, scale)
+end
+
+local function isItself(conv, scale)
+  return scale and not conv.frozen and fusedChildren.accumulatesItself(conv)
 end
 
 -- dy with the terms it lacks, then the gradient of what was dropped from.
@@ -100,9 +114,13 @@ end
 -- @tparam boolean isAdded dx adds to what is there
 -- @tparam ?number scale of the parameters' gradients; nil leaves them alone
 function normReluConv.backward(step, dx, dy, y, deferred, x, isAdded, scale)
-  if isDropping(step) then
+  local isOwn = isItself(step.conv, scale)
+  if isDropping(step) or isOwn then
     completeGradient(step, dy, y, deferred)
     y, deferred = nil, nil
+  end
+  if isOwn then
+    accumulateItself(step, dy, x, scale)
   end
   local norm, dweight, weightScale = step.norm, normReluConv.weightGradient(step.conv, scale)
   core.norm_relu_conv_backward(dx, norm:sums(), dweight, dy, y, deferred, x, norm.scratch.normTable,
@@ -124,7 +142,11 @@ function normReluConv.backwardKept(step, dx, dz, dy, y, deferred, x, z, scale)
   completeGradient(step, dy, y, deferred)
   local norm, conv = step.norm, step.conv
   local dweight, weightScale = normReluConv.weightGradient(conv, scale)
-  core.conv2d_backward_weight(dweight, nil, dy, z, conv.dH, conv.dW, conv.padH, conv.padW, conv.groups, weightScale)
+  if isItself(conv, scale) then
+    conv:accGradParameters(z, dy, scale)
+  elseif dweight then
+    core.conv2d_backward_weight(dweight, nil, dy, z, conv.dH, conv.dW, conv.padH, conv.padW, conv.groups, weightScale)
+  end
   core.conv2d_backward_data(dz, dy, conv.weight, conv.dH, conv.dW, conv.padH, conv.padW, conv.groups)
   core.norm_relu_pool_backward(dx, norm:sums(), dz, x, norm.scratch.normTable, 1, 1, false)
   norm:accumulateSums(scale)

@@ -10,6 +10,7 @@ local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
 local FusedStage = require "densenet.nn.fused_stage"
+local fusedChildren = require "densenet.nn.fused_children"
 local SpatialBatchNormalization = require "densenet.nn.spatial_batch_normalization"
 local normReluConv = require "densenet.nn.norm_relu_conv"
 
@@ -44,7 +45,7 @@ end
 
 --- The 2,C statistics of the input that the norm reads in training; nil in evaluation.
 function NormReLUPool:inputStats(x)
-  if not self:norm().train then
+  if not self:norm():usesBatch() then
     return nil
   end
   local stats = self.block and self.block:statsOf(x)
@@ -57,8 +58,11 @@ end
 
 --- Gives dx the terms of the norm's statistics, or hands both to the block.
 function NormReLUPool:finishGradient(x, dx, isWhole)
+  if self.skipsGradInput then
+    return nil
+  end
   local nValues = normReluConv.valuesPerChannel(x)
-  local borrowed = isWhole and self.block and self.block:borrowGradient(x, dx)
+  local borrowed = isWhole and self.block and self:isAsItsClass(getmetatable(self)) and self.block:borrowGradient(x, dx)
   local deferred = borrowed or buffer.besides(self.scratch, "deferred", x, 3, x:size(2))
   self:norm():defer(deferred, nValues, false)
   if not borrowed then
@@ -81,7 +85,7 @@ function NormReLUPool:pool(x, field)
   return pooled
 end
 
---- The gradient of x, in scratch[field], from that of the means.
+--- The gradient of x, in scratch[field], from that of the means; nil where nobody reads it.
 function NormReLUPool:unpool(x, dpooled, scale, field, isWhole)
   local norm, dx = self:norm(), buffer.like(self.scratch, field, x)
   local height, width = self:window(x)
@@ -90,12 +94,24 @@ function NormReLUPool:unpool(x, dpooled, scale, field, isWhole)
   return self:finishGradient(x, dx, isWhole)
 end
 
+-- The convolution of a transition is 1x1; the norm has no other neighbour.
+local function kernelOf()
+  return 1
+end
+
+--- Raises where a child would be ignored.
+function NormReLUPool:checkChildren()
+  fusedChildren.check(self, kernelOf)
+end
+
 function NormReLUPool:forwardBatch(x)
+  self:checkChildren()
   self:norm():normTable(self:inputStats(x), normReluConv.valuesPerChannel(x))
   return self:pool(x, "pooled"):view(x:size(1), x:size(2))
 end
 
 function NormReLUPool:backwardBatch(x, dy, scale, field, isWhole)
+  self:checkChildren()
   return self:unpool(x, dy:view(x:size(1), x:size(2), 1, 1), scale, field, isWhole)
 end
 

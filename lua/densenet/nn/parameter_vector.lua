@@ -1,66 +1,55 @@
---- All parameters of a module tree in one vector, and all gradients in another.
--- A tensor that occurs twice (shared parameters) gets one place. What shares memory in another way
--- (a transposed or overlapping view of another parameter) would come apart, and is refused.
+--- All trained parameters of a module tree in one vector, and all gradients in another.
+-- Parameters that share memory (nn.trained) get one place and share it there.
 -- @module densenet.nn.parameter_vector
 
 local argument = require "densenet.argument"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
+local trained = require "densenet.nn.trained"
+local views = require "densenet.nn.views"
 
--- Distinct tensors of a list, and for each tensor the one that stands for it.
-local function distinct(tensors)
-  local different, standsFor, byCount = {}, {}, {}
-  for _, t in ipairs(tensors) do
-    if not standsFor[t] then
-      local n = t:nElement()
-      byCount[n] = byCount[n] or {}
-      for _, other in ipairs(byCount[n]) do
-        if t:isSameView(other) then
-          standsFor[t] = other
-          break
-        end
-      end
-      if not standsFor[t] then
-        if not t:isContiguous() then
-          argument.raise("getParameters: a parameter of size " .. buffer.sizeText(t) .. " is a view with gaps")
-        end
-        standsFor[t] = t
-        table.insert(byCount[n], t)
-        different[#different + 1] = t
-      end
-    end
+local function checkDense(name, tensor)
+  if not views.isDense(tensor) then
+    argument.raise("getParameters: %s, of size %s, is a view with gaps", name, buffer.sizeText(tensor))
   end
-  return different, standsFor
 end
 
--- One vector with the contents of all, and for each tensor its view of the vector.
-local function join(tensors, device, dtype)
-  local different, standsFor = distinct(tensors)
+-- One vector with the contents of all parameters' tensors in a field, and for each tensor its view there.
+local function join(parameters, field, device, dtype)
   local total = 0
-  for _, t in ipairs(different) do
-    total = total + t:nElement()
+  for _, parameter in ipairs(parameters) do
+    total = total + parameter[field]:nElement()
   end
   local vector, viewOf, first = core.tensor_new(device, dtype, { total }), {}, 1
-  for _, t in ipairs(different) do
-    local view = vector:narrow(1, first, t:nElement()):view(t:size())
-    core.copy(view, t)
-    viewOf[t] = view
-    first = first + t:nElement()
-  end
-  for t, other in pairs(standsFor) do
-    viewOf[t] = viewOf[other]
+  for _, parameter in ipairs(parameters) do
+    local leader = parameter[field]
+    local flat = vector:narrow(1, first, leader:nElement())
+    viewOf[leader] = views.moved(leader, leader, flat)
+    core.copy(viewOf[leader], leader)
+    for _, other in ipairs(parameter.others) do
+      viewOf[other[field]] = viewOf[other[field]] or views.moved(other[field], leader, flat)
+    end
+    first = first + leader:nElement()
   end
   return vector, viewOf
 end
 
---- Makes the module's parameters and gradients views of two vectors.
+--- Makes the module's trained parameters and their gradients views of two vectors.
 -- @param module any module
 -- @treturn tensor parameters
 -- @treturn tensor gradients
+-- @raise by name, where one has no gradient or is a view with gaps, or as nn.trained
 return function(module)
-  local weights, gradients = module:parameters()
-  local vector, weightView = join(weights or {}, module._device, module._type)
-  local gradient, gradientView = join(gradients or {}, module._device, module._type)
+  local parameters = trained.of(module)
+  for _, parameter in ipairs(parameters) do
+    trained.gradient(parameter)
+    for _, one in ipairs { parameter, table.unpack(parameter.others) } do
+      checkDense(one.name, one.tensor)
+      checkDense("the gradient of " .. one.name, one.gradient)
+    end
+  end
+  local vector, weightView = join(parameters, "tensor", module._device, module._type)
+  local gradient, gradientView = join(parameters, "gradient", module._device, module._type)
   buffer.replace(module, function(held)
     return weightView[held] or gradientView[held] or held
   end)

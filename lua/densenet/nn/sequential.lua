@@ -5,7 +5,9 @@ local argument = require "densenet.argument"
 local class = require "densenet.nn.class"
 local Container = require "densenet.nn.container"
 
-local Sequential = class("nn.Sequential", Container)
+local Sequential, parent = class("nn.Sequential", Container)
+
+Sequential.markBackward = Container.markInOrder
 
 function Sequential:updateOutput(input)
   local current = input
@@ -17,10 +19,13 @@ function Sequential:updateOutput(input)
 end
 
 -- Walks from the last child to the first: visit(i, the child's input, its gradOutput) gives the
--- gradOutput of the child before.
+-- gradOutput of the child before. The first children may have nothing to do (nn.freezing).
 local function walkBack(self, input, gradOutput, visit)
   local current = gradOutput
   for i = #self.modules, 1, -1 do
+    if self.modules[i].isIdle then
+      return nil
+    end
     current = visit(i, i > 1 and self.modules[i - 1].output or input, current)
   end
   return current
@@ -35,13 +40,16 @@ end
 
 function Sequential:accGradParameters(input, gradOutput, scale)
   walkBack(self, input, gradOutput, function(i, childInput, childGradOutput)
-    self:callChild(i, "accGradParameters", childInput, childGradOutput, scale)
+    self:accumulateChild(i, childInput, childGradOutput, scale)
     return self.modules[i].gradInput
   end)
 end
 
 function Sequential:backward(input, gradOutput, scale)
   if gradOutput == nil then argument.refuse(2, "backward", gradOutput, "a gradOutput") end
+  if self:hasOwnHalves(Sequential) then
+    return parent.backward(self, input, gradOutput, scale)
+  end
   self.gradInput = walkBack(self, input, gradOutput, function(i, childInput, childGradOutput)
     return self:callChild(i, "backward", childInput, childGradOutput, scale or 1)
   end)

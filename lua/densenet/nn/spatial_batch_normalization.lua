@@ -9,6 +9,7 @@ local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
 local ImageModule = require "densenet.nn.image_module"
+local ownMethods = require "densenet.nn.own_methods"
 
 local SpatialBatchNormalization, parent = class("nn.SpatialBatchNormalization", ImageModule)
 
@@ -47,9 +48,15 @@ function SpatialBatchNormalization:reset()
   return self
 end
 
+--- Does it normalise with the batch's statistics, as things stand? Else with the running ones, which it
+-- then keeps.
+function SpatialBatchNormalization:usesBatch()
+  return self.train and (not self.frozen or self.frozenStatistics == "batch")
+end
+
 function SpatialBatchNormalization:forwardBatch(input)
   local output = buffer.like(self.scratch, "output", input)
-  if self.train then
+  if self:usesBatch() then
     local mean = buffer.besides(self.scratch, "mean", input, self.nChannels)
     local inverseDeviation = buffer.besides(self.scratch, "inverseDeviation", input, self.nChannels)
     core.batchnorm_forward(output, mean, inverseDeviation, self.running_mean, self.running_var, input, self.weight,
@@ -63,7 +70,7 @@ end
 
 -- One call gives both kinds of gradient; which of them count is for the caller to choose.
 local function backwardBatch(self, gradInput, gradWeight, gradBias, input, gradOutput, scale)
-  if self.train then
+  if self:usesBatch() then
     core.batchnorm_backward(gradInput, gradWeight, gradBias, gradOutput, input, self.scratch.mean,
       self.scratch.inverseDeviation, self.weight, scale)
   else
@@ -74,15 +81,7 @@ local function backwardBatch(self, gradInput, gradWeight, gradBias, input, gradO
 end
 
 function SpatialBatchNormalization:gradInputBatch(input, gradOutput)
-  local unusedWeight, unusedBias
-  if self.affine then
-    unusedWeight = buffer.besides(self.scratch, "unusedWeight", input, self.nChannels)
-    unusedBias = buffer.besides(self.scratch, "unusedBias", input, self.nChannels)
-    core.fill(unusedWeight, 0) -- accumulated into, and never to meet a NaN left in memory
-    core.fill(unusedBias, 0)
-  end
-  return backwardBatch(self, buffer.like(self.scratch, "gradInput", input), unusedWeight, unusedBias, input,
-    gradOutput, 1)
+  return backwardBatch(self, buffer.like(self.scratch, "gradInput", input), nil, nil, input, gradOutput, 1)
 end
 
 -- gradInput is left alone here, because the module before may have changed it in place since.
@@ -93,7 +92,12 @@ function SpatialBatchNormalization:accumulateBatch(input, gradOutput, scale)
   end
 end
 
+local HALVES = { "updateGradInput", "accGradParameters", "gradInputBatch", "accumulateBatch" }
+
 function SpatialBatchNormalization:backward(input, gradOutput, scale)
+  if ownMethods.overridden(self, SpatialBatchNormalization, HALVES) then
+    return parent.backward(self, input, gradOutput, scale)
+  end
   local images = self:batch(input, "inputCopy")
   local gradInput = backwardBatch(self, buffer.like(self.scratch, "gradInput", images), self.gradWeight,
     self.gradBias, images, self:gradBatch(input, gradOutput), scale or 1)
@@ -101,17 +105,19 @@ function SpatialBatchNormalization:backward(input, gradOutput, scale)
   return self.gradInput
 end
 
+SpatialBatchNormalization.frozenBackward = SpatialBatchNormalization.backward
+
 -- What follows serves the fused stages (nn.DenseBlock and others), which apply the norm inside
 -- operations of their own. Tables are as src/dn_ops.def has them.
 
 --- The norm as an affine map per channel: 4,C, rows mean, 1/√(var + eps), scale and shift. Training
 -- takes the batch's statistics and moves the running ones; evaluation takes the running ones. It stays
 -- in scratch.normTable for backward.
--- @tparam ?tensor stats 2,C mean and biased variance of the batch; read in training
+-- @tparam ?tensor stats 2,C mean and biased variance of the batch; read where usesBatch() says so
 -- @tparam integer nValues that the statistics are over: N·H·W
 function SpatialBatchNormalization:normTable(stats, nValues)
   local result = buffer.shaped(self.scratch, "normTable", self.weight, 4, self.nChannels)
-  if self.train then
+  if self:usesBatch() then
     core.norm_table(result, self.running_mean, self.running_var, stats, self.weight, self.bias, nValues,
       self.momentum, self.eps)
   else
@@ -128,9 +134,9 @@ function SpatialBatchNormalization:sums()
   return buffer.shaped(self.scratch, "sums", self.weight, 2, self.nChannels)
 end
 
---- Adds the sums, times scale, to the gradients; without a scale nothing.
+--- Adds the sums, times scale, to the gradients; without a scale, or frozen, nothing.
 function SpatialBatchNormalization:accumulateSums(scale)
-  if scale then
+  if scale and not self.frozen then
     core.add_scaled(self.gradBias, self.gradBias, self.scratch.sums:select(1, 1), scale)
     core.add_scaled(self.gradWeight, self.gradWeight, self.scratch.sums:select(1, 2), scale)
   end
@@ -142,7 +148,7 @@ end
 -- @tparam integer nValues as in normTable
 -- @tparam boolean isAdded to what is there
 function SpatialBatchNormalization:defer(deferred, nValues, isAdded)
-  if self.train then
+  if self:usesBatch() then
     core.deferred_update(deferred, self.scratch.sums, self.scratch.normTable, nValues, isAdded)
   elseif not isAdded then
     core.fill(deferred, 0)

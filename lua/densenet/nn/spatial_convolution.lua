@@ -83,7 +83,7 @@ function SpatialConvolution:accumulateBatch(input, gradOutput, scale)
 end
 
 function SpatialConvolution:updateGradInput(input, gradOutput)
-  if not self.gradInput then
+  if not self.gradInput or self.skipsGradInput then
     return nil
   end
   return parent.updateGradInput(self, input, gradOutput)

@@ -22,29 +22,58 @@ local function fieldOf(module, wanted)
   return found
 end
 
--- Parameters in fields are remembered by owner and field, because a conversion puts new tensors
--- there; a parameter kept elsewhere is remembered itself.
-local function addParameters(entries, module, prefix)
-  local weights, gradients = module:parameters()
-  for i, weight in ipairs(weights or {}) do
-    local field = fieldOf(module, weight)
-    entries[#entries + 1] = {
-      name = prefix .. (field or "parameter" .. i),
-      owner = module, field = field, tensor = weight,
-      gradField = fieldOf(module, gradients[i]), gradient = gradients[i],
-    }
+-- What a module's `parameters` lists, and what its class's would where the object has another one:
+-- action(number, weight, gradient).
+local function eachListed(module, action)
+  local function list(weights, gradients)
+    for i, weight in ipairs(weights or {}) do
+      action(i, weight, gradients and gradients[i])
+    end
+  end
+  list(module:parameters())
+  if rawget(module, "parameters") then
+    list(getmetatable(module).parameters(module))
   end
 end
 
-local function collect(entries, module, prefix)
-  if module.modules then
-    for i, child in ipairs(module.modules) do
-      local name = module:childName(i)
-      collect(entries, child, name == "" and prefix or prefix .. name .. ".")
-    end
-  else
-    addParameters(entries, module, prefix)
+-- What is saved is what stands in the fields of parameters, whether it is trained or not, and what else
+-- `parameters` lists. Parameters in fields are remembered by owner and field, because a conversion puts
+-- new tensors there; a parameter kept elsewhere is remembered itself. `seen`: what the modules before
+-- hold; what a container lists of it is its children's.
+local function addParameters(entries, module, prefix, seen)
+  local gradientOf, isHere = {}, {}
+  eachListed(module, function(_, weight, gradient) gradientOf[weight] = gradientOf[weight] or gradient end)
+  local function add(name, field, weight, gradField)
+    isHere[weight] = true
+    local gradient = gradientOf[weight] or gradField and module[gradField]
+    entries[#entries + 1] = {
+      name = prefix .. name, owner = module, field = field, tensor = weight,
+      gradField = gradient and fieldOf(module, gradient), gradient = gradient,
+    }
   end
+  for _, pair in ipairs(module.parameterFields) do
+    local weight = module[pair[1]]
+    if core.is_tensor(weight) then
+      add(pair[1], pair[1], weight, pair[2])
+    end
+  end
+  eachListed(module, function(i, weight)
+    if not isHere[weight] and not (module.modules and seen[weight]) then
+      local field = fieldOf(module, weight)
+      add(field or "parameter" .. i, field, weight)
+    end
+  end)
+  for weight in pairs(isHere) do
+    seen[weight] = true
+  end
+end
+
+local function collect(entries, module, prefix, seen)
+  for i, child in ipairs(module.modules or {}) do
+    local name = module:childName(i)
+    collect(entries, child, name == "" and prefix or prefix .. name .. ".", seen)
+  end
+  addParameters(entries, module, prefix, seen)
   for _, field in ipairs(module.stateFields) do
     if module[field] then
       entries[#entries + 1] = { name = prefix .. field, owner = module, field = field, isState = true }
@@ -57,7 +86,7 @@ end
 -- @param module any module
 -- @treturn table list; stateDict.tensor and stateDict.gradient read an entry
 function stateDict.entries(module)
-  local entries, seen = collect({}, module, ""), {}
+  local entries, seen = collect({}, module, "", {}), {}
   for _, entry in ipairs(entries) do
     if seen[entry.name] then
       argument.raise("two tensors of %s are called '%s'; name the children that hold them",
@@ -87,7 +116,22 @@ function stateDict.state(module)
   return state
 end
 
---- Table name → gradient, for the parameters.
+--- Every tensor that a conversion has to keep shared where it is: parameters, state and gradients, as
+-- { name=, tensor=, isState=, isFrozen= }.
+function stateDict.held(module)
+  local held = {}
+  for _, entry in ipairs(stateDict.entries(module)) do
+    held[#held + 1] = { name = entry.name, tensor = stateDict.tensor(entry), isState = entry.isState,
+      isFrozen = entry.owner.frozen }
+    local gradient = not entry.isState and stateDict.gradient(entry)
+    if gradient then
+      held[#held + 1] = { name = entry.name .. " gradient", tensor = gradient }
+    end
+  end
+  return held
+end
+
+--- Table name → gradient, for the parameters that have one.
 function stateDict.gradients(module)
   local gradients = {}
   for _, entry in ipairs(stateDict.entries(module)) do

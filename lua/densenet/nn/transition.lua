@@ -13,6 +13,7 @@ local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
 local Dropout = require "densenet.nn.dropout"
+local fusedChildren = require "densenet.nn.fused_children"
 local NormReLUPool = require "densenet.nn.norm_relu_pool"
 local SpatialConvolution = require "densenet.nn.spatial_convolution"
 local normReluConv = require "densenet.nn.norm_relu_conv"
@@ -56,6 +57,7 @@ local function isDropping(self)
 end
 
 function Transition:forwardBatch(x)
+  self:checkChildren()
   local conv, stats = self:get("conv"), self:inputStats(x)
   local nImages, nOutput, height, width = x:size(1), conv.nOutputPlane, x:size(3), x:size(4)
   local nRows, nColumns = core.pool2d_output_size(height, width, WINDOW, WINDOW, WINDOW, WINDOW, 0, 0, false)
@@ -72,18 +74,24 @@ function Transition:forwardBatch(x)
 end
 
 function Transition:backwardBatch(x, dy, scale, field, isWhole)
+  self:checkChildren()
   local conv = self:get("conv")
-  if isDropping(self) then
+  if isDropping(self) or fusedChildren.accumulatesItself(conv) then
     local dwhole = buffer.shaped(self.scratch, "gradUnpooled", x, x:size(1), conv.nOutputPlane, x:size(3), x:size(4))
     core.avg_pool2d_backward(dwhole, dy, WINDOW, WINDOW, WINDOW, WINDOW, 0, 0, false, true)
     local dx = buffer.like(self.scratch, field, x)
     normReluConv.backward(step(self), dx, dwhole, nil, nil, x, false, scale)
     return self:finishGradient(x, dx, isWhole)
   end
-  local pooled = self.memory == "minimal" and self:pool(x, "pooledAgain") or self.scratch.pooled
-  local dpooled = buffer.like(self.scratch, "gradPooled", pooled)
   local dweight, weightScale = normReluConv.weightGradient(conv, scale)
-  core.conv2d_backward_weight(dweight, nil, dy, pooled, 1, 1, 0, 0, 1, weightScale)
+  if dweight then
+    local pooled = self.memory == "minimal" and self:pool(x, "pooledAgain") or self.scratch.pooled
+    core.conv2d_backward_weight(dweight, nil, dy, pooled, 1, 1, 0, 0, 1, weightScale)
+  end
+  if self.skipsGradInput and self:norm().frozen then
+    return nil
+  end
+  local dpooled = buffer.shaped(self.scratch, "gradPooled", x, x:size(1), x:size(2), dy:size(3), dy:size(4))
   core.conv2d_backward_data(dpooled, dy, conv.weight, 1, 1, 0, 0, 1)
   return self:unpool(x, dpooled, scale, field, isWhole)
 end

@@ -19,6 +19,7 @@ local core = require "densenet.core"
 local class = require "densenet.nn.class"
 local misfit = require "densenet.nn.misfit"
 local stateDict = require "densenet.nn.state_dict"
+local trained = require "densenet.nn.trained"
 
 local Optimizer = class("optim.Optimizer")
 
@@ -26,18 +27,8 @@ Optimizer.isBelowOne = {}
 
 -- ---- Parameters ----
 
--- Parameters of a module follow conversions of it; those given as two lists (or two tensors) are
--- called by their number.
-local function parametersOf(self, source)
-  if type(source) == "table" and source.updateOutput then
-    local parameters = {}
-    for _, entry in ipairs(stateDict.entries(source)) do
-      if not entry.isState then
-        parameters[#parameters + 1] = entry
-      end
-    end
-    return parameters
-  end
+-- Parameters given as two lists (or two tensors), called by their number.
+local function listed(self, source)
   local name = self.__typename
   local weights, gradients = table.unpack(type(source) == "table" and source or {})
   if core.is_tensor(weights) then
@@ -52,23 +43,34 @@ local function parametersOf(self, source)
     argument.tensor(1, name, gradients[i], ("gradient %d"):format(i))
     parameters[i] = { name = tostring(i), tensor = weight, gradient = gradients[i] }
   end
-  return parameters
+  return trained.merge(parameters)
 end
 
---- Its parameters, as entries of nn.state_dict. One that occurs twice (shared between modules) is there once.
-function Optimizer:distinct()
-  if not self.entries then
-    local seen = {}
-    self.entries = {}
-    for _, entry in ipairs(self.parameters) do
-      local tensor = stateDict.tensor(entry)
-      if not seen[tensor] then
-        seen[tensor] = true
-        self.entries[#self.entries + 1] = entry
+-- What is carried is of parameters that are trained: a frozen one has none of it, and begins anew when it
+-- thaws.
+local function dropOthers(states, parameters)
+  local isHere = {}
+  for _, parameter in ipairs(parameters) do
+    isHere[parameter.name] = true
+  end
+  for _, tensors in pairs(states) do
+    for name in pairs(tensors) do
+      if not isHere[name] then
+        tensors[name] = nil
       end
     end
   end
-  return self.entries
+end
+
+--- What it steps, as things stand, as entries of nn.trained: of a module, what it trains now, so that
+-- conversions, freeze and unfreeze are followed. Parameters that share memory are there once.
+function Optimizer:distinct()
+  local parameters = self.list or trained.of(self.module)
+  for _, parameter in ipairs(parameters) do
+    trained.gradient(parameter)
+  end
+  dropOthers(self.states, parameters)
+  return parameters
 end
 
 -- ---- Settings ----
@@ -120,14 +122,16 @@ local function checkGroup(self, i, group)
     argument.raise("%s: group %d has a learningRate beside one of 0, and could not move in proportion",
       self.__typename, i)
   end
-  for _, entry in ipairs(self.parameters) do
+  local parameters = self:distinct()
+  for _, entry in ipairs(parameters) do
     if isMatch(self, i, group.match, entry.name) then return end
   end
   argument.raise("%s: group %d matches no parameter: no name is like '%s'; the first is '%s'", self.__typename, i,
-    group.match, self.parameters[1] and self.parameters[1].name or "")
+    group.match, parameters[1] and parameters[1].name or "")
 end
 
---- @param source a module, or {parameters, gradients}: what module:parameters() or getParameters() returns
+--- @param source a module, of which it steps what is trained, or {parameters, gradients}: what
+-- module:parameters() or getParameters() returns
 -- @tparam[opt] table settings by name; groups, a list, may be among them
 function Optimizer:__init(source, settings)
   if settings ~= nil then argument.table(2, self.__typename, settings, "settings") end
@@ -137,9 +141,11 @@ function Optimizer:__init(source, settings)
   for name, value in pairs(self.defaults) do
     self[name] = settings and settings[name] ~= nil and settings[name] or value
   end
-  self.parameters = parametersOf(self, source)
+  local isModule = type(source) == "table" and source.updateOutput
+  self.module, self.list = isModule and source or nil, not isModule and listed(self, source) or nil
   self.states, self.scratch = {}, {}
   for _, ending in ipairs(self.kept) do self.states[ending] = {} end
+  self:distinct() -- says at once what is wrong with them
   self.groups, self.firstRate, self.ofName = {}, self.learningRate, {}
   if settings and settings.groups ~= nil then
     for i, group in ipairs(argument.table(2, self.__typename, settings.groups, "groups")) do
@@ -198,6 +204,7 @@ end
 -- first step.
 function Optimizer:state()
   local state = {}
+  self:distinct()
   for ending, tensors in pairs(self.states) do
     for name, tensor in pairs(tensors) do state[name .. ending] = tensor end
   end
@@ -207,9 +214,14 @@ function Optimizer:state()
   return state
 end
 
--- Notes what of a state does not fit.
+-- Notes what of a state does not fit. Frozen parameters may have entries, from a time before.
 local function compare(self, state)
   local wrong, known = misfit.new(), {}
+  for _, entry in ipairs(self.module and stateDict.entries(self.module) or {}) do
+    for _, ending in ipairs(not entry.isState and entry.owner.frozen and self.kept or {}) do
+      known[entry.name .. ending] = true
+    end
+  end
   local function check(name, expected)
     known[name] = true
     local given = state[name]
@@ -229,7 +241,7 @@ local function compare(self, state)
   return wrong:text("the state does not fit the optimizer")
 end
 
---- Copies a state in; an empty one means that no step has been taken.
+--- Copies a state in; an empty one means that no step has been taken. What is of frozen parameters is left out.
 -- @raise one error that counts the missing and unknown entries and those of a wrong shape, and names the first
 -- of each
 function Optimizer:loadState(state)

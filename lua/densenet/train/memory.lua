@@ -27,7 +27,8 @@ end
 --- The plan of a run's training step (densenet.nn.MemoryPlan). The images need not be there.
 -- @param values options as origin.find leaves them
 -- @param origin what origin.find found
--- @return the plan; or nil, message, code when the images do not fit the network
+-- @return the plan; or nil, message, code when the images do not fit the network,
+-- or -freeze is wrong
 function memory.plan(values, origin)
   return planFor(values, origin, values.batchSize, values.optMemory)
 end

@@ -50,15 +50,28 @@ local function finalOf(config, wanted, isReset)
   return isReset and setmetatable({ nClasses = wanted }, { __index = config }) or config
 end
 
+-- Freezes what -freeze says. Returns the model; or nil, message, code.
+local function frozen(model, values)
+  if not values.freeze then return model end
+  local patterns = {}
+  for pattern in values.freeze:gmatch("[^,]+") do patterns[#patterns + 1] = pattern end
+  local done, message = pcall(model.freeze, model, patterns)
+  if not done then return nil, ("-freeze %s: %s"):format(values.freeze, message), "usage" end
+  if model:parameterCount() == 0 then
+    return nil, ("-freeze %s: nothing is left to train"):format(values.freeze), "usage"
+  end
+  return model
+end
+
 --- The network that build would build, without memory: only to be asked for its plan.
--- @return model; or nil, message, code when images do not fit
+-- @return model; or nil, message, code when images do not fit, or -freeze is wrong
 function network.withoutMemory(values, origin, images)
   local config, wanted, isReset = chosenOf(values, origin, images)
   if not config then return nil, wanted, isReset end
   local fine, message, code = fits(finalOf(config, wanted, isReset), images)
   if not fine then return nil, message, code end
   if isReset then config.nClasses = wanted end
-  return models.withoutImageGradient(models.withoutMemory(config, values.device))
+  return frozen(models.withoutImageGradient(models.withoutMemory(config, values.device)), values)
 end
 
 -- Fills `into` with a file's tensors. Returns it; or nil, message, code when they do not fit.
@@ -82,8 +95,8 @@ end
 -- @param values options
 -- @param origin from origin.find
 -- @param images an opened data set: name, channels, nClasses
--- @return model, on values.device, in training mode, with its complete configuration in model.config; or nil,
--- message, code when weights or images do not fit
+-- @return model, on values.device, in training mode, frozen as -freeze says, with its complete configuration in
+-- model.config; or nil, message, code when weights or images do not fit, or -freeze matches nothing
 function network.build(values, origin, images)
   local config, wanted, isReset = chosenOf(values, origin, images)
   if not config then return nil, wanted, isReset end
@@ -96,7 +109,9 @@ function network.build(values, origin, images)
   local model = models.fromConfig(config)
   if origin.model then model:loadStateDict(origin.model) end
   if isReset then models.resetClassifier(model, wanted) end
-  return models.withoutImageGradient(model):to(values.device)
+  fine, message, code = frozen(models.withoutImageGradient(model), values)
+  if not fine then return nil, message, code end
+  return model:to(values.device)
 end
 
 --- The optimizer of its parameters, going on from a state where one is given.

@@ -128,6 +128,9 @@ local general = {
       help = "start from the optimizer's state in this file" },
     { name = "resetClassifier", type = "boolean", default = false, resume = "same",
       help = "with -retrain: a new last layer, for -nClasses classes" },
+    { name = "freeze", type = "text", shown = "none", resume = "same",
+      help = "with -retrain: train all but the modules whose names match this Lua pattern, or one of several after "
+        .. "commas: ^features%.conv0,denseblock[12]" },
     { name = "nClasses", type = "integer", default = 0, min = 0, max = 1000000, resume = "same",
       help = "classes the network tells apart; 0: as many as the data set has" },
   },

@@ -134,6 +134,9 @@ function options.check(values, given)
   if values.resetClassifier and values.nClasses == 0 then
     return nil, "-resetClassifier true needs -nClasses N"
   end
+  if values.freeze and not (values.retrain or values.resume) then
+    return nil, "-freeze PATTERN needs -retrain FILE: without it what is frozen has weights that nobody trained"
+  end
   if values.testOnly and not (values.retrain or values.resume) then
     return nil, "-testOnly true needs a trained network: -retrain FILE or -resume DIRECTORY"
   end

@@ -294,9 +294,11 @@ end
 
 local function networkLine(trainer)
   local model, config = trainer.model, trainer.model.config
-  local n = model:parameterCount()
-  return core.format("%s, %d classes, %d parameters (%.1f MB)", models.describe(config), config.nClasses, n,
-    n * dtypeBytes[config.precision == "double" and "double" or "float"] / 2 ^ 20)
+  local nFrozen = model:frozenCount()
+  local n = model:parameterCount() + nFrozen
+  return core.format("%s, %d classes, %d parameters (%.1f MB)%s", models.describe(config), config.nClasses, n,
+    n * dtypeBytes[config.precision == "double" and "double" or "float"] / 2 ^ 20,
+    nFrozen > 0 and (", %d of them frozen"):format(nFrozen) or "")
 end
 
 -- What is other than it was, from where on, and what the learning rate is there.

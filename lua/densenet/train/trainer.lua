@@ -37,8 +37,7 @@ end
 local function feedOf(self, loader)
   local feed = self.feeds[loader]
   if not feed then
-    local weight = self.model:parameters()[1]
-    feed = Feed.new(loader, weight:device(), self.model:type())
+    feed = Feed.new(loader, self.model._device, self.model:type())
     self.feeds[loader] = feed
   end
   return feed

@@ -8,6 +8,7 @@
 
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
+local ownMethods = require "densenet.nn.own_methods"
 
 local binding = {}
 
@@ -26,13 +27,14 @@ end
 -- Puts call(module, ...) before a method of this one object; its copies keep the method as it was.
 local function before(self, name, call)
   local module, method = self.plan.module, self.plan.module[name]
-  self.replaced[name] = rawget(module, name) or false
-  module[name] = function(object, ...)
-    if object == module then
+  local function wrapper(object, ...)
+    if object == module and self.replaced[name] then
       call()
     end
     return method(object, ...)
   end
+  self.replaced[name] = { own = rawget(module, name), wrapper = wrapper }
+  ownMethods.wrap(module, name, wrapper)
 end
 
 local function guard(self)
@@ -76,8 +78,10 @@ end
 --- Takes the module's buffers away and gives their memory back at once.
 function Binding:release()
   local module = self.plan.module
-  for name, method in pairs(self.replaced) do
-    module[name] = method or nil
+  for name, replaced in pairs(self.replaced) do
+    if rawget(module, name) == replaced.wrapper then -- else somebody has put another method over it
+      module[name] = replaced.own
+    end
   end
   self.replaced = {}
   binding.clear(module)

@@ -54,7 +54,7 @@ local function align(lines)
 end
 
 local function totals(plan)
-  local parameters, momentum, gradients, n = 0, 0, 0, 0
+  local parameters, momentum, gradients, n, nFrozen = 0, 0, 0, 0, 0
   local others, buffers = 0, 0
   for _, row in ipairs(plan.rows) do
     if row.lifetime == "parameter" then
@@ -63,7 +63,7 @@ local function totals(plan)
       elseif row.name:find(" gradient$") then
         gradients = gradients + row.bytes
       else
-        parameters, n = parameters + row.bytes, n + 1
+        parameters, n, nFrozen = parameters + row.bytes, n + 1, nFrozen + (row.isFrozen and 1 or 0)
       end
     elseif row.lifetime ~= "state" and row.offset then
       buffers = buffers + row.bytes
@@ -73,7 +73,8 @@ local function totals(plan)
   end
   local arena = plan.arenaBytes > 0
   local lines = {
-    { ("parameters (%d tensors)"):format(n), parameters }, { "their gradients", gradients },
+    { ("parameters (%d tensors%s)"):format(n, nFrozen > 0 and (", %d frozen"):format(nFrozen) or ""), parameters },
+    { "their gradients", gradients },
     { "momentum", momentum }, { "running statistics", plan:bytesOf("state") },
     { arena and "other tensors and scratch" or "buffers and scratch", others },
   }

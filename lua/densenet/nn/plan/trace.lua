@@ -15,6 +15,8 @@
 
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
+local freezing = require "densenet.nn.freezing"
+local ownMethods = require "densenet.nn.own_methods"
 local shadow = require "densenet.nn.plan.shadow"
 
 local trace = {}
@@ -232,6 +234,8 @@ local function inverse(map)
   return result
 end
 
+local METHODS = { "updateOutput", "updateGradInput", "accGradParameters", "backward" }
+
 --- What decides which operations a network runs, as far as its fields tell, as a text: two steps with
 -- the same signature touch the same memory in the same order.
 function trace.signature(network)
@@ -241,6 +245,13 @@ function trace.signature(network)
     local skips = not module.modules and not module.gradInput
     parts[#parts + 1] = (module.train and "t" or "e") .. (skips and "-" or "")
       .. (module.inplace and "i" or "") .. (type(module.p) == "number" and module.p or "")
+      .. (module.frozen and "f" .. (module.frozenStatistics or "") or "") .. (module.skipsGradInput and "n" or "")
+    for _, name in ipairs(METHODS) do
+      local method = rawget(module, name) and ownMethods.of(module, name)
+      if method and method ~= getmetatable(module)[name] then
+        parts[#parts + 1] = name .. tostring(method)
+      end
+    end
   end)
   return table.concat(parts, " ")
 end
@@ -259,10 +270,11 @@ function trace.record(module, inputSize, dtype)
   local recorder, known = newRecorder(), storages(network)
   local result = { rows = recorder.rows, signatures = {} }
   local updateGradInput = network.updateGradInput
-  network.updateGradInput = function(...)
+  ownMethods.wrap(network, "updateGradInput", function(...)
     result.callsHalves = true
     return updateGradInput(...)
-  end
+  end)
+  freezing.mark(network)
   local trainingEnd
   shadow.withoutMemory(network._device, function()
     scratchPlanned(network, true)
