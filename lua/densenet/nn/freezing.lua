@@ -11,6 +11,7 @@
 -- backward is not called.
 -- @module densenet.nn.freezing
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local stateDict = require "densenet.nn.state_dict"
 local ownMethods = require "densenet.nn.own_methods"
@@ -51,19 +52,19 @@ local function matches(holder, pattern)
     end
   end
   if found and missed then
-    error(("the pattern '%s' means %s and not %s: a module is frozen as a whole"):format(pattern, found, missed), 0)
+    argument.raise("the pattern '%s' means %s and not %s: a module is frozen as a whole", pattern, found, missed)
   end
   return found ~= nil
 end
 
 local function checkPattern(pattern, verb)
   if type(pattern) ~= "string" then
-    error(("bad argument #1 to '%s' (a Lua pattern for the names in stateDict expected, got a %s)"):format(verb,
-      type(pattern)), 0)
+    argument.raise("bad argument #1 to '%s' (a Lua pattern for the names in stateDict expected, got a %s)", verb,
+      type(pattern))
   end
   local isPattern, message = pcall(string.find, "", pattern)
   if not isPattern then
-    error(("bad argument #1 to '%s' ('%s' is not a Lua pattern: %s)"):format(verb, pattern, message), 0)
+    argument.raise("bad argument #1 to '%s' ('%s' is not a Lua pattern: %s)", verb, pattern, message)
   end
 end
 
@@ -81,8 +82,8 @@ local function chosen(root, patterns, verb)
       end
     end
     if n == 0 then
-      error(("%s: no name matches the pattern '%s'; the first name is '%s'"):format(verb, pattern,
-        holders[1] and holders[1].all[1].name or ""), 0)
+      argument.raise("%s: no name matches the pattern '%s'; the first name is '%s'", verb, pattern,
+        holders[1] and holders[1].all[1].name or "")
     end
   end
   for _, holder in ipairs(holders) do
@@ -102,7 +103,7 @@ local function groupsOf(holders)
     end
   end
   return views.groups(items, function(a, b)
-    error(("%s and %s overlap in part"):format(a.name, b.name), 0)
+    argument.raise("%s and %s overlap in part", a.name, b.name)
   end)
 end
 
@@ -112,10 +113,10 @@ local function checkShared(groups, isFrozen)
     local leader = group.leader
     for _, other in ipairs(group.others) do
       if isFrozen(leader.entry.owner) ~= isFrozen(other.entry.owner) then
-        error(("%s and %s share their memory: freeze both or neither"):format(leader.name, other.name), 0)
+        argument.raise("%s and %s share their memory: freeze both or neither", leader.name, other.name)
       elseif isFrozen(leader.entry.owner) and not (views.isDense(leader.tensor) and views.isDense(other.tensor)) then
-        error(("%s and %s share their memory in a view with gaps, and cannot be frozen"):format(leader.name,
-          other.name), 0)
+        argument.raise("%s and %s share their memory in a view with gaps, and cannot be frozen", leader.name,
+          other.name)
       end
     end
   end
@@ -170,8 +171,8 @@ function freezing.freeze(root, pattern, options)
   local found, holders = chosen(root, pattern, "freeze")
   for name in pairs(options or {}) do
     if name ~= "batchStatistics" and name ~= "gradInput" then
-      error(("bad argument #2 to 'freeze' (there is no option '%s'; there are batchStatistics, gradInput)"):format(
-        tostring(name)), 0)
+      argument.raise("bad argument #2 to 'freeze' (there is no option '%s'; there are batchStatistics, gradInput)",
+        tostring(name))
     end
   end
   local isChosen = {}

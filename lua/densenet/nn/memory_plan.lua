@@ -13,6 +13,7 @@
 -- of SGD, running statistics, buffers, input and gradOutput, and the scratch memory of kernels.
 -- @classmod densenet.nn.MemoryPlan
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local class = require "densenet.nn.class"
 local freezing = require "densenet.nn.freezing"

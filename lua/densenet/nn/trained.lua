@@ -7,6 +7,7 @@
 -- have to share memory in the same way.
 -- @module densenet.nn.trained
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 local stateDict = require "densenet.nn.state_dict"
 local views = require "densenet.nn.views"
@@ -14,7 +15,7 @@ local views = require "densenet.nn.views"
 local trained = {}
 
 local function refuseOverlap(a, b)
-  error(("%s and %s overlap in part: they can be neither one parameter nor two"):format(a.name, b.name), 0)
+  argument.raise("%s and %s overlap in part: they can be neither one parameter nor two", a.name, b.name)
 end
 
 local function checkGradients(leader, other)
@@ -23,8 +24,8 @@ local function checkGradients(leader, other)
     return
   elseif not (a and b) or not (leader.tensor:isSameView(other.tensor) and a:isSameView(b))
     and not views.correspond(leader.tensor, other.tensor, a, b) then
-    error(("%s and %s share their memory, and their gradients do not share theirs in the same way"):format(
-      leader.name, other.name), 0)
+    argument.raise("%s and %s share their memory, and their gradients do not share theirs in the same way",
+      leader.name, other.name)
   end
 end
 
@@ -112,7 +113,7 @@ end
 -- @raise by name, where it has none
 function trained.gradient(parameter)
   if not core.is_tensor(parameter.gradient) then
-    error(("%s is a parameter without a gradient"):format(parameter.name), 0)
+    argument.raise("%s is a parameter without a gradient", parameter.name)
   end
   return parameter.gradient
 end

@@ -5,6 +5,7 @@
 -- for each other.
 -- @module densenet.nn.views
 
+local argument = require "densenet.argument"
 local core = require "densenet.core"
 
 local views = {}
@@ -175,8 +176,8 @@ end
 -- @raise by name, where views overlap with gaps or in part and would come apart
 function views.together(items, change)
   local function refuse(a, b)
-    error(("%s and %s share their memory in a way that they would lose: views with gaps, or in part"):format(a.name,
-      b.name), 0)
+    argument.raise("%s and %s share their memory in a way that they would lose: views with gaps, or in part", a.name,
+      b.name)
   end
   local moved = {}
   for _, group in ipairs(views.groups(items, refuse)) do

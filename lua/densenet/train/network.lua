@@ -56,7 +56,7 @@ local function frozen(model, values)
   local patterns = {}
   for pattern in values.freeze:gmatch("[^,]+") do patterns[#patterns + 1] = pattern end
   local done, message = pcall(model.freeze, model, patterns)
-  if not done then return nil, ("-freeze %s: %s"):format(values.freeze, message), "usage" end
+  if not done then return nil, ("-freeze %s: %s"):format(values.freeze, (argument.sentence(message))), "usage" end
   if model:parameterCount() == 0 then
     return nil, ("-freeze %s: nothing is left to train"):format(values.freeze), "usage"
   end
