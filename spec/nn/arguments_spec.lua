@@ -62,7 +62,7 @@ local PUBLIC = {
   "getParameters", "zeroGradParameters", "updateParameters", "share", "apply", "findModules", "training", "evaluate",
   "clearState", "type", "float", "double", "half", "bfloat16", "to", "plan", "stateDict", "gradDict", "loadStateDict",
   "add", "insert", "get", "remove", "replace", "size", "setNumInputDims", "reset", "noBias", "ceil", "floor",
-  "setCountIncludePad", "setCountExcludePad", "labels", "clone",
+  "setCountIncludePad", "setCountExcludePad", "labels", "clone", "freeze", "unfreeze", "frozenCount",
 }
 
 describe("wrong arguments", function()

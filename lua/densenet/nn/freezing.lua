@@ -168,6 +168,9 @@ end
 
 --- See Module:freeze.
 function freezing.freeze(root, pattern, options)
+  if options ~= nil then
+    argument.table(2, "freeze", options, "options")
+  end
   local found, holders = chosen(root, pattern, "freeze")
   for name in pairs(options or {}) do
     if name ~= "batchStatistics" and name ~= "gradInput" then

@@ -4,14 +4,14 @@
 local argument = require "densenet.argument"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
+local trained = require "densenet.nn.trained"
 
--- Distinct gradients: one that is shared between modules counts once.
+-- Gradients of what is trained; one that is shared between modules counts once.
 local function gradientsOf(module)
-  local _, gradients = module:parameters()
-  local seen, list = {}, {}
-  for _, gradient in ipairs(gradients or {}) do
-    if not seen[gradient] and gradient:nElement() > 0 then
-      seen[gradient] = true
+  local list = {}
+  for _, parameter in ipairs(trained.of(module)) do
+    local gradient = trained.gradient(parameter)
+    if gradient:nElement() > 0 then
       list[#list + 1] = gradient
     end
   end
