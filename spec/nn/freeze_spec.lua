@@ -56,27 +56,28 @@ end
 
 -- Patterns, how much of the network they freeze, and whether the images' gradient is left.
 local cases = {
-  ["the first convolution"] = { "^features%.conv0$", isPrefix = true },
-  ["a first block, with what stands before it"] = { PREFIX, isPrefix = true },
-  ["a block in the middle"] = { "^features%.denseblock1" },
-  ["a layer of a block"] = { "denselayer2%." },
-  ["the first layer of a block"] = { "denseblock1%.denselayer1%." },
-  ["the first layer of a block that nothing trained precedes"] =
-    { "^features%.conv0", "denseblock1%.denselayer1%.", isPrefix = true },
-  ["half a layer that nothing trained precedes"] =
-    { "^features%.conv0", "denseblock1%.denselayer1%.[cn].*1$", isPrefix = true },
-  ["every norm"] = { "norm%d?$" },
-  ["every norm, with the batch's statistics"] = { "norm%d?$", options = { batchStatistics = true } },
-  ["every convolution"] = { "conv%d?$", isPrefix = true },
-  ["norms before 3x3 convolutions"] = { "norm2", "transition1%.norm" },
-  ["a transition"] = { "transition1" },
-  ["all up to a transition's norm"] = { "^features%.conv0", "denseblock1", "transition1%.norm", isPrefix = true },
-  ["all up to the last norm"] = { "^features%.[cdt]", isPrefix = true },
-  ["all but the classifier"] = { "^features", isPrefix = true },
-  ["the classifier"] = { "^classifier" },
-  ["all but the classifier, asked for the images' gradient"] =
-    { "^features", options = { gradInput = true } },
-  ["a block with the batch's statistics"] = { "denseblock", options = { batchStatistics = true } },
+  { name = "the first convolution", "^features%.conv0$", isPrefix = true },
+  { name = "a first block, with what stands before it", PREFIX, isPrefix = true },
+  { name = "a block in the middle", "^features%.denseblock1" },
+  { name = "a layer of a block", "denselayer2%." },
+  { name = "the first layer of a block", "denseblock1%.denselayer1%." },
+  { name = "the first layer of a block that nothing trained precedes",
+    "^features%.conv0", "denseblock1%.denselayer1%.", isPrefix = true },
+  { name = "half a layer that nothing trained precedes",
+    "^features%.conv0", "denseblock1%.denselayer1%.[cn].*1$", isPrefix = true },
+  { name = "every norm", "norm%d?$" },
+  { name = "every norm, with the batch's statistics", "norm%d?$", options = { batchStatistics = true } },
+  { name = "every convolution", "conv%d?$", isPrefix = true },
+  { name = "norms before 3x3 convolutions", "norm2", "transition1%.norm" },
+  { name = "a transition", "transition1" },
+  { name = "all up to a transition's norm",
+    "^features%.conv0", "denseblock1", "transition1%.norm", isPrefix = true },
+  { name = "all up to the last norm", "^features%.[cdt]", isPrefix = true },
+  { name = "all but the classifier", "^features", isPrefix = true },
+  { name = "the classifier", "^classifier" },
+  { name = "all but the classifier, asked for the images' gradient",
+    "^features", options = { gradInput = true } },
+  { name = "a block with the batch's statistics", "denseblock", options = { batchStatistics = true } },
 }
 
 local function freeze(model, case)
@@ -113,9 +114,9 @@ local function checkDifferences(model, x, weights, gradients)
 end
 
 describe("freeze:", function()
-  for name, case in pairs(cases) do
+  for _, case in ipairs(cases) do
     for _, options in ipairs { {}, { bottleneck = false }, { dropRate = 0.3 } } do
-      local title = ("%s%s%s"):format(name, options.dropRate and ", dropout" or "",
+      local title = ("%s%s%s"):format(case.name, options.dropRate and ", dropout" or "",
         options.bottleneck == false and ", no bottlenecks" or "")
       it("right gradients in every mode, whole and in halves: " .. title, function()
         local expected
@@ -267,8 +268,9 @@ describe("freeze:", function()
     end
   end)
 
-  for name, pattern in pairs { ["a prefix"] = PREFIX, ["a block"] = "denseblock2",
-    ["all but the classifier"] = "^features" } do
+  for _, case in ipairs { { "a prefix", PREFIX }, { "a block", "denseblock2" },
+    { "all but the classifier", "^features" } } do
+    local name, pattern = table.unpack(case)
     for _, mode in ipairs(MODES) do
       it(("takes the memory that is planned: %s, mode %d"):format(name, mode), function()
         core.threads(1)

@@ -10,10 +10,10 @@ local function square(n) return nn.Linear(n, n, false) end
 
 -- Ways for b to have a's weight, and the gradient with it.
 local ways = {
-  share = function(a, b) b:share(a, "weight", "gradWeight") end,
-  view = function(a, b) b.weight, b.gradWeight = a.weight:view(2, 2), a.gradWeight:view(2, 2) end,
-  transpose = function(a, b) b.weight, b.gradWeight = a.weight:t(), a.gradWeight:t() end,
-  ["transpose, the other way round"] = function(a, b) a.weight, a.gradWeight = b.weight:t(), b.gradWeight:t() end,
+  { "share", function(a, b) b:share(a, "weight", "gradWeight") end },
+  { "view", function(a, b) b.weight, b.gradWeight = a.weight:view(2, 2), a.gradWeight:view(2, 2) end },
+  { "transpose", function(a, b) b.weight, b.gradWeight = a.weight:t(), a.gradWeight:t() end },
+  { "transpose, the other way round", function(a, b) a.weight, a.gradWeight = b.weight:t(), b.gradWeight:t() end },
 }
 
 local function pairOf(way)
@@ -32,7 +32,8 @@ local function expectedStep(net, a, b)
 end
 
 describe("shared parameters are one:", function()
-  for name, way in pairs(ways) do
+  for _, each in ipairs(ways) do
+    local name, way = table.unpack(each)
     it("steps, counts, plans and vectors, by " .. name, function()
       for _, step in ipairs {
         function(net) net:updateParameters(0.1) end,
@@ -140,16 +141,17 @@ describe("what `parameters` leaves out", function()
   end
 
   local idioms = {
-    ["of a container"] = function(body) body.parameters = function() end end,
-    ["of a module"] = function(body) body:get(1).parameters = function() end end,
-    ["of a class"] = function(body)
+    { "of a container", function(body) body.parameters = function() end end },
+    { "of a module", function(body) body:get(1).parameters = function() end end },
+    { "of a class", function(body)
       local Frozen = nn.class("Frozen", nn.Linear)
       Frozen.parameters = function() end
       local frozen = Frozen(2, 2)
       body:replace(1, frozen)
-    end,
+    end },
   }
-  for name, freeze in pairs(idioms) do
+  for _, idiom in ipairs(idioms) do
+    local name, freeze = table.unpack(idiom)
     it("is saved and not trained: " .. name, function()
       for _, train in ipairs {
         function(model) model:updateParameters(0.1) end,
