@@ -195,7 +195,7 @@ describe("freeze:", function()
       local state = model:stateDict()
       for name, tensor in pairs(free:stateDict()) do compare.identical(state[name], tensor, name) end
       model:loadStateDict(build(0):stateDict())
-      model:type("float"):double():clearState():to("cpu")
+      model = model:clone():type("float"):double():clearState():to("cpu")
       local conv = model:get("features"):get("denseblock1"):findModules("nn.SpatialConvolution")[1]
       assert.is_true(conv.frozen and conv.gradWeight == nil)
       assert.are.equal(free:parameterCount(), model:parameterCount() + model:frozenCount())

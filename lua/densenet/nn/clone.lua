@@ -6,6 +6,8 @@
 -- @module densenet.nn.clone
 
 local core = require "densenet.core"
+local stateDict = require "densenet.nn.state_dict"
+local views = require "densenet.nn.views"
 
 local IS_BUFFER = { output = true, gradInput = true }
 
@@ -42,4 +44,8 @@ end
 
 --- @param object a module or a criterion
 -- @return its copy
-return function(object) return copyOf(object, {}) end
+-- @raise by name, where parameters share their memory in a way that copies cannot
+return function(object)
+  local copies = object.parameters and views.together(stateDict.held(object), function(held) return held:clone() end)
+  return copyOf(object, copies or {})
+end
