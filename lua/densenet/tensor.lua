@@ -22,8 +22,13 @@ local metatable = core.tensor_metatable
 local methods = core.tensor_methods
 local isTensor = core.is_tensor
 
-local isOfC = {} -- names of methods, before Lua adds its own
-for name in pairs(methods) do isOfC[name] = true end
+-- Names of methods before Lua adds its own; kept with them, where this file finds it when it is loaded again.
+local isOfC = metatable.isOfC
+if not isOfC then
+  isOfC = {}
+  for name in pairs(methods) do isOfC[name] = true end
+  metatable.isOfC = isOfC
+end
 
 metatable.__tostring = require "densenet.tensor_text"
 require "densenet.tensor_reductions"

@@ -92,3 +92,14 @@ describe("another Lua", function()
     end
   end
 end)
+
+describe("a module that is loaded again", function()
+  it("refuses what it refused before", function()
+    local output = temporary.output [[
+      for name in pairs(package.loaded) do if name:find "^densenet" then package.loaded[name] = nil end end
+      dn, core = require "densenet", require "densenet.core"
+      print(pcall(core.tensor_methods.float, nil))
+    ]]
+    assert.matches("float is called on nil; a tensor expected, as in t:float", output)
+  end)
+end)
