@@ -6,7 +6,7 @@ local family = require "densenet.models.family"
 local modes = require "densenet.nn.memory_modes"
 local compare = require "spec.support.compare"
 local tablex = require "pl.tablex"
-local temporary = require "spec.support.temporary"
+local ownModules = require "spec.support.own_modules"
 
 local models = dn.models
 
@@ -201,20 +201,7 @@ describe("a configuration that a file claims", function()
 end)
 
 describe("a module of one's own", function()
-  local directory, path
-  before_each(function()
-    directory, path = temporary.directory(), package.path
-    package.path = directory .. "/?.lua;" .. path
-  end)
-  after_each(function()
-    package.path = path
-    for name in pairs(package.loaded) do
-      if name:find("^own_") then package.loaded[name] = nil end
-    end
-    temporary.remove(directory)
-  end)
-
-  local function define(name, text) temporary.write(directory .. "/" .. name .. ".lua", text) end
+  local define, pathOf = ownModules.setUp()
 
   local WHOLE = [[
     local nn = require "densenet.nn"
@@ -262,6 +249,6 @@ describe("a module of one's own", function()
     end
     local _, message = models.find("own_2")
     assert.is_truthy(message:find("known are 100-12", 1, true))
-    assert.is_truthy(message:find("no " .. directory .. "/own_2.lua", 1, true))
+    assert.is_truthy(message:find("no " .. pathOf "own_2", 1, true))
   end)
 end)

@@ -4,6 +4,7 @@
 local dn = require "densenet"
 local core = require "densenet.core"
 local json = require "densenet.io.json"
+local ownModules = require "spec.support.own_modules"
 local temporary = require "spec.support.temporary"
 
 local root = io.popen("pwd"):read("l")
@@ -147,20 +148,7 @@ describe("main.lua", function()
 end)
 
 describe("a data set of one's own", function()
-  local directory, path
-  before_each(function()
-    directory, path = temporary.directory(), package.path
-    package.path = directory .. "/?.lua;" .. path
-  end)
-  after_each(function()
-    package.path = path
-    for name in pairs(package.loaded) do
-      if name:find("^own_") then package.loaded[name] = nil end
-    end
-    temporary.remove(directory)
-  end)
-
-  local function define(name, text) temporary.write(directory .. "/" .. name .. ".lua", text) end
+  local define, pathOf = ownModules.setUp()
 
   it("has every part of an ImageSet's face", function()
     local set = assert(dn.data.open("examples.spirals", { split = "test", size = 10, offset = 5 }))
@@ -235,6 +223,6 @@ describe("a data set of one's own", function()
     local none, message, code = dn.data.open("own_2")
     assert.same({ nil, "argument" }, { none, code })
     assert.is_truthy(message:find("no data set is called 'own_2'; known are cifar10, cifar100, fashion-mnist, mnist; "
-      .. "there is no module of that name: no " .. directory .. "/own_2.lua", 1, true), message)
+      .. "there is no module of that name: no " .. pathOf "own_2", 1, true), message)
   end)
 end)
