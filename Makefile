@@ -163,9 +163,6 @@ demo:
 	@sh scripts/install_dependencies.sh build data
 	@$(MAKE_SIDE_BY_SIDE) $(MODULE)
 	$(LUA) main.lua $(DEMO_OPTIONS) -save $(DEMO)
-	@echo "The network is in $(DEMO). To test it, and to train it for longer:"
-	@echo "  $(LUA) main.lua -device cpu -retrain $(DEMO)/model_best.safetensors -testOnly true"
-	@echo "  $(LUA) main.lua -device cpu -resume $(DEMO) -nEpochs 3"
 
 # Small enough for minutes on two cores, real enough to be below 15 % error.
 DEMO := build/demo

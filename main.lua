@@ -14,7 +14,7 @@ local function main(dn)
   local origin = check(train.origin.find(opt, given))
   local notes = check(train.device.choose(opt, given))
   opt.nCores = dn.threads(opt.nCores)
-  if opt.plan then return print(check(train.memory.plan(opt, origin)):table()) end
+  if opt.plan then return print(check(train.memory.plan(opt, origin)):table(opt.plan == "rows")) end
   dn.manualSeed(opt.manualSeed)
   local sets, loaders = check(train.sources.open(opt, origin.about))
   local plan = not opt.testOnly and check(train.memory.check(opt, origin)) or nil
@@ -29,7 +29,7 @@ local function main(dn)
 
   -- The run
   local run = train.Run.new { options = opt, origin = origin, trainer = trainer, loaders = loaders, sets = sets,
-    plan = plan, notes = notes }
+    plan = plan, notes = notes, given = given, program = train.nextSteps.program(arg) }
   run:announce()
   if opt.testOnly then return check(run:testOnly()) and 0 end
   check(run:open())

@@ -191,9 +191,11 @@ function MemoryPlan:inMode(mode)
       record = record })
 end
 
---- The plan as a text: rows, totals in MB of 2^20 bytes, and what each optMemory would need.
-function MemoryPlan:table()
-  return planText(self)
+--- The plan as a text: totals in MB of 2^20 bytes, what each optMemory would need, and the buffers.
+-- @tparam[opt] boolean hasRows true: each buffer by itself, with its place and its life; else equal ones
+-- in a line
+function MemoryPlan:table(hasRows)
+  return planText(self, hasRows)
 end
 
 local bound = setmetatable({}, { __mode = "k" }) -- module → the plan it is bound to

@@ -1,6 +1,6 @@
---- A command line of `-name value` pairs, as Torch's scripts take them, read strictly. A word that
--- is not understood is refused with what was expected and what was given, because a training run that
--- quietly does something else costs its user a night.
+--- A command line of `-name value` pairs, as Torch's scripts take them, read strictly; `--name value` and
+-- `-name=value` say the same. A word that is not understood is refused with what was expected and what was
+-- given, because a training run that quietly does something else costs its user a night.
 --
 -- Options are data: a list of groups { title =, option, option, … }, an option being
 --   name, help   as on the command line and in the help
@@ -9,6 +9,7 @@
 --   default      the value when it is not given; nil means none, and `shown` says what happens then
 --   min, max     bounds that are allowed themselves; above, below: bounds that are not
 --   choices      the words that mean something
+--   isOptional   of a "word": it may be left out, and the value is then true
 --   pattern      of further such words, for which one of the choices stands: cuda:N for cuda:1
 --   find         of a "name": looks it up, and gives nil and a sentence where there is none
 --   available    the values that this version can do, where they are fewer; `because` says why
@@ -52,6 +53,7 @@ end
 -- "an integer of at least 1", "a number above 0 and at most 1"
 local function expectation(option)
   if option.type == "boolean" then return "true or false" end
+  if option.isOptional then return join(option.choices) .. " or nothing" end
   if option.choices then return "one of " .. join(option.choices) end
   if option.type == "text" then return "a text" end
   if option.type == "name" then return "a name, such as " .. option.default end
@@ -103,10 +105,17 @@ local function unavailable(option, text)
   return ("-%s %s is not available in this version%s%s"):format(option.name, text, why, what)
 end
 
--- The option that an argument names, or nil and why not.
+-- The name in an argument, written -name, --name, -name=value or --name=value, and the value in it, or nil.
+local function split(argument)
+  local name, value = argument:match("^%-%-?([^-=][^=]*)=(.*)$")
+  return name or argument:match("^%-%-?([^-].*)$"), value
+end
+
+-- The option that an argument names, and the value's text where the argument has it; or nil and why not.
 local function find(self, argument)
-  local option = self.byName[argument:match("^%-(.+)$")]
-  if option then return option end
+  local word, value = split(argument)
+  local option = self.byName[word]
+  if option then return option, value end
   if argument:sub(1, 1) ~= "-" then
     return nil, ("unexpected argument '%s': options are -name value"):format(argument)
   end
@@ -117,11 +126,11 @@ local function find(self, argument)
   return nil, ("unknown option '%s'%s"):format(argument, suggestion and ("; did you mean -" .. suggestion .. "?") or "")
 end
 
+-- Is this the next option, rather than a value?
+local function isOption(text) return text:find("^%-%-?%a") ~= nil end
+
 -- The value of an option whose text is this, or nil and a sentence.
 local function valueOf(option, text)
-  if not text or text:find("^%-%-?%a") then
-    return nil, ("-%s needs a value: %s"):format(option.name, expectation(option))
-  end
   local value = read(option, text)
   if value == nil then
     local suggestion = option.choices and nearest(text, option.choices)
@@ -141,8 +150,27 @@ local helpWords = { ["-help"] = true, ["--help"] = true, ["-h"] = true }
 --- The text after an option in a command line that is not read yet; nil where it is not given.
 function CommandLine.textOf(argv, name)
   for i, argument in ipairs(argv) do
-    if argument == "-" .. name then return argv[i + 1] end
+    local word, value = split(argument)
+    if word == name then return value or argv[i + 1] end
   end
+end
+
+-- The value of an option, from the argument itself or the one after it.
+-- @param text in the argument, or nil
+-- @param nextText the argument after it, or nil
+-- @return the value, and whether it was the next argument; or nil and a sentence
+local function take(option, text, nextText)
+  if option.type == "flag" then
+    if text then return nil, ("-%s takes no value, got '%s'"):format(option.name, text) end
+    return true, false
+  end
+  local isNext = not text and nextText ~= nil and not isOption(nextText)
+  if isNext then text = nextText end
+  if not text and option.isOptional then return true, false end
+  if not text then return nil, ("-%s needs a value: %s"):format(option.name, expectation(option)) end
+  local value, why = valueOf(option, text)
+  if value == nil then return nil, why end
+  return value, isNext
 end
 
 --- Reads a command line.
@@ -156,17 +184,13 @@ function CommandLine:parse(argv)
   local values, given = {}, {}
   local i = 1
   while i <= #argv do
-    local option, why = find(self, argv[i])
-    if not option then return nil, why end
+    local option, text = find(self, argv[i])
+    if not option then return nil, text end
     if given[option.name] then return nil, ("-%s is given twice"):format(option.name) end
-    local value = true
-    if option.type ~= "flag" then
-      i = i + 1
-      value, why = valueOf(option, argv[i])
-      if value == nil then return nil, why end
-    end
+    local value, isNext = take(option, text, argv[i + 1])
+    if value == nil then return nil, isNext end
     values[option.name], given[option.name] = value, true
-    i = i + 1
+    i = i + (isNext and 2 or 1)
   end
   for _, option in ipairs(self.inOrder) do
     if values[option.name] == nil then values[option.name] = option.default end
@@ -200,6 +224,11 @@ end
 
 local typeWords = { integer = " N", number = " X", boolean = " true|false", text = " PATH", name = " NAME", flag = "" }
 
+local function valueWord(option)
+  if typeWords[option.type] then return typeWords[option.type] end
+  return (option.isOptional and " [%s]" or " %s"):format(table.concat(option.choices, "|"))
+end
+
 --- Every option in its group, with type, default in brackets, and what this version can do.
 function CommandLine:help()
   local out = {}
@@ -208,14 +237,14 @@ function CommandLine:help()
     out[#out + 1] = group.title
     for _, option in ipairs(group) do
       local text = option.help
-      if option.type ~= "flag" then
+      if option.type ~= "flag" and not option.isOptional then
         text = ("%s [%s]"):format(text, option.shown or CommandLine.text(option.default))
       end
       if option.available then
         text = text .. (#option.available == 0 and " (not in this version)"
           or (" (in this version: %s)"):format(join(option.available)))
       end
-      local head = "  -" .. option.name .. (typeWords[option.type] or " " .. table.concat(option.choices, "|"))
+      local head = "  -" .. option.name .. valueWord(option)
       local lines = wrap(text, 76)
       if #head > 24 then
         out[#out + 1] = head

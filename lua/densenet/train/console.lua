@@ -1,17 +1,21 @@
---- The lines a training run prints, in the form Torch users know, with the time that is left.
+--- What a training run prints. Into a file, lines of at most 80 characters in the form Torch users know; on a
+-- terminal one line that is redrawn in place, and a line like those for each epoch.
 --
--- A line stands for the batches since the line before: Time and Data are seconds a batch (Data is
--- the part spent waiting for the loader), Err is the loss, and top1 and top5 are error rates in
--- percent; scale and skipped, in half precision, are the loss scale and the steps that overflowed so
--- far. A line comes every 50 batches or 10 seconds, for the first batch and for the last, so
--- that a terminal shows life and a file stays short.
+-- A line stands for the batches since the line before: Time is seconds a batch, Loss the mean loss, top1 and
+-- top5 are error rates in percent, left is the time until the run is done. In a file a line comes every
+-- 50 batches or 10 seconds, for the first batch and for the last, so that it shows life and stays short.
+-- On a terminal figures are those of the epoch so far.
 local core = require "densenet.core"
+local liveLine = require "densenet.train.live_line"
 local meters = require "densenet.train.meters"
 
 local Console = {}
 Console.__index = Console
 
 local batchesALine, secondsALine = 50, 10
+local secondsADrawing = 0.1
+local lineWidth = 80
+local shareWorthTelling = 0.1 -- of the time, waiting for images
 
 --- "45s", "3m20s", "2h05m", "3d04h".
 function Console.duration(seconds)
@@ -22,19 +26,26 @@ function Console.duration(seconds)
   return ("%dd%02dh"):format(s // 86400, s % 86400 // 3600)
 end
 
+local function printLine(line)
+  liveLine.clear()
+  print(line)
+  io.stdout:flush()
+end
+
+local noScreen = { columns = function() return nil end }
+
 --- @param nEpochs epochs of the run
 -- @param loaders by name; those but "train" are for evaluations, whose time counts as time left
--- @param write (optional) function(line); print when left out
-function Console.new(nEpochs, loaders, write)
+-- @param write (optional) function(line); standard output when left out
+-- @param screen (optional) { columns= function() → width or nil, show= function(text) } for the redrawn line;
+-- standard output, where that is a terminal, when both are left out; none when only this is
+function Console.new(nEpochs, loaders, write, screen)
   local nTest = 0
   for name, loader in pairs(loaders) do
     if name ~= "train" then nTest = nTest + loader:size() end
   end
   return setmetatable({
-    write = write or function(line)
-      print(line)
-      io.stdout:flush()
-    end,
+    write = write or printLine, screen = screen or (write and noScreen or liveLine),
     nEpochs = nEpochs, nTest = nTest,
     secondsTest = nil, -- of an epoch's evaluations, once there was one
     testing = 0.0, -- of this epoch's, so far
@@ -43,23 +54,41 @@ end
 
 function Console:print(format, ...) self.write(select("#", ...) > 0 and core.format(format, ...) or format) end
 
---- Before an epoch's batches.
--- @param first, count the first batch to come, and how many the epoch has
-function Console:startTraining(epoch, first, count)
-  if first == 1 then
-    self:print("=> Training epoch # %d (top1, top5: errors in %%)", epoch)
-  else
-    self:print("=> Training epoch # %d, from batch %d of %d (top1, top5: errors in %%)", epoch, first, count)
-  end
-  self:startLine()
-  self.total = meters.MeanMeter()
-  if self.testing > 0 then self.secondsTest, self.testing = self.testing, 0.0 end
+-- Once, before the first figures.
+local function explain(self)
+  if self.hasExplained then return end
+  self.hasExplained = true
+  self:print("=> top1 and top5 are errors in %")
 end
 
-function Console:startLine()
-  self.line = {
-    time = meters.MeanMeter(), data = meters.MeanMeter(), errors = meters.ErrorMeter(), since = meters.Stopwatch(),
-  }
+local function newMeans()
+  return { time = meters.MeanMeter(), data = meters.MeanMeter(), errors = meters.ErrorMeter(),
+    since = meters.Stopwatch() }
+end
+
+local function add(means, seen)
+  means.time:add(seen.time)
+  means.data:add(seen.data)
+  means.errors:add(seen.score)
+end
+
+-- Before the batches of an epoch or of an evaluation.
+local function start(self)
+  self.line, self.whole, self.drawn = newMeans(), newMeans(), nil
+end
+
+--- Before an epoch's batches.
+-- @param first, count the first batch to come, and how many the epoch has
+-- @param learningRate of that batch
+function Console:startTraining(epoch, first, count, learningRate)
+  explain(self)
+  if first > 1 then
+    self:print("=> Training epoch # %d, from batch %d of %d, lr %.4g", epoch, first, count, learningRate)
+  elseif not self.screen.columns() then
+    self:print("=> Training epoch # %d, lr %.4g", epoch, learningRate)
+  end
+  start(self)
+  if self.testing > 0 then self.secondsTest, self.testing = self.testing, 0.0 end
 end
 
 -- Is a line due after batch n of count?
@@ -67,24 +96,71 @@ local function isDue(line, n, count)
   return n == count or line.time.count >= batchesALine or line.since:seconds() >= secondsALine
 end
 
-local function add(line, seen)
-  line.time:add(seen.time)
-  line.data:add(seen.data)
-  line.errors:add(seen.score)
+-- Draws the line of a terminal, unless it was drawn just now.
+local function draw(self, pieces, share, columns)
+  if self.drawn and self.drawn:seconds() < secondsADrawing then return end
+  self.drawn = meters.Stopwatch()
+  self.screen.show(liveLine.fit(pieces(), share, columns - 1)) -- the last column would break the line
 end
 
 -- Seconds until the epoch's batches are done and until the run is. Before the first evaluation
 -- has been timed, a batch of it counts as a third of a training batch: a forward pass of three.
 local function timeLeft(self, epoch, n, count)
-  local batch = self.total:mean()
+  local batch = self.whole.time:mean()
   local test = self.secondsTest or self.nTest * batch / 3
   local thisEpoch = (count - n) * batch
   return thisEpoch, thisEpoch + test + (self.nEpochs - epoch) * (count * batch + test)
 end
 
--- "  scale 65536  skipped 2"; nothing without a loss scale.
-local function scaleText(scaling)
-  return scaling and core.format("  scale %g  skipped %d", scaling.scale, scaling.skipped) or ""
+-- "97 images/s", "4.1 images/s"
+local function speedText(means)
+  local speed = means.errors.count / means.time.sum
+  return core.format(speed < 10 and "%.1f images/s" or "%.0f images/s", speed)
+end
+
+-- What the redrawn line can say of training, and how important that is.
+local function trainingPieces(self, epoch, n, count, seen)
+  local mean = self.whole.errors:result()
+  local left, runLeft = timeLeft(self, epoch, n, count)
+  local pieces = {
+    { rank = 1, text = ("epoch %d/%d %d/%d"):format(epoch, self.nEpochs, n, count) },
+    { rank = 3, text = core.format("loss %.3f", mean.loss) },
+    { rank = 4, text = core.format("top1 error %.1f%%", mean.top1) },
+    { rank = 6, text = core.format("top5 error %.1f%%", mean.top5) },
+    { rank = 7, text = core.format("lr %.4g", seen.learningRate) },
+    { rank = 5, text = speedText(self.whole) },
+    { rank = 2, text = "left " .. Console.duration(runLeft) },
+    { rank = 8, text = "epoch " .. Console.duration(left) },
+  }
+  if seen.lossScale then
+    pieces[#pieces + 1] = { rank = 9, text = core.format("scale %g", seen.lossScale.scale) }
+  end
+  return pieces
+end
+
+-- ` | Epoch: [1][87/938]  Time 0.657 Loss 1.2427 …`; what is left only where there is room.
+local function trainingLine(self, means, epoch, n, count)
+  local mean = means.errors:result()
+  local line = core.format(" | Epoch: [%d][%d/%d]  Time %.3f Loss %.3f top1 %4.1f top5 %4.1f", epoch, n, count,
+    means.time:mean(), mean.loss, mean.top1, mean.top5)
+  local _, runLeft = timeLeft(self, epoch, n, count)
+  local left = " left " .. Console.duration(runLeft)
+  return #line + #left <= lineWidth and line .. left or line
+end
+
+-- The loss scale of half precision, where it is another than in the line before.
+local function reportScale(self, scaling)
+  if not scaling or self.scale == scaling.scale and self.skipped == scaling.skipped then return end
+  self.scale, self.skipped = scaling.scale, scaling.skipped
+  self:print(" | loss scale %g, skipped %d steps that overflowed", scaling.scale, scaling.skipped)
+end
+
+-- After an epoch: did training wait for images?
+local function reportWaiting(self)
+  local share = self.whole.data.sum / self.whole.time.sum
+  if share >= shareWorthTelling then
+    self:print(" | %.0f %% of the time went by waiting for images (-nThreads sets who loads them)", 100 * share)
+  end
 end
 
 --- After a training batch.
@@ -92,23 +168,35 @@ end
 -- @param seen { time=, data=, score=, learningRate=, lossScale= or nil }: seconds, what meters.score gave,
 -- and the trainer's optim.LossScale
 function Console:trained(epoch, n, count, seen)
-  local line = self.line
-  self.total:add(seen.time)
-  add(line, seen)
-  if self.total.count > 1 and not isDue(line, n, count) then return end
-  local mean = line.errors:result()
-  local left, runLeft = timeLeft(self, epoch, n, count)
-  self:print(" | Epoch: [%d][%d/%d]  Time %.3f  Data %.3f  Err %.4f  top1 %7.3f  top5 %7.3f  lr %.4f%s  "
-    .. "left %s (run %s)",
-    epoch, n, count, line.time:mean(), line.data:mean(), mean.loss, mean.top1, mean.top5, seen.learningRate,
-    scaleText(seen.lossScale), Console.duration(left), Console.duration(runLeft))
-  self:startLine()
+  local columns = self.screen.columns()
+  add(self.line, seen)
+  add(self.whole, seen)
+  if columns and n < count then
+    return draw(self, function() return trainingPieces(self, epoch, n, count, seen) end, n / count, columns)
+  end
+  if self.whole.time.count > 1 and not isDue(self.line, n, count) then return end
+  self:print("%s", trainingLine(self, columns and self.whole or self.line, epoch, n, count))
+  reportScale(self, seen.lossScale)
+  if n == count then reportWaiting(self) end
+  self.line = newMeans()
 end
 
 --- Before an evaluation.
 function Console:startTesting()
-  self:startLine()
+  explain(self)
+  start(self)
   self.stopwatch = meters.Stopwatch()
+end
+
+local function testingPieces(self, name, epoch, n, count, overall)
+  local mean = overall:result()
+  return {
+    { rank = 1, text = ("%s %d %d/%d"):format(name:lower(), epoch, n, count) },
+    { rank = 3, text = core.format("loss %.3f", mean.loss) },
+    { rank = 2, text = core.format("top1 error %.1f%%", mean.top1) },
+    { rank = 5, text = core.format("top5 error %.1f%%", mean.top5) },
+    { rank = 4, text = speedText(self.whole) },
+  }
 end
 
 --- After a batch of an evaluation.
@@ -116,20 +204,24 @@ end
 -- @param seen { time=, data=, score= }
 -- @param overall the error meter of the evaluation so far
 function Console:tested(name, epoch, n, count, seen, overall)
-  local line = self.line
-  add(line, seen)
-  if not isDue(line, n, count) then return end
-  local mean, all = line.errors:result(), overall:result()
-  self:print(" | %s: [%d][%d/%d]  Time %.3f  Data %.3f  top1 %7.3f (%7.3f)  top5 %7.3f (%7.3f)",
-    name, epoch, n, count, line.time:mean(), line.data:mean(), mean.top1, all.top1, mean.top5, all.top5)
-  self:startLine()
+  local columns = self.screen.columns()
+  add(self.line, seen)
+  add(self.whole, seen)
+  if columns then
+    return draw(self, function() return testingPieces(self, name, epoch, n, count, overall) end, n / count, columns)
+  end
+  if not isDue(self.line, n, count) then return end
+  local mean, all = self.line.errors:result(), overall:result()
+  self:print(" | %s: [%d][%d/%d]  Time %.3f top1 %4.1f (%.1f) top5 %4.1f (%.1f)",
+    name, epoch, n, count, self.line.time:mean(), mean.top1, all.top1, mean.top5, all.top5)
+  self.line = newMeans()
 end
 
 --- After an evaluation.
 function Console:finished(name, epoch, result)
   self.testing = self.testing + self.stopwatch:seconds()
-  self:print(" * Finished %s # %d     top1: %7.3f  top5: %7.3f  (errors in %%, of %d images)",
-    name == "Test" and "epoch" or "validation of epoch", epoch, result.top1, result.top5, result.count)
+  self:print(" * Finished %s # %d     top1: %7.3f  top5: %7.3f  (of %d images)",
+    name == "Test" and "epoch" or "validation", epoch, result.top1, result.top5, result.count)
 end
 
 return Console

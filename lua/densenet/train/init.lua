@@ -12,6 +12,7 @@ return argument.closed({
   Log = require "densenet.train.log",
   memory = require "densenet.train.memory",
   meters = require "densenet.train.meters",
+  nextSteps = require "densenet.train.next_steps",
   network = require "densenet.train.network",
   options = require "densenet.train.options",
   origin = require "densenet.train.origin",

@@ -38,7 +38,8 @@ local function memoryOptions(memory)
       help = "-optMemory by its word, 0 to " .. #modes },
     { name = "shareGradInput", type = "boolean", default = false, help = "true: -optMemory 2" },
     { name = "optnet", type = "boolean", default = false, help = "true: -optMemory 1" },
-    { name = "plan", type = "flag", help = "print what a training step takes, buffer by buffer, and stop" },
+    { name = "plan", type = "word", choices = { "rows" }, isOptional = true,
+      help = "print what a training step takes, equal buffers summed, and stop; rows: each buffer by itself" },
   }
 end
 

@@ -3,6 +3,8 @@
 -- an interrupt is 128 + the signal's number, also before there is anything to save; a bug keeps its
 -- traceback. Library code returns `nil, message, code`; a script wraps such a call in program.check and
 -- reads on as if it could not fail.
+local liveLine = require "densenet.train.live_line"
+
 local program = {}
 
 local Stop = {}
@@ -59,6 +61,7 @@ function program.run(name, usage, main)
   local done, result = xpcall(main, explain)
   if done then return result or 0 end
   if type(result) ~= "table" then result = explain(result) end -- Lua's own memory: explain was not asked
+  liveLine.clear()
   io.stdout:flush()
   if result.message then io.stderr:write(name, ": ", result.message, "\n") end
   if result.isUsage then io.stderr:write(usage, "\n") end

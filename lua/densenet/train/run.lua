@@ -14,7 +14,9 @@ local finite = require "densenet.train.finite"
 local json = require "densenet.io.json"
 local Log = require "densenet.train.log"
 local memory = require "densenet.train.memory"
+local meters = require "densenet.train.meters"
 local models = require "densenet.models"
+local nextSteps = require "densenet.train.next_steps"
 local options = require "densenet.train.options"
 local device = require "densenet.train.device"
 local random = require "densenet.random"
@@ -58,11 +60,14 @@ end
 --   sets, loaders   { train=, test=, validation= or nil } each
 --   plan      (optional) of the training step, to be announced
 --   notes     (optional) lines about the device, from device.choose
+--   given     (optional) the set of names that the command line had
+--   program   (optional) what commands begin with that the run tells of: "main.lua" when left out
 --   interrupted  (optional) function() → count, signal; core.interrupted when left out
 function Run.new(parts)
   local self = setmetatable({
     options = parts.options, origin = parts.origin, trainer = parts.trainer, console = parts.trainer.console,
     sets = parts.sets, loaders = parts.loaders, plan = parts.plan, notes = parts.notes or {}, best = nil,
+    given = parts.given or {}, program = parts.program or "main.lua", since = meters.Stopwatch(),
     facts = factsOf(parts.trainer.model, parts.sets.test, parts.options, parts.origin),
     interrupted = parts.interrupted or core.interrupted,
     seconds = 0.0, -- spent training in the epoch under way, also by earlier processes
@@ -276,12 +281,17 @@ function Run:finish(epoch, trained, tested)
   return true
 end
 
---- What the run came to, in a line.
+--- What the run came to, how long it took, and what can be done with its model.
 function Run:report()
   local best = self.best
   if not best then return self.console:print("No epoch was trained.") end
-  self.console:print(" * Best: %s error top1 %.3f %%, top5 %.3f %% after epoch %d, in %s", best.by, best.top1,
-    best.top5, best.epoch, self.store:bestPath())
+  self.console:print(" * Best: %s error top1 %.3f %%, top5 %.3f %% after epoch %d", best.by, best.top1, best.top5,
+    best.epoch)
+  self.console:print("%s %s. The best model is in %s", self.origin.resumed and "Since it was resumed the run took"
+    or "The run took", self.console.duration(self.since:seconds()), self.store:bestPath())
+  for _, line in ipairs(nextSteps.describe(self.options, self.given, self.store:bestPath(), self.program)) do
+    self.console:print("%s", line)
+  end
 end
 
 --- Tests the network that the run starts from, and nothing else.

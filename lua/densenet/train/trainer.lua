@@ -105,7 +105,7 @@ function Trainer:train(epoch, loader)
   self.model:training()
   local count, whole = loader:size(), meters.Stopwatch()
   local first = self.iteration + 1
-  self.console:startTraining(epoch, first, count)
+  self.console:startTraining(epoch, first, count, self.schedule:learningRate(epoch, math.min(first, count), count))
   if first > count then return self.errors:result(), 0.0 end
   local since = meters.Stopwatch()
   for n, batch in feedOf(self, loader):run(epoch, first) do

@@ -10,32 +10,105 @@ local function megabytes(n)
   return (core.format("%.2f", n / 2 ^ 20))
 end
 
--- Rows on lines of their own; those of parameters and statistics, and small ones, are summed up.
-local function bodyLines(plan)
-  local lines, smallBytes, nSmall = {}, 0, 0
+-- The rows of buffers that are worth a line; of the others the bytes and how many they are.
+local function bufferRows(plan)
+  local rows, smallBytes, nSmall = {}, 0, 0
   for _, row in ipairs(plan.rows) do
     if row.lifetime == "step" or row.lifetime == "layer" then
       if row.bytes >= LEAST_BYTES then
-        lines[#lines + 1] = {
-          row.name, table.concat(row.size, "x"), row.dtype, row.lifetime, megabytes(row.bytes),
-          row.offset and tostring(row.offset) or "-",
-          row.first and ("%s%d-%d"):format(row.lives.training and "" or "eval ", row.first, row.last) or "-",
-        }
+        rows[#rows + 1] = row
       else
         smallBytes, nSmall = smallBytes + row.bytes, nSmall + 1
       end
     end
   end
-  if nSmall > 0 then
-    lines[#lines + 1] = { ("(%d smaller ones)"):format(nSmall), "", "", "", megabytes(smallBytes), "", "" }
+  return rows, smallBytes, nSmall
+end
+
+local function smallName(n) return ("(%d smaller ones)"):format(n) end
+
+local ROWS_HEAD = { "buffer", "size", "type", "lifetime", "MB", "offset", "operations" }
+local ROWS_RIGHT = { [5] = true, [6] = true, [7] = true }
+
+-- Each buffer on a line of its own.
+local function rowLines(plan)
+  local rows, smallBytes, nSmall = bufferRows(plan)
+  local lines = { ROWS_HEAD }
+  for _, row in ipairs(rows) do
+    lines[#lines + 1] = {
+      row.name, table.concat(row.size, "x"), row.dtype, row.lifetime, megabytes(row.bytes),
+      row.offset and tostring(row.offset) or "-",
+      row.first and ("%s%d-%d"):format(row.lives.training and "" or "eval ", row.first, row.last) or "-",
+    }
   end
+  if nSmall > 0 then lines[#lines + 1] = { smallName(nSmall), "", "", "", megabytes(smallBytes), "", "" } end
   return lines
 end
 
-local HEAD = { "buffer", "size", "type", "lifetime", "MB", "offset", "operations" }
-local IS_RIGHT = { [5] = true, [6] = true, [7] = true }
+-- The numbers at one place of the names: the least, the most, and how many there are.
+local function numbersAt(names, place)
+  local seen, least, most, n = {}, math.huge, -math.huge, 0
+  for _, name in ipairs(names) do
+    local at = 0
+    for digits in name:gmatch("%d+") do
+      at = at + 1
+      local number = tonumber(digits)
+      if at == place and not seen[number] then
+        seen[number], n = true, n + 1
+        least, most = math.min(least, number), math.max(most, number)
+      end
+    end
+  end
+  return least, most, n
+end
 
-local function align(lines)
+-- The names of equal buffers as one: "layer1-16" where they are all that this says, else "layer*".
+local function commonName(names)
+  local ranges, nSaid = {}, 1
+  for _ in names[1]:gmatch("%d+") do
+    local least, most, n = numbersAt(names, #ranges + 1)
+    ranges[#ranges + 1] = { varies = n > 1, text = ("%d-%d"):format(least, most) }
+    nSaid = nSaid * (most - least + 1)
+  end
+  local place = 0
+  return (names[1]:gsub("%d+", function(digits)
+    place = place + 1
+    if not ranges[place].varies then return digits end
+    return nSaid == #names and ranges[place].text or "*"
+  end))
+end
+
+local SUMS_HEAD = { "MB", "life", "n", "size", "buffer" }
+local SUMS_RIGHT = { true, false, true }
+
+-- Buffers of one size, type and lifetime, whose names differ in numbers only, in a line: most bytes first.
+local function sumLines(plan)
+  local rows, smallBytes, nSmall = bufferRows(plan)
+  local sums, byKey = {}, {}
+  for _, row in ipairs(rows) do
+    local size = table.concat(row.size, "x")
+    local key = table.concat({ row.name:gsub("%d+", "#"), size, row.dtype, row.lifetime }, " ")
+    local sum = byKey[key]
+    if not sum then
+      sum = { names = {}, size = size, lifetime = row.lifetime, bytes = 0, place = #sums }
+      byKey[key], sums[#sums + 1] = sum, sum
+    end
+    sum.names[#sum.names + 1], sum.bytes = row.name, sum.bytes + row.bytes
+  end
+  table.sort(sums, function(a, b)
+    if a.bytes ~= b.bytes then return a.bytes > b.bytes end
+    return a.place < b.place
+  end)
+  local lines = { SUMS_HEAD }
+  for _, sum in ipairs(sums) do
+    lines[#lines + 1] = { megabytes(sum.bytes), sum.lifetime, ("%dx"):format(#sum.names), sum.size,
+      commonName(sum.names) }
+  end
+  if nSmall > 0 then lines[#lines + 1] = { megabytes(smallBytes), "", "", "", smallName(nSmall) } end
+  return lines
+end
+
+local function align(lines, isRight)
   local widths = {}
   for _, line in ipairs(lines) do
     for i, cell in ipairs(line) do
@@ -46,7 +119,7 @@ local function align(lines)
   for n, line in ipairs(lines) do
     local cells = {}
     for i, cell in ipairs(line) do
-      cells[i] = ("%" .. (IS_RIGHT[i] and "" or "-") .. widths[i] .. "s"):format(cell)
+      cells[i] = ("%" .. (isRight[i] and "" or "-") .. widths[i] .. "s"):format(cell)
     end
     text[n] = table.concat(cells, "  "):gsub(" +$", "")
   end
@@ -102,14 +175,14 @@ local function modes(plan)
 end
 
 --- @param plan densenet.nn.memory_plan
+-- @tparam[opt] boolean hasRows true: each buffer on a line of its own; else equal ones are summed
 -- @treturn string lines, without a newline at the end
-return function(plan)
-  local body = bodyLines(plan)
-  table.insert(body, 1, HEAD)
-  local lines = { ("Memory of a training step, input %s in %s, %s. MB are 2^20 bytes; lifetimes: step, from forward to "
-    .. "backward; layer, shorter."):format(table.concat(plan.inputSize, "x"), plan.type,
-    memoryModes[plan.mode].word), "" }
-  for _, part in ipairs { align(body), { "" }, totals(plan), { "" }, modes(plan) } do
+return function(plan, hasRows)
+  local lines = { "Memory of a training step. MB are 2^20 bytes.", ("input %s in %s, %s"):format(
+    table.concat(plan.inputSize, "x"), plan.type, memoryModes[plan.mode].word), "" }
+  local body = hasRows and align(rowLines(plan), ROWS_RIGHT) or align(sumLines(plan), SUMS_RIGHT)
+  local about = hasRows and "Buffers, each by itself." or "Buffers, equal ones in a line; each by itself: -plan rows."
+  for _, part in ipairs { totals(plan), { "" }, modes(plan), { "", about, "They live for a step, from forward to backward, or for a layer, which is shorter.", "" }, body } do
     table.move(part, 1, #part, #lines + 1, lines)
   end
   return table.concat(lines, "\n")
