@@ -85,6 +85,7 @@ describe("main.lua", function()
     local status, text = run(line)
     assert.equal(0, status, text)
     for _, part in ipairs { "input 3x3x32x32", "MB are 2^20 bytes", "features.denseblock1.output", "total ",
+      "features.denseblock1.denselayer1-3.bottleneck",
       "-optMemory 0  standard", "-optMemory 4  linear", "(this plan)", "-optMemory 5  minimal" } do
       assert.is_truthy(text:find(part, 1, true), part .. " is missing in\n" .. text)
     end

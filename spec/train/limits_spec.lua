@@ -91,7 +91,8 @@ describe("main.lua", function()
   it("saves on SIGHUP, which comes when its terminal goes", function()
     local status, _, stderr = script(until_training("kill -HUP $pid"))
     assert.equal(129, status)
-    assert.matches("^main.lua: interrupted; saved after batch %d of epoch %d+; to go on: main.lua %-resume run\n$",
+    assert.matches("^main.lua: interrupted; saved after batch %d of epoch %d+; to go on: "
+      .. "[^\n]*main.lua %-resume run\n$",
       stderr)
     local epoch = tonumber(stderr:match("epoch (%d+)"))
     assert.equal(0, (run(("-resume run -nEpochs 100000 -testOnly true"))))

@@ -146,13 +146,55 @@ describe("main.lua", function()
       table.concat(core.directory_list(directory .. "/run"), " "))
   end)
 
+  it("prints lines of at most 80 characters into a file, and commands that are true at the end", function()
+    local _, stdout = run(tiny .. "-nEpochs 1 -save 'my run' -valSize 56")
+    for line in stdout:gmatch("\n( [|*][^\n]*)") do assert.is_true(#line <= 80, line) end
+    assert.is_truthy(stdout:find("\nThe run took %d+s%. The best model is in my run/model_best%.safetensors\n"), stdout)
+    local test, longer = stdout:match("\nTo test it:\n  ([^\n]*)\nTo train for longer[^\n]*\n  ([^\n]*)\n$")
+    local function typed(command)
+      local pipe = io.popen(("cd '%s' && DENSENET_BUILD='%s' %s -testSize 100 2>&1"):format(directory, build, command))
+      local text = pipe:read("a")
+      return text, pipe:close()
+    end
+    local text, done = typed(test)
+    assert.is_true(done, text)
+    assert.equal(stdout:match("Finished epoch # 1[^\n]*"), text:match("Finished epoch # 1[^\n]*"))
+    text, done = typed(longer)
+    assert.is_true(done, text)
+    assert.is_truthy(text:find("\n * Finished epoch # 2 ", 1, true))
+    assert.is_truthy(text:find("\nSince it was resumed the run took ", 1, true))
+  end)
+
+  it("redraws one line on a terminal, and clears it before it prints anything else", function()
+    if not os.execute("script -qec true /dev/null >/dev/null 2>&1 </dev/null") then
+      return pending("no script(1) here")
+    end
+    temporary.write(directory .. "/typed", ("stty columns 80; export TERM=xterm\nDENSENET_BUILD='%s' '%s' "
+      .. "'%s/main.lua' %s -nEpochs 2 -save run\n"):format(build, interpreter, root, tiny))
+    os.execute(("cd '%s' && SHELL=/bin/sh script -qec 'sh typed' /dev/null >stdout </dev/null"):format(directory))
+    local stdout = read("stdout"):gsub("\r\n", "\n")
+    local nShown = 0
+    for text in stdout:gmatch("\r([^\r\27]+)\27%[K") do
+      nShown = nShown + 1
+      assert.is_true(#text <= 77, text)
+    end
+    assert.is_true(nShown >= 4, stdout) -- an epoch and a test, twice
+    assert.is_truthy(stdout:find("\repoch 1/2 1/8  ", 1, true), stdout)
+    -- What stays: a line that was drawn is drawn over or cleared.
+    local left = stdout:gsub("\r[^\r\27\n]*\27%[K%f[\r]", ""):gsub("\r\27%[K", "")
+    assert.is_nil(left:find("[\r\27]"), left)
+    assert.is_nil(left:find("images/s", 1, true), left)
+    assert.is_truthy(left:find("\n | Epoch: [1][8/8]  Time ", 1, true), left)
+    assert.is_truthy(left:find("\n * Finished epoch # 2 ", 1, true))
+  end)
+
   it("trains in half precision, and goes on in another one, with a note", function()
     local status, stdout, stderr = run(tiny .. "-device cpu -precision half -nEpochs 1 -save run")
     assert.equal("", stderr)
     assert.equal(0, status)
     assert.is_truthy(stdout:find("device:    cpu in half precision", 1, true), stdout)
     assert.is_truthy(stdout:find("half is slow on the CPU", 1, true))
-    assert.is_truthy(stdout:find("lr 0%.1000  scale %d+  skipped %d+  left"), stdout)
+    assert.is_truthy(stdout:find("\n | loss scale %d+, skipped %d+ steps that overflowed\n"), stdout)
     local header, row = read("run/log.tsv"):match("([^\n]*)\n([^\n]*)\n")
     assert.is_truthy(header:find("\tloss_scale\tskipped_steps\t", 1, true))
     assert.is_nil(row:find("best_top1"))
@@ -185,7 +227,7 @@ describe("main.lua", function()
       assert.equal(expected, wait())
       local stderr = read("stderr")
       assert.is_truthy(stderr:find("^main.lua: interrupted; saved after batch %d of epoch %d; "
-        .. "to go on: main.lua %-resume " .. name .. "\n$"), stderr)
+        .. "to go on: [^\n]*main.lua %-resume " .. name .. "\n$"), stderr)
       local status, stdout = run("-resume " .. name)
       assert.equal(0, status)
       assert.is_truthy(stdout:find("resumes:", 1, true))

@@ -102,8 +102,8 @@ describe("the trainer", function()
     assert.equal(7, steps + scaling.skipped)
     assert.equal(2.0 ^ (24 - scaling.skipped), scaling.scale)
     assert.same(scaling:state(), trainer:position().lossScale)
-    assert.is_truthy(table.concat(lines, "\n"):find(("scale %g  skipped %d"):format(scaling.scale, scaling.skipped), 1,
-      true))
+    assert.is_truthy(table.concat(lines, "\n"):find(("loss scale %g, skipped %d steps"):format(scaling.scale,
+      scaling.skipped), 1, true))
     for name, tensor in pairs(trainer.model:stateDict()) do
       assert.equal(0, tensor:sum() - tensor:sum(), name)
     end

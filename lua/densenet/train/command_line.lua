@@ -15,6 +15,7 @@
 --   available    the values that this version can do, where they are fewer; `because` says why
 local core = require "densenet.core"
 local nearest = require "densenet.nearest"
+local wrap = require "densenet.train.wrap"
 
 local CommandLine = {}
 CommandLine.__index = CommandLine
@@ -206,20 +207,6 @@ function CommandLine:complaint(name, value)
     return nil
   end
   return "expected " .. (option.available and "one of " .. join(option.available) or expectation(option))
-end
-
--- Breaks text into lines of at most `width` characters at spaces.
-local function wrap(text, width)
-  local lines, line = {}, ""
-  for word in text:gmatch("%S+") do
-    if #line > 0 and #line + 1 + #word > width then
-      lines[#lines + 1], line = line, word
-    else
-      line = #line > 0 and line .. " " .. word or word
-    end
-  end
-  lines[#lines + 1] = line
-  return lines
 end
 
 local typeWords = { integer = " N", number = " X", boolean = " true|false", text = " PATH", name = " NAME", flag = "" }

@@ -8,6 +8,7 @@
 local core = require "densenet.core"
 local liveLine = require "densenet.train.live_line"
 local meters = require "densenet.train.meters"
+local wrap = require "densenet.train.wrap"
 
 local Console = {}
 Console.__index = Console
@@ -15,6 +16,7 @@ Console.__index = Console
 local batchesALine, secondsALine = 50, 10
 local secondsADrawing = 0.1
 local lineWidth = 80
+local columnsFree = 3 -- beside the redrawn line: a terminal shows ^C there, and breaks a line that is full
 local shareWorthTelling = 0.1 -- of the time, waiting for images
 
 --- "45s", "3m20s", "2h05m", "3d04h".
@@ -53,6 +55,17 @@ function Console.new(nEpochs, loaders, write, screen)
 end
 
 function Console:print(format, ...) self.write(select("#", ...) > 0 and core.format(format, ...) or format) end
+
+--- Prints a fact of the run: its name in a column of its own, and a text; words stay whole on a terminal.
+-- @param name such as "network:", "" where the fact before goes on
+function Console:fact(name, format, ...)
+  local text, columns = core.format(format, ...), self.screen.columns()
+  name = ("%-10s "):format(name)
+  if not columns or #name + #text <= columns then return self:print("%s%s", name, text) end
+  for i, line in ipairs(wrap(text, math.max(columns - #name, 20))) do
+    self:print("%s%s", i == 1 and name or (" "):rep(#name), line)
+  end
+end
 
 -- Once, before the first figures.
 local function explain(self)
@@ -100,7 +113,7 @@ end
 local function draw(self, pieces, share, columns)
   if self.drawn and self.drawn:seconds() < secondsADrawing then return end
   self.drawn = meters.Stopwatch()
-  self.screen.show(liveLine.fit(pieces(), share, columns - 1)) -- the last column would break the line
+  self.screen.show(liveLine.fit(pieces(), share, columns - columnsFree))
 end
 
 -- Seconds until the epoch's batches are done and until the run is. Before the first evaluation
@@ -118,15 +131,18 @@ local function speedText(means)
   return core.format(speed < 10 and "%.1f images/s" or "%.0f images/s", speed)
 end
 
+-- " 87/938": as wide for each n
+local function ofAll(n, count) return ("%" .. #tostring(count) .. "d/%d"):format(n, count) end
+
 -- What the redrawn line can say of training, and how important that is.
 local function trainingPieces(self, epoch, n, count, seen)
   local mean = self.whole.errors:result()
   local left, runLeft = timeLeft(self, epoch, n, count)
   local pieces = {
-    { rank = 1, text = ("epoch %d/%d %d/%d"):format(epoch, self.nEpochs, n, count) },
+    { rank = 1, text = ("epoch %d/%d %s"):format(epoch, self.nEpochs, ofAll(n, count)) },
     { rank = 3, text = core.format("loss %.3f", mean.loss) },
-    { rank = 4, text = core.format("top1 error %.1f%%", mean.top1) },
-    { rank = 6, text = core.format("top5 error %.1f%%", mean.top5) },
+    { rank = 4, text = core.format("top1 error %4.1f%%", mean.top1) },
+    { rank = 6, text = core.format("top5 error %4.1f%%", mean.top5) },
     { rank = 7, text = core.format("lr %.4g", seen.learningRate) },
     { rank = 5, text = speedText(self.whole) },
     { rank = 2, text = "left " .. Console.duration(runLeft) },
@@ -191,10 +207,10 @@ end
 local function testingPieces(self, name, epoch, n, count, overall)
   local mean = overall:result()
   return {
-    { rank = 1, text = ("%s %d %d/%d"):format(name:lower(), epoch, n, count) },
+    { rank = 1, text = ("%s %d %s"):format(name:lower(), epoch, ofAll(n, count)) },
     { rank = 3, text = core.format("loss %.3f", mean.loss) },
-    { rank = 2, text = core.format("top1 error %.1f%%", mean.top1) },
-    { rank = 5, text = core.format("top5 error %.1f%%", mean.top5) },
+    { rank = 2, text = core.format("top1 error %4.1f%%", mean.top1) },
+    { rank = 5, text = core.format("top5 error %4.1f%%", mean.top5) },
     { rank = 4, text = speedText(self.whole) },
   }
 end
@@ -211,9 +227,9 @@ function Console:tested(name, epoch, n, count, seen, overall)
     return draw(self, function() return testingPieces(self, name, epoch, n, count, overall) end, n / count, columns)
   end
   if not isDue(self.line, n, count) then return end
-  local mean, all = self.line.errors:result(), overall:result()
-  self:print(" | %s: [%d][%d/%d]  Time %.3f top1 %4.1f (%.1f) top5 %4.1f (%.1f)",
-    name, epoch, n, count, self.line.time:mean(), mean.top1, all.top1, mean.top5, all.top5)
+  local mean = self.line.errors:result()
+  self:print(" | %s: [%d][%d/%d]  Time %.3f Loss %.3f top1 %4.1f top5 %4.1f", name, epoch, n, count,
+    self.line.time:mean(), mean.loss, mean.top1, mean.top5)
   self.line = newMeans()
 end
 

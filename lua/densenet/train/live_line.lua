@@ -6,6 +6,7 @@ local liveLine = {}
 
 local isShown = false
 local gap = "  "
+local leastBar, mostBar = 12, 40 -- characters of a progress bar
 
 --- Columns of the terminal that standard output is, as they are now; nil where it is none.
 liveLine.columns = core.terminal
@@ -54,8 +55,8 @@ end
 -- @param share how much is done, 0 to 1
 function liveLine.fit(pieces, share, width)
   while #pieces > 1 and widthOf(pieces) > width do table.remove(pieces, leastOf(pieces)) end
-  local room = math.min(width - widthOf(pieces) - #gap, 40)
-  if room >= 8 then table.insert(pieces, 2, { text = bar(share, room) }) end
+  local room = math.min(width - widthOf(pieces) - #gap, mostBar)
+  if room >= leastBar then table.insert(pieces, 2, { text = bar(share, room) }) end
   local texts = {}
   for i, piece in ipairs(pieces) do texts[i] = piece.text end
   return table.concat(texts, gap):sub(1, math.max(width, 0))

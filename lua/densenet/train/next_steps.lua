@@ -21,21 +21,28 @@ function nextSteps.program(argv)
   return table.concat(words, " ")
 end
 
---- Lines that say how to test a run's best model, and how to train for longer.
+-- A command with the device at its end, where the run's command line said it: without, a command takes the
+-- machine's best.
+local function command(values, given, words)
+  if given.device or given.nGPU then words[#words + 1] = option("device", values.device) end
+  return table.concat(words, " ")
+end
+
+--- The command that goes on with a run.
 -- @param values options of the run; values.device its device
 -- @param given the set of names that its command line had
--- @param bestPath the best model's file
--- @param program what the commands begin with
-function nextSteps.describe(values, given, bestPath, program)
-  local device = (given.device or given.nGPU) and { option("device", values.device) } or {}
-  local function command(words) return ("  %s %s"):format(program, table.concat(words, " ")) end
-  local test = { option("retrain", bestPath), "-testOnly true", table.unpack(device) }
-  if values.data then test[#test + 1] = option("data", values.data) end
-  local longer = { option("resume", values.save), ("-nEpochs %d"):format(2 * values.nEpochs), table.unpack(device) }
-  return {
-    "To test it:", command(test),
-    "To train for longer, such as twice the epochs:", command(longer),
-  }
+-- @param program what the command begins with
+-- @param more (optional) a further option
+function nextSteps.resume(values, given, program, more)
+  return command(values, given, { program, option("resume", values.save), more })
+end
+
+--- The command that tests a run's best model.
+-- @param values, given, program as for resume
+-- @param bestPath the model's file
+function nextSteps.test(values, given, program, bestPath)
+  return command(values, given, { program, option("retrain", bestPath), "-testOnly true",
+    values.data and option("data", values.data) })
 end
 
 return nextSteps

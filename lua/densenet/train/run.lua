@@ -186,21 +186,24 @@ local function save(self, finished)
     name, self.trainer.iteration, self.trainer.epoch)), "diverged"
 end
 
+-- The command that goes on with this run, with a further option where there is one.
+function Run:resumeCommand(more) return nextSteps.resume(self.options, self.given, self.program, more) end
+
 -- The sentence about a run that has diverged, with what there is to go on from.
 function Run:divergence(sentence)
   local latest, kept = self.store:latest(), self.store.kept[#self.store.kept]
   local files = latest and self.store:path(latest) or self.store:path("latest.json")
   local earlier = kept and ("model_%d.safetensors"):format(kept)
   if earlier and earlier ~= latest then files = ("%s, and %s"):format(files, self.store:path(earlier)) end
-  return ("%s; the last checkpoint is kept: %s; to go on with a smaller rate: main.lua -resume %s -LR X"):format(
-    sentence, files, self.options.save)
+  return ("%s; the last checkpoint is kept: %s; to go on with a smaller rate: %s"):format(sentence, files,
+    self:resumeCommand("-LR X"))
 end
 
 function Run:stop()
   local _, signal = self.interrupted()
   local position = self.trainer:position()
-  return nil, ("interrupted; saved after batch %d of epoch %d; to go on: main.lua -resume %s"):format(
-    position.iteration, position.epoch, self.options.save), "interrupted", 128 + (signal or 2)
+  return nil, ("interrupted; saved after batch %d of epoch %d; to go on: %s"):format(
+    position.iteration, position.epoch, self:resumeCommand()), "interrupted", 128 + (signal or 2)
 end
 
 -- Saves where it is due, and stops where it is asked for.
@@ -289,9 +292,9 @@ function Run:report()
     best.epoch)
   self.console:print("%s %s. The best model is in %s", self.origin.resumed and "Since it was resumed the run took"
     or "The run took", self.console.duration(self.since:seconds()), self.store:bestPath())
-  for _, line in ipairs(nextSteps.describe(self.options, self.given, self.store:bestPath(), self.program)) do
-    self.console:print("%s", line)
-  end
+  self.console:print("To test it:\n  %s", nextSteps.test(self.options, self.given, self.program, self.store:bestPath()))
+  self.console:print("To train for longer, such as twice the epochs:\n  %s",
+    self:resumeCommand(("-nEpochs %d"):format(2 * self.options.nEpochs)))
 end
 
 --- Tests the network that the run starts from, and nothing else.
@@ -322,7 +325,7 @@ function Run:announceChanges()
       rate = ("; the learning rate there is %s"):format(options.text(
         schedule:learningRate(change.epoch, change.iteration + 1, count)))
     end
-    self.console:print("%-11s-%s %s instead of %s, from %s%s", "changes:", change.option, options.text(change.to),
+    self.console:fact("changes:", "-%s %s instead of %s, from %s%s", change.option, options.text(change.to),
       options.text(change.from), from, rate)
   end
 end
@@ -330,22 +333,22 @@ end
 --- Prints the lines a run begins with: images, network, machine, and where it saves.
 function Run:announce()
   local opt, resumed = self.options, self.origin.resumed
-  for _, line in ipairs(sources.describe(self.sets)) do self.console:print("%s", line) end
-  self.console:print("%-11s%s", "network:", networkLine(self.trainer))
-  self.console:print("%-11s%s in %s precision, %d compute threads, %d loader threads", "device:",
+  for _, line in ipairs(sources.describe(self.sets)) do self.console:fact(line[1], "%s", line[2]) end
+  self.console:fact("network:", "%s", networkLine(self.trainer))
+  self.console:fact("device:", "%s in %s precision, %d compute threads, %d loader threads",
     device.describe(opt.device), opt.precision, opt.nCores, opt.nThreads)
-  for _, note in ipairs(self.notes) do self.console:print("%-11s%s", "", note) end
-  if self.origin.note then self.console:print("%-11s%s", "retrains:", self.origin.note) end
+  for _, note in ipairs(self.notes) do self.console:fact("", "%s", note) end
+  if self.origin.note then self.console:fact("retrains:", "%s", self.origin.note) end
   if opt.testOnly then return end
-  if self.plan then self.console:print("%-11s%s", "memory:", memory.describe(self.plan)) end
-  self.console:print("%-11s%s", "saves in:", opt.save)
+  if self.plan then self.console:fact("memory:", "%s", memory.describe(self.plan)) end
+  self.console:fact("saves in:", "%s", opt.save)
   if not resumed then return end
   local state = resumed.state
-  self.console:print("%-11s%s, %s epoch %d", "resumes:", resumed.directory,
+  self.console:fact("resumes:", "%s, %s epoch %d", resumed.directory,
     state.finished and "after" or ("after batch %d of"):format(state.iteration), state.epoch)
   local before = resumed.settings
   local function changed(was)
-    self.console:print("%-11sit had %s: it goes on the same to rounding, not bit for bit", "", was)
+    self.console:fact("", "it had %s: it goes on the same to rounding, not bit for bit", was)
   end
   if before.optMemory and before.optMemory ~= opt.optMemory then changed(memory.modeText(before.optMemory)) end
   if before.device and before.device ~= opt.device then changed("-device " .. before.device) end

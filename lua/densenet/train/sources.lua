@@ -59,11 +59,11 @@ function sources.open(values, about)
   return sets, loaders
 end
 
---- One line for people on each set.
+--- A name and a sentence for people on each set: a list of { "train:", text }.
 function sources.describe(sets)
   local lines = {}
   for _, name in ipairs { "train", "validation", "test" } do
-    if sets[name] then lines[#lines + 1] = ("%-11s%s"):format(name .. ":", sets[name]:describe()) end
+    if sets[name] then lines[#lines + 1] = { name .. ":", sets[name]:describe() } end
   end
   return lines
 end

@@ -182,7 +182,8 @@ return function(plan, hasRows)
     table.concat(plan.inputSize, "x"), plan.type, memoryModes[plan.mode].word), "" }
   local body = hasRows and align(rowLines(plan), ROWS_RIGHT) or align(sumLines(plan), SUMS_RIGHT)
   local about = hasRows and "Buffers, each by itself." or "Buffers, equal ones in a line; each by itself: -plan rows."
-  for _, part in ipairs { totals(plan), { "" }, modes(plan), { "", about, "They live for a step, from forward to backward, or for a layer, which is shorter.", "" }, body } do
+  local lives = "Some live for a step, from forward to backward, some for a layer, which is less."
+  for _, part in ipairs { totals(plan), { "" }, modes(plan), { "", about, lives, "" }, body } do
     table.move(part, 1, #part, #lines + 1, lines)
   end
   return table.concat(lines, "\n")
