@@ -92,7 +92,7 @@ describe("main.lua", function()
     local status, _, stderr = script(until_training("kill -HUP $pid"))
     assert.equal(129, status)
     assert.matches("^main.lua: interrupted; saved after batch %d of epoch %d+; to go on: "
-      .. "[^\n]*main.lua %-resume run\n$",
+      .. "[^\n]*main.lua %-resume run %-device cpu\n$",
       stderr)
     local epoch = tonumber(stderr:match("epoch (%d+)"))
     assert.equal(0, (run(("-resume run -nEpochs 100000 -testOnly true"))))
