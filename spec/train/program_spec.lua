@@ -1,3 +1,4 @@
+local liveLine = require "densenet.train.live_line"
 local program = require "densenet.train.program"
 
 local function run(main)
@@ -11,6 +12,21 @@ local function run(main)
 end
 
 describe("a program", function()
+  it("takes the redrawn line away before it says why it ends", function()
+    local order, stdout, stderr = {}, io.stdout, io.stderr
+    local function stream(name)
+      return { write = function(_, ...) order[#order + 1] = name .. table.concat { ... } end, flush = function() end }
+    end
+    io.stdout, io.stderr = stream "out: ", stream "err: " -- luacheck: ignore 122
+    local done, message = pcall(program.run, "it.lua", "usage", function()
+      liveLine.show("epoch 1")
+      program.stop(1, "no")
+    end)
+    io.stdout, io.stderr = stdout, stderr -- luacheck: ignore 122
+    assert(done, message)
+    assert.same({ "out: \repoch 1\27[K", "out: \r\27[K", "err: it.lua: no\n" }, order)
+  end)
+
   it("ends with 0, or with what main returns", function()
     assert.equal(0, (run(function() end)))
     assert.equal(7, (run(function() return 7 end)))

@@ -154,7 +154,7 @@ local function trainingPieces(self, epoch, n, count, seen)
   return pieces
 end
 
--- ` | Epoch: [1][87/938]  Time 0.657 Loss 1.2427 …`; what is left only where there is room.
+-- ` | Epoch: [1][87/938]  Time 0.657 Loss 1.243 …`; what is left only where there is room.
 local function trainingLine(self, means, epoch, n, count)
   local mean = means.errors:result()
   local line = core.format(" | Epoch: [%d][%d/%d]  Time %.3f Loss %.3f top1 %4.1f top5 %4.1f", epoch, n, count,
