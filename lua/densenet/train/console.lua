@@ -58,6 +58,8 @@ function Console:print(format, ...) self.write(select("#", ...) > 0 and core.for
 
 --- Prints a fact of the run: its name in a column of its own, and a text; words stay whole on a terminal.
 -- @param name such as "network:", "" where the fact before goes on
+-- @param format of core.format
+-- @param ... its values
 function Console:fact(name, format, ...)
   local text, columns = core.format(format, ...), self.screen.columns()
   name = ("%-10s "):format(name)
@@ -91,7 +93,9 @@ local function start(self)
 end
 
 --- Before an epoch's batches.
--- @param first, count the first batch to come, and how many the epoch has
+-- @param epoch its number
+-- @param first batch to come
+-- @param count of batches in the epoch
 -- @param learningRate of that batch
 function Console:startTraining(epoch, first, count, learningRate)
   explain(self)
@@ -180,7 +184,9 @@ local function reportWaiting(self)
 end
 
 --- After a training batch.
--- @param epoch, n, count batch n of count
+-- @param epoch its number
+-- @param n the batch
+-- @param count of batches in the epoch
 -- @param seen { time=, data=, score=, learningRate=, lossScale= or nil }: seconds, what meters.score gave,
 -- and the trainer's optim.LossScale
 function Console:trained(epoch, n, count, seen)
@@ -217,6 +223,9 @@ end
 
 --- After a batch of an evaluation.
 -- @param name "Test" or "Validation"
+-- @param epoch its number
+-- @param n the batch
+-- @param count of batches
 -- @param seen { time=, data=, score= }
 -- @param overall the error meter of the evaluation so far
 function Console:tested(name, epoch, n, count, seen, overall)

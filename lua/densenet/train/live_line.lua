@@ -53,6 +53,7 @@ end
 -- others fit, and a progress bar behind the first takes what room is left.
 -- @param pieces list of { text=, rank= } in the order shown; changed
 -- @param share how much is done, 0 to 1
+-- @param width in characters
 function liveLine.fit(pieces, share, width)
   while #pieces > 1 and widthOf(pieces) > width do table.remove(pieces, leastOf(pieces)) end
   local room = math.min(width - widthOf(pieces) - #gap, mostBar)

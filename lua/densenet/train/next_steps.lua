@@ -38,7 +38,9 @@ function nextSteps.resume(values, given, program, more)
 end
 
 --- The command that tests a run's best model.
--- @param values, given, program as for resume
+-- @param values as for resume
+-- @param given as for resume
+-- @param program as for resume
 -- @param bestPath the model's file
 function nextSteps.test(values, given, program, bestPath)
   return command(values, given, { program, option("retrain", bestPath), "-testOnly true",

@@ -1,4 +1,4 @@
---- Breaks text into lines of at most `width` characters, at spaces; a longer word is a line of its own.
+-- Breaks text into lines of at most `width` characters, at spaces; a longer word is a line of its own.
 return function(text, width)
   local lines, line = {}, ""
   for word in text:gmatch("%S+") do
