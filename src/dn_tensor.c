@@ -169,6 +169,32 @@ dn_status dn_tensor_at(const dn_tensor *bytes, int64_t n_before, dn_dtype dtype,
   return DN_OK;
 }
 
+dn_status dn_tensor_strided(const dn_tensor *tensor, int64_t offset, int n_dim, const int64_t *size,
+                            const int64_t *stride, dn_tensor *out) {
+  const int64_t room = tensor->storage->n_bytes / (int64_t)dn_dtype_size(tensor->dtype);
+  int64_t n;
+  DN_TRY(dn_shape_count(n_dim, size, tensor->dtype, &n, NULL));
+  bool fits = offset >= 0 && offset <= room;
+  int64_t last = offset;
+  for (int d = 0; d < n_dim && fits && n > 0; d++) {
+    fits = stride[d] >= 0 && (size[d] == 1 || stride[d] <= (room - last) / (size[d] - 1));
+    if (fits) last += stride[d] * (size[d] - 1);
+  }
+  if (!fits || (n > 0 && last >= room))
+    return dn_error(DN_EARG,
+                    "a view of %" PRId64 " elements from element %" PRId64
+                    " on, by these strides, does not lie in a storage of %" PRId64,
+                    n, offset + 1, room);
+  dn_tensor made;
+  DN_TRY(dn_tensor_share(tensor, &made));
+  made.n_dim = n_dim;
+  made.offset = offset;
+  if (n_dim > 0) memcpy(made.size, size, (size_t)n_dim * sizeof *size);
+  if (n_dim > 0) memcpy(made.stride, stride, (size_t)n_dim * sizeof *stride);
+  *out = made;
+  return DN_OK;
+}
+
 dn_status dn_tensor_transpose(const dn_tensor *tensor, int dim_a, int dim_b, dn_tensor *out) {
   DN_TRY(check_dim(tensor, dim_a));
   DN_TRY(check_dim(tensor, dim_b));

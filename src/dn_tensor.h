@@ -62,6 +62,13 @@ dn_status dn_tensor_transpose(const dn_tensor *tensor, int dim_a, int dim_b, dn_
 dn_status dn_tensor_at(const dn_tensor *bytes, int64_t n_before, dn_dtype dtype, int n_dim,
                        const int64_t *size, dn_tensor *out);
 
+/*
+** A view of anything in the storage of `tensor`: its first element is `offset` elements from the storage's
+** start, and strides are 0 or more. All of it lies inside the storage.
+*/
+dn_status dn_tensor_strided(const dn_tensor *tensor, int64_t offset, int n_dim, const int64_t *size,
+                            const int64_t *stride, dn_tensor *out);
+
 /* Sizes of 1 repeat without copying; missing leading dimensions are added, as broadcasting does. */
 dn_status dn_tensor_expand(const dn_tensor *tensor, int n_dim, const int64_t *size, dn_tensor *out);
 

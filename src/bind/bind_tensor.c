@@ -311,6 +311,39 @@ static int storage_key(lua_State *L) {
   return 1;
 }
 
+/* storage_count(tensor) -> how many elements of its type its storage has room for */
+static int storage_count(lua_State *L) {
+  const dn_tensor *tensor = bind_check_tensor(L, 1);
+  lua_pushinteger(L, tensor->storage->n_bytes / (lua_Integer)dn_dtype_size(tensor->dtype));
+  return 1;
+}
+
+/* storage_view(tensor, first, {sizes}, {strides}) -> a view of its storage from element `first` (1 is the first) */
+static int storage_view(lua_State *L) {
+  const dn_tensor *tensor = bind_check_tensor(L, 1);
+  const int64_t first = check_position(L, 2);
+  luaL_checktype(L, 3, LUA_TTABLE);
+  luaL_checktype(L, 4, LUA_TTABLE);
+  int64_t sizes[DN_MAX_DIM], strides[DN_MAX_DIM];
+  const int n_dim = bind_check_sizes(L, 3, sizes);
+  luaL_argcheck(L, bind_check_sizes(L, 4, strides) == n_dim, 4, "a stride for each size expected");
+  return finish_view(L,
+                     dn_tensor_strided(tensor, first, n_dim, sizes, strides, bind_push_tensor(L)));
+}
+
+/* tensor_set(tensor, other) -> tensor, which becomes the view that `other` is, of other's storage */
+static int tensor_set(lua_State *L) {
+  dn_tensor *tensor = bind_check_tensor(L, 1);
+  const dn_tensor *other = bind_check_tensor(L, 2);
+  dn_tensor made;
+  BIND_TRY(L, dn_tensor_share(other, &made));
+  bind_note_release(L, tensor);
+  dn_tensor_free(tensor);
+  *tensor = made;
+  lua_settop(L, 1);
+  return 1;
+}
+
 /* is_tensor(value) -> boolean; a freed tensor is one */
 static int is_tensor(lua_State *L) {
   lua_pushboolean(L, bind_test_tensor(L, 1) != NULL);
@@ -356,6 +389,9 @@ void bind_register_tensor(lua_State *L) {
       {"copy_wait", copy_wait},
       {"tensor_at", tensor_at},
       {"storage_key", storage_key},
+      {"storage_count", storage_count},
+      {"storage_view", storage_view},
+      {"tensor_set", tensor_set},
       {"is_tensor", is_tensor},
       {"tensor_describe", to_string},
       {NULL, NULL},
