@@ -79,12 +79,14 @@ end
 --- torch.Tensor: the same in the default type.
 function tensor.ofDefaultType(...) return tensor.make("torch.Tensor", constructors.getDefaultType(), "cpu", ...) end
 
--- t.new(...) is a function, not a method: its tensors are of t's type.
+-- t.new(...) is a function, not a method: its tensors are of t's type. A field that a tensor has not is nil, as
+-- scripts ask with it whether they were given a tensor or a table.
 local indexOther = metatable.index_other
 function metatable.index_other(t, key)
   if key == "new" then
     return function(...) return tensor.make("new", t:dtype(), t:device(), ...) end
   end
+  if type(key) == "string" then return nil end
   return indexOther(t, key)
 end
 
