@@ -81,7 +81,7 @@ end
 
 -- function() that does one step.
 local function stepOf(opt, model)
-  local input = dn.randn(opt.batchSize, opt.channels, opt.size, opt.size):type(model:type()):to(opt.device)
+  local input = dn.randn(opt.batchSize, opt.channels, opt.size, opt.size):type(model:activationType()):to(opt.device)
   if opt.infer then
     model:evaluate()
     return function() model:forward(input) end
@@ -90,7 +90,7 @@ local function stepOf(opt, model)
   for i = 1, opt.batchSize do labels[i] = math.random(opt.nClasses) end
   local target = dn.tensor(labels, "long"):to(opt.device)
   local criterion = dn.nn.CrossEntropyCriterion()
-  local scaling = model:type() == "half" and dn.optim.LossScale(model) or nil
+  local scaling = model:activationType() == "half" and dn.optim.LossScale(model) or nil
   local optimizer = dn.optim.SGD(model,
     { learningRate = 0.1, momentum = 0.9, dampening = 0, nesterov = true, weightDecay = 1e-4 })
   return function()

@@ -53,7 +53,7 @@ function methods:cumsum(dim)
     argument.raise("bad argument #1 to 'cumsum' (dimension %d of a %s)", dim, core.tensor_describe(self))
   end
   local isNarrow = self:dtype() == "half" or self:dtype() == "bfloat16"
-  local sums = isNarrow and self:float() or self:clone()
+  local sums = isNarrow and self:type("float") or self:clone()
   local before = sums:clone()
   -- After each pass an element holds the sum of the twice as many that end with it.
   local n, span = self:size(dim), 1

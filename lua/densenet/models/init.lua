@@ -223,7 +223,7 @@ function models.resetClassifier(model, nClasses)
   end
   local new = nn.Linear(old.nInputs, nClasses)
   core.fill(new.bias, 0)
-  model:replace(name, new:type(model:type()):to(model._device))
+  model:replace(name, new:type(model:activationType()):to(model._device))
   new.train = old.train
   model.config.nClasses = nClasses
   return model

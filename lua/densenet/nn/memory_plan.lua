@@ -116,7 +116,7 @@ function MemoryPlan:__init(module, inputSize, options)
     error(("bad argument #2 to 'plan' (optMemory is an integer from 0 to %d, not %s)"):format(#modes,
       tostring(self.mode)), 4)
   end
-  self.type = options.type or module:type()
+  self.type = options.type or module:activationType()
   self.nMomenta = math.type(options.momentum) == "integer" and options.momentum or options.momentum == false and 0 or 1
   self.optimizerScratch = options.optimizerScratch or 0
   local record = options.record or trace.record(module, inputSize, self.type)

@@ -320,6 +320,12 @@ function Module:type(dtype)
   return convert(self, function(held) return held:type(parameters) end)
 end
 
+--- The dtype that the module's inputs are to have: what type() returns, unless somebody gives type another
+-- meaning (densenet.torch7).
+function Module:activationType()
+  return self._activations
+end
+
 function Module:float()
   return self:type("float")
 end

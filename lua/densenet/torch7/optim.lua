@@ -6,15 +6,22 @@ local argument = require "densenet.argument"
 local core = require "densenet.core"
 local optim = require "densenet.optim"
 
--- What a step starts with, checked: config, state, loss, gradient.
-local function begin(name, feval, x, config, state)
+local function check(name, feval, x, config, state)
   argument.callable(1, name, feval, "feval")
   argument.tensor(2, name, x, "x")
   config = argument.table(3, name, config == nil and {} or config, "config")
-  state = argument.table(4, name, state == nil and config or state, "state")
+  return config, argument.table(4, name, state == nil and config or state, "state")
+end
+
+local function evaluate(name, feval, x)
   local loss, gradient = feval(x)
-  argument.tensor(1, name, gradient, "the gradient that feval returns")
-  return config, state, loss, gradient
+  return loss, argument.tensor(1, name, gradient, "the gradient that feval returns")
+end
+
+-- What a step starts with, checked: config, state, loss, gradient.
+local function begin(name, feval, x, config, state)
+  config, state = check(name, feval, x, config, state)
+  return config, state, evaluate(name, feval, x)
 end
 
 local function zerosLike(x) return core.tensor_new(x:device(), x:dtype(), x:size()):zero() end
@@ -50,7 +57,8 @@ function optim.sgd(feval, x, config, state)
   local rate, weightDecay = countSteps(config, state, 1e-3), config.weightDecay or 0
   local rates, decays = config.learningRates, config.weightDecays
   if rates or decays then
-    if decays then gradient = gradient:clone():add(decays * x) end
+    gradient, weightDecay = decayed(gradient, x, weightDecay), 0
+    if decays then gradient = gradient + decays * x end
     if rates then gradient = gradient * rates end
   end
   local isFirst = momentum ~= 0 and state.dfdx == nil
@@ -62,13 +70,11 @@ end
 
 --- Nesterov's accelerated gradient: learningRate (1e-3), learningRateDecay, weightDecay, momentum (0.9).
 function optim.nag(feval, x, config, state)
-  config = config or {}
-  state = state or config
+  config, state = check("optim.nag", feval, x, config, state)
   local momentum = config.momentum or 0.9
   local velocity = state.dfdx
   if velocity then x:add(momentum, velocity) end -- the gradient is that of the point ahead
-  local _, loss, gradient
-  _, _, loss, gradient = begin("optim.nag", feval, x, config, state)
+  local loss, gradient = evaluate("optim.nag", feval, x)
   local rate = countSteps(config, state, 1e-3)
   gradient = decayed(gradient, x, config.weightDecay)
   if velocity then x:add(-momentum, velocity) end

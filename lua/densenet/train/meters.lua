@@ -66,7 +66,7 @@ function meters.score(output, target, loss)
   argument.tensor(2, "score", target, "target")
   argument.number(3, "score", loss, "loss")
   local k = math.min(5, output:size(2))
-  local _, indices = output:topk(k)
+  local _, indices = output:topk(k, true)
   local guesses, labels = indices:totable(), target:totable()
   local n = #labels
   return {

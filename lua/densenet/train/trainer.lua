@@ -28,7 +28,7 @@ function Trainer.new(parts)
     model = parts.model, criterion = parts.criterion, optimizer = parts.optimizer, schedule = parts.schedule,
     console = parts.console, onBatch = parts.onBatch, interrupted = parts.interrupted,
     epoch = parts.epoch or 1, iteration = 0, errors = meters.ErrorMeter(),
-    lossScale = parts.model:type() == "half" and LossScale(parts.model) or nil,
+    lossScale = parts.model:activationType() == "half" and LossScale(parts.model) or nil,
     feeds = setmetatable({}, { __mode = "k" }), -- by loader
   }, Trainer)
 end
@@ -37,7 +37,7 @@ end
 local function feedOf(self, loader)
   local feed = self.feeds[loader]
   if not feed then
-    feed = Feed.new(loader, self.model._device, self.model:type())
+    feed = Feed.new(loader, self.model._device, self.model:activationType())
     self.feeds[loader] = feed
   end
   return feed
