@@ -10,13 +10,13 @@ local function absolute(path) return path:find("^/") and path or root .. "/" .. 
 -- What scripts check with: same(expected, value), near(expected, number), refuses(sentence's part, function, ...).
 local CHECKS = [[
 local function text(value)
+  if torch.isTensor(value) then value = value:totable() end
   if type(value) ~= "table" then return (math.type(value) == "float" and "%.10g" or "%s"):format(value) end
   local parts = {}
   for i, each in ipairs(value) do parts[i] = text(each) end
   return "{" .. table.concat(parts, ", ") .. "}"
 end
 local function same(expected, value)
-  if torch.isTensor(value) then value = value:totable() end
   if text(expected) ~= text(value) then error(("%s expected, got %s"):format(text(expected), text(value)), 2) end
 end
 local function near(expected, number)
@@ -57,7 +57,7 @@ end
 -- @return what it printed
 function script.passes(body, options)
   local output, status = script.run(body, options)
-  assert.message(output).are.equal(0, status)
+  if status ~= 0 then error(("the script ended with status %s:\n%s"):format(status, output), 2) end
   return output
 end
 

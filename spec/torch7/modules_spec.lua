@@ -117,7 +117,7 @@ end)
 describe("densenet without torch7", function()
   it("is as it was", function()
     local temporary = require "spec.support.temporary"
-    assert.are.equal("float nil table float nil\n", temporary.output [[
+    assert.are.equal("float\tnil\ttable\tfloat\tnil\n", temporary.output [[
       local t = dn.zeros(2)
       print(t:type(), getmetatable(t:size()), type(t:size()), dn.nn.Linear(1, 1):type(), rawget(_G, "torch"))
     ]])

@@ -43,7 +43,7 @@ function paths.filep(path)
   return file ~= nil and file:close() and not paths.dirp(path)
 end
 
---- Makes a directory. @return true where it is there afterwards, else nil and why not
+--- Makes a directory, and those that it is in. @return true where it is there afterwards, else nil and why not
 function paths.mkdir(path)
   if paths.dirp(path) then return true end
   return core.directory_make(path)
