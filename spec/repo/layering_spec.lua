@@ -54,7 +54,7 @@ local lua_layers = {
   { "nn/" },
   { "models/", "optim/", "data/" },
   { "train/" },
-  { "init" },
+  { "init", "torch7/" },
 }
 
 local function lua_layer(path)
