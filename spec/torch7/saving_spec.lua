@@ -13,7 +13,8 @@ describe("torch7: torch.save and torch.load", function()
         epoch = 3, rate = 1, isBest = true, text = "a \"b\"\n\0", raw = "\xff\xfe", [2.5] = "x", [true] = false,
         inf = math.huge, minus = -math.huge, whole = 2.0, big = 1 << 60,
         t = t, again = t, turned = t:t(), bytes = torch.ByteTensor { 1, 255 }, empty = torch.LongTensor(),
-        list = shared, same = shared, sizes = t:size(), store = torch.IntStorage { 4, 5 },
+        list = shared, same = shared, onGpu = torch.CudaTensor { 6 },
+        sizes = t:size(), store = torch.IntStorage { 4, 5 },
       }
       value.itself = value
       torch.save("value.t7", value)
@@ -28,6 +29,8 @@ describe("torch7: torch.save and torch.load", function()
       same({ { 1, 3 }, { 2, 4 } }, loaded.turned)
       same({ 1, 255 }, loaded.bytes)
       same("torch.ByteTensor", loaded.bytes:type())
+      same({ 6 }, loaded.onGpu)
+      same(value.onGpu:type(), loaded.onGpu:type())
       same(0, loaded.empty:nElement())
       assert(rawequal(loaded.t, loaded.again) and rawequal(loaded.list, loaded.same))
       assert(rawequal(loaded.itself, loaded))
@@ -94,6 +97,7 @@ describe("torch7: torch.save and torch.load", function()
     damaged("kind.t7", '{"version":1,"root":["function","os.exit(0)"],"objects":[]}')
     damaged("null.t7", '{"version":1,"root":["object",1],"objects":[{"keys":[null],"values":[1]}]}')
     damaged("uneven.t7", '{"version":1,"root":1,"objects":[{"keys":[1],"values":[]}]}')
+    damaged("gpu.t7", '{"version":1,"root":1,"objects":[],"onGpu":["9"]}')
     damaged("bytes.t7", '{"version":1,"root":["bytes","0g"],"objects":[]}')
     script.passes([[
       refuses("Torch7's own .t7 is not read", torch.load, "old.t7")
@@ -105,6 +109,7 @@ describe("torch7: torch.save and torch.load", function()
       refuses("a value of no known kind", torch.load, "kind.t7")
       refuses("a value of no known kind", torch.load, "null.t7")
       refuses("object 1 is not as torch.save writes one", torch.load, "uneven.t7")
+      refuses("there is no tensor 9", torch.load, "gpu.t7")
       refuses("hexadecimal digits", torch.load, "bytes.t7")
       refuses("none.t7", torch.load, "none.t7")
     ]], { directory = directory })

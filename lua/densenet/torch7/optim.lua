@@ -26,8 +26,11 @@ end
 
 local function zerosLike(x) return core.tensor_new(x:device(), x:dtype(), x:size()):zero() end
 
+-- A tensor of the state as one beside x; a checkpoint may have been made on another device.
+local function beside(x, held) return held and held:to(x:device()):to(x:dtype()) end
+
 local function kept(state, name, x)
-  state[name] = state[name] or zerosLike(x)
+  state[name] = beside(x, state[name]) or zerosLike(x)
   return state[name]
 end
 
@@ -62,7 +65,7 @@ function optim.sgd(feval, x, config, state)
     if rates then gradient = gradient * rates end
   end
   local isFirst = momentum ~= 0 and state.dfdx == nil
-  local velocity = momentum ~= 0 and (state.dfdx or core.tensor_new(x:device(), x:dtype(), x:size())) or nil
+  local velocity = momentum ~= 0 and (beside(x, state.dfdx) or core.tensor_new(x:device(), x:dtype(), x:size())) or nil
   core.sgd_step(x, velocity, gradient, rate, momentum, dampening, weightDecay, config.nesterov or false, isFirst)
   state.dfdx = velocity
   return x, { loss }
@@ -72,7 +75,7 @@ end
 function optim.nag(feval, x, config, state)
   config, state = check("optim.nag", feval, x, config, state)
   local momentum = config.momentum or 0.9
-  local velocity = state.dfdx
+  local velocity = beside(x, state.dfdx)
   if velocity then x:add(momentum, velocity) end -- the gradient is that of the point ahead
   local loss, gradient = evaluate("optim.nag", feval, x)
   local rate = countSteps(config, state, 1e-3)

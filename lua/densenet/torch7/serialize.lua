@@ -3,12 +3,14 @@
 --
 -- The tensors have numbers for names. The rest is a JSON text under "torch7" of the file's metadata:
 --
---     {"version": 1, "root": value, "objects": [{"class": "nn.Linear", "keys": [values], "values": [values]}]}
+--     {"version": 1, "root": value, "onGpu": [names of tensors],
+--       "objects": [{"class": "nn.Linear", "keys": [values], "values": [values]}]}
 --
 -- A value is a number, a boolean, a text, or a list: ["object", i], ["tensor", name], ["storage", name],
 -- ["sizes", n, ...], ["bytes", hexadecimal digits], ["number", "inf" | "-inf" | "nan"]. Loading builds tables and
 -- never runs anything; an object's class has to be there before (torch.class). Tensors are stored one by one, each
--- as large as it is: views of one storage are apart after loading.
+-- as large as it is: views of one storage are apart after loading. Those that were on a GPU come back to
+-- the first one, where there is one.
 
 local argument = require "densenet.argument"
 local core = require "densenet.core"
@@ -16,6 +18,7 @@ local json = require "densenet.io.json"
 local safetensors = require "densenet.io.safetensors"
 local class = require "densenet.torch7.class"
 local storage = require "densenet.torch7.storage"
+local types = require "densenet.torch7.types"
 
 local serialize = {}
 
@@ -32,6 +35,7 @@ function Writer:tensor(t)
     self.nTensors = self.nTensors + 1
     name = tostring(self.nTensors)
     self.names[t], self.tensors[name] = name, t
+    if t:device() ~= "cpu" then self.onGpu[#self.onGpu + 1] = name end
   end
   return name
 end
@@ -94,9 +98,11 @@ end
 -- @param value any
 function serialize.save(path, value)
   argument.string(1, "torch.save", path, "path")
-  local writer = setmetatable({ objects = {}, numbers = {}, tensors = {}, names = {}, nTensors = 0 }, Writer)
+  local writer = setmetatable({ objects = {}, numbers = {}, tensors = {}, names = {}, nTensors = 0,
+    onGpu = json.array {} }, Writer)
   local root = writer:value(value, "the value")
-  local text = json.encode { version = VERSION, root = root, objects = json.array(writer.objects) }
+  local text = json.encode { version = VERSION, root = root, objects = json.array(writer.objects),
+    onGpu = writer.onGpu }
   local saved, message = safetensors.save(path, writer.tensors, { [KEY] = text })
   if not saved then argument.raise("torch.save: %s", message) end
 end
@@ -144,6 +150,16 @@ function Reader:value(value)
   return read(self, value)
 end
 
+-- Brings the tensors of these names to the GPU.
+function Reader:move(names)
+  if names == nil then return end
+  if not json.isArray(names) then self:refuse("onGpu is no list") end
+  for _, name in ipairs(names) do
+    local tensor = readers.tensor(self, { "tensor", name })
+    self.tensors[name] = tensor:to(types.gpu())
+  end
+end
+
 local function isEntry(entry)
   return type(entry) == "table" and type(entry.keys) == "table" and type(entry.values) == "table"
     and #entry.keys == #entry.values and (entry.class == nil or type(entry.class) == "string")
@@ -189,6 +205,7 @@ function serialize.load(path, mode)
   if type(skeleton) ~= "table" or skeleton.version ~= VERSION or type(skeleton.objects) ~= "table" then
     reader:refuse("%s", message or "its text under torch7 is not of version 1")
   end
+  reader:move(skeleton.onGpu)
   reader:objects(skeleton.objects)
   return reader:value(skeleton.root)
 end
