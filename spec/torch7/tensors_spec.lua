@@ -129,6 +129,8 @@ describe("torch7: tensors", function()
       same({ 1, 4 }, torch.pow(a, 2))
       same({ 1, 2 }, torch.sqrt(torch.pow(a, 2)))
       same({ -1, -2 }, r:neg(a))
+      local square = torch.FloatTensor { { 1, 2 }, { 3, 4 } }
+      same({ { 2, 6 }, { 4, 8 } }, square:mul(square:t(), 2))
       same({ 7, 22 }, a:clone():addcmul(2, a, b))
       same({ 4, 12 }, a:clone():addcmul(a, b))
       same({ 2, 4 }, a:clone():addcdiv(1, a, torch.FloatTensor { 1, 1 }))

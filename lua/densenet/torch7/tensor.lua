@@ -160,6 +160,7 @@ end
 
 local function takeOver(t, source)
   if rawequal(t, source) then return t end
+  source = apart(t, source)
   return t:resizeAs(source):copy(source)
 end
 
