@@ -1,4 +1,4 @@
--- A module of one's own keeps Torch's contract: updateOutput, updateGradInput, accGradParameters.
+-- A module and a loss of one's own keep Torch's contract: updateOutput, updateGradInput, accGradParameters.
 --
 --   eval $(make env); lua5.4 examples/own_module.lua
 
@@ -27,9 +27,25 @@ function Scale:accGradParameters(input, gradOutput, scale)
   self.gradWeight:add(scale or 1, dn.tensor { (input * gradOutput):sum() })
 end
 
-local net = nn.Sequential():add(nn.Linear(3, 4)):add(Scale()):add(nn.LogSoftMax())
-local criterion, sgd = nn.ClassNLLCriterion(), dn.optim.SGD(net, { learningRate = 0.5 })
-local input, target = dn.randn(8, 3), dn.tensor({ 1, 2, 3, 4, 1, 2, 3, 4 }, "long")
+-- The mean absolute difference.
+local AbsLoss, criterionParent = nn.class("AbsLoss", nn.Criterion)
+
+function AbsLoss:__init() criterionParent.__init(self) end
+
+function AbsLoss:updateOutput(input, target)
+  self.output = (input - target):abs():mean()
+  return self.output
+end
+
+function AbsLoss:updateGradInput(input, target)
+  self.gradInput = (input - target):sign() / input:nElement()
+  return self.gradInput
+end
+
+local net = nn.Sequential():add(nn.Linear(3, 4)):add(Scale()):add(nn.Linear(4, 1))
+local criterion, sgd = AbsLoss(), dn.optim.SGD(net, { learningRate = 0.05 })
+local input = dn.randn(8, 3)
+local target = input:sum(2)
 for step = 1, 5 do
   net:zeroGradParameters()
   local loss = criterion:forward(net:forward(input), target)
