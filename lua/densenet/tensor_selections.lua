@@ -15,12 +15,13 @@ local function checkDimension(t, dim, name)
   return dim
 end
 
---- t:sort([dim [, descending]]): the elements along a dimension, by default the last, in ascending order (in
+--- t:sort([dim][, descending]): the elements along a dimension, by default the last, in ascending order (in
 -- descending order where `descending` is true), and the positions where they stood: long, from 1. Equal ones
 -- stay in their order; NaN comes first.
 -- @return values, indices: new tensors of t's size
 function methods:sort(dim, descending)
   if self:dim() == 0 then argument.raise("sort of a scalar; at least one dimension expected") end
+  if type(dim) == "boolean" and descending == nil then dim, descending = nil, dim end
   if dim == nil then dim = self:dim() end
   dim = checkDimension(self, dim, "sort")
   descending = argument.optional("boolean", false, 2, "sort", descending, "descending")

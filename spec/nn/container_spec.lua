@@ -11,6 +11,16 @@ local function messageOf(f, ...)
   return failure
 end
 
+describe("reset", function()
+  it("draws the parameters of every module anew", function()
+    local net = nn.Sequential():add(nn.Linear(3, 2)):add(nn.ReLU()):add(nn.Sequential():add(nn.Linear(2, 2)))
+    local before = {}
+    for i, weight in ipairs(net:parameters()) do before[i] = weight:clone() end
+    assert.equal(net, net:reset(0.1))
+    for i, weight in ipairs(net:parameters()) do assert.is_true((weight - before[i]):norm() > 0) end
+  end)
+end)
+
 describe("a container", function()
   it("gives its children by position, from the end, and by name", function()
     local a, b, c = nn.Identity(), nn.ReLU(), nn.Flatten()

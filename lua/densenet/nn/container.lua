@@ -216,6 +216,13 @@ function Container:share(other, ...)
   return self
 end
 
+--- Draws the parameters of every module anew.
+-- @tparam[opt] number deviation as each module's reset takes it
+function Container:reset(deviation)
+  for i = 1, #self.modules do self:callChild(i, "reset", deviation) end
+  return self
+end
+
 function Container:clearState()
   parent.clearState(self)
   for _, module in ipairs(self.modules) do

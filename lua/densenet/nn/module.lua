@@ -282,6 +282,9 @@ local function cleared(module, result)
   return module:newTensor(0)
 end
 
+--- Draws the parameters anew; a module without any has nothing to do.
+function Module:reset() return self end
+
 --- Gives up everything that the next forward makes anew. An output or gradInput that is a table becomes an
 -- empty one, and a gradInput of nil stays nil.
 function Module:clearState()

@@ -1,4 +1,5 @@
---- torch.DiskFile for reading binary files: bytes and numbers in the machine's order, one or many.
+--- torch.DiskFile for reading binary files: bytes and numbers in the machine's order, one or many. As in Torch7 a
+-- file is one of text until binary() is called; of such a file bytes are read, and numbers are refused.
 
 local argument = require "densenet.argument"
 local core = require "densenet.core"
@@ -20,9 +21,15 @@ function DiskFile:__init(path, mode)
   self.file, self.path = file, path
 end
 
-function DiskFile:binary() return self end
+function DiskFile:binary()
+  self.isBinary = true
+  return self
+end
 
-function DiskFile.ascii() argument.raise("torch.DiskFile: numbers as text are not read; io.open reads text") end
+function DiskFile:ascii()
+  self.isBinary = false
+  return self
+end
 
 function DiskFile:close() self.file:close() end
 
@@ -51,6 +58,10 @@ for word, kind in pairs(KINDS) do
   --- file:readInt(): a number; file:readInt(n): a storage of n of them.
   DiskFile["read" .. word] = function(self, n)
     local count = argument.optional("integer", 1, 1, "read" .. word, n, 1, "n")
+    if size > 1 and not self.isBinary then
+      argument.raise("torch.DiskFile: %s is open as text, whose numbers are not read; call binary(), or use io.open",
+        self.path)
+    end
     local text = self.file:read(count * size)
     if not text or #text < count * size then
       argument.raise("torch.DiskFile: %s ends inside %d numbers of %d bytes", self.path, count, size)
