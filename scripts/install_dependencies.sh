@@ -57,6 +57,7 @@ for group in "$@"; do
       need lua-busted has_busted
       need g++ command -v "${CXX:-g++}"
       need luarocks command -v luarocks
+      need locales test -e /usr/share/i18n/locales/de_DE
       need lua5.1 command -v lua5.1 # told to use another one
       need lua5.3 command -v lua5.3
       ;;
