@@ -308,3 +308,40 @@ describe("image.crop and image.flip", function()
     refused("#3.*top: an integer of 1 or more expected, got 0", picture, 2, 0, 1)
   end)
 end)
+
+describe("image.scale", function()
+  it("of bytes gives Pillow's bytes, small, large and over hard edges", function()
+    local scaled = assert(dn.safetensors.load(DIRECTORY .. "scaled.safetensors"))
+    for _, size in ipairs { { 10, 12 }, { 13, 17 }, { 40, 48 } } do
+      local image = dn.image.scale(scaled["edge/source"], size, "bicubic")
+      assert.is_true(bytesOf(image) == bytesOf(scaled[("edge/bicubic_%dx%d"):format(size[1], size[2])]))
+    end
+    if lacks.JPEG then return pending("no JPEG in this build") end
+    local cat = assert(dn.image.load(DIRECTORY .. "cat_359x270.jpg"))
+    for _, filter in ipairs { "bilinear", "bicubic" } do
+      assert.is_true(bytesOf(dn.image.scale(cat, 48, filter)) == bytesOf(scaled["cat/scale48_" .. filter]))
+    end
+    assert.is_true(bytesOf(dn.image.scale(cat, 48)) == bytesOf(scaled["cat/scale48_bilinear"]))
+    local part = dn.image.crop(cat, { 24, 32 }, 101, 101)
+    assert.is_true(bytesOf(dn.image.scale(part, { 48, 64 }, "bicubic")) == bytesOf(scaled["cat/upscale_2x_bicubic_crop"]))
+  end)
+
+  it("of float rounds and clips nothing", function()
+    local image = core.tensor_from("cpu", "float", { { { 0, 0, 1, 1 } } })
+    local out = dn.image.scale(image, { 1, 8 }, "bicubic")
+    assert.is_true(out:min() < -0.01 and out:max() > 1.01)
+  end)
+
+  it("keeps proportions, rounded down, and refuses what is no size", function()
+    local image = core.tensor_new("cpu", "byte", { 1, 30, 41 })
+    core.fill(image, 9)
+    assert.same({ 1, 7, 9 }, dn.image.scale(image, 7):size())
+    assert.same({ 1, 9, 7 }, dn.image.scale(image:transpose(2, 3), 7):size())
+    assert.same({ 1, 2, 3 }, dn.image.scale(image, { 2, 3 }):size())
+    local function refused(pattern, ...) assert.matches(pattern, select(2, pcall(dn.image.scale, ...))) end
+    refused("#2.*size: an integer of 1 or more expected, got 0", image, 0)
+    refused("#2.*width: an integer of 1 or more expected, got nil", image, { 3 })
+    refused("#3.*filter: bilinear or bicubic expected, got 'nearest'", image, 3, "nearest")
+    refused("#1.*image: a byte or float tensor C,H,W on cpu expected, got a byte tensor of size 30x41", image:select(1, 1), 3)
+  end)
+end)

@@ -267,10 +267,12 @@ describe("a library of images", function()
       end
       -- What the sentence does not need is not linked.
       local flags = "-D_POSIX_C_SOURCE=200809L -std=c11 -O0 -Isrc -Wl,--unresolved-symbols=ignore-all -no-pie"
-      local ok, said = run(("cc %s %s %s -o %s/try && %s/try"):format(flags, source, table.concat(parts, " "), directory,
-        directory))
+      local program = directory .. "/try"
+      parts = table.concat(parts, " ")
+      local ok, said = run(("cc %s %s %s -o %s && %s"):format(flags, source, parts, program, program))
       assert.message(said).is_truthy(ok)
-      local line = "unsupported cat.jpg: this build reads no %s (lib%s was not found: apt-get install lib%s-dev, then make)\n"
+      local line = "unsupported cat.jpg: this build reads no %s (lib%s was not found: apt-get install lib%s-dev, "
+        .. "then make)\n"
       assert.equal(line:format(format:upper(), format, format), said)
     end
   end)
