@@ -151,8 +151,9 @@ end
 --- A new image, a rectangle of another one.
 -- @param picture tensor C,H,W
 -- @param size of a square, or { height, width }
--- @param top, left its first row and column, from 1; in the middle when both are left out, and there rounded
--- up as fb.resnet.torch does
+-- @param top its first row, from 1; it is in the middle when `top` and `left` are left out, which is rounded up
+-- where that lies between two pixels, as fb.resnet.torch does
+-- @param left its first column, from 1
 function image.crop(picture, size, top, left)
   checkImage(1, "image.crop", picture)
   local height, width = sizes(2, "image.crop", size)
