@@ -135,8 +135,7 @@ dn_status dn_image_decode_bmp(const dn_image_source *source, int n_channels, dn_
   bitmap map = {0};
   DN_TRY(read_header(source, &map));
   DN_TRY(check_places(source, &map));
-  const int64_t size[] = {n_channels, map.height, map.width};
-  DN_TRY(dn_tensor_new(dn_device_cpu(), DN_BYTE, 3, size, image));
+  DN_TRY(dn_image_new(n_channels, false, map.height, map.width, image));
   void *rgb;
   DN_TRY(dn_alloc(dn_device_cpu(), 3 * map.width, &rgb));
   const dn_status status = read_rows(source, &map, rgb, image);

@@ -34,6 +34,13 @@ dn_status dn_image_without(const char *name, const char *action, const char *for
                   name, action, format, library, package);
 }
 
+dn_status dn_image_new(int n_channels, bool is_grey, int64_t height, int64_t width,
+                       dn_tensor *image) {
+  const int64_t own = is_grey ? 1 : 3;
+  const int64_t size[] = {n_channels ? n_channels : own, height, width};
+  return dn_tensor_new(dn_device_cpu(), DN_BYTE, 3, size, image);
+}
+
 static void put_grey(uint8_t *restrict grey, int64_t width, const uint8_t *restrict rgb) {
   for (int64_t x = 0; x < width; x++) {
     const uint32_t red = rgb[3 * x], green = rgb[3 * x + 1], blue = rgb[3 * x + 2];

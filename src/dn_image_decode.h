@@ -15,7 +15,7 @@ typedef struct dn_image_source {
   int64_t n_bytes;
 } dn_image_source;
 
-/* Each makes *image, a byte tensor n_channels,H,W; on failure the caller frees what is there. */
+/* Each makes *image by dn_image_new and fills it; on failure the caller frees what is there. */
 dn_status dn_image_decode_jpeg(const dn_image_source *source, int n_channels, dn_tensor *image);
 dn_status dn_image_decode_png(const dn_image_source *source, int n_channels, dn_tensor *image);
 dn_status dn_image_decode_bmp(const dn_image_source *source, int n_channels, dn_tensor *image);
@@ -30,6 +30,13 @@ dn_status dn_image_cut_short(const dn_image_source *source, const char *format);
 /* DN_EUNSUPPORTED: how to get a build that reads or writes `format`. */
 dn_status dn_image_without(const char *name, const char *action, const char *format,
                            const char *library, const char *package);
+
+/*
+** *image becomes a byte tensor n_channels,height,width; for n_channels 0 as many as the picture has, of
+** grey one.
+*/
+dn_status dn_image_new(int n_channels, bool is_grey, int64_t height, int64_t width,
+                       dn_tensor *image);
 
 /* Row y of the image becomes these pixels, 3 bytes each. */
 void dn_image_put_row(dn_tensor *image, int64_t y, const uint8_t *rgb);

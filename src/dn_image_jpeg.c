@@ -144,8 +144,8 @@ static dn_status decode(reading *r, int n_channels, dn_tensor *image) {
   jpeg_mem_src(jpeg, r->source->bytes, (unsigned long)r->source->n_bytes);
   jpeg_read_header(jpeg, TRUE);
   DN_TRY(check_header(r));
-  const int64_t size[] = {n_channels, jpeg->image_height, jpeg->image_width};
-  DN_TRY(dn_tensor_new(dn_device_cpu(), DN_BYTE, 3, size, image));
+  const bool is_grey = jpeg->num_components == 1;
+  DN_TRY(dn_image_new(n_channels, is_grey, jpeg->image_height, jpeg->image_width, image));
   jpeg->out_color_space = jpeg->num_components == 4 ? JCS_CMYK : JCS_RGB;
   jpeg_start_decompress(jpeg);
   read_rows(r, image);

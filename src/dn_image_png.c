@@ -122,8 +122,8 @@ static dn_status decode_within(reading *r, int n_channels, dn_tensor *image) {
   const bool is_interlaced = png_get_interlace_type(r->png, r->info) != PNG_INTERLACE_NONE;
   const int64_t height = png_get_image_height(r->png, r->info);
   const int64_t width = png_get_image_width(r->png, r->info);
-  const int64_t size[] = {n_channels, height, width};
-  DN_TRY(dn_tensor_new(dn_device_cpu(), DN_BYTE, 3, size, image));
+  const bool is_grey = !(png_get_color_type(r->png, r->info) & PNG_COLOR_MASK_COLOR);
+  DN_TRY(dn_image_new(n_channels, is_grey, height, width, image));
   choose_colours(r);
   r->row_bytes = 3 * width;
   const int64_t n_bytes = r->row_bytes * (is_interlaced ? height : 1);

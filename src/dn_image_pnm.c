@@ -113,8 +113,7 @@ dn_status dn_image_decode_pnm(const dn_image_source *source, int n_channels, dn_
   picture p = {.source = source};
   DN_TRY(read_header(&p));
   DN_TRY(check_length(&p));
-  const int64_t size[] = {n_channels, p.height, p.width};
-  DN_TRY(dn_tensor_new(dn_device_cpu(), DN_BYTE, 3, size, image));
+  DN_TRY(dn_image_new(n_channels, p.n_samples == 1, p.height, p.width, image));
   void *rgb;
   DN_TRY(dn_alloc(dn_device_cpu(), 3 * p.width, &rgb));
   const dn_status status = read_rows(&p, rgb, image);

@@ -54,8 +54,9 @@ static dn_status recognize(const char *name, const uint8_t *start, int64_t n_byt
 }
 
 static dn_status check_channels(int n_channels) {
-  if (n_channels == 1 || n_channels == 3) return DN_OK;
-  return dn_error(DN_EARG, "an image is read in 1 or 3 channels, got %d", n_channels);
+  if (n_channels == 0 || n_channels == 1 || n_channels == 3) return DN_OK;
+  return dn_error(DN_EARG, "an image is read in 1 or 3 channels or in its own, 0, got %d",
+                  n_channels);
 }
 
 static dn_status decode(dn_image_format format, const dn_image_source *source, int n_channels,

@@ -29,8 +29,9 @@ dn_image_format dn_image_recognize(const uint8_t *start, int64_t n_bytes);
 const char *dn_image_format_name(dn_image_format format);
 
 /*
-** *image becomes the picture in a file, n_channels (1 or 3),H,W. Grey of a coloured one is PIL's L:
-** (19595 R + 38470 G + 7471 B + 32768) >> 16. Writes *image only on success.
+** *image becomes the picture in a file, n_channels,H,W: 1, 3, or 0 for 1 where it is grey and else 3.
+** Grey of a coloured one is PIL's L: (19595 R + 38470 G + 7471 B + 32768) >> 16. Writes *image only
+** on success.
 ** Returns DN_EFORMAT, with a sentence that names the file, for what is none of the formats, damaged,
 ** cut short or of a kind that is not read, and for more than DN_IMAGE_MOST_PIXELS, which a header
 ** tells before there is memory for them; DN_EUNSUPPORTED; DN_EARG for other n_channels; DN_EIO;

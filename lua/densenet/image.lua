@@ -21,6 +21,7 @@ local START_BYTES = 512
 
 -- ---- Reading ----
 
+local CHANNELS = { [1] = 1, [3] = 3, own = 0 } -- and what core calls them
 local OPTIONS = { channels = true, type = true, name = true }
 
 local function checkOptions(position, name, options)
@@ -33,8 +34,8 @@ local function checkOptions(position, name, options)
     end
   end
   local channels, dtype = options.channels, options.type
-  if channels ~= nil and channels ~= 1 and channels ~= 3 then
-    argument.refuse(position, name, channels, "1 or 3", "channels")
+  if channels ~= nil and not CHANNELS[channels] then
+    argument.refuse(position, name, channels, "1, 3 or 'own'", "channels")
   end
   if dtype ~= nil and dtype ~= "byte" and dtype ~= "float" then
     argument.refuse(position, name, dtype, "byte or float", "type")
@@ -59,7 +60,8 @@ end
 -- @param path the file
 -- @param options table (optional):
 --   channels  3 (the default): red, green and blue, all three the same where the file is grey;
---             1: grey, (19595 R + 38470 G + 7471 B + 32768) / 65536 of colours
+--             1: grey, (19595 R + 38470 G + 7471 B + 32768) / 65536 of colours;
+--             "own": 1 where the file is grey, else 3
 --   type      "byte" (the default), 0 to 255, or "float", 0 to 1
 -- @return tensor channels,H,W; or nil, message (which names the file), code: "format" for what is no
 -- image, damaged, cut short, or has more than 178,956,970 pixels; "unsupported" where this build lacks the
@@ -67,7 +69,7 @@ end
 function image.load(path, options)
   argument.string(1, "image.load", path, "path")
   options = checkOptions(2, "image.load", options)
-  local bytes, message, code = core.image_read(path, options.channels)
+  local bytes, message, code = core.image_read(path, CHANNELS[options.channels or 3])
   if bytes then return finished(bytes, options) end
   local size = core.file_size(path)
   return explained(path, size and core.file_read(path, 0, math.min(size, START_BYTES)), message, code)
@@ -80,7 +82,7 @@ function image.decode(content, options)
   argument.string(1, "image.decode", content, "content")
   options = checkOptions(2, "image.decode", options)
   local name = options.name == nil and "image" or argument.string(2, "image.decode", options.name, "name")
-  local bytes, message, code = core.image_decode(content, name, options.channels)
+  local bytes, message, code = core.image_decode(content, name, CHANNELS[options.channels or 3])
   if bytes then return finished(bytes, options) end
   return explained(name, content:sub(1, START_BYTES), message, code)
 end

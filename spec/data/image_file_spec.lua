@@ -171,6 +171,14 @@ describe("an image file", function()
     local float = assert(dn.image.load(DIRECTORY .. "rgb.ppm", { type = "float" }))
     assert.equal("float", float:dtype())
     compare.near(float, compare.clone(colours, "float"):div(255), 0, "a 255th")
+    for name, channels in pairs { ["rgb.ppm"] = 3, ["gray.pgm"] = 1, ["palette8.bmp"] = 3 } do
+      assert.equal(channels, dn.image.load(DIRECTORY .. name, { channels = "own" }):size(1))
+    end
+    local OWN = { ["gray.jpg"] = 1, ["baseline_444.jpg"] = 3, ["gray_alpha8.png"] = 1, ["palette4.png"] = 3 }
+    for name, channels in pairs(OWN) do
+      local own, _, code = dn.image.load(DIRECTORY .. name, { channels = "own" })
+      assert.is_true(code == "unsupported" or own:size(1) == channels)
+    end
     local pgm = assert(dn.image.load(DIRECTORY .. "gray.pgm", { channels = 1 }))
     assert.is_true(bytesOf(pgm:select(1, 1)) == bytesOf(arrays["gray.pgm"]:select(1, 1)))
   end)
@@ -279,7 +287,7 @@ describe("image.load", function()
     local function refused(pattern, ...) assert.matches(pattern, select(2, pcall(dn.image.load, ...))) end
     refused("#1.*a string expected, got 3", 3)
     refused("#2.*there is no chanels; did you mean 'channels'", "a.png", { chanels = 1 })
-    refused("#2.*channels: 1 or 3 expected, got 4", "a.png", { channels = 4 })
+    refused("#2.*channels: 1, 3 or 'own' expected, got 4", "a.png", { channels = 4 })
     refused("#2.*type: byte or float expected, got 'double'", "a.png", { type = "double" })
     local _, message = pcall(function() return dn.image.scal end)
     assert.matches("there is no dn%.image%.scal; did you mean 'scale'", message)

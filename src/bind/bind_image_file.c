@@ -2,7 +2,8 @@
 ** Images in files, for Lua. What a file or the file system refuses comes back as nil, message, code;
 ** a wrong argument raises.
 **
-**   image_read(path [, n_channels = 3]) -> byte tensor n_channels,H,W
+**   image_read(path [, n_channels = 3]) -> byte tensor n_channels,H,W; 0 channels stand for as
+**     many as the picture has, of grey one
 **   image_decode(content, name [, n_channels = 3]) -> the same of a file's content, a string;
 **     messages call it `name`
 **   image_format(start) -> "JPEG", "PNG", "BMP" or "PPM", which is what content is that begins so, or nil
@@ -24,7 +25,8 @@ static const char *check_path(lua_State *L, int arg) {
 
 static int check_channels(lua_State *L, int arg) {
   const lua_Integer n_channels = luaL_optinteger(L, arg, 3);
-  luaL_argcheck(L, n_channels == 1 || n_channels == 3, arg, "an image is read in 1 or 3 channels");
+  luaL_argcheck(L, n_channels == 0 || n_channels == 1 || n_channels == 3, arg,
+                "an image is read in 1 or 3 channels, or in its own, 0");
   return (int)n_channels;
 }
 
