@@ -15,7 +15,7 @@
 #   make docs       the API reference from the comments, as HTML in build/docs (LDoc)
 #   make env        prints what lets a shell's Lua scripts require "densenet" from this checkout
 #
-# Choices: CC, ARCH (native; empty for the compiler's default), LUA_INCDIR, BLAS_LIBS, NO_OPENMP=1,
+# Choices: CC, ARCH (native; empty for the compiler's default), LUA_INCDIR, BLAS_LIBS, NO_OPENMP=1, NO_JPEG=1, NO_PNG=1,
 # CUDA (0: left out; emulated: a GPU made of the host), NVCC, CUDA_ARCHS (80 90), CXX (emulated only),
 # EXTRA_CFLAGS, B (the build directory), V=1 (show commands). scripts/configure.sh finds the rest and says what it found.
 
@@ -53,7 +53,7 @@ all: $(MODULE) cuda
 
 # What the machine has is asked once per build directory, and again when a choice changes. Of CUDA only
 # where more than the module is built.
-CHOICES := $(foreach name,CC ARCH LUA_INCDIR BLAS_LIBS NO_OPENMP CUDA NVCC CUDA_ARCHS CXX CFLAGS EXTRA_CFLAGS \
+CHOICES := $(foreach name,CC ARCH LUA_INCDIR BLAS_LIBS NO_OPENMP NO_JPEG NO_PNG CUDA NVCC CUDA_ARCHS CXX CFLAGS EXTRA_CFLAGS \
   CUDA_EXTRA_FLAGS RACES,$(name)='$($(name))')
 BUILDING := $(filter all install cuda $(MODULE),$(or $(MAKECMDGOALS),all))
 ifneq ($(BUILDING),)
@@ -84,7 +84,7 @@ endif
 $(MODULE): $(OBJECTS)
 	@mkdir -p $(@D)
 	@echo "link $@"
-	$(Q)$(CC) -shared $(KEEP_LOADED) -pthread $(OPENMP_LINK) $(EXTRA_CFLAGS) $(LIBFLAG_EXTRA) -o $@ $(OBJECTS) -lz -lm $(DL_LIBS)
+	$(Q)$(CC) -shared $(KEEP_LOADED) -pthread $(OPENMP_LINK) $(EXTRA_CFLAGS) $(LIBFLAG_EXTRA) -o $@ $(OBJECTS) $(JPEG_LIBS) $(PNG_LIBS) -lz -lm $(DL_LIBS)
 
 $(B)/obj/%.o: %.c $(B)/config.mk Makefile
 	@mkdir -p $(@D)
@@ -92,6 +92,8 @@ $(B)/obj/%.o: %.c $(B)/config.mk Makefile
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 $(B)/obj/src/cpu/conv/cpu_blas_library.o: OWN_CFLAGS = -DCPU_BLAS_LIBRARY='"$(BLAS_LIBRARY)"'
+$(B)/obj/src/dn_image_jpeg.o: OWN_CFLAGS = $(JPEG_CFLAGS)
+$(B)/obj/src/dn_image_png.o: OWN_CFLAGS = $(PNG_CFLAGS)
 
 # The CUDA backend is an object of its own, loaded when a GPU is first asked for. The same sources build
 # with nvcc, and with the host's compiler against the emulation in spec/support. CUDA_BUILD is nvcc,

@@ -7,7 +7,8 @@ description = {
   detailed = [[
     A C module with tensors, neural-network modules in Torch7's style, DenseNet models, data
     loading, training, checkpoints. Needs a C compiler, a CBLAS (for example libopenblas-dev) and
-    zlib (zlib1g-dev).
+    zlib (zlib1g-dev). With libjpeg (libjpeg-dev) and libpng (libpng-dev) it reads JPEG and PNG images; BMP
+    and PPM need neither.
   ]],
   license = "MIT",
 }

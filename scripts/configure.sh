@@ -4,7 +4,7 @@
 # configure_cuda.sh.
 #
 # Read from the environment: CC, ARCH (for -march; empty: the compiler's default), LUA_INCDIR,
-# BLAS_LIBS (for example "-lmkl_rt"), NO_OPENMP=1.
+# BLAS_LIBS (for example "-lmkl_rt"), NO_OPENMP=1, NO_JPEG=1, NO_PNG=1.
 set -u
 output=$1
 CC=${CC:-cc}
@@ -106,6 +106,28 @@ try '#include <zlib.h>
 int main(void) { return zlibVersion()[0] == 0; }' -lz ||
   missing "no zlib (zlib.h)" "install it (Debian, Ubuntu: apt-get install zlib1g-dev)"
 say zlib "found: compressed data files are read as they are"
+
+# Libraries of image formats; BMP and PPM need none.
+find_format() { # format, its NO_... choice, library, package, flags to link with, a program
+  if [ -n "$2" ]; then
+    say "$1" "left out on request: no $1 images"
+  elif try "$6" $5; then
+    say "$1" "found: $3 reads images"
+    put "$1_CFLAGS" "-DDN_HAVE_$1"
+    put "$1_LIBS" "$5"
+  else
+    say "$1" "no $3, so no $1 images (Debian, Ubuntu: apt-get install $4, then make)"
+  fi
+}
+find_format JPEG "${NO_JPEG:-}" libjpeg libjpeg-dev -ljpeg '#include <stdio.h>
+#include <jpeglib.h>
+int main(void) {
+  struct jpeg_decompress_struct jpeg;
+  jpeg_mem_src(&jpeg, 0, 0);
+  return 0;
+}'
+find_format PNG "${NO_PNG:-}" libpng libpng-dev "-lpng -lz" '#include <png.h>
+int main(void) { return png_access_version_number() == 0; }'
 
 arch=
 if [ -z "${ARCH:-}" ]; then

@@ -24,14 +24,19 @@ has_fast_blas() {
     has_library openblas || has_library mkl_rt || has_library blis || has_library armpl
 }
 has_slow_blas() { has_library blas || has_library cblas; }
-# A module with a slow BLAS is better than none: what is only wanted may be missing in the end.
+# What is only wanted may be missing in the end: a slow BLAS or no PNG is better than no module.
+want() { # package, then a command that succeeds when it is there
+  package=$1
+  shift
+  "$@" > /dev/null 2>&1 || wanted="$wanted $package"
+}
 want_fast_blas() {
-  has_fast_blas || if has_slow_blas; then wanted=libopenblas-dev; else need libopenblas-dev false; fi
+  has_fast_blas || if has_slow_blas; then want libopenblas-dev false; else need libopenblas-dev false; fi
 }
 # Ends with the reason in $1, unless nothing is missing that a build needs.
 give_up() {
   [ -z "$missing" ] && {
-    echo "densenet: reference BLAS: slow, install $wanted ($1)" >&2
+    echo "densenet: goes on without$wanted: slower, or without a format of images ($1)" >&2
     exit 0
   }
   echo "densenet: $1" >&2
@@ -51,6 +56,8 @@ for group in "$@"; do
       need liblua5.4-dev has_header lua5.4/lua.h
       want_fast_blas
       need zlib1g-dev has_header zlib.h
+      want libjpeg-dev has_header jpeglib.h
+      want libpng-dev has_header png.h
       ;;
     data) need dataset-fashion-mnist test -e "${FASHION_MNIST_DIR:-/usr/share/datasets/fashion-mnist}/train-images-idx3-ubyte.gz" ;;
     test)
@@ -75,7 +82,7 @@ for group in "$@"; do
   esac
 done
 [ -n "$missing$wanted" ] || exit 0
-packages="$missing${wanted:+ $wanted}"
+packages="$missing$wanted"
 if ! command -v apt-get > /dev/null 2>&1; then
   give_up "no apt-get here; please install what your system calls these packages of Debian:$packages"
 fi
@@ -88,9 +95,10 @@ fi
 echo "installing:$packages"
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp) || exit 1
-install() { $as_root apt-get install -y --no-install-recommends $packages > "$log" 2>&1; }
+install() { $as_root apt-get install -y --no-install-recommends $1 > "$log" 2>&1; }
 # A machine whose package lists are missing or old gets one update and a second try.
-install || { $as_root apt-get update > "$log" 2>&1 && install; } || {
+install "$packages" || { $as_root apt-get update > "$log" 2>&1 && install "$packages"; } || {
+  [ -n "$missing" ] && install "$missing" && missing=
   [ -z "$missing" ] || cat "$log" >&2
   rm -f "$log"
   give_up "apt-get could not install:$packages"

@@ -30,7 +30,8 @@ dn_status dn_image_crop(dn_tensor *out, const dn_tensor *in, int64_t top, int64_
 ** Resamples the whole of `in` to out's size; out float or double, in also byte. The filter widens
 ** by the factor of the shrinkage, so that every pixel of `in` counts (no aliasing), and is cut off
 ** and renormalised at the border: PIL's resize. No pixel is rounded or clipped, so bicubic may
-** overshoot. Also DN_ENOMEM.
+** overshoot. From byte to byte it is PIL's own arithmetic of 22 bits: columns are narrowed first, and
+** each pass is rounded and clipped. Also DN_ENOMEM.
 */
 dn_status dn_image_resize(dn_tensor *out, const dn_tensor *in, dn_image_filter filter);
 

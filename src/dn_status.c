@@ -36,7 +36,7 @@ const char *dn_error_message(void) { return message; }
 int dn_error_argument_index(void) { return argument_index; }
 
 const char *dn_status_word(dn_status status) {
-  static const char *const words[DN_STATUS_COUNT] = {"ok", "argument", "memory",
-                                                     "io", "format",   "device"};
+  static const char *const words[DN_STATUS_COUNT] = {"ok",     "argument", "memory",     "io",
+                                                     "format", "device",   "unsupported"};
   return words[status];
 }

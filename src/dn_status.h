@@ -13,11 +13,12 @@
 
 typedef enum dn_status {
   DN_OK,
-  DN_EARG,    /* the caller's mistake: shape, dtype, device, range, aliasing */
-  DN_ENOMEM,  /* the device has no room for the bytes asked for */
-  DN_EIO,     /* the operating system refused: open, read, write, rename */
-  DN_EFORMAT, /* a file's content is not what its format promises */
-  DN_EDEVICE, /* no such device, or it failed */
+  DN_EARG,         /* the caller's mistake: shape, dtype, device, range, aliasing */
+  DN_ENOMEM,       /* the device has no room for the bytes asked for */
+  DN_EIO,          /* the operating system refused: open, read, write, rename */
+  DN_EFORMAT,      /* a file's content is not what its format promises */
+  DN_EDEVICE,      /* no such device, or it failed */
+  DN_EUNSUPPORTED, /* this build was made without what it takes */
   DN_STATUS_COUNT
 } dn_status;
 
@@ -43,7 +44,7 @@ const char *dn_error_message(void);
 /* The argument of this thread's last DN_EARG, from 1; 0 when the failure named none. */
 int dn_error_argument_index(void);
 
-/* The word programs compare: "ok", "argument", "memory", "io", "format", "device". */
+/* The word programs compare: "ok", "argument", "memory", "io", "format", "device", "unsupported". */
 const char *dn_status_word(dn_status status);
 
 /* Passes a failure on to the caller. */

@@ -6,7 +6,8 @@
 --
 --     dn.nn       modules and criterions          dn.models       networks
 --     dn.optim    optimizers, schedules           dn.data         data sets, transforms, loader
---     dn.train    options, trainer, checkpoints   dn.safetensors  dn.json
+--     dn.train    options, trainer, checkpoints   dn.image        images and their files
+--     dn.safetensors, dn.json                     files of those formats
 --
 -- This file is also read by Lua 5.1 to 5.3 and LuaJIT, which is how they can say what is missing:
 -- no syntax of 5.4 in it.
@@ -69,6 +70,7 @@ local parts = {
   optim = "densenet.optim",
   models = "densenet.models",
   data = "densenet.data",
+  image = "densenet.image",
   train = "densenet.train",
   safetensors = "densenet.io.safetensors",
   json = "densenet.io.json",

@@ -216,6 +216,68 @@ describe("the BLAS", function()
   end)
 end)
 
+describe("a library of images", function()
+  local directory
+
+  before_each(function() directory = temporary.directory() end)
+  after_each(function() temporary.remove(directory) end)
+
+  -- What configure.sh says and writes with a compiler that does not find the libraries in `lost`.
+  local function configure(lost, choices)
+    local program = '#!/bin/sh\ncase " $* " in %s) exit 1 ;; esac\nexec cc "$@"\n'
+    local compiler = temporary.write(directory .. "/cc", program:format(lost))
+    assert(run("chmod +x " .. compiler))
+    local output = directory .. "/config.mk"
+    local ok, said = run(("CC=%s %s sh scripts/configure.sh %s"):format(compiler, choices or "", output))
+    assert.message(said).is_truthy(ok)
+    return said, temporary.read(output)
+  end
+
+  it("may be missing, and the build says what it reads without", function()
+    local said, config = configure("*' -ljpeg '*|*' -lpng '*")
+    for format, name in pairs { JPEG = "jpeg", PNG = "png" } do
+      local line = "\n%s +no lib%s, so no %s images %%(Debian, Ubuntu: apt%%-get install lib%s%%-dev, then make%%)\n"
+      assert.matches(line:format(format, name, format, name), said)
+    end
+    assert.not_matches("JPEG", config)
+    assert.not_matches("PNG", config)
+  end)
+
+  it("may be left out", function()
+    local said, config = configure("none", "NO_JPEG=1 NO_PNG=1")
+    assert.matches("\nJPEG +left out on request", said)
+    assert.matches("\nPNG +left out on request", said)
+    assert.not_matches("DN_HAVE", config)
+  end)
+
+  it("is what decoders are refused without, by a sentence for the file's owner", function()
+    for _, format in ipairs { "jpeg", "png" } do
+      local source = temporary.write(directory .. "/try.c", ([[
+        #include <stdio.h>
+        #include "dn_image_decode.h"
+        dn_status dn_image_decode_%s(const dn_image_source *source, int n_channels, dn_tensor *image);
+        int main(void) {
+          const dn_image_source source = {.name = "cat.jpg"};
+          const dn_status status = dn_image_decode_%s(&source, 3, NULL);
+          printf("%%s %%s\n", dn_status_word(status), dn_error_message());
+        }]]):format(format, format))
+      local parts = {}
+      for _, name in ipairs { "dn_image_" .. format, "dn_image_decode", "dn_status", "dn_locale" } do
+        parts[#parts + 1] = "src/" .. name .. ".c"
+      end
+      -- What the sentence does not need is not linked.
+      local flags = "-D_POSIX_C_SOURCE=200809L -std=c11 -O0 -Isrc -Wl,--unresolved-symbols=ignore-all -no-pie"
+      local program = directory .. "/try"
+      parts = table.concat(parts, " ")
+      local ok, said = run(("cc %s %s %s -o %s && %s"):format(flags, source, parts, program, program))
+      assert.message(said).is_truthy(ok)
+      local line = "unsupported cat.jpg: this build reads no %s (lib%s was not found: apt-get install lib%s-dev, "
+        .. "then make)\n"
+      assert.equal(line:format(format:upper(), format, format), said)
+    end
+  end)
+end)
+
 describe("another Lua", function()
   for _, lua in ipairs { "lua5.1", "lua5.3" } do
     it(lua .. " is told which version is needed", function()

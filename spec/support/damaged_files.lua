@@ -3,6 +3,7 @@
 local core = require "densenet.core"
 local cifar = require "densenet.data.cifar"
 local idx = require "densenet.data.idx"
+local image = require "densenet.image"
 local json = require "densenet.io.json"
 local Log = require "densenet.train.log"
 local mnist = require "densenet.data.mnist"
@@ -50,7 +51,30 @@ local function pack(text)
     .. string.pack("<I4I4", crc32(text), #text)
 end
 
--- ---- The readers: right(directory) gives a right file's content, read(path) reads a damaged one ----
+-- A PNG file whose chunks have right checksums, as far as their lengths lead.
+local function seal(text)
+  local parts, at = { text:sub(1, 8) }, 9
+  while at + 11 <= #text do
+    local length = string.unpack(">I4", text, at)
+    if at + 11 + length > #text then break end
+    local chunk = text:sub(at + 4, at + 7 + length)
+    parts[#parts + 1] = text:sub(at, at + 3) .. chunk .. string.pack(">I4", crc32(chunk))
+    at = at + 12 + length
+  end
+  return table.concat(parts) .. text:sub(at)
+end
+
+-- A reader of the golden image files, which takes memory for what a small file's pixels can at most be.
+local function pictures(name, wrap)
+  return {
+    right = function() return temporary.read("spec/golden/images/" .. name) end,
+    wrap = wrap, read = image.load, memory = 128 << 20,
+    isMissing = function() return select(3, image.load("spec/golden/images/" .. name)) == "unsupported" end,
+  }
+end
+
+-- ---- The readers: right(directory) gives a right file's content, read(path) reads a damaged one; `memory`,
+-- the bytes that tensors may take, is one MiB where it is left out; isMissing(): this build has no such reader ----
 
 local function idxText() return string.pack(">I4I4I4I4", 0x803, 2, 4, 5) .. ("abcd"):rep(10) end
 
@@ -113,6 +137,13 @@ damagedFiles.readers = {
       return mnist.open(SMALL_MNIST, { split = "test", directory = path:match("^(.*)/"), mean = { 1 }, std = { 1 } })
     end,
   },
+  jpeg = pictures "baseline_420_odd.jpg",
+  ["progressive jpeg"] = pictures "progressive_420.jpg",
+  png = pictures "gray8.png",
+  ["png that was sealed after the damage"] = pictures("gray4_interlaced.png", seal),
+  bmp = pictures "palette8.bmp",
+  ppm = pictures "gray.pgm",
+  ["ppm in ASCII"] = pictures "rgb_ascii.ppm",
   log = {
     right = function() return "epoch\tlr\ttop1\n1\t0.1\t5.25\n2\t0.1\tnan\n3\t0.01\t4\n" end,
     read = function(path) return Log.open(path, { "lr", "top1" }, 3) end,
@@ -129,7 +160,8 @@ function damagedFiles.run(name, count, seed)
   local right, path = reader.right(directory), directory .. "/" .. (reader.name or "file")
   local nRead, nRefused, before = 0, 0, peak()
   math.randomseed(seed)
-  core.memory_limit("cpu", core.memory("cpu").live + (1 << 20)) -- for tensors that nothing ever fills, too
+  -- For tensors that nothing ever fills, too.
+  core.memory_limit("cpu", core.memory("cpu").live + (reader.memory or 1 << 20))
   for i = 1, count do
     local damaged = damagedFiles.mutate(right)
     temporary.write(path, reader.wrap and reader.wrap(damaged) or damaged)

@@ -22,7 +22,7 @@ static int image_crop(lua_State *L) {
   return 0;
 }
 
-/* core.image_resize(out, image, "bilinear" | "bicubic"): to out's size */
+/* core.image_resize(out, image, "bilinear" | "bicubic"): to out's size; byte from byte as PIL does */
 static int image_resize(lua_State *L) {
   static const char *const filters[] = {"bilinear", "bicubic", NULL};
   dn_tensor *out = bind_check_tensor(L, 1), *in = bind_check_tensor(L, 2);

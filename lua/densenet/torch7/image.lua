@@ -1,8 +1,10 @@
 --- The image package on tensors: C,H,W or H,W of any range. Scaling, rotating and mirroring are those of
--- densenet.data.transforms. Files of pictures are not read or written.
+-- densenet.data.transforms, and what reads and writes files is densenet.image.
 
 local argument = require "densenet.argument"
+local constructors = require "densenet.constructors"
 local core = require "densenet.core"
+local pictures = require "densenet.image"
 
 local image = {}
 
@@ -112,10 +114,45 @@ function image.rotate(picture, angle, mode)
   return made(picture, height, width, function(out, from) core.image_rotate(out, from, angle) end)
 end
 
-for _, name in ipairs { "load", "loadPNG", "loadJPG", "loadPPM", "decompress", "save", "savePNG", "saveJPG",
-  "display" } do
+--- image.load(path [, depth [, type]]): a tensor C,H,W of a JPEG, PNG, BMP, PPM or PGM file, whatever its name.
+-- Raises what cannot be read.
+-- @param path the file
+-- @param depth channels, 1 or 3; without it 1 where the file is grey, else 3: transparency is left out
+-- @param kind "float" or "double", 0 to 1, or "byte", 0 to 255; the default type of tensors when left out
+function image.load(path, depth, kind)
+  argument.string(1, "image.load", path, "path")
+  if depth ~= nil and depth ~= 1 and depth ~= 3 then argument.refuse(2, "image.load", depth, "1 or 3", "depth") end
+  kind = kind or constructors.getDefaultType()
+  if kind ~= "float" and kind ~= "double" and kind ~= "byte" then
+    argument.refuse(3, "image.load", kind, "float, double or byte", "type")
+  end
+  local bytes, message = pictures.load(path, { channels = depth or "own" })
+  if not bytes then argument.raise("%s", message) end
+  if kind == "byte" then return bytes end
+  local picture = core.tensor_new("cpu", kind, bytes:size())
+  core.copy(picture, bytes)
+  return picture:div(255)
+end
+
+--- image.save(path, picture): .png, .ppm or .pgm; byte, or 0 to 1. Raises what cannot be written.
+function image.save(path, picture)
+  checkImage(2, "image.save", picture)
+  if picture:dim() == 2 then picture = picture:contiguous():view(1, picture:size(1), picture:size(2)) end
+  if picture:dtype() ~= "byte" then
+    local float = core.tensor_new("cpu", "float", picture:size())
+    core.copy(float, picture)
+    picture = float
+  end
+  local ok, message = pictures.save(path, picture)
+  if not ok then argument.raise("%s", message) end
+end
+
+for _, format in ipairs { "PNG", "JPG", "PPM", "PGM" } do image["load" .. format] = image.load end
+for _, format in ipairs { "PNG", "PPM", "PGM" } do image["save" .. format] = image.save end
+
+for _, name in ipairs { "decompress", "decompressJPG", "decompressPNG", "compressJPG", "saveJPG", "display" } do
   image[name] = function()
-    argument.raise("image.%s: densenet does not read, write or show files of pictures; give it tensors C,H,W", name)
+    argument.raise("image.%s: densenet writes no JPEG, reads pictures from files only, and shows none", name)
   end
 end
 
