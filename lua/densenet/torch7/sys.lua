@@ -27,6 +27,6 @@ function sys.execute(command)
   return (output:gsub("\n$", ""))
 end
 
-function sys.sleep(seconds) os.execute(("sleep %g"):format(argument.number(1, "sys.sleep", seconds))) end
+function sys.sleep(seconds) os.execute(core.format("sleep %g", argument.number(1, "sys.sleep", seconds))) end
 
 return argument.closed(sys, "sys")
