@@ -3,11 +3,8 @@ local temporary = require "spec.support.temporary"
 
 local mainProcess = {}
 
-local root = io.popen("pwd"):read("l")
-local function absolute(path) return path:find("^/") and path or root .. "/" .. path end
-
-local interpreter = temporary.interpreter()
-if interpreter:find("/") then interpreter = absolute(interpreter) end
+local absolute, interpreter = temporary.absolute, temporary.interpreter()
+local main = absolute "main.lua"
 
 --- Options of a run that takes a moment.
 mainProcess.tiny = "-dataset fashion-mnist -depth 10 -growthRate 4 -trainSize 64 -testSize 16 -batchSize 16 "
@@ -20,8 +17,8 @@ mainProcess.tiny = "-dataset fashion-mnist -depth 10 -growthRate 4 -trainSize 64
 -- @return exit status (137: it did not end, or was killed), stdout, stderr
 function mainProcess.run(directory, line, before)
   local _, _, status = os.execute(("cd '%s' && export DENSENET_BUILD='%s' OMP_WAIT_POLICY=passive "
-    .. "&& exec >stdout 2>stderr && { %s; } && exec timeout -s KILL 60 '%s' '%s/main.lua' %s"):format(directory,
-    absolute(os.getenv("DENSENET_BUILD") or "build"), before or "true", interpreter, root, line))
+    .. "&& exec >stdout 2>stderr && { %s; } && exec timeout -s KILL 60 '%s' '%s' %s"):format(directory,
+    absolute(os.getenv("DENSENET_BUILD") or "build"), before or "true", interpreter, main, line))
   return status, temporary.read(directory .. "/stdout"), temporary.read(directory .. "/stderr")
 end
 
@@ -29,8 +26,8 @@ end
 -- @param name (optional) of the files that it writes to: NAMEout and NAMEerr, stdout and stderr when left out
 function mainProcess.command(line, name)
   name = name or "std"
-  return ("DENSENET_BUILD='%s' '%s' '%s/main.lua' %s >%sout 2>%serr"):format(
-    absolute(os.getenv("DENSENET_BUILD") or "build"), interpreter, root, line, name, name)
+  return ("DENSENET_BUILD='%s' '%s' '%s' %s >%sout 2>%serr"):format(
+    absolute(os.getenv("DENSENET_BUILD") or "build"), interpreter, main, line, name, name)
 end
 
 return mainProcess

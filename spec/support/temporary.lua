@@ -35,11 +35,17 @@ function temporary.read(path)
   return content
 end
 
---- The interpreter that runs this, for tests that start another one.
+local root = io.popen("pwd"):read("l")
+
+--- A path that is good in any directory.
+function temporary.absolute(path) return path:find("^/") and path or root .. "/" .. path end
+
+--- The interpreter that runs this, for tests that start another one: a name, or a path from the root.
 function temporary.interpreter()
   local first = 0
   while arg and arg[first - 1] do first = first - 1 end
-  return arg and arg[first] or "lua5.4"
+  local name = arg and arg[first] or "lua5.4"
+  return name:find("/") and temporary.absolute(name) or name
 end
 
 --- What a Lua program prints, to both streams, in a process of its own.

@@ -4,8 +4,8 @@ local temporary = require "spec.support.temporary"
 
 local script = {}
 
-local root = io.popen("pwd"):read("l")
-local function absolute(path) return path:find("^/") and path or root .. "/" .. path end
+local absolute = temporary.absolute
+local library = absolute "lua"
 
 -- What scripts check with: same(expected, value), near(expected, number), refuses(sentence's part, function, ...).
 local CHECKS = [[
@@ -44,9 +44,9 @@ function script.run(body, options)
     temporary.write(directory .. "/" .. name, content)
   end
   temporary.write(directory .. "/script.lua", CHECKS .. body)
-  local _, _, status = os.execute(("cd '%s' && LUA_PATH_5_4='%s/lua/?.lua;%s/lua/?/init.lua;./?.lua' "
+  local _, _, status = os.execute(("cd '%s' && LUA_PATH_5_4='%s/?.lua;%s/?/init.lua;./?.lua' "
     .. "LUA_CPATH_5_4='%s/?.so' OMP_WAIT_POLICY=passive timeout -s KILL 60 '%s' -l densenet.torch7 script.lua %s "
-    .. ">output 2>&1"):format(directory, root, root, absolute(os.getenv("DENSENET_BUILD") or "build"),
+    .. ">output 2>&1"):format(directory, library, library, absolute(os.getenv("DENSENET_BUILD") or "build"),
     temporary.interpreter(), options.arguments or ""))
   local output = temporary.read(directory .. "/output")
   if not options.directory then temporary.remove(directory) end
