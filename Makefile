@@ -243,7 +243,7 @@ bench: all
 # Nothing of it is built into the module: the faults are preloaded.
 MINUTES ?= 5
 soak:
-	@$(BUILD)
+	@$(MAKE_SIDE_BY_SIDE) $(MODULE)
 	@$(CC) -shared -fPIC -O1 -Wall -Wextra spec/support/file_faults.c -o $(B)/file_faults.so -ldl
 	@DENSENET_BUILD=$(B) $(LUA) scripts/soak.lua -minutes $(MINUTES) \
 	  -faults $(B)/file_faults.so $(SOAK_OPTIONS)
