@@ -5,23 +5,17 @@
 
 local argument = require "densenet.argument"
 local core = require "densenet.core"
-local random = require "densenet.random"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
+local dropoutMask = require "densenet.nn.dropout_mask"
 local Module = require "densenet.nn.module"
 
 local Dropout, parent = class("nn.Dropout", Module)
 
-local ELEMENTS_PER_POSITION = 4
-
 --- @tparam[opt=0.5] number p share of zeros, 0 <= p < 1
 function Dropout:__init(p)
   parent.__init(self)
-  p = p == nil and 0.5 or p
-  if type(p) ~= "number" or not (p >= 0 and p < 1) then
-    argument.refuse(1, "nn.Dropout", p, "0 <= p < 1")
-  end
-  self.p = p
+  self.p = dropoutMask.share("nn.Dropout", p)
 end
 
 --- Does it set anything to zero, as things stand?
@@ -30,8 +24,7 @@ function Dropout:isActive()
 end
 
 local function forward(self, output, input)
-  local nPositions = (input:nElement() + ELEMENTS_PER_POSITION - 1) // ELEMENTS_PER_POSITION
-  self.seed, self.stream, self.position = random.reserve(nPositions)
+  self.seed, self.stream, self.position = dropoutMask.reserve(input:nElement())
   core.dropout_forward(output, input, self.p, self.seed, self.stream, self.position)
 end
 

@@ -3,34 +3,25 @@
 -- Source: Tompson et al. 2015 (arXiv:1411.4280).
 -- @classmod densenet.nn.SpatialDropout
 
-local argument = require "densenet.argument"
 local core = require "densenet.core"
-local random = require "densenet.random"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
+local dropoutMask = require "densenet.nn.dropout_mask"
 local ImageModule = require "densenet.nn.image_module"
 
 local SpatialDropout, parent = class("nn.SpatialDropout", ImageModule)
 
-local ELEMENTS_PER_POSITION = 4
-
 --- @tparam[opt=0.5] number p share of zeros, 0 <= p < 1
 function SpatialDropout:__init(p)
   parent.__init(self)
-  p = p == nil and 0.5 or p
-  if type(p) ~= "number" or not (p >= 0 and p < 1) then
-    argument.refuse(1, "nn.SpatialDropout", p, "0 <= p < 1")
-  end
-  self.p = p
+  self.p = dropoutMask.share("nn.SpatialDropout", p)
 end
 
 -- 1 for each plane that stays and 0 for each other one: N,C,1,1.
 local function drawPlanes(self, input)
-  local n = input:size(1) * input:size(2)
   local stays = buffer.shaped(self.scratch, "stays", input, input:size(1), input:size(2), 1, 1)
   core.fill(stays, 1)
-  core.dropout_forward(stays, stays, self.p,
-    random.reserve((n + ELEMENTS_PER_POSITION - 1) // ELEMENTS_PER_POSITION))
+  core.dropout_forward(stays, stays, self.p, dropoutMask.reserve(stays:nElement()))
   core.unary(stays, stays, "sign") -- dropout has scaled them
 end
 
