@@ -30,7 +30,8 @@ local function open_sets(batchSize)
   local sets = { train = set:subset(0, 20), validation = set:subset(20, 4), test = image_set("test", 7) }
   local loaders = {}
   for name, part in pairs(sets) do
-    loaders[name] = dn.data.Loader { set = part, batchSize = batchSize, nThreads = 0, seed = 4, shuffle = name == "train",
+    loaders[name] = dn.data.Loader { set = part, batchSize = batchSize, nThreads = 0, seed = 4,
+      shuffle = name == "train",
       transform = dn.data.preprocess(part, name == "train" and "train" or "test") }
   end
   return sets, loaders

@@ -111,6 +111,9 @@ local general = {
       help = "on every parameter" },
     { name = "testOnly", type = "boolean", default = false,
       help = "test the network of -retrain or -resume and stop" },
+    { name = "confusion", type = "text", shown = "none",
+      help = "with -testOnly true: write what class is taken for what (confusion.tsv), and the worst mistakes with "
+        .. "their images (mistakes), into this directory" },
   },
   { title = "Checkpoints and log",
     { name = "save", type = "text", default = "checkpoints",

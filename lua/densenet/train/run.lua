@@ -16,6 +16,7 @@ local json = require "densenet.io.json"
 local Log = require "densenet.train.log"
 local memory = require "densenet.train.memory"
 local meters = require "densenet.train.meters"
+local Mistakes = require "densenet.train.mistakes"
 local models = require "densenet.models"
 local nextSteps = require "densenet.train.next_steps"
 local options = require "densenet.train.options"
@@ -247,13 +248,16 @@ function Run:train(epoch)
 end
 
 --- Tests after an epoch, on the validation images too where there are some.
+-- @param epoch its number
+-- @param observe (optional) as for Trainer:test, of the test images
 -- @return { test=, validation= or nil, seconds= }; or nil, message, code, exit status
-function Run:test(epoch)
+function Run:test(epoch, observe)
   local scores = { seconds = 0.0 }
   for _, part in ipairs { { "validation", "Validation" }, { "test", "Test" } } do
     local loader = self.loaders[part[1]]
     if loader then
-      local result, seconds, code = self.trainer:test(part[2], epoch, loader)
+      local result, seconds, code = self.trainer:test(part[2], epoch, loader,
+        part[1] == "test" and observe or nil)
       if not result and code == "interrupted" and self.store then
         local saved, message, saveCode = save(self, false)
         if not saved then return nil, message, saveCode end
@@ -314,12 +318,21 @@ function Run:report()
     self:resumeCommand(("-nEpochs %d"):format(2 * self.options.nEpochs)))
 end
 
---- Tests the network that the run starts from, and nothing else.
+--- Tests the network that the run starts from, and nothing else; with -confusion writes what was mistaken.
 -- @return as test
 function Run:testOnly()
   core.interrupt_install()
-  local about = self.origin.about
-  return self:test(about and about.epoch or self.options.epochNumber)
+  local about, directory = self.origin.about, self.options.confusion
+  local mistakes = directory and Mistakes.new(self.sets.test)
+  local scores, message, code, status = self:test(about and about.epoch or self.options.epochNumber,
+    mistakes and function(...) mistakes:add(...) end)
+  if scores and mistakes then
+    local written
+    written, message, code = mistakes:write(directory)
+    if not written then return nil, message, code end
+    self.console:fact("confusion:", "%s/confusion.tsv, the worst mistakes in %s/mistakes", directory, directory)
+  end
+  return scores, message, code, status
 end
 
 local function networkLine(trainer)

@@ -134,9 +134,10 @@ end
 -- @param name "Test" or "Validation", for the console
 -- @param epoch number shown
 -- @param loader as for train
+-- @param observe (optional) function(output, target) of each batch
 -- @return { loss=, top1=, top5=, count= } and seconds; or nil, message, code: "interrupted", or "diverged"
 -- where an output or the loss is no finite number, of which no error rate would mean anything
-function Trainer:test(name, epoch, loader)
+function Trainer:test(name, epoch, loader, observe)
   self.model:evaluate()
   local count, whole = loader:size(), meters.Stopwatch()
   local errors = meters.ErrorMeter()
@@ -152,6 +153,7 @@ function Trainer:test(name, epoch, loader)
       return nil, ("%s in the %s of epoch %d, batch %d of %d"):format(wrong, name:lower(), epoch, n, count), "diverged"
     end
     local score = meters.score(output, batch.target, loss)
+    if observe then observe(output, batch.target) end
     errors:add(score)
     self.console:tested(name, epoch, n, count, { time = since:lap(), data = waited, score = score }, errors)
     if self.interrupted and self.interrupted() then return nil, "interrupted", "interrupted" end
