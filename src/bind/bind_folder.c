@@ -29,6 +29,7 @@ static int folder_scan(lua_State *L) {
   static const char *const fields[] = {"names", "offsets", "bounds", "classes", "folders", "times"};
   enum { N_FIELDS = sizeof fields / sizeof *fields };
   const char *root = check_path(L, 1);
+  const bool classes_only = lua_toboolean(L, 2);
   dn_tensor *tensors[N_FIELDS];
   lua_createtable(L, 0, N_FIELDS);
   for (int i = 0; i < N_FIELDS; i++) {
@@ -36,7 +37,7 @@ static int folder_scan(lua_State *L) {
     lua_setfield(L, -2, fields[i]);
   }
   dn_folder folder;
-  const dn_status status = dn_folder_scan(root, lua_toboolean(L, 2), &folder);
+  const dn_status status = dn_folder_scan(root, classes_only, &folder);
   if (status != DN_OK) return fail(L, status);
   const dn_tensor parts[N_FIELDS] = {folder.names,   folder.offsets, folder.bounds,
                                      folder.classes, folder.folders, folder.times};
