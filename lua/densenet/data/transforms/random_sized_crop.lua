@@ -1,12 +1,13 @@
 --- One of densenet.data.transforms.
 -- @module densenet.data.transforms.random_sized_crop
 
---- RandomSizedCrop(size): a rectangle of random area and proportions, resized to size x size.
+--- RandomSizedCrop(size [, filter = "bicubic"]): a rectangle of random area and proportions, resized to size x size.
 -- The area is 8 to 100 % of the image's, width : height is 3:4 to 4:3, either way round. After ten
 -- rectangles that do not fit the image it is Scale(size), CenterCrop(size).
 -- Source: Szegedy et al. 2015 (arXiv:1409.4842), in the form of fb.resnet.torch.
 -- @function RandomSizedCrop
 -- @param size pixels
+-- @param filter "bicubic" or "bilinear"
 
 local core = require "densenet.core"
 local crop = require "densenet.data.transforms.crop"
@@ -30,10 +31,11 @@ local function draw(rng, imageHeight, imageWidth)
   return height, width, top, left
 end
 
-return transform.define("RandomSizedCrop", function(self, size)
+return transform.define("RandomSizedCrop", function(self, size, filter)
   transform.checkInteger(self.name, "size", size, 1)
   self.size = size
-  self.scale, self.crop = scale.Scale(size), crop.CenterCrop(size)
+  self.scale, self.crop = scale.Scale(size, filter), crop.CenterCrop(size)
+  self.filter = self.scale.filter
 end, function(self, image, rng)
   local channels = image:size(1)
   for _ = 1, TRIES do
@@ -42,7 +44,7 @@ end, function(self, image, rng)
       local part = transform.newImage(image, channels, height, width)
       core.image_crop(part, image, top, left)
       local out = transform.newImage(image, channels, self.size, self.size)
-      core.image_resize(out, part, "bicubic")
+      core.image_resize(out, part, self.filter)
       return out
     end
   end
