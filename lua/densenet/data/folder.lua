@@ -39,8 +39,8 @@ local function complaint(options)
     end
   end
   local filter, channels, bad = options.filter, options.channels, options.badImages
-  if filter ~= nil and filter ~= "bilinear" and filter ~= "bicubic" then
-    return core.format("filter: expected bilinear or bicubic, got %s", filter)
+  if filter ~= nil and filter ~= "bilinear" and filter ~= "bicubic" and filter ~= "torch" then
+    return core.format("filter: expected bicubic, bilinear or torch, got %s", filter)
   end
   if channels ~= nil and channels ~= 1 and channels ~= 3 then
     return core.format("channels: expected 3, or 1 for grey, got %s", channels)
@@ -155,7 +155,7 @@ end
 --   imageSize  pixels of the square that a network sees, 224 by default
 --   scaleSize  pixels of the shorter edge before the middle is cut out for a test, by default in ImageNet's
 --              proportion: 256 for 224
---   filter     "bicubic" (the default) or "bilinear", of the scaling
+--   filter     of the scaling: "bicubic" (the default), "bilinear" or "torch" (Torch7's bicubic)
 --   channels   3 (the default), or 1 for grey
 --   classes    names of the classes by label, such as those of the training set; the folder's own by default
 --   mean, std  lists of a number for each channel, 0–255; by default found here, from 2000 images at most

@@ -10,6 +10,7 @@ local random = require "densenet.random"
 local batch_augment = require "densenet.data.batch_augment"
 local failure = require "densenet.data.failure"
 local transforms = require "densenet.data.transforms"
+local applied = require "densenet.data.transforms.transform".apply
 
 local STREAMS_OF_AN_EPOCH = 32 -- bits: images of an epoch have a stream each
 
@@ -58,12 +59,12 @@ local function oneByOne(source, transform, dtype, progress)
   local function makeImage(i, seed, stream)
     local image, label, bad = read(i)
     if bad then progress.bad = table.move(bad, 1, #bad, #(progress.bad or {}) + 1, progress.bad or {}) end
-    if image:dtype() ~= dtype then
-      local bytes = image
-      image = core.tensor_new("cpu", dtype, bytes:size())
-      core.copy(image, bytes)
+    if image:dtype() ~= dtype and image:dtype() ~= "byte" then
+      local given = image
+      image = core.tensor_new("cpu", dtype, given:size())
+      core.copy(image, given)
     end
-    if transform then image = transform(image, random.generator(seed, stream + i)) end
+    if transform then image = applied(transform, image, random.generator(seed, stream + i), dtype) end
     if not isTensor(image) then
       error(("the transform gave a %s, not an image"):format(type(image)), 0)
     end
