@@ -3,6 +3,7 @@
 -- and where both speak and differ, the run is refused.
 local checkpoint = require "densenet.train.checkpoint"
 local core = require "densenet.core"
+local dataOptions = require "densenet.train.data_options"
 local models = require "densenet.models"
 local options = require "densenet.train.options"
 local safetensors = require "densenet.io.safetensors"
@@ -100,6 +101,7 @@ local function loadWeights(values, given)
   if state and values.testOnly then
     if not given.dataset then values.dataset = state.options.dataset end
     if not given.precision then values.precision = state.precision end
+    dataOptions.adopt(values, given, state.options)
   end
   local optimizer
   if values.optimState then
@@ -158,7 +160,7 @@ function origin.find(values, given)
   local fine
   fine, message = options.checkMode(values)
   if not fine then return nil, message, "usage" end
-  fine, message, code = options.complete(values)
+  fine, message, code = options.complete(values, values.testOnly and found.about and found.about.classes or nil)
   if not fine then return nil, message, code end
   return found
 end
