@@ -30,6 +30,8 @@ local formats = {}
 local START_BYTES = 512
 local METADATA_KEY = "densenet" -- a run's state, in the files that it saves
 
+local function isDirectory(path) return core.directory_list(path) ~= nil end
+
 -- A line about tensors of a file that this library cannot hold, or nil.
 local function leftOutNote(leftOut)
   local list = {}
@@ -78,7 +80,7 @@ local function readDirectory(path)
 end
 
 formats.rows = {
-  { name = "checkpoint", detect = function(_, path) return core.directory_real(path) ~= nil end,
+  { name = "checkpoint", detect = function(_, path) return isDirectory(path) end,
     read = readDirectory },
   { name = "safetensors", detect = function(start) return start:find("^......\0\0{") ~= nil end,
     read = readSafetensors },
@@ -89,7 +91,7 @@ formats.rows = {
 -- @return row; or nil, message, code
 function formats.find(path)
   local start = ""
-  if not core.directory_real(path) then
+  if not isDirectory(path) then
     local size, message, code = core.file_size(path)
     if not size then return nil, message, code end
     start, message, code = core.file_read(path, 0, math.min(size, START_BYTES))
