@@ -12,6 +12,7 @@ local modes = require "densenet.nn.memory_modes"
 local shadow = require "densenet.nn.plan.shadow"
 local family = require "densenet.models.family"
 local load = require "densenet.models.load"
+local methods = require "densenet.models.methods"
 local fields = require "densenet.models.fields"
 local precision = require "densenet.models.precision"
 local presets = require "densenet.models.presets"
@@ -144,6 +145,7 @@ local function build(options, what, level)
   if not config then error(("models.%s: %s"):format(what, wrong), level) end
   local model = models.family(config.family).build(config)
   model.config, model.inMode, model.describeState = config, inMode, models.describeState
+  for method, action in pairs(methods) do model[method] = action end
   return model:type(precision.dtypes[config.precision])
 end
 
@@ -194,8 +196,7 @@ end
 --
 --    classes        list of the classes' names, or a text file with one a line
 --    preprocess     what images go through: a recipe (densenet.data.recipe) or the name of one
---    mean, std      lists of a number for each channel, on the scale of the recipe's range
---    scale, crop    sizes in pixels that images are scaled and cut to; filter: how they are scaled
+--    mean, std, range, scale, filter, crop, rounding  fields of a recipe by themselves
 --    inputChannels  for images of another number of channels: the first convolution's weights are summed to 1,
 --                   or repeated and scaled (densenet.models.input_channels)
 --    device, precision, optMemory  of the network; by default "cpu" and what the file says

@@ -32,11 +32,13 @@ local function list(model)
   return found
 end
 
+local NORM = "features.norm5"
+
 --- The names of the layers whose outputs can be had, in order.
 function layers.names(model)
   local names, isThere = {}, false
-  for i, each in ipairs(list(model)) do
-    names[i] = each.name
+  for _, each in ipairs(list(model)) do
+    if each.name ~= "relu5" then names[#names + 1] = each.name end -- norm5 is shown rectified
     isThere = isThere or each.name == layers.POOLED
   end
   if not isThere then table.insert(names, #names, layers.POOLED) end
@@ -49,26 +51,6 @@ local function find(model, name)
   for i, each in ipairs(all) do
     if each.name == name or name == layers.POOLED and all[i + 1] and i + 1 == #all then return each.module end
   end
-end
-
---- The output of a layer for a batch, of a network in evaluation mode; a rectification that follows the layer in its
--- own memory is included.
--- @param model a network of dn.models
--- @tparam tensor input N,C,H,W on the network's device
--- @tparam string name one of layers.names(model)
--- @treturn tensor new
-function layers.output(model, input, name)
-  local module = find(model, name)
-  if not module then
-    argument.raise("no layer is called '%s'; there are %s", tostring(name), table.concat(layers.names(model), ", "))
-  end
-  return evaluating(model, function()
-    model:clearState() -- of training, whose buffers share their memory
-    model:forward(input)
-    local output = module.output:clone()
-    model:clearState()
-    return output
-  end)
 end
 
 -- relu(norm5(x)) of the last feature map, which fused networks make the mean of at once.
@@ -102,6 +84,27 @@ function layers.lastMap(model, input)
         tostring(model.config and model.config.family))
     end
     return map, output
+  end)
+end
+
+--- The output of a layer for a batch, of a network in evaluation mode; a rectification that follows a norm is
+-- included.
+-- @param model a network of dn.models
+-- @tparam tensor input N,C,H,W on the network's device
+-- @tparam string name one of layers.names(model)
+-- @treturn tensor new
+function layers.output(model, input, name)
+  if name == NORM and model:get("features") then return (layers.lastMap(model, input)) end
+  local module = find(model, name)
+  if not module then
+    argument.raise("no layer is called '%s'; there are %s", tostring(name), table.concat(layers.names(model), ", "))
+  end
+  return evaluating(model, function()
+    model:clearState() -- of training, whose buffers share their memory
+    model:forward(input)
+    local output = module.output:clone()
+    model:clearState()
+    return output
   end)
 end
 

@@ -5,12 +5,13 @@ local argument = require "densenet.argument"
 local classNames = require "densenet.models.class_names"
 local formats = require "densenet.models.formats"
 local inputChannels = require "densenet.models.input_channels"
-local preprocessing = {}
+local preprocessing = require "densenet.models.preprocessing"
 local random = require "densenet.random"
 local stateDict = require "densenet.nn.state_dict"
 
-local OPTIONS = { classes = true, preprocess = true, mean = true, std = true, scale = true, crop = true, filter = true,
-  inputChannels = true, device = true, precision = true, optMemory = true }
+local OPTIONS = { classes = true, preprocess = true, inputChannels = true, device = true, precision = true,
+  optMemory = true }
+for _, field in ipairs(preprocessing.FIELDS) do OPTIONS[field] = true end
 
 local function checkOptions(options)
   if options == nil then return {} end
@@ -98,7 +99,7 @@ return function(models, path, options)
   if wanted and wanted ~= config.inputChannels then
     local tensors, note = inputChannels.adapt(content.tensors, wanted)
     if not tensors then return nil, ("%s: %s"):format(content.file, note), "argument" end
-    content.tensors, config.inputChannels = tensors, wanted
+    content.tensors, content.adaptedFrom, config.inputChannels = tensors, config.inputChannels, wanted
     content.notes[#content.notes + 1] = note
   end
   config.precision = options.precision or config.precision
