@@ -129,8 +129,12 @@ local general = {
       help = "start from the optimizer's state in this file" },
     { name = "resetClassifier", type = "boolean", default = false, resume = "same",
       help = "with -retrain: a new last layer, for -nClasses classes" },
+    { name = "inputChannels", type = "integer", default = 0, min = 0, max = 1000000, resume = "same",
+      help = "with -retrain: change the first layer for images of N channels; its weights are summed to 1 channel, or "
+        .. "repeated and scaled. 0: the file's" },
     { name = "freeze", type = "text", shown = "none", resume = "same",
-      help = "with -retrain: train all but the modules whose names match this Lua pattern, or one of several after "
+      help = "with -retrain: classifier-only trains the last layer alone; block1, block2, … all behind that block; "
+        .. "none: all. Or train all but the modules whose names match this Lua pattern, or one of several after "
         .. "commas: ^features%.conv0,denseblock[12]" },
     { name = "nClasses", type = "integer", default = 0, min = 0, max = 1000000, resume = "same",
       help = "classes the network tells apart; 0: as many as the data set has" },

@@ -131,8 +131,8 @@ function options.check(values, given)
   if values.resetClassifier and not (values.retrain or values.resume) then
     return nil, "-resetClassifier true needs -retrain FILE: without it every layer is new"
   end
-  if values.resetClassifier and values.nClasses == 0 then
-    return nil, "-resetClassifier true needs -nClasses N"
+  if values.inputChannels > 0 and not (values.retrain or values.resume) then
+    return nil, "-inputChannels N needs -retrain FILE: without it the first layer is made for the data set's images"
   end
   if values.freeze and not (values.retrain or values.resume) then
     return nil, "-freeze PATTERN needs -retrain FILE: without it what is frozen has weights that nobody trained"

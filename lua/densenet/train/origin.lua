@@ -2,7 +2,8 @@
 -- (-retrain, -optimState). What a file says of itself counts unless the command line says otherwise,
 -- and where both speak and differ, the run is refused.
 local checkpoint = require "densenet.train.checkpoint"
-local core = require "densenet.core"
+local formats = require "densenet.models.formats"
+local inputChannels = require "densenet.models.input_channels"
 local models = require "densenet.models"
 local options = require "densenet.train.options"
 local safetensors = require "densenet.io.safetensors"
@@ -67,35 +68,49 @@ local function joinNetwork(values, given, network)
   return true
 end
 
--- A line about tensors of a file that this program cannot hold, or nil.
-local function leftOutNote(path, leftOut)
-  local names = {}
-  for name in pairs(leftOut) do names[#names + 1] = name end
-  if #names == 0 then return nil end
-  table.sort(names, core.before)
-  return ("%s: %d of its tensors are left out, the first is %q: %s"):format(path, #names, names[1],
-    leftOut[names[1]])
+-- The network of a file: as it says itself, else as its tensors' names and shapes tell; nil alone where neither
+-- does, and the options have to. Joined with the options. Or nil, message, code.
+local function networkOf(content, values, given)
+  local network, message, code
+  if content.config ~= nil then
+    network, message, code = describedNetwork(content.config, content.tensors, values.retrain)
+    if not network then return nil, message, code end
+  else
+    network = models.infer(content.tensors)
+  end
+  if not network then
+    network, message = options.networkConfig(values, given)
+    return nil, not network and message or nil, "usage"
+  end
+  local joined
+  joined, message = joinNetwork(values, given, network)
+  if not joined then return nil, message, "usage" end
+  return network
+end
+
+-- The weights for images of -inputChannels channels. Returns true; or nil, message, code.
+local function adaptChannels(content, values, network)
+  local wanted = values.inputChannels
+  if not wanted or wanted == 0 or network and network.inputChannels == wanted then return true end
+  local tensors, note = inputChannels.adapt(content.tensors, wanted)
+  if not tensors then return nil, ("-inputChannels %d: %s: %s"):format(wanted, values.retrain, note), "usage" end
+  content.tensors = tensors
+  if network then network.inputChannels = wanted end
+  content.notes[#content.notes + 1] = note
+  return true
 end
 
 local function loadWeights(values, given)
-  local tensors, metadata, code = safetensors.load(values.retrain)
-  if not tensors then return nil, metadata, code end
-  local note = leftOutNote(values.retrain, code)
-  local state, network, message
-  state, message, code = checkpoint.stateOf(metadata, values.retrain)
+  local content, message, code = formats.read(values.retrain)
+  if not content then return nil, message, code end
+  local state, network, adapted
+  state, message, code = checkpoint.stateOf(content.metadata, values.retrain)
   if message then return nil, message, code end
-  if state then
-    network, message, code = describedNetwork(state.network, tensors, values.retrain)
-    if not network then return nil, message, code end
-    local joined
-    joined, message = joinNetwork(values, given, network)
-    if not joined then return nil, message, "usage" end
-  else
-    local asked
-    asked, message = options.networkConfig(values, given)
-    if not asked then return nil, message, "usage" end
-  end
-  local conflict = classesConflict(values, given, tensors, network)
+  network, message, code = networkOf(content, values, given)
+  if message then return nil, message, code end
+  adapted, message, code = adaptChannels(content, values, network)
+  if not adapted then return nil, message, code end
+  local conflict = classesConflict(values, given, content.tensors, network)
   if conflict then return nil, conflict, "usage" end
   if state and values.testOnly then
     if not given.dataset then values.dataset = state.options.dataset end
@@ -106,7 +121,7 @@ local function loadWeights(values, given)
     optimizer, message, code = safetensors.load(values.optimState)
     if not optimizer then return nil, message, code end
   end
-  return { about = state, network = network, model = tensors, optimizer = optimizer, note = note }
+  return { about = state, network = network, model = content.tensors, optimizer = optimizer, notes = content.notes }
 end
 
 -- What changes in a resumed run, with the epoch and the number of its batches that are done by then.
@@ -143,8 +158,8 @@ end
 -- @param values from options.parse; changed
 -- @param given from options.parse
 -- @return origin: { about= state that the file holds, or nil; network= its configuration, or nil;
--- model=, optimizer= tables of tensors, or nil; resumed= the checkpoint, or nil; note= what to tell of
--- the file, or nil; changes= options that are others than the checkpoint's from there on, { option=, from=,
+-- model=, optimizer= tables of tensors, or nil; resumed= the checkpoint, or nil; notes= what to tell of
+-- the file, a list of sentences; changes= options that are others than the checkpoint's from there on, { option=, from=,
 -- to=, epoch=, iteration= } each }; or
 -- nil, message, code, code being "usage" when the command line is to blame
 function origin.find(values, given)

@@ -20,6 +20,7 @@ local nextSteps = require "densenet.train.next_steps"
 local options = require "densenet.train.options"
 local device = require "densenet.train.device"
 local random = require "densenet.random"
+local setRecipe = require "densenet.data.set_recipe"
 local sources = require "densenet.train.sources"
 
 local Run = {}
@@ -49,7 +50,7 @@ local function factsOf(model, set, values, origin)
     changes = changesOf(origin),
     options = options.select(values, "same"), network = model.config, precision = values.precision,
     dataset = set.name, classes = set.classes, mean = set.mean, std = set.std,
-    inputSize = { set.channels, set.height, set.width },
+    inputSize = { set.channels, set.height, set.width }, preprocess = setRecipe(set),
   }
 end
 
@@ -338,7 +339,7 @@ function Run:announce()
   self.console:fact("device:", "%s in %s precision, %d compute threads, %d loader threads",
     device.describe(opt.device), opt.precision, opt.nCores, opt.nThreads)
   for _, note in ipairs(self.notes) do self.console:fact("", "%s", note) end
-  if self.origin.note then self.console:fact("retrains:", "%s", self.origin.note) end
+  for i, note in ipairs(self.origin.notes or {}) do self.console:fact(i == 1 and "retrains:" or "", "%s: %s", opt.retrain, note) end
   if opt.testOnly then return end
   if self.plan then self.console:fact("memory:", "%s", memory.describe(self.plan)) end
   self.console:fact("saves in:", "%s", opt.save)
