@@ -6,8 +6,8 @@
 
 local recipes = require "densenet.data.recipe"
 
--- Scale(256), CenterCrop(224), as densenet.data.preprocess has them.
-local IMAGENET = { scale = 256, filter = "bicubic", crop = 224, rounding = "up" }
+-- As densenet.data.preprocess has them.
+local SCALE, FILTER, CROP, ROUNDING = 256, "bicubic", 224, "up"
 
 --- @param set with mean, std (0 to 255), channels, height, width, and family
 -- @return a recipe; nil where its images are no squares and no recipe makes others like them
@@ -15,7 +15,8 @@ return function(set)
   if set.recipe then return recipes.validate(set.recipe) end
   local recipe = { mean = set.mean, std = set.std, range = 255, channels = set.channels }
   if set.family == "imagenet" then
-    for field, value in pairs(IMAGENET) do recipe[field] = value end
+    recipe.scale, recipe.filter = set.scaleSize or SCALE, set.filter or FILTER
+    recipe.crop, recipe.rounding = set.imageSize or CROP, ROUNDING
   elseif set.height ~= set.width then
     return nil
   else
