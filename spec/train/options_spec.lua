@@ -81,6 +81,7 @@ local refused = {
   { "-d1 3 -depth 40", "not both" },
   { "-testOnly true", "-retrain FILE or -resume" },
   { "-resetClassifier true -nClasses 4", "needs -retrain" },
+  { "-resetClassifier true -retrain a.safetensors", "needs -nClasses" },
   { "-freeze denseblock1", "-freeze PATTERN needs -retrain FILE" },
   { "-epochNumber 5 -nEpochs 4", "past the last epoch" },
 }

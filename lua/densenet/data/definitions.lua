@@ -17,8 +17,8 @@
 --    options    (optional) set of further names that `open` takes beside these, as data.open does
 --    settled    (optional) function(definition, options) → the definition with what depends on the options, such as
 --               classes that are found in a directory; or nil, message, code. classes may be left out then
---    networks   (optional) function(options) → table by family of networks: what options they have, unless told
---               otherwise
+--    networks   (optional) function(options) → table by family of networks: a list of { set = options that they have
+--               unless told otherwise, where = (optional) only where these options are so }
 --
 -- What `open` gives is an ImageSet, with all images in memory, or any table with size() and get(i) →
 -- { input = byte tensor C,H,W, target = label from 1 }: each thread that loads data then opens it for itself.

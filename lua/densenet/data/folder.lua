@@ -205,10 +205,13 @@ end
 folder.IMAGENET = { name = "imagenet", family = "imagenet", epochs = 90, channels = 3, height = IMAGE_SIZE,
   width = IMAGE_SIZE, options = OPTIONS, hasOwnClasses = true }
 
--- First layers and depth unless told otherwise, by the family of networks.
-local LARGE_NETWORKS = { densenet = { stem = "imagenet", depth = 121, growthRate = 32 } }
+-- By family of networks: options that large images want, one step after the other.
+local LARGE_NETWORKS = { densenet = {
+  { set = { stem = "imagenet" } },
+  { where = { stem = "imagenet" }, set = { depth = 121, growthRate = 32 } },
+} }
 
---- What options of a network an image size asks for: a table by family of networks.
+--- What options of a network an image size asks for unless they are given, as definitions tell.
 function folder.IMAGENET.networks(options)
   return (options.imageSize or IMAGE_SIZE) >= LARGE and LARGE_NETWORKS or {}
 end

@@ -16,6 +16,7 @@ local FolderSet = {}
 FolderSet.__index = FolderSet
 FolderSet.__name = "densenet.FolderSet"
 FolderSet.isComplete = true -- data.open has nothing to add
+FolderSet.hasOwnClasses = true -- a network for it tells its classes apart and no more
 
 local MIXING = 1 -- names the order in which parts of a set are chosen
 

@@ -19,7 +19,7 @@ local function fits(config, images)
     return nil, ("images of %dx%d are too small for this network, which needs %dx%d at least"):format(images.height,
       images.width, least, least), "argument"
   end
-  if config.nClasses < images.nClasses then
+  if config.nClasses < images.nClasses or images.hasOwnClasses and config.nClasses ~= images.nClasses then
     return nil, ("the network tells %d classes apart, %s has %d; -retrain FILE -resetClassifier true -nClasses %d "
       .. "gives a network a new last layer"):format(config.nClasses, images.name, images.nClasses,
       images.nClasses), "argument"

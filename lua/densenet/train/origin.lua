@@ -2,6 +2,7 @@
 -- (-retrain, -optimState). What a file says of itself counts unless the command line says otherwise,
 -- and where both speak and differ, the run is refused.
 local checkpoint = require "densenet.train.checkpoint"
+local dataOptions = require "densenet.train.data_options"
 local formats = require "densenet.models.formats"
 local inputChannels = require "densenet.models.input_channels"
 local models = require "densenet.models"
@@ -115,6 +116,7 @@ local function loadWeights(values, given)
   if state and values.testOnly then
     if not given.dataset then values.dataset = state.options.dataset end
     if not given.precision then values.precision = state.precision end
+    dataOptions.adopt(values, given, state.options)
   end
   local optimizer
   if values.optimState then
@@ -173,7 +175,7 @@ function origin.find(values, given)
   local fine
   fine, message = options.checkMode(values)
   if not fine then return nil, message, "usage" end
-  fine, message, code = options.complete(values)
+  fine, message, code = options.complete(values, values.testOnly and found.about and found.about.classes or nil)
   if not fine then return nil, message, code end
   return found
 end

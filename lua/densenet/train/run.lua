@@ -219,6 +219,14 @@ function Run:afterBatch(n, count)
   return true
 end
 
+-- Images that could not be read, and that others stood for.
+local function reportBad(self, loader)
+  local bad = loader.badImages and loader:badImages() or {}
+  if #bad == 0 then return end
+  self.console:print(" | %d images could not be read, and others of their classes stood for them:", #bad)
+  for _, message in ipairs(bad) do self.console:print(" |   %s", message) end
+end
+
 --- Trains an epoch, or the rest of it.
 -- @return the scores, as Trainer:train; or nil, message, code ("interrupted": and the exit status)
 function Run:train(epoch)
@@ -228,6 +236,7 @@ function Run:train(epoch)
     return nil, seconds, code, status
   end
   self.seconds = self.seconds + seconds
+  reportBad(self, self.loaders.train)
   return scores
 end
 
@@ -247,6 +256,7 @@ function Run:test(epoch)
       if not result and code == "diverged" and self.store then seconds = self:divergence(seconds) end
       if not result then return nil, seconds, code end
       scores[part[1]], scores.seconds = result, scores.seconds + seconds
+      reportBad(self, loader)
     end
   end
   return scores
