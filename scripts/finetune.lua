@@ -7,8 +7,8 @@
 -- -dataset it is where that set's files are.
 
 -- Older versions of Lua read this file too, so there is no syntax of 5.4 in it.
-local USAGE = "usage: lua5.4 scripts/finetune.lua MODEL DIRECTORY [-freeze classifier-only|block1..4|none] [any option of "
-  .. "main.lua]"
+local USAGE = "usage: lua5.4 scripts/finetune.lua MODEL DIRECTORY [-freeze classifier-only|block1..4|none] "
+  .. "[any option of main.lua]"
 
 local here = arg[0]:match("^(.*)/[^/]*$") or "."
 local words, isGiven = {}, {}
@@ -17,8 +17,8 @@ for _, word in ipairs(arg) do
   if name then isGiven[name] = true end
 end
 if isGiven.help or isGiven.h then
-  print(USAGE .. "\n\n    -freeze  classifier-only trains the new last layer alone, block1, block2, … all behind that block, "
-    .. "none (the default)\n             the whole network. The options of main.lua: lua5.4 main.lua --help")
+  print(USAGE .. "\n\n  -freeze  classifier-only: the new last layer alone is trained; block1, block2, ...: all behind that "
+    .. "block;\n           none, the default: the whole network\n\nThe options of main.lua: lua5.4 main.lua --help")
   os.exit(0)
 end
 local model, directory = arg[1], arg[2]
@@ -39,6 +39,11 @@ add("LR", "0.01")
 add("nEpochs", "10")
 add("freeze", "none")
 for i = 3, #arg do words[#words + 1] = arg[i] end
-words[0], words.program = here .. "/../main.lua", arg.program
+-- Commands that a run tells of are main.lua's.
+words[0], words[-1] = here .. "/../main.lua", arg[-1]
+if arg.program then
+  words.program = { (table.unpack or unpack)(arg.program) } -- luacheck: ignore
+  words.program[#words.program] = "train"
+end
 arg = words -- luacheck: globals arg
 dofile(words[0])

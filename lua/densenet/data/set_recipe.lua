@@ -16,7 +16,7 @@ return function(set)
   local recipe = { mean = set.mean, std = set.std, range = 255, channels = set.channels }
   if set.family == "imagenet" then
     recipe.scale, recipe.filter = set.scaleSize or SCALE, set.filter or FILTER
-    recipe.crop, recipe.rounding = set.imageSize or CROP, ROUNDING
+    recipe.crop, recipe.rounding = set.imageSize or CROP, set.rounding or ROUNDING
   elseif set.height ~= set.width then
     return nil
   else

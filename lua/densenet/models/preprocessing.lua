@@ -9,6 +9,9 @@ local preprocessing = {}
 --- Fields of a recipe that a caller may give by themselves.
 preprocessing.FIELDS = { "mean", "std", "scale", "crop", "filter", "rounding", "range" }
 
+--- The names of recipes that are known.
+preprocessing.names = recipes.names
+
 local function named(given)
   if type(given) == "string" then return recipes.named(given) end
   return recipes.validate(given)

@@ -80,4 +80,20 @@ function dataOptions.adopt(values, given, saved)
   end
 end
 
+--- A folder's images go through the recipe of the network that is retrained, where the command line says nothing
+-- else: sizes and filter, and as many channels.
+-- @param values as parse returns them; changed
+-- @param given as parse returns them
+-- @param recipe densenet.data.recipe, or nil
+-- @param channels that the network takes
+function dataOptions.adoptRecipe(values, given, recipe, channels)
+  if not dataOptions.hasOwnClasses(values) then return end
+  if channels == 1 and not given.inputChannels then values.inputChannels = 1 end
+  if not recipe then return end
+  if not given.filter then values.filter = recipe.filter end
+  if not given.imageSize and not given.scaleSize then
+    values.imageSize, values.scaleSize = recipe.crop or values.imageSize, recipe.scale or values.scaleSize
+  end
+end
+
 return dataOptions

@@ -11,6 +11,7 @@ local models = require "densenet.models"
 local modes = require "densenet.nn.memory_modes"
 local optimizer = require "densenet.train.optimizer"
 local precision = require "densenet.models.precision"
+local recipes = require "densenet.data.recipe"
 
 -- A group with other defaults for some of its options, by name.
 local function withDefaults(group, defaults)
@@ -146,6 +147,8 @@ local general = {
       help = "start from the optimizer's state in this file" },
     { name = "resetClassifier", type = "boolean", default = false, resume = "same",
       help = "with -retrain: a new last layer, for -nClasses classes" },
+    { name = "preprocess", type = "word", shown = "the file's", choices = recipes.names(), resume = "same",
+      help = "with -retrain and imagenet: what the network's images went through, where its file does not say" },
     { name = "freeze", type = "text", shown = "none", resume = "same",
       help = "with -retrain: classifier-only trains the last layer alone; block1, block2, … all behind that block; "
         .. "none: all. Or train all but the modules whose names match this Lua pattern, or one of several after "

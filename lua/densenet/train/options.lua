@@ -137,6 +137,9 @@ function options.check(values, given)
   if values.resetClassifier and values.nClasses == 0 and not dataOptions.hasOwnClasses(values) then
     return nil, "-resetClassifier true needs -nClasses N"
   end
+  if values.preprocess and not (values.retrain or values.resume) then
+    return nil, "-preprocess NAME needs -retrain FILE: it says what that file's network was trained with"
+  end
   if values.freeze and not (values.retrain or values.resume) then
     return nil, "-freeze PATTERN needs -retrain FILE: without it what is frozen has weights that nobody trained"
   end

@@ -7,6 +7,7 @@ local formats = require "densenet.models.formats"
 local inputChannels = require "densenet.models.input_channels"
 local models = require "densenet.models"
 local options = require "densenet.train.options"
+local preprocessing = require "densenet.models.preprocessing"
 local safetensors = require "densenet.io.safetensors"
 
 local origin = {}
@@ -95,10 +96,27 @@ local function adaptChannels(content, values, network)
   if not wanted or wanted == 0 or network and network.inputChannels == wanted then return true end
   local tensors, note = inputChannels.adapt(content.tensors, wanted)
   if not tensors then return nil, ("-inputChannels %d: %s: %s"):format(wanted, values.retrain, note), "usage" end
-  content.tensors = tensors
+  content.tensors, content.adaptedFrom = tensors, network and network.inputChannels
   if network then network.inputChannels = wanted end
   content.notes[#content.notes + 1] = note
   return true
+end
+
+-- The recipe that the network's images went through, which those of a folder then go through too, where the command
+-- line says nothing else. Returns it; nil alone where nobody says one; or nil, message, code.
+local function recipeOf(content, values, given, network)
+  local channels = network and network.inputChannels
+  local recipe, message, code
+  if channels then
+    recipe, message, code = preprocessing.choose(content, { preprocess = values.preprocess }, channels)
+    if message then return nil, message, values.preprocess and "usage" or code end
+    dataOptions.adoptRecipe(values, given, recipe, channels)
+  end
+  if values.testOnly and not recipe and not content.state and dataOptions.hasOwnClasses(values) then
+    return nil, ("%s does not say what images go through before its network sees them: -preprocess %s"):format(
+      values.retrain, table.concat(preprocessing.names(), "|")), "usage"
+  end
+  return recipe
 end
 
 local function loadWeights(values, given)
@@ -118,12 +136,16 @@ local function loadWeights(values, given)
     if not given.precision then values.precision = state.precision end
     dataOptions.adopt(values, given, state.options)
   end
+  local recipe
+  recipe, message, code = recipeOf(content, values, given, network)
+  if message then return nil, message, code end
   local optimizer
   if values.optimState then
     optimizer, message, code = safetensors.load(values.optimState)
     if not optimizer then return nil, message, code end
   end
-  return { about = state, network = network, model = content.tensors, optimizer = optimizer, notes = content.notes }
+  return { about = state, network = network, model = content.tensors, optimizer = optimizer, notes = content.notes,
+    recipe = recipe }
 end
 
 -- What changes in a resumed run, with the epoch and the number of its batches that are done by then.
@@ -153,7 +175,7 @@ local function loadCheckpoint(values, given)
   if not merged then return nil, message, "usage" end
   if not given.save then values.save = saved.directory end
   return { about = state, network = network, model = saved.model, resumed = saved,
-    optimizer = values.momentum > 0 and saved.optimizer or nil, changes = dated(changes, state) }
+    optimizer = values.momentum > 0 and saved.optimizer or nil, recipe = state.preprocess, changes = dated(changes, state) }
 end
 
 --- Finds the origin of a run, and completes its options.
@@ -161,7 +183,7 @@ end
 -- @param given from options.parse
 -- @return origin: { about= state that the file holds, or nil; network= its configuration, or nil;
 -- model=, optimizer= tables of tensors, or nil; resumed= the checkpoint, or nil; notes= what to tell of
--- the file, a list of sentences; changes= options that are others than the checkpoint's from there on, { option=, from=,
+-- the file, a list of sentences; recipe= what the network's images went through (densenet.data.recipe), or nil; changes= options that are others than the checkpoint's from there on, { option=, from=,
 -- to=, epoch=, iteration= } each }; or
 -- nil, message, code, code being "usage" when the command line is to blame
 function origin.find(values, given)
