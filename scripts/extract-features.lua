@@ -1,6 +1,6 @@
 -- Features of pictures: what an inner layer of a trained network makes of them, as a safetensors file.
 --
---   lua5.4 scripts/extract-features.lua MODEL [BATCH] PICTURE|DIRECTORY ... [-layer pool5] [-output features.safetensors]
+--   lua5.4 scripts/extract-features.lua MODEL [BATCH] PICTURE|DIRECTORY ... [-layer pool5] [-output FILE]
 --
 -- The file holds `features`, a row (with -pool false for inner layers: C,H,W) a picture; its metadata have
 -- image_list, the pictures in the same order as JSON, and layer. Pictures that are bad are named on stderr, left out,

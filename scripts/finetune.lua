@@ -11,14 +11,16 @@ local USAGE = "usage: lua5.4 scripts/finetune.lua MODEL DIRECTORY [-freeze class
   .. "[any option of main.lua]"
 
 local here = arg[0]:match("^(.*)/[^/]*$") or "."
+local main = (here == "scripts" and "" or here:match("^(.*/)scripts$") or here .. "/../") .. "main.lua"
 local words, isGiven = {}, {}
 for _, word in ipairs(arg) do
   local name = word:match("^%-%-?([%a][%w]*)")
   if name then isGiven[name] = true end
 end
 if isGiven.help or isGiven.h then
-  print(USAGE .. "\n\n  -freeze  classifier-only: the new last layer alone is trained; block1, block2, ...: all behind that "
-    .. "block;\n           none, the default: the whole network\n\nThe options of main.lua: lua5.4 main.lua --help")
+  print(USAGE .. "\n\n  -freeze  classifier-only: the new last layer alone is trained; block1, block2, ...: all behind"
+    .. "\n           that block; none, the default: the whole network"
+    .. "\n\nThe options of main.lua: lua5.4 main.lua --help")
   os.exit(0)
 end
 local model, directory = arg[1], arg[2]
@@ -35,12 +37,12 @@ add("retrain", model)
 add("data", directory)
 add("resetClassifier", "true")
 add("dataset", "imagenet")
-add("LR", "0.01")
+if not isGiven.optimizer then add("LR", "0.01") end -- others have rates of their own
 add("nEpochs", "10")
 add("freeze", "none")
 for i = 3, #arg do words[#words + 1] = arg[i] end
 -- Commands that a run tells of are main.lua's.
-words[0], words[-1] = here .. "/../main.lua", arg[-1]
+words[0], words[-1] = main, arg[-1]
 if arg.program then
   words.program = { (table.unpack or unpack)(arg.program) } -- luacheck: ignore
   words.program[#words.program] = "train"

@@ -88,8 +88,8 @@ end
 --- The sentence for a network without a recipe.
 -- @param file that it is from, or nil
 function preprocessing.missing(file)
-  return ("%s does not say what images go through before the network sees them: preprocess = %s, or a recipe (mean, std, "
-    .. "range, scale, filter, crop, rounding)"):format(file or "the model", table.concat(recipes.names(), ", "))
+  return ("%s does not say what images go through before the network sees them: preprocess = %s, or a recipe (mean, "
+    .. "std, range, scale, filter, crop, rounding)"):format(file or "the model", table.concat(recipes.names(), ", "))
 end
 
 return preprocessing

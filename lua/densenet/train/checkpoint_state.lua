@@ -130,9 +130,7 @@ local function complaintAboutChannels(state)
 end
 
 local function complaintAboutRecipe(recipe)
-  local valid, message
-  if recipe ~= nil then valid, message = recipes.validate(recipe) end
-  return message and "preprocess: " .. message
+  return recipe ~= nil and select(2, recipes.validate(recipe)) or nil
 end
 
 --- What is wrong with a state, as run.lua writes it; nil when nothing is.
@@ -149,7 +147,8 @@ function checkpointState.complaint(state, version)
     if complaint then return complaint end
   end
   return options.complaint(state.options, "options.") or options.complaint({ precision = state.precision }, "")
-    or complaintAboutChannels(state) or complaintAboutRecipe(state.preprocess) or complaintAboutChanges(state.changes, "changes")
+    or complaintAboutChannels(state) or complaintAboutRecipe(state.preprocess)
+    or complaintAboutChanges(state.changes, "changes")
 end
 
 local function complaintAboutEvents(events)

@@ -37,10 +37,11 @@ local function numbersOf(name, text)
   if not text then return nil end
   local list = {}
   for word in (text .. ","):gmatch("([^,]*),") do
-    list[#list + 1] = core.number(word)
-    if not list[#list] or word:find("[xX]") then
+    local number = word:find("^[+-]?[%d.]") and not word:find("[xX]") and core.number(word)
+    if not number then
       return nil, ("-%s %s: numbers with commas between expected, got '%s'"):format(name, text, word)
     end
+    list[#list + 1] = number
   end
   return list
 end
@@ -70,10 +71,10 @@ function modelOptions.load(path, values, needsClasses)
   if wrong then return nil, wrong, "usage" end
   std, wrong = numbersOf("std", values.std)
   if wrong then return nil, wrong, "usage" end
-  local model, message, code = models.load(path, { classes = values.classes, preprocess = values.preprocess, mean = mean,
-    std = std, range = values.range, scale = values.scaleSize, crop = values.imageSize, filter = values.filter,
-    rounding = values.rounding, inputChannels = values.inputChannels, device = values.device,
-    precision = values.precision })
+  local model, message, code = models.load(path, { classes = values.classes, preprocess = values.preprocess,
+    mean = mean, std = std, range = values.range, scale = values.scaleSize, crop = values.imageSize,
+    filter = values.filter, rounding = values.rounding, inputChannels = values.inputChannels,
+    device = values.device, precision = values.precision })
   if not model then return nil, message, code end
   wrong = missing(model, needsClasses)
   if wrong then return nil, wrong, "argument" end

@@ -10,8 +10,8 @@ local network = {}
 
 local function fits(config, images)
   if config.inputChannels ~= images.channels then
-    return nil, ("the network takes images of %d channels, those of %s have %d; -retrain FILE -inputChannels %d changes "
-      .. "a network's first layer"):format(config.inputChannels, images.name, images.channels, images.channels),
+    return nil, ("the network takes images of %d channels, those of %s have %d; -retrain FILE -inputChannels %d "
+      .. "changes a network's first layer"):format(config.inputChannels, images.name, images.channels, images.channels),
       "argument"
   end
   local least = models.leastSize(config)

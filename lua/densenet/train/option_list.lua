@@ -76,8 +76,8 @@ local general = {
     { name = "filter", type = "word", shown = "bicubic", choices = { "bicubic", "bilinear", "torch" }, resume = "same",
       help = "imagenet: how images are scaled; torch: as Torch7 did" },
     { name = "inputChannels", type = "integer", default = 0, min = 0, max = 3, resume = "same",
-      help = "imagenet: 1: images as grey; 0: in three colours. With -retrain the first layer's weights become those for "
-        .. "N channels: summed to 1, or repeated and scaled" },
+      help = "imagenet: 1: images as grey; 0: in three colours. With -retrain the first layer's weights become those "
+        .. "for N channels: summed to 1, or repeated and scaled" },
     { name = "badImages", type = "word", default = "error", choices = { "error", "skip" }, resume = "free",
       help = "imagenet: what an image that cannot be read does. error: stops the run; skip: another one of its "
         .. "class takes its place, and the end of the epoch says so" },

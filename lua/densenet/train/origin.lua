@@ -175,7 +175,8 @@ local function loadCheckpoint(values, given)
   if not merged then return nil, message, "usage" end
   if not given.save then values.save = saved.directory end
   return { about = state, network = network, model = saved.model, resumed = saved,
-    optimizer = values.momentum > 0 and saved.optimizer or nil, recipe = state.preprocess, changes = dated(changes, state) }
+    optimizer = values.momentum > 0 and saved.optimizer or nil, recipe = state.preprocess,
+    changes = dated(changes, state) }
 end
 
 --- Finds the origin of a run, and completes its options.
@@ -183,8 +184,9 @@ end
 -- @param given from options.parse
 -- @return origin: { about= state that the file holds, or nil; network= its configuration, or nil;
 -- model=, optimizer= tables of tensors, or nil; resumed= the checkpoint, or nil; notes= what to tell of
--- the file, a list of sentences; recipe= what the network's images went through (densenet.data.recipe), or nil; changes= options that are others than the checkpoint's from there on, { option=, from=,
--- to=, epoch=, iteration= } each }; or
+-- the file, a list of sentences; recipe= what the network's images went through
+-- (densenet.data.recipe), or nil; changes= options that are others than the checkpoint's from there on, { option=,
+-- from=, to=, epoch=, iteration= } each }; or
 -- nil, message, code, code being "usage" when the command line is to blame
 function origin.find(values, given)
   local found, message, code = {}, nil, nil

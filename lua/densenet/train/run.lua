@@ -379,7 +379,9 @@ function Run:announce()
   self.console:fact("device:", "%s in %s precision, %d compute threads, %d loader threads",
     device.describe(opt.device), opt.precision, opt.nCores, opt.nThreads)
   for _, note in ipairs(self.notes) do self.console:fact("", "%s", note) end
-  for i, note in ipairs(self.origin.notes or {}) do self.console:fact(i == 1 and "retrains:" or "", "%s: %s", opt.retrain, note) end
+  for i, note in ipairs(self.origin.notes or {}) do
+    self.console:fact(i == 1 and "retrains:" or "", "%s: %s", opt.retrain, note)
+  end
   if opt.testOnly then return end
   if self.plan then self.console:fact("memory:", "%s", memory.describe(self.plan)) end
   self.console:fact("saves in:", "%s", opt.save)
