@@ -58,8 +58,9 @@ testing.mnist, testing.cifar = testing.plain, testing.plain
 
 function testing.imagenet(normalize, info, options)
   local crop = options.tenCrop and transforms.TenCrop or transforms.CenterCrop
+  local rounding = info.rounding and { rounding = info.rounding } or nil
   return { scaling(transforms.Scale, info.scaleSize or IMAGENET_SCALE, info.filter), normalize,
-    crop(info.imageSize or IMAGENET_CROP) }
+    crop(info.imageSize or IMAGENET_CROP, rounding) }
 end
 
 --- The transform for a data set.

@@ -17,6 +17,7 @@ local function imagesOf(values, origin)
   local images = assert(data.about(values.dataset, dataOptions.of(values, { classes = classes })))
   local seen = not images.hasOwnClasses and origin.about and origin.about.inputSize
   if seen then images.channels, images.height, images.width = table.unpack(seen) end
+  if origin.resumed and origin.about.classes then images.nClasses = #origin.about.classes end
   return images
 end
 

@@ -137,11 +137,17 @@ function options.check(values, given)
   if values.resetClassifier and values.nClasses == 0 and not dataOptions.hasOwnClasses(values) then
     return nil, "-resetClassifier true needs -nClasses N"
   end
+  if values.preprocess and not (values.retrain or values.resume) then
+    return nil, "-preprocess NAME needs -retrain FILE: it says what that file's network was trained with"
+  end
   if values.freeze and not (values.retrain or values.resume) then
     return nil, "-freeze PATTERN needs -retrain FILE: without it what is frozen has weights that nobody trained"
   end
   if values.testOnly and not (values.retrain or values.resume) then
     return nil, "-testOnly true needs a trained network: -retrain FILE or -resume DIRECTORY"
+  end
+  if values.confusion and not values.testOnly then
+    return nil, "-confusion is written by a test: it needs -testOnly true"
   end
   if values.nEpochs > 0 and values.epochNumber > values.nEpochs then
     return nil, ("-epochNumber %d is past the last epoch, -nEpochs %d"):format(values.epochNumber, values.nEpochs)
