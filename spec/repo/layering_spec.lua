@@ -54,6 +54,7 @@ local lua_layers = {
   { "nn/" },
   { "models/", "optim/", "data/", "image" },
   { "train/" },
+  { "report/" },
   { "init", "torch7/" },
 }
 

@@ -134,7 +134,7 @@ end
 
 -- Gives the set its mean and std, from where they are known: true; or nil, message, code.
 local function addStatistics(set, training, options)
-  local mean, std, code = options.mean, options.std, nil
+  local mean, std, code = options.mean, options.std
   if not (mean and std) and isImageNet(set.classes) and set.channels == 3 then
     mean, std = IMAGENET_MEAN, IMAGENET_STD
     set.notes[#set.notes + 1] = "mean and deviation are ImageNet's, whose 1000 classes these are"

@@ -12,6 +12,14 @@ local NAMES = {
   { "extra", "extra", false }, { "fastDecode", "fastDecode", false },
 }
 
+-- The data set's definition; an empty one where there is none, as is said elsewhere.
+local function definitionOf(values) return data.find(values.dataset) or {} end
+
+-- With -retrain, -inputChannels is also about the network, whatever the images are.
+local function isNetworks(values, name)
+  return name == "channels" and values.retrain and not (definitionOf(values).options or {}).channels
+end
+
 --- Options for data.open and data.about.
 -- @param values options of a command line
 -- @param more (optional) table of further options
@@ -19,14 +27,11 @@ function dataOptions.of(values, more)
   local chosen = { directory = values.data }
   for _, name in ipairs(NAMES) do
     local value = values[name[2]]
-    if value ~= name[3] then chosen[name[1]] = value end
+    if value ~= name[3] and not isNetworks(values, name[1]) then chosen[name[1]] = value end
   end
   for name, value in pairs(more or {}) do chosen[name] = value end
   return chosen
 end
-
--- The data set's definition; an empty one where there is none, as is said elsewhere.
-local function definitionOf(values) return data.find(values.dataset) or {} end
 
 --- Does a network for the data set tell its classes apart and no more?
 function dataOptions.hasOwnClasses(values) return definitionOf(values).hasOwnClasses or false end
@@ -72,6 +77,22 @@ end
 function dataOptions.adopt(values, given, saved)
   for _, name in ipairs { "imageSize", "scaleSize", "filter", "inputChannels" } do
     if not given[name] and saved[name] ~= nil and values.dataset == saved.dataset then values[name] = saved[name] end
+  end
+end
+
+--- A folder's images go through the recipe of the network that is retrained, where the command line says nothing
+-- else: sizes and filter, and as many channels.
+-- @param values as parse returns them; changed
+-- @param given as parse returns them
+-- @param recipe densenet.data.recipe, or nil
+-- @param channels that the network takes
+function dataOptions.adoptRecipe(values, given, recipe, channels)
+  if not dataOptions.hasOwnClasses(values) then return end
+  if channels == 1 and not given.inputChannels then values.inputChannels = 1 end
+  if not recipe then return end
+  if not given.filter then values.filter = recipe.filter end
+  if not given.imageSize and not given.scaleSize then
+    values.imageSize, values.scaleSize = recipe.crop or values.imageSize, recipe.scale or values.scaleSize
   end
 end
 

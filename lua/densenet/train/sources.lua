@@ -89,15 +89,28 @@ local function openAll(values, splits, about)
   return sets
 end
 
+-- A recipe's mean and std on the scale of bytes.
+local function figuresOf(recipe)
+  local figures = { mean = {}, std = {} }
+  for c = 1, #recipe.mean do
+    for _, name in ipairs { "mean", "std" } do
+      figures[name][c] = recipe.range == 255 and recipe[name][c] or 255 * recipe[name][c]
+    end
+  end
+  return figures
+end
+
 --- Opens the sets that a run needs.
 -- @param values options: dataset, data, trainSize, valSize, testSize, testOnly, batchSize, …
 -- @param about what the file that is tested, resumed or retrained says of itself, or nil: in a test its mean and std
 -- count, and in a run that goes on with a folder of images
+-- @param recipe (optional) what the images of the network that a run starts from went through: a folder's are
+-- normalised as it says
 -- @return sets and loaders, two tables with train, validation (both absent with testOnly;
 -- validation also without -valSize) and test; or nil, message, code
-function sources.open(values, about)
+function sources.open(values, about, recipe)
   local isOwn = dataOptions.hasOwnClasses(values)
-  local known = (values.testOnly or values.resume and isOwn) and about or nil
+  local known = (values.testOnly or values.resume and isOwn) and about or isOwn and recipe and figuresOf(recipe) or nil
   local facts, message, code = data.about(values.dataset, dataOptions.of(values, {
     classes = isOwn and known and known.classes or nil }))
   if not facts then return nil, message, code end
@@ -106,6 +119,7 @@ function sources.open(values, about)
   if not sets then return nil, message, code end
   local loaders = {}
   for name, set in pairs(sets) do
+    if isOwn and recipe then set.rounding = recipe.rounding end
     loaders[name] = loader(values, set, name == "train" and "train" or "test")
   end
   return sets, loaders
