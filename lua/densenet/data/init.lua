@@ -3,7 +3,7 @@
 --
 -- A data set answers size(), get(i) → {input = byte tensor C,H,W, target = label from 1} and
 -- describe(), and has the fields of densenet.data.image_set. What turns one into batches is here
--- too, read when first asked for: data.transforms, data.preprocess, data.Loader.
+-- too, read when first asked for: data.transforms, data.preprocess, data.recipe, data.Loader.
 local argument = require "densenet.argument"
 local core = require "densenet.core"
 local Collection = require "densenet.data.collection"
@@ -73,6 +73,7 @@ end
 local PARTS = {
   transforms = "densenet.data.transforms",
   preprocess = "densenet.data.preprocess",
+  recipe = "densenet.data.recipe",
   Loader = "densenet.data.loader",
 }
 

@@ -14,12 +14,13 @@
 -- @module densenet.models.densenet
 
 local nn = require "densenet.nn"
+local inference = require "densenet.models.densenet_inference"
 local initialize = require "densenet.models.initialize"
 local likeness = require "densenet.models.densenet_likeness"
 local options = require "densenet.models.densenet_options"
 
 local densenet = { options = options.rows, config = options.config, complete = options.complete,
-  likeness = likeness }
+  likeness = likeness, infer = inference }
 
 local BOTTLENECK = 4 -- channels between the 1x1 and the 3x3 convolution, in growth rates
 

@@ -11,6 +11,8 @@ local nn = require "densenet.nn"
 local modes = require "densenet.nn.memory_modes"
 local shadow = require "densenet.nn.plan.shadow"
 local family = require "densenet.models.family"
+local load = require "densenet.models.load"
+local methods = require "densenet.models.methods"
 local fields = require "densenet.models.fields"
 local precision = require "densenet.models.precision"
 local presets = require "densenet.models.presets"
@@ -120,11 +122,30 @@ function models.describeState(state)
   end
 end
 
+--- The configuration of the network that a state (table name → tensor, under torchvision's names) is of, from
+-- names and shapes alone.
+-- @treturn table a complete configuration; or nil and a sentence
+function models.infer(state)
+  local wrong
+  for _, name in ipairs(family.names()) do
+    local definition = family.known[name]
+    local config, message
+    if definition and definition.infer then config, message = definition.infer(state) end
+    if config then
+      config.family = name
+      return models.complete(config)
+    end
+    wrong = wrong or message
+  end
+  return nil, wrong or "its metadata describes no network, and its tensors have the names of none that is known here"
+end
+
 local function build(options, what, level)
   local config, wrong = models.complete(options)
   if not config then error(("models.%s: %s"):format(what, wrong), level) end
   local model = models.family(config.family).build(config)
   model.config, model.inMode, model.describeState = config, inMode, models.describeState
+  for method, action in pairs(methods) do model[method] = action end
   return model:type(precision.dtypes[config.precision])
 end
 
@@ -161,6 +182,28 @@ end
 function models.withoutMemory(config, device)
   return shadow.build(function() return models.fromConfig(config) end, device)
 end
+
+--- A trained network from a file: one that a run here saved, or a run's directory; or PyTorch's weights of a
+-- DenseNet under the names of torchvision (also those of before 2018), timm or MONAI, from whose names and
+-- shapes the network follows.
+--
+--    local model = assert(dn.models.load("densenet121.safetensors",
+--      { preprocess = "torchvision", classes = "imagenet_classes.txt" }))
+--    for _, guess in ipairs(model:classify("cat.jpg")) do print(guess.probability, guess.class) end
+--
+-- @tparam string path
+-- @tparam[opt] table options what the file does not say, or what is to count instead
+--
+--    classes        list of the classes' names, or a text file with one a line
+--    preprocess     what images go through: a recipe (densenet.data.recipe) or the name of one
+--    mean, std, range, scale, filter, crop, rounding  fields of a recipe by themselves
+--    inputChannels  for images of another number of channels: the first convolution's weights are summed to 1,
+--                   or repeated and scaled (densenet.models.input_channels)
+--    device, precision, optMemory  of the network; by default "cpu" and what the file says
+--
+-- @return the model in evaluation mode, whose `classes`, `recipe` (nil where nobody says them), `notes` (a list of
+-- sentences on what was read and changed) and `file` tell what is known of it; or nil, message, code
+function models.load(path, options) return load(models, path, options) end
 
 --- A line on a configuration: what its family says of it.
 function models.describe(config)
