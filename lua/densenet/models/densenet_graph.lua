@@ -1,10 +1,10 @@
 --- The DenseNet in a graph of operations: its tensors under torchvision's names.
 --
 -- The graph is followed from its output back to its input, and each step has to be the one that a DenseNet has
--- there, geometry included; so what is loaded computes what the file's network computed. Three things are
--- rewritten where that is exact: a batch norm that was folded into the convolution before it becomes a norm again
--- (mean 0, variance 1 - eps), another eps is moved into the variance, and what scales or shifts the images before the
--- first convolution becomes the mean and deviation that images are normalised with.
+-- there, geometry included; so what is loaded computes what the file's network computed. Two things are rewritten,
+-- exactly: a batch norm that was folded into the convolution before it becomes a norm again (mean 0, variance
+-- 1 - eps), and another eps is moved into the variance. What scales or shifts the images before the first convolution
+-- is left out, and `normalizes` says so.
 -- @module densenet.models.densenet_graph
 
 local core = require "densenet.core"
@@ -119,9 +119,9 @@ end
 function Reading:layer(b, l, parts)
   local name = ("features.denseblock%d.denselayer%d."):format(b, l)
   local last = expect(parts[l + 1], "conv", name .. "conv2")
-  local hasBottleneck = last.weight:size(3) == 3 and last.x.op == "relu"
-    and (last.x.x.op == "conv" or last.x.x.op == "norm" and last.x.x.x.op == "conv" and last.x.x.x.weight:size(3) == 1
-      and not isCatOf(last.x.x.x, parts, l))
+  local norm2 = last.x.op == "relu" and last.x.x
+  local inner = norm2 and norm2.op == "norm" and norm2.x or norm2 -- without a bottleneck the block's input, or a cat
+  local hasBottleneck = inner and inner.op == "conv" and inner ~= parts[1]
   local norm, x
   if hasBottleneck then
     local before = convolution(last, name .. "conv2", 3, 1)
@@ -166,7 +166,7 @@ function Reading:stem(node)
     self:keep("features.conv0.weight", node.weight)
   end
   while x.op == "affine" do
-    self.affine = { scale = x.scale, shift = x.shift, before = self.affine }
+    self.normalizes = true
     x = x.x
   end
   expect(x, "input", "the input of features.conv0")
@@ -223,6 +223,6 @@ end
 --- Recognises a network.
 -- @tparam table output the graph's last node (densenet.models.graph)
 -- @tparam table notes list that sentences on what was changed are added to
--- @treturn table {tensors = name → tensor, affine = what stands before the first convolution, or nil}; or nil and a
--- sentence
+-- @treturn table {tensors = name → tensor, normalizes = whether images are scaled or shifted before the first
+-- convolution}; or nil and a sentence
 return function(output, notes) return graph.read(read, output, notes) end

@@ -13,7 +13,7 @@
 --    flatten
 --    linear       weight, bias
 --    softMax, logSoftMax
---    affine       scale, shift: lists of numbers, one a channel
+--    affine       what scales or shifts images
 --
 -- Sizes (kernel, stride, pad) are numbers, of height and width alike.
 -- @module densenet.models.graph
