@@ -16,7 +16,7 @@ local function main(dn)
   opt.nCores = dn.threads(opt.nCores)
   if opt.plan then return print(check(train.memory.plan(opt, origin)):table(opt.plan == "rows")) end
   dn.manualSeed(opt.manualSeed)
-  local sets, loaders = check(train.sources.open(opt, origin.about))
+  local sets, loaders = check(train.sources.open(opt, origin.about, origin.recipe))
   local plan = not opt.testOnly and check(train.memory.check(opt, origin)) or nil
   local model = check(train.network.build(opt, origin, sets.test))
 

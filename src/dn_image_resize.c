@@ -4,9 +4,9 @@
 ** window's pixels read.
 */
 #include <inttypes.h>
-#include <string.h>
 
 #include "dn_image.h"
+#include "dn_image_lanes.h"
 #include "dn_image_row.h"
 #include "dn_image_weights.h"
 
@@ -19,7 +19,8 @@ typedef struct resampling {
   void *sums;              /* a row of the output in the making */
   int32_t *column_weights; /* whole numbers, for bytes */
   int32_t *row_weights;
-  uint8_t *block; /* LANES rows of the input, for bytes */
+  uint8_t *strip, *narrow_strip; /* LANES rows of the input and of `between`, turned, for bytes */
+  uint8_t *strip_work, *spare_row;
 } resampling;
 
 /* ---- Reals, or bytes into reals ---- */
@@ -67,10 +68,7 @@ static void resample_reals(const resampling *r, dn_tensor *out, const dn_tensor 
 ** ends in bytes, rounded and clipped. The weights of a pixel sum to 1 and their magnitudes to less
 ** than 1.5, so that 255 of them fit 32 bits.
 */
-enum {
-  WEIGHT_BITS = 22,
-  LANES = 16 /* rows that are narrowed together: the loops over them become vector instructions */
-};
+enum { WEIGHT_BITS = 22, LANES = DN_IMAGE_LANES };
 
 #define HALF (INT32_C(1) << (WEIGHT_BITS - 1))
 
@@ -88,44 +86,53 @@ static uint8_t settle(int32_t sum) {
   return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
 }
 
-/*
-** Pixels `from` .. `to`-1 of rows y .. y+n_rows-1 (at most LANES), those of a column side by side. Lanes without
-** a row repeat the last.
-*/
-static void gather_block(const dn_tensor *in, int64_t c, int64_t y, int64_t n_rows, int64_t from,
-                         int64_t to, uint8_t *restrict block) {
-  for (int64_t lane = 0; lane < LANES; lane++) {
-    const uint8_t *row = dn_image_row(in, c, y + (lane < n_rows ? lane : n_rows - 1));
-    for (int64_t x = from; x < to; x++) block[(x - from) * LANES + lane] = row[x];
-  }
+/* settle, of a column of a strip; comparisons give -1 where they hold. */
+static dn_image_lane_bytes settle_lanes(dn_image_lane_sums sums) {
+  dn_image_lane_sums value = sums >> WEIGHT_BITS;
+  value &= value > 0;
+  const dn_image_lane_sums is_over = value > 255;
+  value = (is_over & 255) | (~is_over & value);
+  return __builtin_convertvector(__builtin_convertvector(value, dn_image_lane_shorts),
+                                 dn_image_lane_bytes);
 }
 
-/* Rows of `between` from a block of the input's. */
-static void narrow_block(const resampling *r, int64_t n_rows, uint8_t *narrow) {
+/* In two steps, each of which is an instruction. */
+static dn_image_lane_sums widen(dn_image_lane_bytes bytes) {
+  return __builtin_convertvector(__builtin_convertvector(bytes, dn_image_lane_shorts),
+                                 dn_image_lane_sums);
+}
+
+/*
+** Rows y .. y+n_rows-1 (at most LANES) of `between` from those of the input. Lanes without a row of
+** their own read the last one and write nowhere.
+*/
+static void narrow_rows(const resampling *r, const dn_tensor *in, int64_t c, int64_t y,
+                        int64_t n_rows) {
   const dn_image_weights *columns = &r->columns;
   const int64_t width = columns->count, from = dn_image_weights_from(columns);
+  const uint8_t *rows[LANES];
+  uint8_t *narrow[LANES];
+  for (int64_t lane = 0; lane < LANES; lane++) {
+    const int64_t row = lane < n_rows ? lane : n_rows - 1;
+    rows[lane] = (const uint8_t *)dn_image_row(in, c, r->top + r->from + y + row) + r->left + from;
+    narrow[lane] = lane < n_rows ? (uint8_t *)r->between + (y + lane) * width : r->spare_row;
+  }
+  const dn_image_lane_bytes *strip = (const dn_image_lane_bytes *)(const void *)r->strip;
+  dn_image_lane_bytes *narrow_strip = (dn_image_lane_bytes *)(void *)r->narrow_strip;
+  dn_image_lanes_gather(rows, dn_image_weights_to(columns) - from, r->strip, r->strip_work);
   for (int64_t x = 0; x < width; x++) {
     const int32_t *weight = r->column_weights + x * columns->most_taps;
-    const uint8_t *taps = r->block + (columns->first[x] - from) * LANES;
-    int32_t sums[LANES];
-    uint8_t settled[LANES];
-    for (int lane = 0; lane < LANES; lane++) sums[lane] = HALF;
-    for (int64_t k = 0; k < columns->n_taps[x]; k++)
-      for (int lane = 0; lane < LANES; lane++) sums[lane] += weight[k] * taps[k * LANES + lane];
-    for (int lane = 0; lane < LANES; lane++) settled[lane] = settle(sums[lane]);
-    for (int64_t lane = 0; lane < n_rows; lane++) narrow[lane * width + x] = settled[lane];
+    const dn_image_lane_bytes *taps = strip + columns->first[x] - from;
+    dn_image_lane_sums sums = HALF - (dn_image_lane_sums){0};
+    for (int64_t k = 0; k < columns->n_taps[x]; k++) sums += weight[k] * widen(taps[k]);
+    narrow_strip[x] = settle_lanes(sums);
   }
+  dn_image_lanes_scatter(r->narrow_strip, width, narrow, r->strip_work);
 }
 
 static void narrow_bytes(const resampling *r, const dn_tensor *in, int64_t c) {
-  const int64_t width = r->columns.count;
-  const int64_t from = r->left + dn_image_weights_from(&r->columns);
-  const int64_t to = r->left + dn_image_weights_to(&r->columns);
-  for (int64_t y = 0; y < r->n_between; y += LANES) {
-    const int64_t n_rows = r->n_between - y < LANES ? r->n_between - y : LANES;
-    gather_block(in, c, r->top + r->from + y, n_rows, from, to, r->block);
-    narrow_block(r, n_rows, (uint8_t *)r->between + y * width);
-  }
+  for (int64_t y = 0; y < r->n_between; y += LANES)
+    narrow_rows(r, in, c, y, r->n_between - y < LANES ? r->n_between - y : LANES);
 }
 
 static void combine_bytes(const resampling *r, int64_t y, uint8_t *restrict out) {
@@ -198,54 +205,69 @@ static dn_status check_resize(const dn_tensor *out, const dn_tensor *in, dn_imag
   return DN_OK;
 }
 
-/* Rounded up to what any element type is aligned to. */
-static int64_t aligned(int64_t n_bytes) { return (n_bytes + 63) / 64 * 64; }
+/* Hands out the parts of a block, each aligned for any element; without a block it only counts. */
+typedef struct carving {
+  char *block;
+  int64_t n_bytes;
+} carving;
 
+static void *carve(carving *c, int64_t n_bytes) {
+  void *part = c->block ? c->block + c->n_bytes : NULL;
+  c->n_bytes += (n_bytes + 63) / 64 * 64;
+  return part;
+}
+
+static void lay_out(resampling *r, bool is_byte, carving *c) {
+  const int64_t height = r->rows.count, width = r->columns.count;
+  r->between = carve(c, r->n_between * width * (is_byte ? 1 : (int64_t)sizeof(double)));
+  r->sums = carve(c, width * (int64_t)sizeof(double));
+  if (!is_byte) return;
+  const int64_t weight_bytes = sizeof(int32_t);
+  const int64_t span = dn_image_weights_to(&r->columns) - dn_image_weights_from(&r->columns);
+  r->column_weights = carve(c, width * r->columns.most_taps * weight_bytes);
+  r->row_weights = carve(c, height * r->rows.most_taps * weight_bytes);
+  r->strip = carve(c, LANES * span);
+  r->narrow_strip = carve(c, LANES * width);
+  r->strip_work = carve(c, LANES * (span > width ? span : width));
+  r->spare_row = carve(c, width);
+}
+
+static dn_status resample_planned(resampling *r, dn_tensor *out, const dn_tensor *in) {
+  const bool is_byte = out->dtype == DN_BYTE;
+  carving count = {NULL, 0};
+  lay_out(r, is_byte, &count);
+  void *block;
+  DN_TRY(dn_alloc(dn_device_cpu(), count.n_bytes, &block));
+  carving parts = {block, 0};
+  lay_out(r, is_byte, &parts);
+  if (is_byte)
+    resample_bytes(r, out, in);
+  else
+    resample_reals(r, out, in);
+  dn_free(dn_device_cpu(), block, count.n_bytes);
+  return DN_OK;
+}
+
+/* The weights tell how many rows lie between the passes, so they have a block of their own. */
 dn_status dn_image_resample(dn_tensor *out, const dn_tensor *in, dn_image_window window,
                             dn_image_filter filter) {
   DN_TRY(check_resize(out, in, filter));
   DN_TRY(check_window(out, in, window));
-  const int64_t height = out->size[1], width = out->size[2];
-  const dn_image_axis across = {window.width, window.scaled_width, window.first_column, width,
-                                filter};
-  const dn_image_axis down = {window.height, window.scaled_height, window.first_row, height,
+  const dn_image_axis across = {window.width, window.scaled_width, window.first_column,
+                                out->size[2], filter};
+  const dn_image_axis down = {window.height, window.scaled_height, window.first_row, out->size[1],
                               filter};
-  const bool is_byte = out->dtype == DN_BYTE;
-
-  /* The weights tell how many rows lie between the passes, so they come in a block of their own. */
-  const int64_t column_bytes = aligned(dn_image_weights_bytes(across));
-  const int64_t n_weight_bytes = column_bytes + dn_image_weights_bytes(down);
+  const int64_t across_bytes = dn_image_weights_bytes(across);
+  const int64_t n_bytes = across_bytes + dn_image_weights_bytes(down);
+  void *block;
+  DN_TRY(dn_alloc(dn_device_cpu(), n_bytes, &block));
   resampling r = {.top = window.top, .left = window.left};
-  void *weights, *work;
-  DN_TRY(dn_alloc(dn_device_cpu(), n_weight_bytes, &weights));
-  dn_image_weights_plan(across, weights, &r.columns);
-  dn_image_weights_plan(down, (char *)weights + column_bytes, &r.rows);
-
+  dn_image_weights_plan(across, block, &r.columns);
+  dn_image_weights_plan(down, (char *)block + across_bytes, &r.rows);
   r.from = dn_image_weights_from(&r.rows);
   r.n_between = dn_image_weights_to(&r.rows) - r.from;
-  const int64_t span = dn_image_weights_to(&r.columns) - dn_image_weights_from(&r.columns);
-  const int64_t element = is_byte ? 1 : (int64_t)sizeof(double);
-  const int64_t between_bytes = aligned(r.n_between * width * element);
-  const int64_t sum_bytes = aligned(width * (int64_t)sizeof(double));
-  const int64_t column_weights = aligned(width * r.columns.most_taps * (int64_t)sizeof(int32_t));
-  const int64_t row_weights = aligned(height * r.rows.most_taps * (int64_t)sizeof(int32_t));
-  const int64_t n_work_bytes =
-      between_bytes + sum_bytes + (is_byte ? column_weights + row_weights + LANES * span : 0);
-  const dn_status status = dn_alloc(dn_device_cpu(), n_work_bytes, &work);
-  if (status == DN_OK) {
-    r.between = work;
-    r.sums = (char *)work + between_bytes;
-    if (is_byte) {
-      r.column_weights = (int32_t *)(void *)((char *)r.sums + sum_bytes);
-      r.row_weights = r.column_weights + column_weights / (int64_t)sizeof(int32_t);
-      r.block = (uint8_t *)r.row_weights + row_weights;
-      resample_bytes(&r, out, in);
-    } else {
-      resample_reals(&r, out, in);
-    }
-    dn_free(dn_device_cpu(), work, n_work_bytes);
-  }
-  dn_free(dn_device_cpu(), weights, n_weight_bytes);
+  const dn_status status = resample_planned(&r, out, in);
+  dn_free(dn_device_cpu(), block, n_bytes);
   return status;
 }
 

@@ -82,8 +82,8 @@ describe("a transform", function()
   it("refuses what is no image", function()
     local t = transforms.CenterCrop(2)
     fails("CenterCrop: an image is a tensor C,H,W, not a table", t, { 1 })
-    fails("CenterCrop: an image is a float or double tensor C,H,W, not double 2x2", t, tensor { { 1, 2 }, { 4, 5 } })
-    fails("CenterCrop: an image is a float or double tensor C,H,W, not byte 1x4x4", t, picture(1, 4, 4, "byte"))
+    fails("CenterCrop: an image is a byte, float or double tensor C,H,W, not double 2x2", t, tensor { { 1, 2 }, { 4, 5 } })
+    fails("CenterCrop: an image is a byte, float or double tensor C,H,W, not long 1x4x4", t, picture(1, 4, 4, "long"))
   end)
 
   it("prints itself", function()
@@ -100,7 +100,7 @@ describe("constructors", function()
       { "RandomCrop: padding must be a whole number from 0 on, not %-1", transforms.RandomCrop, 3, -1 },
       { "CenterCrop: size .*not 2.5", transforms.CenterCrop, 2.5 },
       { "TenCrop: size .*not x", transforms.TenCrop, "x" },
-      { "Scale: the filter must be bicubic or bilinear, not nearest", transforms.Scale, 3, "nearest" },
+      { "Scale: the filter must be bicubic, bilinear or torch, not nearest", transforms.Scale, 3, "nearest" },
       { "RandomScale: the largest size must be a whole number from 5 on, not 4", transforms.RandomScale, 5, 4 },
       { "RandomSizedCrop: size", transforms.RandomSizedCrop, -3 },
       { "HorizontalFlip: the probability must be a number from 0 to 1, not 1.5", transforms.HorizontalFlip, 1.5 },

@@ -24,13 +24,14 @@ local function image_set(split, n)
   }
 end
 
--- 20 images in 3 batches to train on, 4 to choose by, 7 to test on.
-local function open_sets()
+-- 20 images to train on, 4 to choose by, 7 to test on.
+local function open_sets(batchSize)
   local set = image_set("train", 24)
   local sets = { train = set:subset(0, 20), validation = set:subset(20, 4), test = image_set("test", 7) }
   local loaders = {}
   for name, part in pairs(sets) do
-    loaders[name] = dn.data.Loader { set = part, batchSize = 8, nThreads = 0, seed = 4, shuffle = name == "train",
+    loaders[name] = dn.data.Loader { set = part, batchSize = batchSize, nThreads = 0, seed = 4,
+      shuffle = name == "train",
       transform = dn.data.preprocess(part, name == "train" and "train" or "test") }
   end
   return sets, loaders
@@ -49,7 +50,7 @@ function smallRun.go(line, interrupted, on_start)
   if not origin then return nil, message, code end
   opt.nCores, opt.device = core.threads(1), "cpu"
   dn.manualSeed(opt.manualSeed)
-  local sets, loaders = open_sets()
+  local sets, loaders = open_sets(opt.batchSize)
   local model
   model, message, code = train.network.build(opt, origin, sets.test)
   if not model then return nil, message, code end

@@ -13,6 +13,7 @@
 
 local argument = require "densenet.argument"
 local core = require "densenet.core"
+local failure = require "densenet.data.failure"
 require "densenet.tensor"
 local random = require "densenet.random"
 local transforms = require "densenet.data.transforms"
@@ -23,6 +24,7 @@ Loader.__index = Loader
 Loader.__name = "densenet.data.Loader"
 
 local WORKER = 'return require("densenet.data.worker")(...)'
+local BAD_SHARE, LEAST_BAD = 100, 10 -- one image in a hundred may be bad, and ten of any set
 local BATCHES_AHEAD = 2 -- for each thread: one being made, one waiting
 
 local KNOWN = {
@@ -155,6 +157,23 @@ local function place(n, epoch, message)
   return ("batch %d of epoch %d: %s"):format(n, epoch, message)
 end
 
+-- The buffers of a batch, as its job gave them; what is bad is noted. Raises a failure for nil, message, code.
+local function accepted(self, input, target, more)
+  if input == nil then failure.raise(target, more) end
+  for _, message in ipairs(more or {}) do
+    if not self.bad[message] then
+      self.bad[message] = true
+      self.bad[#self.bad + 1] = message
+    end
+  end
+  local allowed = math.max(LEAST_BAD, self.set:size() // BAD_SHARE)
+  if #self.bad > allowed then
+    failure.raise(("%d images cannot be read, more than the %d of %d that may be skipped; the last is %s"):format(
+      #self.bad, allowed, self.set:size(), self.bad[#self.bad]), "format")
+  end
+  return { input, target }
+end
+
 local function sampleOf(buffers)
   return { input = buffers[1], target = buffers[2], size = buffers[2]:size(1) }
 end
@@ -165,9 +184,9 @@ local function onTheSpot(self, epoch, order)
   return function(n)
     local buffers = table.remove(self.spare) or {}
     local first, count = shareOf(self, n)
-    local ok, input, target = pcall(self.job, order, first, count, self.seed, epoch, buffers[1], buffers[2])
+    local ok, input, target, more = pcall(self.job, order, first, count, self.seed, epoch, buffers[1], buffers[2])
     if not ok then error(place(n, epoch, input), 0) end
-    return { input, target }
+    return accepted(self, input, target, more)
   end
 end
 
@@ -176,7 +195,7 @@ local function drain(self)
   while self.pool:pending() > 0 do
     local id, ok, input, target = self.pool:receive()
     if id == nil then error("a worker could not start: " .. input, 0) end
-    if ok then table.insert(self.spare, { input, target }) end
+    if ok and input then table.insert(self.spare, { input, target }) end
   end
 end
 
@@ -198,13 +217,13 @@ local function byThreads(self, epoch, order, firstBatch)
   return function(n)
     while submitted < last and submitted < n + self.prefetch do submit() end
     while not ready[n] do
-      local id, ok, input, target = pool:receive()
+      local id, ok, input, target, more = pool:receive()
       if id == nil then
         self:close()
         error("a worker could not start: " .. input, 0)
       end
       if not ok then error(place(id, epoch, input), 0) end
-      ready[id] = { input, target }
+      ready[id] = accepted(self, input, target, more)
     end
     local buffers = ready[n]
     ready[n] = nil
@@ -229,7 +248,8 @@ end
 -- ends the one before.
 -- @param epoch a whole number from 0, default 1: names the order and the augmentation
 -- @param firstBatch where to start, default 1
--- Raises what a data set or transform raised, at once, with the sample's number and the traceback.
+-- Raises what a data set or transform raised, at once, with the sample's number and the traceback; for an image that
+-- cannot be read a failure (densenet.data.failure).
 function Loader:run(epoch, firstBatch)
   epoch, firstBatch = epoch or 1, firstBatch or 1
   if math.type(epoch) ~= "integer" or epoch < 0 or epoch >= 1 << 31 then
@@ -241,7 +261,7 @@ function Loader:run(epoch, firstBatch)
   if self.closed then error("Loader: it is closed", 2) end
   -- Drained before the order is written anew: batches of a run that was left may still read it.
   if self.pool then drain(self) end
-  self.current = {}
+  self.current, self.bad = {}, {}
   local run, n = self.current, firstBatch - 1
   local order = orderOf(self, epoch)
   local take = (self.nThreads > 0 and byThreads or onTheSpot)(self, epoch, order, firstBatch)
@@ -257,6 +277,10 @@ function Loader:run(epoch, firstBatch)
     return n, sampleOf(given)
   end
 end
+
+--- Messages about images that could not be read and that others stand for, in this run so far: each names its
+-- file, once.
+function Loader:badImages() return self.bad or {} end
 
 --- Ends the threads, after the batches they are making, and drops the buffers. Once is enough; also
 -- done by the garbage collector and at the end of a scope (local loader <close>).

@@ -4,6 +4,7 @@
 -- cut out is computed.
 local argument = require "densenet.argument"
 local core = require "densenet.core"
+local geometry = require "densenet.data.geometry"
 local image = require "densenet.image"
 require "densenet.tensor"
 
@@ -63,25 +64,11 @@ end
 
 -- ---- Places ----
 
--- Height and width after scaling: the smaller edge as wanted, the other in proportion, rounded down.
-local function scaledSize(scale, height, width)
-  if not scale then return height, width end
-  if width < height then return height * scale // width, scale end
-  return scale, width * scale // height
-end
-
--- From 0, in (whole - part) / 2 rounded.
-local function middle(whole, part, rounding)
-  local twice = whole - part
-  local half = twice // 2
-  if twice % 2 == 0 then return half end
-  return (rounding == "up" or half % 2 == 1) and half + 1 or half
-end
-
 -- Rows and columns, from 0, of the squares that are cut out of an image, the first of them in the middle.
 local function places(recipe, height, width, tenCrop)
   local crop = recipe.crop
-  local list = { { middle(height, crop, recipe.rounding), middle(width, crop, recipe.rounding) } }
+  local rounding = recipe.rounding
+  local list = { { geometry.middle(height, crop, rounding), geometry.middle(width, crop, rounding) } }
   if tenCrop then
     local bottom, right = height - crop, width - crop
     for _, corner in ipairs { { 0, 0 }, { 0, right }, { bottom, 0 }, { bottom, right } } do list[#list + 1] = corner end
@@ -134,7 +121,8 @@ return function(recipe, tenCrop)
     local picture, message, code = read(source, recipe.channels)
     if not picture then return nil, message, code end
     local isByte = picture:dtype() == "byte"
-    local height, width = scaledSize(recipe.scale, picture:size(2), picture:size(3))
+    local height, width = picture:size(2), picture:size(3)
+    if recipe.scale then height, width = geometry.scaled(recipe.scale, height, width) end
     checkFits(height, width)
     local size = recipe.crop and { recipe.crop, recipe.crop } or { height, width }
     local cuts = recipe.crop and places(recipe, height, width, tenCrop) or { { 0, 0 } }

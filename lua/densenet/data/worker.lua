@@ -8,7 +8,9 @@ local core = require "densenet.core"
 require "densenet.tensor"
 local random = require "densenet.random"
 local batch_augment = require "densenet.data.batch_augment"
+local failure = require "densenet.data.failure"
 local transforms = require "densenet.data.transforms"
+local applied = require "densenet.data.transforms.transform".apply
 
 local STREAMS_OF_AN_EPOCH = 32 -- bits: images of an epoch have a stream each
 
@@ -30,7 +32,8 @@ local function openSet(module, argument)
   return set
 end
 
--- function(i) → image, label, from whatever the loader was given.
+-- function(i) → image, label, and a list of messages about images that it stands for, or nil; from whatever the
+-- loader was given. Raises a failure for an image that the set gives as nil, message, code.
 local function reader(source)
   if source.images then
     local images, labels = source.images, source.labels
@@ -38,14 +41,15 @@ local function reader(source)
   end
   local set = source.set or openSet(source.module, source.argument)
   return function(i)
-    local sample = set:get(i)
+    local sample, message, code = set:get(i)
+    if sample == nil and message then failure.raise(message, code) end
     if type(sample) ~= "table" or not isTensor(sample.input) then
       error("the data set gave no sample: a table with input = a tensor and target = a label", 0)
     end
     if math.type(sample.target) ~= "integer" then
       error(core.format("the data set gave %s as target, not a whole number", sample.target), 0)
     end
-    return sample.input, sample.target
+    return sample.input, sample.target, sample.bad
   end
 end
 
@@ -53,13 +57,14 @@ end
 local function oneByOne(source, transform, dtype, progress)
   local read = reader(source)
   local function makeImage(i, seed, stream)
-    local image, label = read(i)
-    if image:dtype() ~= dtype then
-      local bytes = image
-      image = core.tensor_new("cpu", dtype, bytes:size())
-      core.copy(image, bytes)
+    local image, label, bad = read(i)
+    if bad then progress.bad = table.move(bad, 1, #bad, #(progress.bad or {}) + 1, progress.bad or {}) end
+    if image:dtype() ~= dtype and image:dtype() ~= "byte" then
+      local given = image
+      image = core.tensor_new("cpu", dtype, given:size())
+      core.copy(image, given)
     end
-    if transform then image = transform(image, random.generator(seed, stream + i)) end
+    if transform then image = applied(transform, image, random.generator(seed, stream + i), dtype) end
     if not isTensor(image) then
       error(("the transform gave a %s, not an image"):format(type(image)), 0)
     end
@@ -111,9 +116,10 @@ end
 --              or {set =} in the main thread
 --   transform  a transform's description, or the transform itself in the main thread; nil for none
 --   dtype      "float" or "double", of the batch
--- @return job(order, first, count, seed, epoch, input, target) → input, target: images
+-- @return job(order, first, count, seed, epoch, input, target) → input, target, bad: images
 -- order[first .. first + count - 1] as count,C,h,w and their labels as a long vector, in the
--- buffers given, if any. Raises with the sample's number and a traceback
+-- buffers given, if any; and a list of messages about images that others stand for, or nil. For an image
+-- that cannot be read nil, message, code. Raises with the sample's number and a traceback
 local function worker(argument)
   local transform, source = argument.transform, argument.source
   if type(transform) == "table" and transform.transform then transform = transforms.build(transform) end
@@ -122,16 +128,18 @@ local function worker(argument)
     or oneByOne(source, transform, argument.dtype, progress)
 
   local function place(message)
+    if failure.is(message) then return message end
     local sample = progress.sample and ("sample %d: "):format(progress.sample) or ""
     return core.traceback(sample .. tostring(message))
   end
 
   return function(order, first, count, seed, epoch, input, target)
-    progress.sample = nil
+    progress.sample, progress.bad = nil, nil
     local stream = epoch << STREAMS_OF_AN_EPOCH
     local ok, filled, labels = xpcall(fill, place, input, target, order, first, count, seed, stream)
+    if failure.is(filled) then return nil, filled.message, filled.code end
     if not ok then error(filled, 0) end
-    return filled, labels
+    return filled, labels, progress.bad
   end
 end
 

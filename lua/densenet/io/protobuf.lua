@@ -1,120 +1,57 @@
---- Protocol buffers as bytes: fields by their numbers, of which a format gives the meaning.
---
--- A message is fields one after the other: a number that holds the field's number and its wire type, then the value.
--- Wire type 0 is a varint (7 bits a byte, the lowest first), 1 eight bytes, 2 a length and so many bytes, 5 four bytes.
--- Source: protobuf.dev's encoding guide.
-
-local mixedFile = require "densenet.io.mixed_file"
+--- Fields of protocol buffers, written: the wire format's four kinds. A message is its fields one after the
+-- other; a message within a message is a field of bytes.
+-- Source: protobuf.dev, "Encoding".
+-- @module densenet.io.protobuf
 
 local protobuf = {}
 
-local VARINT, EIGHT, BYTES, FOUR = 0, 1, 2, 5
-local MOST_VARINT = 10 -- bytes
+local VARINT, EIGHT_BYTES, LENGTH, FOUR_BYTES = 0, 1, 2, 5
 
--- ---- Writing ----
-
-local function varint(n)
+--- A whole number, 7 bits a byte.
+-- @tparam integer n
+-- @treturn string
+function protobuf.varint(n)
   local bytes = {}
-  while n < 0 or n > 127 do -- what is negative has its highest bit set, as an unsigned number
-    bytes[#bytes + 1] = string.char(n & 127 | 128)
+  while n < 0 or n > 0x7F do -- negative: as 64 bits without a sign
+    bytes[#bytes + 1] = string.char(n & 0x7F | 0x80)
     n = n >> 7
   end
   bytes[#bytes + 1] = string.char(n)
   return table.concat(bytes)
 end
 
-local Message = {}
-Message.__index = Message
+local varint = protobuf.varint
 
-local function key(self, field, wire) self.file:text(varint(field << 3 | wire)) end
+--- What stands before a value: the field's number and its wire type, which is 2 for a length and so many bytes.
+-- @tparam integer field number of the field
+-- @tparam integer kind wire type
+-- @treturn string
+function protobuf.key(field, kind) return varint(field << 3 | kind) end
 
---- Each adds a field and returns the message: a whole number, also a boolean or an enumeration's;
-function Message:int(field, n)
-  key(self, field, VARINT)
-  self.file:text(varint(n))
-  return self
-end
+local key = protobuf.key
 
---- a float;
-function Message:float(field, x)
-  key(self, field, FOUR)
-  self.file:text(string.pack("<f", x))
-  return self
-end
+--- int32, int64, uint64, bool, enum.
+-- @tparam integer field number of the field
+-- @tparam integer value
+-- @treturn string
+function protobuf.integer(field, value) return key(field, VARINT) .. varint(value) end
 
---- a double;
-function Message:double(field, x)
-  key(self, field, EIGHT)
-  self.file:text(string.pack("<d", x))
-  return self
-end
+--- double.
+-- @tparam integer field number of the field
+-- @tparam number value
+-- @treturn string
+function protobuf.double(field, value) return key(field, EIGHT_BYTES) .. ("<d"):pack(value) end
 
---- a text, or bytes;
-function Message:text(field, text)
-  key(self, field, BYTES)
-  self.file:text(varint(#text))
-  self.file:text(text)
-  return self
-end
+--- float.
+-- @tparam integer field number of the field
+-- @tparam number value
+-- @treturn string
+function protobuf.float(field, value) return key(field, FOUR_BYTES) .. ("<f"):pack(value) end
 
---- a message;
-function Message:message(field, message)
-  key(self, field, BYTES)
-  self.file:text(varint(message.file.nBytes))
-  self.file:append(message.file)
-  return self
-end
-
---- the bytes of a tensor's elements, which is kept until the message is written.
-function Message:tensor(field, tensor)
-  key(self, field, BYTES)
-  self.file:text(varint(tensor:nElement() * tensor:elementSize()))
-  self.file:tensor(tensor)
-  return self
-end
-
---- How many bytes it has.
-function Message:size() return self.file.nBytes end
-
---- Writes it as a file.
--- @return true; or nil, message, "io"
-function Message:write(path) return self.file:write(path) end
-
---- An empty message.
-function protobuf.message() return setmetatable({ file = mixedFile() }, Message) end
-
--- ---- Reading ----
-
---- A varint.
-function protobuf.varint(source)
-  local n, shift = 0, 0
-  for _ = 1, MOST_VARINT do
-    local byte = source:number("<I1", 1)
-    n = n | (byte & 127) << shift
-    if byte < 128 then return n end
-    shift = shift + 7
-  end
-  source:refuse("a number of more than %d bytes before byte %d", MOST_VARINT, source.at)
-end
-
---- The fields of a message, for a loop: number, value. The value is a whole number for wire type 0, and a source of
--- its own for all others (of 8, 4, or as many bytes as it says).
--- @param source densenet.io.byte_source's
-function protobuf.fields(source)
-  return function()
-    if source:left() == 0 then return nil end
-    local at = source.at
-    local head = protobuf.varint(source)
-    local field, wire = head >> 3, head & 7
-    if wire == VARINT then return field, protobuf.varint(source) end
-    local n = wire == EIGHT and 8 or wire == FOUR and 4 or nil
-    if wire == BYTES then n = protobuf.varint(source) end
-    if not n or field == 0 then source:refuse("no field of a message at byte %d", at) end
-    source:expect(n, 1, "a field")
-    local first = source.at
-    source:skip(n)
-    return field, source:part(first, n)
-  end
-end
+--- bytes, string, a message.
+-- @tparam integer field number of the field
+-- @tparam string value
+-- @treturn string
+function protobuf.bytes(field, value) return key(field, LENGTH) .. varint(#value) .. value end
 
 return protobuf

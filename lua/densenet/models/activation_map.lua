@@ -65,8 +65,9 @@ function activationMap.of(model, picture, class)
   local planes = features:to("cpu"):type("double"):view(nChannels, height * width)
   local row = weight:to("cpu"):type("double"):narrow(1, index, 1)
   local map = row:contiguous():mm(planes):view(height, width):type("float")
-  return { map = map, large = upsampled(map, input:size(2), input:size(3)), picture = inColour(seen(input, model.recipe)),
-    class = names[index], index = index, probability = classifier.probabilities(scores)[index], output = scores[index] }
+  return { map = map, large = upsampled(map, input:size(2), input:size(3)),
+    picture = inColour(seen(input, model.recipe)), class = names[index], index = index,
+    probability = classifier.probabilities(scores)[index], output = scores[index] }
 end
 
 -- Blue over green to red, for 0 to 1.

@@ -12,7 +12,9 @@ local classNames = {}
 function classNames.read(path)
   local text, message, code = core.file_read(path)
   if not text then return nil, message, code end
-  if text:find("%z") then return nil, ("%s: expected a text with a class a line, got bytes of 0"):format(path), "format" end
+  if text:find("\0", 1, true) then
+    return nil, ("%s: expected a text with a class a line, got bytes of 0"):format(path), "format"
+  end
   local list = {}
   for line in (text:gsub("\r\n", "\n"):gsub("%s+$", "") .. "\n"):gmatch("(.-)\n") do
     list[#list + 1] = line

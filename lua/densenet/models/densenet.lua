@@ -158,6 +158,23 @@ function densenet.layers(config)
   return n
 end
 
+--- classifier-only: all features are frozen; block2: the stem and all up to the second block, with the transition
+-- behind it.
+function densenet.freezing(config, word)
+  if word == "classifier-only" then return { "^features%." } end
+  local last = tonumber(word:match("^block(%d+)$"))
+  if not last then return nil end
+  if last < 1 or last > #config.blocks then
+    return nil, ("the network has the blocks 1 to %d"):format(#config.blocks)
+  end
+  local patterns = { "^features%.%a+0" }
+  for block = 1, last do
+    patterns[#patterns + 1] = ("^features%%.denseblock%d%%."):format(block)
+    if block < #config.blocks then patterns[#patterns + 1] = ("^features%%.transition%d%%."):format(block) end
+  end
+  return patterns
+end
+
 --- The transitions' poolings halve the images, rounding down, and have to leave a pixel. The imagenet stem
 -- quarters them first, rounding up.
 function densenet.leastSize(config)

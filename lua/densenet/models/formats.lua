@@ -43,6 +43,16 @@ end
 
 local function isObject(value) return type(value) == "table" and value ~= json.null and not json.isArray(value) end
 
+-- The recipe of a run, also of those that saved mean and std and the images' size only.
+local function recipeOf(state)
+  local mean, std, size = state.mean, state.std, state.inputSize
+  if state.preprocess ~= nil or not (mean and std and type(size) == "table" and size[2] == size[3]) then
+    return state.preprocess
+  end
+  return { mean = mean, std = std, range = 255, scale = size[2], filter = "bilinear", crop = size[2],
+    rounding = "even", channels = size[1] }
+end
+
 local function readSafetensors(path)
   local tensors, metadata, leftOut = safetensors.load(path)
   if not tensors then return nil, metadata, leftOut end
@@ -53,7 +63,7 @@ local function readSafetensors(path)
     if not isObject(state) then
       return nil, ("%s: its metadata: %s"):format(path, message or "an object expected"), code or "format"
     end
-    content.state, content.config, content.preprocess = state, state.network, state.preprocess
+    content.state, content.config, content.preprocess = state, state.network, recipeOf(state)
     content.classes = state.classes
   end
   return content

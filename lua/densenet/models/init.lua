@@ -238,6 +238,15 @@ function models.leastSize(config)
   return definition.leastSize and definition.leastSize(config) or 1
 end
 
+--- What a word of -freeze stands for in a network: "classifier-only", or "block2", all up to a block.
+-- @tparam table config of the network
+-- @tparam string word
+-- @treturn table patterns for model:freeze; nil where the word is none of the family's; or nil and a sentence
+function models.freezing(config, word)
+  local definition = models.family(config.family)
+  if definition.freezing then return definition.freezing(config, word) end
+end
+
 --- The name of a family's last layer, which tells the classes apart.
 function models.classifierOf(name) return models.family(name).classifier or "classifier" end
 

@@ -21,7 +21,8 @@ local function list(model)
   local function visit(module, prefix)
     for i, child in ipairs(module.modules) do
       local name = prefix .. module:childName(i)
-      if child.__typename == "nn.Sequential" and not name:find("denseblock%d+$") and not name:find("transition%d+$") then
+      local isStage = name:find("denseblock%d+$") or name:find("transition%d+$")
+      if child.__typename == "nn.Sequential" and not isStage then
         visit(child, name .. ".")
       else
         found[#found + 1] = { name = name, module = child }

@@ -79,7 +79,10 @@ local function build(models, config, content, options)
   local model = models.fromConfig(config)
   random.setState(state)
   model:loadStateDict(content.tensors)
-  if options.device then model:to(options.device) end
+  if options.device then
+    done, message = pcall(model.to, model, options.device)
+    if not done then return nil, (argument.sentence(tostring(message))), "argument" end
+  end
   return model:evaluate()
 end
 

@@ -9,6 +9,9 @@ local preprocessing = {}
 --- Fields of a recipe that a caller may give by themselves.
 preprocessing.FIELDS = { "mean", "std", "scale", "crop", "filter", "rounding", "range" }
 
+--- The names of recipes that are known.
+preprocessing.names = recipes.names
+
 local function named(given)
   if type(given) == "string" then return recipes.named(given) end
   return recipes.validate(given)
@@ -85,8 +88,8 @@ end
 --- The sentence for a network without a recipe.
 -- @param file that it is from, or nil
 function preprocessing.missing(file)
-  return ("%s does not say what images go through before the network sees them: preprocess = %s, or a recipe (mean, std, "
-    .. "range, scale, filter, crop, rounding)"):format(file or "the model", table.concat(recipes.names(), ", "))
+  return ("%s does not say what images go through before the network sees them: preprocess = %s, or a recipe (mean, "
+    .. "std, range, scale, filter, crop, rounding)"):format(file or "the model", table.concat(recipes.names(), ", "))
 end
 
 return preprocessing

@@ -5,6 +5,7 @@
 local core = require "densenet.core"
 local json = require "densenet.io.json"
 local options = require "densenet.train.options"
+local recipes = require "densenet.data.recipe"
 
 local checkpointState = {}
 
@@ -69,12 +70,13 @@ end
 
 -- { name, kind, "optional" or nil }, in the order in which they are looked at.
 local STATE = {
-  { "epoch", epochNumber }, { "iteration", count }, { "finished", boolean }, { "options", object },
-  { "network", object }, { "random", object }, { "best", object, "optional" }, { "errors", object, "optional" },
+  { "epoch", epochNumber }, { "iteration", count }, { "steps", count, "optional" }, { "finished", boolean },
+  { "options", object }, { "network", object }, { "random", object }, { "best", object, "optional" },
+  { "errors", object, "optional" },
   { "lossScale", object, "optional" }, { "precision", text, "optional" }, { "dataset", text, "optional" },
   { "classes", listOf(text), "optional" }, { "mean", listOf(finite), "optional" },
   { "std", listOf(positive), "optional" }, { "inputSize", listOf(whole(1, 1 << 20), 3), "optional" },
-  { "changes", listOf(object), "optional" },
+  { "changes", listOf(object), "optional" }, { "preprocess", object, "optional" },
 }
 local PARTS = {
   random = { { "seed", anyWhole }, { "position", anyWhole } },
@@ -85,7 +87,8 @@ local PARTS = {
 }
 local CHANGE = { { "option", text }, { "epoch", epochNumber }, { "iteration", count } }
 local SETTINGS = { { "seconds", real("a number of seconds", function(v) return v >= 0 end), "optional" },
-  { "device", text, "optional" } }
+  { "device", text, "optional" }, { "events", object, "optional" } }
+local EVENTS = { { "steps", count }, { "errors", object } }
 
 local function complaintAbout(value, fields, place)
   for _, field in ipairs(fields) do
@@ -126,6 +129,10 @@ local function complaintAboutChannels(state)
   end
 end
 
+local function complaintAboutRecipe(recipe)
+  return recipe ~= nil and select(2, recipes.validate(recipe)) or nil
+end
+
 --- What is wrong with a state, as run.lua writes it; nil when nothing is.
 -- @param state what stands in a file, JSON as it was decoded
 -- @param version of the format
@@ -140,7 +147,15 @@ function checkpointState.complaint(state, version)
     if complaint then return complaint end
   end
   return options.complaint(state.options, "options.") or options.complaint({ precision = state.precision }, "")
-    or complaintAboutChannels(state) or complaintAboutChanges(state.changes, "changes")
+    or complaintAboutChannels(state) or complaintAboutRecipe(state.preprocess)
+    or complaintAboutChanges(state.changes, "changes")
+end
+
+local function complaintAboutEvents(events)
+  if not events then return nil end
+  local place, errors = "settings.events.errors", PARTS.errors
+  return complaintAbout(events, EVENTS, "settings.events.") or complaintAbout(events.errors, errors, place .. ".")
+    or strangerIn(events.errors, errors, place)
 end
 
 --- What is wrong with the rest of latest.json: settings, and changes that wait for the next save.
@@ -149,7 +164,7 @@ function checkpointState.complaintAboutRest(rest)
     or complaintOf(rest.kept, listOf(epochNumber), "kept")
     or rest.pending ~= nil and complaintOf(rest.pending, listOf(object), "pending")
   if complaint then return complaint end
-  return complaintAbout(rest.settings, SETTINGS, "settings.")
+  return complaintAbout(rest.settings, SETTINGS, "settings.") or complaintAboutEvents(rest.settings.events)
     or options.complaint(rest.settings, "settings.") or complaintAboutChanges(rest.pending, "pending")
 end
 

@@ -21,8 +21,10 @@ local CommandLine = {}
 CommandLine.__index = CommandLine
 
 --- A reader for groups of options.
-function CommandLine.new(groups)
-  local self = setmetatable({ groups = groups, byName = {}, inOrder = {} }, CommandLine)
+-- @param groups as above
+-- @param takesWords (optional) true: arguments that are no options' stand in the list part of the values
+function CommandLine.new(groups, takesWords)
+  local self = setmetatable({ groups = groups, byName = {}, inOrder = {}, takesWords = takesWords }, CommandLine)
   for _, group in ipairs(groups) do
     for _, option in ipairs(group) do
       self.byName[option.name] = option
@@ -185,13 +187,18 @@ function CommandLine:parse(argv)
   local values, given = {}, {}
   local i = 1
   while i <= #argv do
-    local option, text = find(self, argv[i])
-    if not option then return nil, text end
-    if given[option.name] then return nil, ("-%s is given twice"):format(option.name) end
-    local value, isNext = take(option, text, argv[i + 1])
-    if value == nil then return nil, isNext end
-    values[option.name], given[option.name] = value, true
-    i = i + (isNext and 2 or 1)
+    if self.takesWords and argv[i]:sub(1, 1) ~= "-" then
+      values[#values + 1] = argv[i]
+      i = i + 1
+    else
+      local option, text = find(self, argv[i])
+      if not option then return nil, text end
+      if given[option.name] then return nil, ("-%s is given twice"):format(option.name) end
+      local value, isNext = take(option, text, argv[i + 1])
+      if value == nil then return nil, isNext end
+      values[option.name], given[option.name] = value, true
+      i = i + (isNext and 2 or 1)
+    end
   end
   for _, option in ipairs(self.inOrder) do
     if values[option.name] == nil then values[option.name] = option.default end

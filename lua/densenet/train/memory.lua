@@ -1,6 +1,7 @@
 --- What a run will need of the machine's memory, known before it takes any. MB are 2^20 bytes.
 local core = require "densenet.core"
 local data = require "densenet.data"
+local dataOptions = require "densenet.train.data_options"
 local memoryModes = require "densenet.nn.memory_modes"
 local models = require "densenet.models"
 local network = require "densenet.train.network"
@@ -12,8 +13,11 @@ local function megabytes(nBytes) return core.format("%.1f MB", nBytes / 2 ^ 20) 
 
 -- The images that a run's network will see.
 local function imagesOf(values, origin)
-  local images, seen = data.about(values.dataset), origin.about and origin.about.inputSize
+  local classes = values.testOnly and origin.about and origin.about.classes or nil
+  local images = assert(data.about(values.dataset, dataOptions.of(values, { classes = classes })))
+  local seen = not images.hasOwnClasses and origin.about and origin.about.inputSize
   if seen then images.channels, images.height, images.width = table.unpack(seen) end
+  if origin.resumed and origin.about.classes then images.nClasses = #origin.about.classes end
   return images
 end
 

@@ -11,6 +11,7 @@ local models = require "densenet.models"
 local modes = require "densenet.nn.memory_modes"
 local optimizer = require "densenet.train.optimizer"
 local precision = require "densenet.models.precision"
+local recipes = require "densenet.data.recipe"
 
 -- A group with other defaults for some of its options, by name.
 local function withDefaults(group, defaults)
@@ -24,7 +25,7 @@ end
 -- Each data set with its number.
 local function usualEpochs()
   local words = {}
-  for i, name in ipairs(data.names()) do words[i] = ("%s %d"):format(name, data.about(name).epochs) end
+  for i, name in ipairs(data.names()) do words[i] = ("%s %d"):format(name, data.epochs(name)) end
   return table.concat(words, ", ")
 end
 
@@ -67,10 +68,27 @@ local general = {
         .. "0: choose by the test set" },
     { name = "nThreads", type = "integer", default = 2, min = 0, max = 256, resume = "free",
       help = "threads that load data, 0: the computing one does; the result does not depend on it" },
-    { name = "tenCrop", type = "boolean", default = false, available = { false },
-      because = "it tests on whole images", help = "test on ten crops of each image" },
-    { name = "gen", type = "text", available = {}, shown = "none",
-      because = "data sets are read as they are, nothing is generated", help = "directory for generated files" },
+    { name = "imageSize", type = "integer", default = 0, min = 0, max = 4096, resume = "same",
+      help = "imagenet: pixels of the square that the network sees; 0: 224" },
+    { name = "scaleSize", type = "integer", default = 0, min = 0, max = 4096, resume = "same",
+      help = "imagenet: pixels of the shorter edge before a test cuts the square out of the middle; 0: in the "
+        .. "proportion 256 to 224" },
+    { name = "filter", type = "word", shown = "bicubic", choices = { "bicubic", "bilinear", "torch" }, resume = "same",
+      help = "imagenet: how images are scaled; torch: as Torch7 did" },
+    { name = "inputChannels", type = "integer", default = 0, min = 0, max = 3, resume = "same",
+      help = "imagenet: 1: images as grey; 0: in three colours. With -retrain the first layer's weights become those "
+        .. "for N channels: summed to 1, or repeated and scaled" },
+    { name = "badImages", type = "word", default = "error", choices = { "error", "skip" }, resume = "free",
+      help = "imagenet: what an image that cannot be read does. error: stops the run; skip: another one of its "
+        .. "class takes its place, and the end of the epoch says so" },
+    { name = "tenCrop", type = "boolean", default = false, resume = "free",
+      help = "imagenet: test on ten crops of each image, whose scores are added; batches are a tenth of -batchSize" },
+    { name = "gen", type = "text", shown = "none", resume = "free",
+      help = "imagenet: directory that keeps the list of files, so that a large folder is listed once" },
+    { name = "extra", type = "boolean", default = false, resume = "same",
+      help = "svhn: train on its extra images as well" },
+    { name = "split", type = "word", shown = "test, or val where there is no test", choices = { "val", "test" },
+      help = "imagenet, with -testOnly true: which images to test on" },
   },
   { title = "Machine",
     { name = "device", type = "word", shown = "a GPU where there is one, else cpu",
@@ -111,6 +129,9 @@ local general = {
       help = "on every parameter" },
     { name = "testOnly", type = "boolean", default = false,
       help = "test the network of -retrain or -resume and stop" },
+    { name = "confusion", type = "text", shown = "none",
+      help = "with -testOnly true: write what class is taken for what (confusion.tsv), and the worst mistakes with "
+        .. "their images (mistakes), into this directory" },
   },
   { title = "Checkpoints and log",
     { name = "save", type = "text", default = "checkpoints",
@@ -123,14 +144,19 @@ local general = {
       help = "also save after every N mini-batches; 0: only after epochs" },
     { name = "log", type = "text", shown = "log.tsv in the -save directory", resume = "free",
       help = "table of tab-separated values, a row per epoch" },
+    { name = "tensorboard", type = "text", shown = "none", resume = "free",
+      help = "write events for TensorBoard into this directory; their step is the number of batches trained" },
     { name = "retrain", type = "text", shown = "none", resume = "same",
       help = "start from the weights in this file; the network is then the file's" },
     { name = "optimState", type = "text", shown = "none", resume = "same",
       help = "start from the optimizer's state in this file" },
     { name = "resetClassifier", type = "boolean", default = false, resume = "same",
       help = "with -retrain: a new last layer, for -nClasses classes" },
+    { name = "preprocess", type = "word", shown = "the file's", choices = recipes.names(), resume = "same",
+      help = "with -retrain and imagenet: what the network's images went through, where its file does not say" },
     { name = "freeze", type = "text", shown = "none", resume = "same",
-      help = "with -retrain: train all but the modules whose names match this Lua pattern, or one of several after "
+      help = "with -retrain: classifier-only trains the last layer alone; block1, block2, … all behind that block; "
+        .. "none: all. Or train all but the modules whose names match this Lua pattern, or one of several after "
         .. "commas: ^features%.conv0,denseblock[12]" },
     { name = "nClasses", type = "integer", default = 0, min = 0, max = 1000000, resume = "same",
       help = "classes the network tells apart; 0: as many as the data set has" },

@@ -2,6 +2,7 @@
 -- those of a run that is resumed. What they are stands in option_list.lua.
 local CommandLine = require "densenet.train.command_line"
 local data = require "densenet.data"
+local dataOptions = require "densenet.train.data_options"
 local device = require "densenet.train.device"
 local memoryModes = require "densenet.nn.memory_modes"
 local models = require "densenet.models"
@@ -51,6 +52,7 @@ function options.parse(argv)
     values.netType = netType
     return values, given
   end
+  dataOptions.chooseNetwork(values, given)
   local fine
   fine, message = options.check(values, given)
   if not fine then return nil, message end
@@ -122,6 +124,7 @@ function options.check(values, given)
   local settled, why = settleMemory(values, given)
   if settled then settled, why = device.check(values) end
   if settled then settled, why = optimizer.settle(values, given) end
+  if settled then settled, why = dataOptions.check(values) end
   if not settled then return nil, why end
   if not (values.retrain or values.resume) then
     settled, why = options.networkConfig(values, given)
@@ -131,14 +134,20 @@ function options.check(values, given)
   if values.resetClassifier and not (values.retrain or values.resume) then
     return nil, "-resetClassifier true needs -retrain FILE: without it every layer is new"
   end
-  if values.resetClassifier and values.nClasses == 0 then
+  if values.resetClassifier and values.nClasses == 0 and not dataOptions.hasOwnClasses(values) then
     return nil, "-resetClassifier true needs -nClasses N"
+  end
+  if values.preprocess and not (values.retrain or values.resume) then
+    return nil, "-preprocess NAME needs -retrain FILE: it says what that file's network was trained with"
   end
   if values.freeze and not (values.retrain or values.resume) then
     return nil, "-freeze PATTERN needs -retrain FILE: without it what is frozen has weights that nobody trained"
   end
   if values.testOnly and not (values.retrain or values.resume) then
     return nil, "-testOnly true needs a trained network: -retrain FILE or -resume DIRECTORY"
+  end
+  if values.confusion and not values.testOnly then
+    return nil, "-confusion is written by a test: it needs -testOnly true"
   end
   if values.nEpochs > 0 and values.epochNumber > values.nEpochs then
     return nil, ("-epochNumber %d is past the last epoch, -nEpochs %d"):format(values.epochNumber, values.nEpochs)
@@ -147,10 +156,15 @@ function options.check(values, given)
 end
 
 --- Fills in what depends on other options: -nEpochs 0 becomes the data set's usual number.
--- @return values; or nil, message, code where there is no such data set
-function options.complete(values)
-  local set, message, code = data.about(values.dataset)
+-- @param values as parse returns them; changed
+-- @param classes (optional) names of the classes that a network knows which is only tested
+-- @return values; or nil, message, code where there is no such data set, or it has other classes than -nClasses
+function options.complete(values, classes)
+  local set, message, code = data.about(values.dataset, dataOptions.of(values, { classes = classes }))
   if not set then return nil, message, code end
+  if set.hasOwnClasses and values.data and values.nClasses > 0 and values.nClasses ~= set.nClasses then
+    return nil, ("-nClasses %d: %s has %d classes"):format(values.nClasses, values.data, set.nClasses), "usage"
+  end
   if values.nEpochs == 0 then values.nEpochs = math.max(set.epochs, values.epochNumber) end
   return values
 end

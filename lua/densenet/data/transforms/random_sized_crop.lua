@@ -1,12 +1,15 @@
 --- One of densenet.data.transforms.
 -- @module densenet.data.transforms.random_sized_crop
 
---- RandomSizedCrop(size): a rectangle of random area and proportions, resized to size x size.
--- The area is 8 to 100 % of the image's, width : height is 3:4 to 4:3, either way round. After ten
--- rectangles that do not fit the image it is Scale(size), CenterCrop(size).
--- Source: Szegedy et al. 2015 (arXiv:1409.4842), in the form of fb.resnet.torch.
+--- RandomSizedCrop(size [, filter = "bicubic"]): a rectangle of random area and proportions, resized to
+-- size x size. The area is 8 to 100 % of the image's, width : height is 3:4 to 4:3, either way round. After
+-- ten rectangles that do not fit the image it is Scale(size), CenterCrop(size).
+-- This is the paper's definition. fb.resnet.torch's code squares the proportions by mistake, and torchvision
+-- draws their logarithm; no effect on accuracy is known.
+-- Source: Szegedy et al. 2015 (arXiv:1409.4842).
 -- @function RandomSizedCrop
 -- @param size pixels
+-- @param filter as Scale's
 
 local core = require "densenet.core"
 local crop = require "densenet.data.transforms.crop"
@@ -30,21 +33,22 @@ local function draw(rng, imageHeight, imageWidth)
   return height, width, top, left
 end
 
-return transform.define("RandomSizedCrop", function(self, size)
+return transform.define("RandomSizedCrop", function(self, size, filter)
   transform.checkInteger(self.name, "size", size, 1)
-  self.size = size
-  self.scale, self.crop = scale.Scale(size), crop.CenterCrop(size)
-end, function(self, image, rng)
+  self.size, self.filter = size, scale.checkFilter(self.name, filter)
+  self.scale, self.crop = scale.Scale(size, self.filter), crop.CenterCrop(size)
+end, function(self, image, rng, dtype)
   local channels = image:size(1)
   for _ = 1, TRIES do
     local height, width, top, left = draw(rng, image:size(2), image:size(3))
     if height then
       local part = transform.newImage(image, channels, height, width)
       core.image_crop(part, image, top, left)
-      local out = transform.newImage(image, channels, self.size, self.size)
-      core.image_resize(out, part, "bicubic")
+      local real = self.filter == "torch" and image:dtype() == "byte" and (dtype or "float") or nil
+      local out = transform.newImage(image, channels, self.size, self.size, real)
+      core.image_resize(out, part, self.filter)
       return out
     end
   end
-  return self.crop(self.scale(image))
-end)
+  return self.crop(self.scale(image, rng, dtype))
+end, true)

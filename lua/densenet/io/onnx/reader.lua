@@ -3,7 +3,7 @@
 local core = require "densenet.core"
 local byteSource = require "densenet.io.byte_source"
 local dtypeBytes = require "densenet.dtype_bytes"
-local protobuf = require "densenet.io.protobuf"
+local protobufFields = require "densenet.io.protobuf_fields"
 local stridedView = require "densenet.io.strided_view"
 
 local MOST_NODES = 1 << 20
@@ -40,12 +40,12 @@ local function addIntegers(list, value)
     list[#list + 1] = value
     return
   end
-  while value:left() > 0 do list[#list + 1] = protobuf.varint(value) end
+  while value:left() > 0 do list[#list + 1] = protobufFields.varint(value) end
 end
 
 local function pair(source)
   local key, value = "", ""
-  for field, each in protobuf.fields(source) do
+  for field, each in protobufFields.fields(source) do
     if field == 1 then key = text(each) elseif field == 2 then value = each end
   end
   return key, value
@@ -74,7 +74,7 @@ end
 
 local function readTensor(source)
   local sizes, integers, external, name, data, type, location = {}, {}, {}, "", nil, 0, 0
-  for field, value in protobuf.fields(source) do
+  for field, value in protobufFields.fields(source) do
     if field == 1 then addIntegers(sizes, value)
     elseif field == 2 then type = whole(source, value)
     elseif field == 7 then addIntegers(integers, value)
@@ -108,7 +108,7 @@ end
 
 local function readAttribute(source)
   local name, value, integers = "", nil, {}
-  for field, each in protobuf.fields(source) do
+  for field, each in protobufFields.fields(source) do
     if field == 1 then name = text(each)
     elseif field == 2 then value = inner(source, each):number("<f", 4)
     elseif field == 3 then value = whole(source, each)
@@ -122,7 +122,7 @@ end
 
 local function readNode(source)
   local node = { inputs = {}, outputs = {}, name = "", op = "", domain = "", attributes = {} }
-  for field, value in protobuf.fields(source) do
+  for field, value in protobufFields.fields(source) do
     if field == 1 then node.inputs[#node.inputs + 1] = text(value)
     elseif field == 2 then node.outputs[#node.outputs + 1] = text(value)
     elseif field == 3 then node.name = text(value)
@@ -137,14 +137,14 @@ end
 
 local function readName(source)
   local name = ""
-  for field, value in protobuf.fields(source) do
+  for field, value in protobufFields.fields(source) do
     if field == 1 then name = text(value) end
   end
   return name
 end
 
 local function readGraph(source, model)
-  for field, value in protobuf.fields(source) do
+  for field, value in protobufFields.fields(source) do
     if field == 1 then
       model.nodes[#model.nodes + 1] = readNode(inner(source, value))
       if #model.nodes > MOST_NODES then source:refuse("its graph has more than %d nodes", MOST_NODES) end
@@ -163,13 +163,13 @@ end
 return function(source)
   local model = { nodes = {}, initializers = {}, inputs = {}, outputs = {}, metadata = {}, producer = "", opset = 0 }
   local hasGraph
-  for field, value in protobuf.fields(source) do
+  for field, value in protobufFields.fields(source) do
     if field == 2 then model.producer = text(value)
     elseif field == 7 then
       hasGraph = true
       readGraph(inner(source, value), model)
     elseif field == 8 then
-      for inside, each in protobuf.fields(inner(source, value)) do
+      for inside, each in protobufFields.fields(inner(source, value)) do
         if inside == 2 then model.opset = math.max(model.opset, whole(source, each)) end
       end
     elseif field == 14 then

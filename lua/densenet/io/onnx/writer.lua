@@ -1,13 +1,11 @@
 --- Writes ONNX models (onnx.proto3): IR version 7, operator set 13, which runtimes read since 2020.
 
-local protobuf = require "densenet.io.protobuf"
+local message = require "densenet.io.protobuf_message"
 
 local IR_VERSION, OPSET = 7, 13
 local MOST_BYTES = (1 << 31) - 1 -- of a message of protocol buffers
 local FLOAT, INT64 = 1, 7 -- TensorProto.DataType
 local TYPES = { float = FLOAT, long = INT64 }
-
-local message = protobuf.message
 
 -- AttributeProto: name 1, f 2, i 3, ints 8, type 20 (1 float, 2 int, 7 ints).
 local function attribute(name, value)
