@@ -93,6 +93,7 @@ local function run(reader, opt, current)
   local path = opt.directory .. "/" .. reader.name .. ".file"
   local content
   local function asFile()
+    os.remove(path) -- a file that is cut and written again is flushed at once by some file systems
     local file = assert(io.open(path, "wb"))
     file:write(content)
     file:close()

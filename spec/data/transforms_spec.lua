@@ -94,6 +94,29 @@ describe("a transform", function()
     assert.equal("float", given) -- functions of one's own are written for such images
   end)
 
+  it("works with one thread of computing, and leaves the number as it was", function()
+    local before, seen = core.threads(), {}
+    core.threads(2)
+    if core.threads() ~= 2 then return pending("this build computes with one thread") end
+    local function step(image)
+      seen[#seen + 1] = core.threads()
+      return image
+    end
+    local inner = transforms.Compose { step }
+    transforms.Compose { step, inner, step }(picture(1, 2, 2))
+    seen[#seen + 1] = core.threads()
+    pcall(transforms.Compose { function() error("no") end }, picture(1, 2, 2))
+    seen[#seen + 1] = core.threads()
+    local Loader = require "densenet.data.loader"
+    local loader = Loader { batchSize = 1, set = { size = function() return 1 end, get = function()
+      seen[#seen + 1] = core.threads()
+      return { input = picture(1, 2, 2), target = 1 }
+    end } }
+    for _ in loader:run(1) do seen[#seen + 1] = core.threads() end
+    core.threads(before)
+    assert.same({ 1, 1, 1, 2, 2, 1, 2 }, seen)
+  end)
+
   it("gives the same for the same generator and by default draws from the default one", function()
     local t = transforms.Compose {
       transforms.HorizontalFlip(0.5), transforms.RandomCrop(5, 4), transforms.Rotation(20),
