@@ -167,6 +167,10 @@ end
 function options.complete(values, classes)
   local set, message, code = data.about(values.dataset, dataOptions.of(values, { classes = classes }))
   if not set then return nil, message, code end
+  if set.hasOwnClasses and not values.data and not values.plan then
+    return nil, ("-dataset %s needs -data DIR, with the images in DIR/train/<class> and DIR/val/<class>"):format(
+      values.dataset), "usage"
+  end
   if set.hasOwnClasses and values.data and values.nClasses > 0 and values.nClasses ~= set.nClasses then
     return nil, ("-nClasses %d: %s has %d classes"):format(values.nClasses, values.data, set.nClasses), "usage"
   end
