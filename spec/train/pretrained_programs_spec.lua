@@ -166,7 +166,9 @@ describe("the programs for trained networks", function()
       .. "-pool false -output inner.safetensors"):format(PHOTO))
     assert.equal(0, status)
     assert.same({ 1, 16, 56, 56 }, dn.safetensors.load(directory .. "/inner.safetensors").features:size())
-    status, _, stderr = run("scripts/extract-features.lua", "tiny.safetensors " .. PHOTO .. " -preprocess timm -layer no")
+    status, stdout, stderr = run("scripts/extract-features.lua", ("tiny.safetensors %s -preprocess timm -layer no"):format(
+      PHOTO))
+    assert.equal("", stdout)
     assert.equal(2, status)
     assert.is_truthy(stderr:find("-layer no: expected one of features.conv0", 1, true), stderr)
   end)
@@ -178,8 +180,8 @@ describe("the programs for trained networks", function()
           class == "cat" and PHOTO or SMALL) end
       end
     end
-    local line = "tiny.safetensors set -nEpochs 1 -batchSize 2 -imageSize 64 -scaleSize 72 -nThreads 0 -nCores 1 -device cpu"
-      .. " -preprocess torchvision -save run -freeze "
+    local line = "tiny.safetensors set -nEpochs 1 -batchSize 2 -imageSize 64 -scaleSize 72 -nThreads 0 -nCores 1 "
+      .. "-device cpu -preprocess torchvision -save run -freeze "
     local status, stdout, stderr = run("scripts/finetune.lua", line .. "block1")
     assert.equal("", stderr)
     assert.equal(0, status)
@@ -201,11 +203,13 @@ describe("the programs for trained networks", function()
     assert.equal(0, (before - after):abs():max())
     for word, sentence in pairs { block3 = "-freeze block3: the network has the blocks 1 to 2",
       classifier = "no name matches" } do
-      status, _, stderr = run("scripts/finetune.lua", line .. (word == "classifier" and "nothing" or word))
+      status, stdout, stderr = run("scripts/finetune.lua", line .. (word == "classifier" and "nothing" or word))
       assert.equal(2, status)
+      assert.equal("", (stdout:gsub("[^\n]*scanned[^\n]*\n", "")))
       assert.is_truthy(stderr:find(sentence, 1, true), stderr)
     end
-    status, _, stderr = run("scripts/finetune.lua", "-nEpochs 1")
+    status, stdout, stderr = run("scripts/finetune.lua", "-nEpochs 1")
+    assert.equal("", stdout)
     assert.equal(2, status)
     assert.is_truthy(stderr:find("a model's file and a directory of pictures expected", 1, true), stderr)
   end)
