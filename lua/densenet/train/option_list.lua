@@ -81,6 +81,9 @@ local general = {
     { name = "badImages", type = "word", default = "error", choices = { "error", "skip" }, resume = "free",
       help = "imagenet: what an image that cannot be read does. error: stops the run; skip: another one of its "
         .. "class takes its place, and the end of the epoch says so" },
+    { name = "fastDecode", type = "boolean", default = false, resume = "free",
+      help = "imagenet: in training, part of making large JPEGs smaller is done by their decoder: faster, other "
+        .. "pixels" },
     { name = "tenCrop", type = "boolean", default = false, resume = "free",
       help = "imagenet: test on ten crops of each image, whose scores are added; batches are a tenth of -batchSize" },
     { name = "gen", type = "text", shown = "none", resume = "free",
