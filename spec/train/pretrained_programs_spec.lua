@@ -252,15 +252,16 @@ describe("the programs for trained networks", function()
     status, stdout, stderr = run("main.lua", line .. " -inputChannels 1")
     assert.equal("", stderr)
     assert.equal(0, status)
-    assert.is_truthy(stdout:find("retrains:  tiny.safetensors: features.conv0.weight: its weights for 1 channel are summed "
-      .. "over 3 channels", 1, true), stdout)
+    assert.is_truthy(stdout:find("retrains:  tiny.safetensors: features.conv0.weight: its weights for 1 channel are "
+      .. "summed over 3 channels", 1, true), stdout)
     status, stdout, stderr = run("main.lua", "-resume run -nEpochs 2")
     assert.equal("", stderr)
     assert.equal(0, status)
     assert.is_truthy(stdout:find("Finished epoch # 2", 1, true))
     for wrong, sentence in pairs {
       ["-inputChannels 1 -dataset fashion-mnist"] = "-inputChannels 1: the data set fashion-mnist has no such option",
-      ["-retrain tiny.safetensors -growthRate 12"] = "-growthRate 12, but the network in -retrain tiny.safetensors has 4",
+      ["-retrain tiny.safetensors -growthRate 12"] =
+        "-growthRate 12, but the network in -retrain tiny.safetensors has 4",
       ["-retrain tiny.safetensors -nClasses 5"] = "tells 6 classes apart; -resetClassifier true",
       ["-preprocess timm"] = "-preprocess NAME needs -retrain FILE",
       ["-retrain tiny.safetensors -dataset imagenet -data . -testOnly true"] =
