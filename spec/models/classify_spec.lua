@@ -7,6 +7,7 @@ local temporary = require "spec.support.temporary"
 local CLASSES = { "ant", "bee", "cat", "dog", "elk", "fox" }
 
 describe("a trained network", function()
+  if golden.lacksFormats() then return it("needs libjpeg and libpng", function() pending("not in this build") end) end
   local directory, path
   before_each(function()
     directory = temporary.directory()

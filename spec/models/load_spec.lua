@@ -7,6 +7,7 @@ local load = dn.models.load
 local RECIPE = { preprocess = "torchvision" }
 
 describe("models.load", function()
+  if golden.lacksFormats() then return it("needs libjpeg and libpng", function() pending("not in this build") end) end
   local directory
   before_each(function() directory = temporary.directory() end)
   after_each(function() temporary.remove(directory) end)

@@ -9,6 +9,7 @@ local PHOTO, BAD = absolute(golden.photo), absolute "spec/golden/images/bad_crc.
 local SMALL = absolute "spec/golden/images/rgb8.png"
 
 describe("the programs for trained networks", function()
+  if golden.lacksFormats() then return it("needs libjpeg and libpng", function() pending("not in this build") end) end
   local directory
   before_each(function()
     directory = temporary.directory()
