@@ -1,6 +1,6 @@
 -- Pictures of your own: draws some, into a folder laid out as yours would be, and trains a small DenseNet on them.
 --
---   eval $(make env); lua5.4 examples/pictures.lua [directory, "pictures" by default [pictures a class, 60 [epochs, 5]]]
+--   eval $(make env); lua5.4 examples/pictures.lua [directory, "pictures" when left out [pictures a class [epochs]]]
 --
 -- main.lua then takes the same folder: lua5.4 main.lua -dataset imagenet -data pictures -imageSize 32 ...
 
@@ -51,7 +51,8 @@ local function draw(name)
     colour[c] = random:uniform(130, 255)
   end
   local size = 23 + random:integer(16)
-  shapes[name](picture, size // 2 + random:integer(height - size), size // 2 + random:integer(width - size), size, colour)
+  local y, x = size // 2 + random:integer(height - size), size // 2 + random:integer(width - size)
+  shapes[name](picture, y, x, size, colour)
   return picture:add(10, dn.randn(3, height, width)):clamp(0, 255):type("byte")
 end
 

@@ -65,7 +65,8 @@ describe("pictures", function()
   it("are trained on and tested, and the model file says what it saw", function()
     local stdout = runs(tiny .. "-nEpochs 1 -save a -gen index -perClass true -labelSmoothing 0.1 -classWeights auto "
       .. "-sampling balanced -randomErasing 0.3")
-    for _, part in ipairs { "mean and deviation from all 24 images, in ", "train: +imagenet train: 24 images in 3 classes",
+    for _, part in ipairs { "mean and deviation from all 24 images, in ",
+      "train: +imagenet train: 24 images in 3 classes",
       "24 images in 3 classes, scanned in", "test: +imagenet val: 6 images", " |  +%d+.000  disc %(of 2 images%)" } do
       assert.matches(part, stdout)
     end
@@ -115,8 +116,8 @@ describe("pictures", function()
     for _, threads in ipairs { 0, 2 } do
       local status, _, stderr = run(tiny .. "-nEpochs 1 -save a -nThreads " .. threads)
       assert.equal(1, status)
-      assert.equal("main.lua: pictures/train/disc/3.png: is an HTML page (of a download that failed?); JPEG, PNG, BMP and "
-        .. "PPM are read\n", stderr)
+      assert.equal("main.lua: pictures/train/disc/3.png: is an HTML page (of a download that failed?); JPEG, PNG, BMP "
+        .. "and PPM are read\n", stderr)
     end
     local stdout = runs(tiny .. "-nEpochs 1 -save b -badImages skip")
     assert.matches(" | 1 images could not be read, and others of their classes stood for them:\n |   "
@@ -131,8 +132,8 @@ describe("pictures", function()
   end)
 
   it("are split as their folders say", function()
-    os.execute(("cd '%s/pictures' && cp -r val test && rm test/disc/9.png && mkdir ../lone && cp -r train ../lone/train")
-      :format(directory))
+    os.execute(("cd '%s/pictures' && cp -r val test && rm test/disc/9.png && mkdir ../lone "
+      .. "&& cp -r train ../lone/train"):format(directory))
     local stdout = runs(tiny .. "-nEpochs 1 -save a")
     assert.matches("validation: imagenet val: 6 images", stdout)
     assert.matches("test: +imagenet test: 5 images", stdout)

@@ -65,7 +65,8 @@ local function settleMemory(values, given)
   values.memoryLimit = memorySize.bytes(values.memory)
   local said = {
     { given = given.optMemory, text = "-optMemory " .. values.optMemory, mode = values.optMemory },
-    { given = given.memory and not values.memoryLimit, text = "-memory " .. tostring(values.memory), mode = memoryModes.number(values.memory) },
+    { given = given.memory and not values.memoryLimit, text = "-memory " .. tostring(values.memory),
+      mode = memoryModes.number(values.memory) },
     { given = values.shareGradInput, text = "-shareGradInput true", mode = 2 },
     { given = values.optnet, text = "-optnet true", mode = 1 },
   }
