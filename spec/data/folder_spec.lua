@@ -40,7 +40,7 @@ describe("the golden folder", function()
         end
       end
       assert.same(files, filesOf(set))
-      assert.same(labels, set:labels():totable())
+      assert.same(labels, set:labelVector():totable())
       for i, label in ipairs(labels) do
         assert.equal(label, set:label(i))
         local sample = assert(set:get(i))
@@ -161,7 +161,7 @@ describe("a folder of images", function()
     assert.same({ 8, 4 }, { first:size(), rest:size() })
     local seen, labels = {}, {}
     for _, part in ipairs { first, rest } do
-      local expected = part:labels():totable()
+      local expected = part:labelVector():totable()
       for i, file in ipairs(filesOf(part)) do
         assert.is_nil(seen[file])
         seen[file] = true

@@ -117,7 +117,7 @@ function FolderSet:get(i)
 end
 
 --- The label of every image, a long vector.
-function FolderSet:labels()
+function FolderSet:labelVector()
   local labels = core.tensor_new("cpu", "long", { self.whole })
   for class, label in ipairs(self.labelOf) do
     local first, n = self.bounds:at(class), self.bounds:at(class + 1) - self.bounds:at(class)
