@@ -195,6 +195,23 @@ describe("models.load", function()
     assert.is_truthy(message:find("has weights for 3, which can be summed to 1 or repeated to more", 1, true), message)
   end)
 
+  for _, dtype in ipairs { "half", "bfloat16", "double" } do
+    it("reads weights in " .. dtype, function()
+      local tensors = golden.state()
+      for name, tensor in pairs(tensors) do
+        if tensor:dtype() == "float" then tensors[name] = tensor:type(dtype) end
+      end
+      local path = saved(tensors)
+      local model = assert(load(path, RECIPE))
+      local tolerance = ({ half = 5e-3, bfloat16 = 5e-2, double = 1e-5 })[dtype]
+      local output = model:forward(model:preprocess(golden.photo)):view(6)
+      golden.assertClose(golden.tensor "bilinear/logits", output, tolerance)
+      assert.equal(dtype == "double" and 1 or 0, #model.notes)
+      assert.equal(0, #load(path, { precision = "double" }).notes)
+      assert.equal(1, load(path, { inputChannels = 1 }).config.inputChannels)
+    end)
+  end
+
   it("leaves the generator where it was", function()
     local path = saved(golden.state())
     dn.manualSeed(5)
