@@ -144,6 +144,24 @@ describe("a folder of images", function()
     assert.same({ 1, 40, 30 }, dn.data.folder(directory, { channels = 1 }):get(1).input:size())
   end)
 
+  it("has mean and deviation of 2000 of its images where it has more, and says so", function()
+    core.directory_make(directory .. "/a")
+    for i = 1, 2500 do
+      temporary.write(("%s/a/%04d.pgm"):format(directory, i), "P5 1 1 255\n" .. string.char(i % 2 == 0 and 10 or 20))
+    end
+    local lines = {}
+    local set = assert(dn.data.folder(directory, { channels = 1, report = function(line) lines[#lines + 1] = line end }))
+    assert.matches("^mean and deviation from 2000 of 2500 images, in ", lines[1])
+    assert.is_true(math.abs(set.mean[1] - 15) < 1)
+    assert.is_true(math.abs(set.std[1] - 5) < 0.1)
+  end)
+
+  it("is one of classes, and not the one that holds train and val", function()
+    local set, message, code = dn.data.folder(GOLDEN)
+    assert.same({ nil, "format" }, { set, code })
+    assert.equal(GOLDEN .. ": holds train and val, not classes; name one of them: " .. GOLDEN .. "/train", message)
+  end)
+
   it("has ImageNet's mean and deviation where its classes are ImageNet's", function()
     for i = 1, 1000 do
       local class = ("%s/n%08d"):format(directory, i)

@@ -109,6 +109,10 @@ describe("pictures", function()
     local whole = dn.safetensors.load(directory .. "/whole/model_2.safetensors")
     local killed = dn.safetensors.load(directory .. "/killed/model_2.safetensors")
     for name, tensor in pairs(whole) do assert.same(tensor:totable(), killed[name]:totable(), name) end
+    assert.is_nil(stdout:find("other files", 1, true))
+    os.execute(("cp '%s/pictures/train/disc/1.png' '%s/pictures/train/disc/90.png'"):format(directory, directory))
+    assert.matches("changes: +the folder trained on holds other files than it did %(25 images, it had 24%)",
+      runs("-resume killed -nEpochs 3 -device cpu"))
   end)
 
   it("stop a run by name where one cannot be read, or are skipped with a line", function()

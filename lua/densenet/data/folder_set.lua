@@ -140,6 +140,12 @@ function FolderSet:labelVector()
   return some
 end
 
+--- What tells the files of one listing from those of another: how many, and the number and the sum of the bytes of
+-- their names. A list of whole numbers.
+function FolderSet:signature()
+  return { self.whole, self.names:nElement(), self.names:nElement() > 0 and self.names:sum() or 0 }
+end
+
 --- A part of the set: `n` images after the first `offset` of an order that is mixed, and always the same. The first
 -- images of a folder would be those of its first class.
 function FolderSet:subset(offset, n)
