@@ -72,7 +72,8 @@ function t7.read(path, options, make)
     if not isRead and hasLongs and not options.longSize then
       local short = { ascii = false, longSize = 4 }
       local isShort, other = readForm(source, short, make)
-      if isShort then return other, short end
+      -- Numbers that are cut in the wrong place may look right for a while, and not to the end.
+      if isShort and source:left() == 0 then return other, short end
     end
     if not isRead then source:refuse("%s", value) end
     return value, form
