@@ -49,7 +49,7 @@ end
 
 -- Lua: path prefixes under lua/densenet, one list per layer, lowest first.
 local lua_layers = {
-  { "argument", "random", "tensor", "constructors", "functions", "device", "dtype_bytes", "nearest", "open_list" },
+  { "argument", "random", "tensor", "constructors", "functions", "device", "dtype_bytes", "nearest", "open_list", "one_thread" },
   { "io/" },
   { "nn/" },
   { "models/", "optim/", "data/", "image" },

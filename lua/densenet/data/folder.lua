@@ -24,7 +24,7 @@ local LARGE = 64 -- pixels from which images want the first layers of ImageNet's
 local LAYOUT = "expected %s/train/<class>/<image> and %s/val/<class>/<image>"
 
 local OPTIONS = { imageSize = true, scaleSize = true, filter = true, channels = true, index = true, badImages = true,
-  classes = true, report = true }
+  classes = true, report = true, fastDecode = true }
 
 -- ---- What is asked for ----
 
@@ -47,6 +47,9 @@ local function complaint(options)
   end
   if bad ~= nil and bad ~= "error" and bad ~= "skip" then
     return core.format("badImages: expected error or skip, got %s", bad)
+  end
+  if options.fastDecode ~= nil and type(options.fastDecode) ~= "boolean" then
+    return core.format("fastDecode: expected true or false, got %s", options.fastDecode)
   end
   local imageSize = options.imageSize or IMAGE_SIZE
   if options.scaleSize and options.scaleSize < imageSize then
@@ -124,13 +127,14 @@ local function setOf(root, options, fields)
     name = fields.name, split = fields.split, classes = classes, labelOf = labels, family = "imagenet",
     channels = options.channels or 3, imageSize = imageSize, scaleSize = scaleSize,
     filter = options.filter or "bicubic", badImages = options.badImages or "error",
+    fastDecode = options.fastDecode or false,
     directory = fields.directory or root,
   })
 end
 
 -- Gives the set its mean and std, from where they are known: true; or nil, message, code.
 local function addStatistics(set, training, options)
-  local mean, std, code = options.mean, options.std, nil
+  local mean, std, code = options.mean, options.std
   if not (mean and std) and isImageNet(set.classes) and set.channels == 3 then
     mean, std = IMAGENET_MEAN, IMAGENET_STD
     set.notes[#set.notes + 1] = "mean and deviation are ImageNet's, whose 1000 classes these are"
@@ -161,6 +165,8 @@ end
 --   mean, std  lists of a number for each channel, 0–255; by default found here, from 2000 images at most
 --   badImages  "error" (the default): an image that cannot be read is one; "skip": another one of its class takes
 --              its place
+--   fastDecode true: where RandomSizedCrop makes a JPEG smaller, part of that is done by its decoder: twice as fast
+--              or more for photographs of many megapixels, with pixels that differ a little; a test is as ever
 --   index      a directory that keeps the list of files for the next time
 --   split      what the set is called beside its name, "train" by default
 --   report     function(line), told what takes long

@@ -23,7 +23,7 @@ local MIXING = 1 -- names the order in which parts of a set are chosen
 --- Makes a set of an index.
 -- @param index of densenet.data.folder_index
 -- @param fields name, split, classes (of the labels), labelOf (label of each class of the index), channels,
--- imageSize, scaleSize, filter, family, badImages ("error" or "skip"), mean, std, directory
+-- imageSize, scaleSize, filter, family, badImages ("error" or "skip"), fastDecode, mean, std, directory
 function FolderSet.new(index, fields)
   local self = setmetatable({}, FolderSet)
   for name, value in pairs(fields) do self[name] = value end
@@ -38,7 +38,7 @@ end
 function FolderSet:shared()
   local argument = {}
   for _, field in ipairs { "root", "names", "offsets", "bounds", "chosen", "labelOf", "channels", "badImages", "whole",
-    "name" } do
+    "name", "fastDecode" } do
     argument[field] = self[field]
   end
   self.worker = { module = "densenet.data.folder_worker", argument = argument }
@@ -75,12 +75,12 @@ function FolderSet:path(i) return pathOf(self, placeOf(self, i)) end
 function FolderSet:label(i) return self.labelOf[classOf(self, placeOf(self, i))] end
 
 -- The next image of a class that can be read, the bad ones before it noted; or nil, message, code.
-local function replacement(self, place, class, bad)
+local function replacement(self, place, class, bad, read)
   local first, last = self.bounds:at(class) + 1, self.bounds:at(class + 1)
   for step = 1, last - first do
     local other = first + (place - first + step) % (last - first + 1)
     local path = pathOf(self, other)
-    local found, message = image.load(path, { channels = self.channels })
+    local found, message = read(path)
     if found then return found end
     bad[#bad + 1] = message
   end
@@ -88,25 +88,36 @@ local function replacement(self, place, class, bad)
     "format"
 end
 
---- One image and its label.
+--- What a function makes of the file of one image, and its label.
 -- @param i from 1 to size(); raises outside
--- @return { input = byte tensor C,H,W, target = label from 1, bad = a list of messages or nil }: `bad` names the files
--- in whose place the image stands; or nil, message, code
-function FolderSet:get(i)
+-- @param read function(path) → what it made, true at least; or nil, message, code for a file that is bad
+-- @return what it made; the label from 1; nil or a list of messages, which name the files in whose place the image
+-- stands; or nil, message, code
+function FolderSet:readWith(i, read)
   local place = placeOf(self, i)
   local class = classOf(self, place)
-  local found, message, code = image.load(pathOf(self, place), { channels = self.channels })
+  local found, message, code = read(pathOf(self, place))
   local bad
   if not found and self.badImages == "skip" then
     bad = { message }
-    found, message, code = replacement(self, place, class, bad)
+    found, message, code = replacement(self, place, class, bad, read)
   end
   if not found then return nil, message, code end
-  return { input = found, target = self.labelOf[class], bad = bad }
+  return found, self.labelOf[class], bad
+end
+
+--- One image and its label.
+-- @param i from 1 to size(); raises outside
+-- @return { input = byte tensor C,H,W, target = label from 1, bad = a list of messages or nil }; or nil, message, code:
+-- as readWith tells
+function FolderSet:get(i)
+  local found, label, bad = self:readWith(i, function(path) return image.load(path, { channels = self.channels }) end)
+  if not found then return nil, label, bad end
+  return { input = found, target = label, bad = bad }
 end
 
 --- The label of every image, a long vector.
-function FolderSet:labels()
+function FolderSet:labelVector()
   local labels = core.tensor_new("cpu", "long", { self.whole })
   for class, label in ipairs(self.labelOf) do
     local first, n = self.bounds:at(class), self.bounds:at(class + 1) - self.bounds:at(class)

@@ -67,11 +67,12 @@ function data.open(name, options)
   local set
   set, message, code = definition.open(definition, chosen)
   if not set then return nil, message, code end
-  if not set.isComplete then
+  local isComplete = type(set) == "table" and set.isComplete
+  if not isComplete then
     set, message, code = definitions.completed(definition, set, name, chosen)
     if not set then return nil, message, code end
   end
-  if not set.images and not set.isComplete then set = Collection.new(set, name, chosen) end
+  if not set.images and not isComplete then set = Collection.new(set, name, chosen) end
   if not chosen.size and not chosen.offset then return set end
   local offset = chosen.offset or 0
   local size = chosen.size or set:size() - offset

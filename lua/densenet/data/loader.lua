@@ -15,7 +15,9 @@ local argument = require "densenet.argument"
 local core = require "densenet.core"
 local failure = require "densenet.data.failure"
 require "densenet.tensor"
+local oneThread = require "densenet.one_thread"
 local random = require "densenet.random"
+local labelsOf = require "densenet.data.labels"
 local transforms = require "densenet.data.transforms"
 local worker = require "densenet.data.worker"
 
@@ -29,7 +31,7 @@ local BATCHES_AHEAD = 2 -- for each thread: one being made, one waiting
 
 local KNOWN = {
   set = true, batchSize = true, nThreads = true, seed = true, shuffle = true, transform = true,
-  precision = true, prefetch = true, worker = true, pinFor = true,
+  precision = true, prefetch = true, worker = true, pinFor = true, sampling = true,
 }
 
 local function isCount(value, least)
@@ -73,6 +75,14 @@ local function complaintAbout(options)
   if options.transform ~= nil and not argument.isCallable(options.transform) then
     return ("transform must be a transform or a function, got %s"):format(argument.describe(options.transform))
   end
+  local sampling = options.sampling
+  if sampling ~= nil and sampling ~= "shuffled" and sampling ~= "balanced" then
+    return ("sampling must be shuffled or balanced, not %s"):format(tostring(sampling))
+  end
+  if sampling == "balanced" and not options.shuffle then return "balanced sampling shuffles: shuffle must be true" end
+  if sampling == "balanced" and not labelsOf(options.set) then
+    return "balanced sampling needs to know the labels beforehand, which this data set does not say"
+  end
   if options.pinFor ~= nil and type(options.pinFor) ~= "string" then return "pinFor must be the name of a device" end
   if (options.nThreads or 0) > 0 and not options.set.images and not (options.worker or options.set.worker) then
     return "threads cannot share a data set that has only get(i); say worker = {module =, argument =}"
@@ -89,6 +99,8 @@ end
 --   nThreads   worker threads; 0, the default, makes each batch when it is asked for
 --   seed       of the order and the augmentation; default 1
 --   shuffle    true: another order every epoch; default: the set's order
+--   sampling   "balanced": an epoch draws as many images as there are, each from a class that is as likely as any
+--              other, so some come several times and others not; needs shuffle. Default "shuffled": each once
 --   transform  a transform or any function(image, rng) of a float image; with threads it must be one
 --              that can be described (densenet.data.transforms; FromModule for your own)
 --   precision  "float" (default) or "double": of the batches, and of the images while transformed
@@ -107,6 +119,7 @@ local function new(_, options)
     seed = options.seed or 1,
     shuffle = options.shuffle or false,
     dtype = options.precision or "float",
+    sampling = options.sampling,
     transform = options.transform,
     worker = options.worker or options.set.worker,
     pinFor = options.pinFor,
@@ -126,8 +139,36 @@ function Loader:size()
   return (self.set:size() + self.batchSize - 1) // self.batchSize
 end
 
+-- The images of each class that has any, a list of lists.
+local function groupsOf(set)
+  local byLabel, groups = {}, {}
+  for i, label in ipairs(labelsOf(set):totable()) do
+    local group = byLabel[label]
+    if not group then
+      group = {}
+      byLabel[label], groups[#groups + 1] = group, group
+    end
+    group[#group + 1] = i
+  end
+  return groups
+end
+
+local function drawBalanced(self, epoch)
+  self.groups = self.groups or groupsOf(self.set)
+  local rng, list = random.generator(self.seed, epoch), {}
+  for n = 1, self.set:size() do
+    local group = self.groups[rng:integer(#self.groups)]
+    list[n] = group[rng:integer(#group)]
+  end
+  return core.tensor_from("cpu", "long", list)
+end
+
 -- The image that comes n-th in an epoch, as a long vector.
 local function orderOf(self, epoch)
+  if self.sampling == "balanced" then
+    self.order = drawBalanced(self, epoch)
+    return self.order
+  end
   if not self.shuffle and self.order then return self.order end
   local n = self.set:size()
   if self.shuffle then
@@ -182,6 +223,7 @@ end
 local function onTheSpot(self, epoch, order)
   self.job = self.job or worker { source = sourceOf(self), transform = self.transform, dtype = self.dtype }
   return function(n)
+    local alone <close> = oneThread() -- luacheck: ignore 211
     local buffers = table.remove(self.spare) or {}
     local first, count = shareOf(self, n)
     local ok, input, target, more = pcall(self.job, order, first, count, self.seed, epoch, buffers[1], buffers[2])
@@ -286,7 +328,7 @@ function Loader:badImages() return self.bad or {} end
 -- done by the garbage collector and at the end of a scope (local loader <close>).
 function Loader:close()
   if self.pool then self.pool:close() end
-  self.pool, self.job, self.order, self.spare, self.current = nil, nil, nil, {}, nil
+  self.pool, self.job, self.order, self.spare, self.current, self.groups = nil, nil, nil, {}, nil, nil
   self.closed = true
 end
 Loader.__close = Loader.close

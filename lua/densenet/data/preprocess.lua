@@ -36,8 +36,13 @@ function training.cifar(normalize, info)
   return { normalize, transforms.HorizontalFlip(0.5), transforms.RandomCrop(info.height, PADDING) }
 end
 
+local function scaling(make, size, filter)
+  if filter then return make(size, filter) end
+  return make(size)
+end
+
 function training.imagenet(normalize, info)
-  local crop = transforms.RandomSizedCrop(info.imageSize or IMAGENET_CROP, info.filter)
+  local crop = scaling(transforms.RandomSizedCrop, info.imageSize or IMAGENET_CROP, info.filter)
   local flip = transforms.HorizontalFlip(0.5)
   if info.channels == 1 then
     return { crop, transforms.ColorJitter { brightness = JITTER, contrast = JITTER }, normalize, flip }
@@ -54,7 +59,7 @@ testing.mnist, testing.cifar = testing.plain, testing.plain
 function testing.imagenet(normalize, info, options)
   local crop = options.tenCrop and transforms.TenCrop or transforms.CenterCrop
   local rounding = info.rounding and { rounding = info.rounding } or nil
-  return { transforms.Scale(info.scaleSize or IMAGENET_SCALE, info.filter), normalize,
+  return { scaling(transforms.Scale, info.scaleSize or IMAGENET_SCALE, info.filter), normalize,
     crop(info.imageSize or IMAGENET_CROP, rounding) }
 end
 

@@ -9,6 +9,7 @@ require "densenet.tensor"
 local random = require "densenet.random"
 local batch_augment = require "densenet.data.batch_augment"
 local failure = require "densenet.data.failure"
+local imageSteps = require "densenet.data.image_steps"
 local transforms = require "densenet.data.transforms"
 local applied = require "densenet.data.transforms.transform".apply
 
@@ -34,12 +35,11 @@ end
 
 -- function(i) → image, label, and a list of messages about images that it stands for, or nil; from whatever the
 -- loader was given. Raises a failure for an image that the set gives as nil, message, code.
-local function reader(source)
+local function reader(source, set)
   if source.images then
     local images, labels = source.images, source.labels
     return function(i) return images:select(1, i), labels:at(i) end
   end
-  local set = source.set or openSet(source.module, source.argument)
   return function(i)
     local sample, message, code = set:get(i)
     if sample == nil and message then failure.raise(message, code) end
@@ -53,12 +53,19 @@ local function reader(source)
   end
 end
 
+-- Adds messages about bad images, if any, to those of the batch.
+local function note(progress, bad)
+  if not bad then return end
+  progress.bad = progress.bad or {}
+  table.move(bad, 1, #bad, #progress.bad + 1, progress.bad)
+end
+
 -- fill(input, target, order, first, count, seed, stream) → input, target; image by image.
-local function oneByOne(source, transform, dtype, progress)
-  local read = reader(source)
+local function oneByOne(source, set, transform, dtype, progress)
+  local read = reader(source, set)
   local function makeImage(i, seed, stream)
     local image, label, bad = read(i)
-    if bad then progress.bad = table.move(bad, 1, #bad, #(progress.bad or {}) + 1, progress.bad or {}) end
+    note(progress, bad)
     if image:dtype() ~= dtype and image:dtype() ~= "byte" then
       local given = image
       image = core.tensor_new("cpu", dtype, given:size())
@@ -109,6 +116,27 @@ local function allAtOnce(source, transform, dtype)
   end
 end
 
+-- The same for images in files and a chain that is done in one call for each; nothing for others. The set has
+-- channels and readWith(i, read), as a FolderSet has it.
+local function fileByFile(set, transform, dtype, progress)
+  if not set or not set.readWith or not transform then return nil end
+  local load, size = imageSteps(transform, set.channels, set.fastDecode)
+  if not load then return nil end
+  return function(input, target, order, first, count, seed, stream)
+    input = reuse(input, dtype, { count, set.channels, size, size })
+    target = reuse(target, "long", { count })
+    for n = 1, count do
+      local i = order:at(first + n - 1)
+      progress.sample = i
+      local done, label, bad = set:readWith(i, function(path) return load(input, n, path, seed, stream + i) end)
+      if not done then failure.raise(label, bad) end
+      note(progress, bad)
+      target:put(label, n)
+    end
+    return input, target
+  end
+end
+
 --- Makes the function that makes batches.
 -- @function worker
 -- @param argument
@@ -124,8 +152,10 @@ local function worker(argument)
   local transform, source = argument.transform, argument.source
   if type(transform) == "table" and transform.transform then transform = transforms.build(transform) end
   local progress = {}
+  local set = source.set or source.module and openSet(source.module, source.argument)
   local fill = allAtOnce(source, transform, argument.dtype)
-    or oneByOne(source, transform, argument.dtype, progress)
+    or fileByFile(set, transform, argument.dtype, progress)
+    or oneByOne(source, set, transform, argument.dtype, progress)
 
   local function place(message)
     if failure.is(message) then return message end

@@ -9,7 +9,7 @@ local dataOptions = {}
 local NAMES = {
   { "imageSize", "imageSize", 0 }, { "scaleSize", "scaleSize", 0 }, { "filter", "filter" },
   { "channels", "inputChannels", 0 }, { "index", "gen" }, { "badImages", "badImages", "error" },
-  { "extra", "extra", false },
+  { "extra", "extra", false }, { "fastDecode", "fastDecode", false },
 }
 
 -- The data set's definition; an empty one where there is none, as is said elsewhere.

@@ -8,6 +8,7 @@
 -- Those that say what the network is are its family's (densenet.models.family), and -netType chooses it.
 local data = require "densenet.data"
 local models = require "densenet.models"
+local memorySize = require "densenet.train.memory_size"
 local modes = require "densenet.nn.memory_modes"
 local optimizer = require "densenet.train.optimizer"
 local precision = require "densenet.models.precision"
@@ -29,14 +30,22 @@ local function usualEpochs()
   return table.concat(words, ", ")
 end
 
+local function memoryWords()
+  local words = modes.words()
+  words[#words + 1] = "4GB"
+  return words
+end
+
 local function memoryOptions(memory)
   return { title = "Memory",
     { name = "optMemory", type = "integer", default = memory.default, min = 0, max = #modes, resume = "free",
       help = "0: plain modules; 1: their buffers shared by life; 2: their gradients' buffers shared; "
         .. (memory.help and memory.help .. ". " or "the family has no other. ")
         .. "A run resumed with another one goes on to rounding, not bit for bit" },
-    { name = "memory", type = "word", shown = modes[memory.default].word, choices = modes.words(),
-      help = "-optMemory by its word, 0 to " .. #modes },
+    { name = "memory", type = "word", shown = modes[memory.default].word, choices = memoryWords(),
+      pattern = memorySize.pattern,
+      help = ("two things: -optMemory by its word, 0 to %d; or a size (512MB, 4GB; MB are 2^20 bytes) that a training "
+        .. "step may take: a plan that takes more is refused, and -batchSize auto is as large as fits"):format(#modes) },
     { name = "shareGradInput", type = "boolean", default = false, help = "true: -optMemory 2" },
     { name = "optnet", type = "boolean", default = false, help = "true: -optMemory 1" },
     { name = "plan", type = "word", choices = { "rows" }, isOptional = true,
@@ -81,6 +90,9 @@ local general = {
     { name = "badImages", type = "word", default = "error", choices = { "error", "skip" }, resume = "free",
       help = "imagenet: what an image that cannot be read does. error: stops the run; skip: another one of its "
         .. "class takes its place, and the end of the epoch says so" },
+    { name = "fastDecode", type = "boolean", default = false, resume = "free",
+      help = "imagenet: in training, part of making large JPEGs smaller is done by their decoder: faster, other "
+        .. "pixels" },
     { name = "tenCrop", type = "boolean", default = false, resume = "free",
       help = "imagenet: test on ten crops of each image, whose scores are added; batches are a tenth of -batchSize" },
     { name = "gen", type = "text", shown = "none", resume = "free",
@@ -115,8 +127,9 @@ local general = {
       help = ("epochs in all; 0: the data set's usual number (%s). May grow when resuming"):format(usualEpochs()) },
     { name = "epochNumber", type = "integer", default = 1, min = 1, max = 1000000, resume = "same",
       help = "number of the first epoch" },
-    { name = "batchSize", type = "integer", default = 64, min = 1, max = 1000000, resume = "change",
-      help = "images in a mini-batch" },
+    { name = "batchSize", type = "integer", default = 64, min = 1, max = 1000000, words = { "auto" }, resume = "change",
+      help = "images in a mini-batch; auto: as many as the plan of a training step fits into nine tenths of the "
+        .. "memory that there is, or into -memory SIZE" },
     { name = "optimizer", type = "word", default = "sgd", choices = optimizer.words, resume = "same",
       help = "how gradients become steps" },
     { name = "LR", type = "number", default = 0.1, above = 0, resume = "change",
@@ -127,8 +140,19 @@ local general = {
       help = "of sgd, in Nesterov's form" },
     { name = "weightDecay", type = "number", default = 1e-4, min = 0, resume = "change",
       help = "on every parameter" },
+    { name = "labelSmoothing", type = "number", default = 0, min = 0, below = 1, resume = "same",
+      help = "share of each label that is spread evenly over all classes; tests are without" },
+    { name = "classWeights", type = "text", shown = "none", resume = "same",
+      help = "weights of the classes in the training loss. auto: a class counts as much as any other, however few its "
+        .. "images are; or numbers with commas between; or a file, a line each: number, or class, tab, number" },
+    { name = "sampling", type = "word", default = "shuffled", choices = { "shuffled", "balanced" }, resume = "same",
+      help = "images of an epoch. shuffled: each once; balanced: as many, drawn so that classes come equally often" },
+    { name = "randomErasing", type = "number", default = 0, min = 0, max = 1, resume = "same",
+      help = "probability that a rectangle of a training image is erased" },
     { name = "testOnly", type = "boolean", default = false,
       help = "test the network of -retrain or -resume and stop" },
+    { name = "perClass", type = "boolean", default = false, resume = "free",
+      help = "print each class's error after each test; the log's neighbour classes.tsv has them always" },
     { name = "confusion", type = "text", shown = "none",
       help = "with -testOnly true: write what class is taken for what (confusion.tsv), and the worst mistakes with "
         .. "their images (mistakes), into this directory" },

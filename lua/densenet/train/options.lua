@@ -5,6 +5,7 @@ local data = require "densenet.data"
 local dataOptions = require "densenet.train.data_options"
 local device = require "densenet.train.device"
 local memoryModes = require "densenet.nn.memory_modes"
+local memorySize = require "densenet.train.memory_size"
 local models = require "densenet.models"
 local optimizer = require "densenet.train.optimizer"
 local optionList = require "densenet.train.option_list"
@@ -61,9 +62,10 @@ end
 
 -- Sets optMemory, and marks it as given, from whichever of the four options that say it was given.
 local function settleMemory(values, given)
+  values.memoryLimit = memorySize.bytes(values.memory)
   local said = {
     { given = given.optMemory, text = "-optMemory " .. values.optMemory, mode = values.optMemory },
-    { given = given.memory, text = "-memory " .. tostring(values.memory), mode = memoryModes.number(values.memory) },
+    { given = given.memory and not values.memoryLimit, text = "-memory " .. tostring(values.memory), mode = memoryModes.number(values.memory) },
     { given = values.shareGradInput, text = "-shareGradInput true", mode = 2 },
     { given = values.optnet, text = "-optnet true", mode = 1 },
   }
@@ -142,6 +144,9 @@ function options.check(values, given)
   end
   if values.freeze and not (values.retrain or values.resume) then
     return nil, "-freeze PATTERN needs -retrain FILE: without it what is frozen has weights that nobody trained"
+  end
+  if values.batchSize == "auto" and values.resume then
+    return nil, "-batchSize auto cannot go with -resume: a resumed run has a batch size; give a number"
   end
   if values.testOnly and not (values.retrain or values.resume) then
     return nil, "-testOnly true needs a trained network: -retrain FILE or -resume DIRECTORY"

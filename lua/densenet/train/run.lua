@@ -9,6 +9,7 @@
 local core = require "densenet.core"
 local checkpoint = require "densenet.train.checkpoint"
 local claim = require "densenet.train.claim"
+local ClassErrors = require "densenet.train.class_errors"
 local dtypeBytes = require "densenet.dtype_bytes"
 local Events = require "densenet.train.events"
 local finite = require "densenet.train.finite"
@@ -176,6 +177,10 @@ function Run:open()
   if not done then return nil, message, code end
   self.log, message, code = Log.open(opt.log or self.store:path("log.tsv"), Run.columns, self.trainer.epoch)
   if not self.log then return nil, message, code end
+  local logPath = opt.log and opt.log:gsub("%.tsv$", "") .. "_classes.tsv"
+  self.classLog, message, code = Log.open(logPath or self.store:path("classes.tsv"),
+    ClassErrors.columns(self.sets.test.classes), self.trainer.epoch)
+  if not self.classLog then return nil, message, code end
   if opt.tensorboard then
     self.events, message, code = Events.open(opt.tensorboard, self.trainer.steps, opt.device,
       resumed and resumed.settings.events)
@@ -257,6 +262,15 @@ function Run:train(epoch)
   return scores
 end
 
+-- What sees each batch of the test images: the errors of classes, and `observe` where there is one.
+local function observer(self, observe)
+  self.classErrors = ClassErrors.new(self.sets.test.classes)
+  return function(output, target)
+    self.classErrors:add(output, target)
+    if observe then observe(output, target) end
+  end
+end
+
 --- Tests after an epoch, on the validation images too where there are some.
 -- @param epoch its number
 -- @param observe (optional) as for Trainer:test, of the test images
@@ -267,7 +281,7 @@ function Run:test(epoch, observe)
     local loader = self.loaders[part[1]]
     if loader then
       local result, seconds, code = self.trainer:test(part[2], epoch, loader,
-        part[1] == "test" and observe or nil)
+        part[1] == "test" and observer(self, observe) or nil)
       if not result and code == "interrupted" and self.store then
         local saved, message, saveCode = save(self, false)
         if not saved then return nil, message, saveCode end
@@ -279,6 +293,7 @@ function Run:test(epoch, observe)
       reportBad(self, loader)
     end
   end
+  if self.options.perClass then self.classErrors:print(self.console) end
   return scores
 end
 
@@ -309,6 +324,7 @@ function Run:finish(epoch, trained, tested)
   fill(row, "val", tested.validation)
   fill(row, "test", tested.test)
   local done, message, code = self.log:add(epoch, row)
+  if done then done, message, code = self.classLog:add(epoch, self.classErrors:row()) end
   self.seconds = 0.0
   if done and self.events then done, message, code = self.events:tested(self.trainer.steps, tested) end
   if done then done, message, code = save(self, true) end
