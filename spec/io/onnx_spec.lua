@@ -32,7 +32,8 @@ local NETWORKS = {
 
 -- All modules that have a form, in one network for images 3,15,17.
 local function everyModule()
-  return nn.Sequential():add(nn.SpatialZeroPadding(1, 2, 1, 0)):add(nn.SpatialConvolution(3, 8, 3, 3, 1, 1, 1, 1), "conv")
+  return nn.Sequential()
+    :add(nn.SpatialZeroPadding(1, 2, 1, 0)):add(nn.SpatialConvolution(3, 8, 3, 3, 1, 1, 1, 1), "conv")
     :add(nn.LeakyReLU(0.1)):add(nn.SpatialMaxPooling(3, 3, 2, 2):ceil())
     :add(nn.ConcatTable():add(nn.SpatialConvolution(8, 8, 3, 3, 1, 1, 1, 1, 2)):add(nn.Identity()))
     :add(nn.CAddTable()):add(nn.ELU(0.7)):add(nn.SpatialAveragePooling(3, 3, 1, 1, 1, 1))
@@ -57,7 +58,8 @@ describe("an ONNX file", function()
   end)
   after_each(function() temporary.remove(directory) end)
 
-  for _, name in ipairs { "by_hand", "torch_ts_opset13", "torch_ts_opset17", "torch_ts_opset17_folded", "torch_dynamo" } do
+  for _, name in ipairs { "by_hand", "torch_ts_opset13", "torch_ts_opset17", "torch_ts_opset17_folded",
+    "torch_dynamo" } do
     it("of torch.onnx is loaded: " .. name, function()
       local expected = assert(dn.safetensors.load(GOLDEN .. "tiny.safetensors"))
       local model = assert(dn.models.load(GOLDEN .. name .. ".onnx"))
@@ -138,7 +140,7 @@ describe("an ONNX file", function()
       local y = model:forward(x:type(model:type())):float()
       assert(dn.safetensors.save(directory .. "/tensors", { input = x, logits = y }))
       local tolerance = 1e-5 * y:clone():abs():max()
-      local pipe = io.popen(("%s spec/golden/check_onnx.py %s %s %.9g 2>&1"):format(PYTHON, path, directory .. "/tensors",
+      local pipe = io.popen(("%s spec/golden/check_onnx.py %s %s/tensors %.9g 2>&1"):format(PYTHON, path, directory,
         tolerance))
       local output = pipe:read "a"
       assert.message(name .. ": " .. output).is_truthy(pipe:close())
@@ -170,7 +172,7 @@ describe("an ONNX file", function()
       assert.is_truthy(message:find(part, 1, true), message)
     end
     local Own = nn.class("Own", nn.Module)
-    function Own:updateOutput(x) return x end
+    function Own.updateOutput(_, x) return x end
     refuses("Own 'body.strange' has no ONNX form",
       nn.Sequential():add(nn.Sequential():add(Own(), "strange"), "body"))
     local relu = nn.ReLU()
@@ -246,10 +248,12 @@ describe("an ONNX file", function()
     refuses('tensor "w" has a size of', tensor("w", { 1 << 62, 1 << 62 }, protobuf.integer(2, 1)))
     refuses("elements of ONNX's type 8, which are not read", tensor("w", { 1 }, protobuf.integer(2, 8)))
     refuses("stands in a file that is not beside the model", tensor("w", { 1 }, protobuf.integer(2, 1)
-      .. protobuf.integer(14, 1) .. protobuf.bytes(13, protobuf.bytes(1, "location") .. protobuf.bytes(2, "../../secret"))))
+      .. protobuf.integer(14, 1)
+      .. protobuf.bytes(13, protobuf.bytes(1, "location") .. protobuf.bytes(2, "../../secret"))))
     refuses("it is no DenseNet", "")
-    for name, part in pairs { ["<html><body>"] = "expected a model file", ["\8\7\x3a\xff\xff\xff\xff\x0f"] = "a field of" } do
-      local loaded, message = dn.models.load(temporary.write(path:gsub("%.onnx$", ".bin"), name))
+    local contents = { ["<html><body>"] = "expected a model file", ["\8\7\x3a\xff\xff\xff\xff\x0f"] = "a field of" }
+    for content, part in pairs(contents) do
+      local loaded, message = dn.models.load(temporary.write(path:gsub("%.onnx$", ".bin"), content))
       assert.is_nil(loaded)
       assert.is_truthy(message:find(part, 1, true), message)
     end

@@ -218,7 +218,8 @@ describe("a network of Torch7", function()
     circle.modules = { circle }
     refuses("nested more than 100 deep", circle)
     refuses("it has no list of modules", { __class = "nn.Sequential" })
-    refuses("dropout of Torch7's first kind", { __class = "nn.Sequential", modules = { { __class = "nn.Dropout", p = 0.5 } } })
+    refuses("dropout of Torch7's first kind",
+      { __class = "nn.Sequential", modules = { { __class = "nn.Dropout", p = 0.5 } } })
     refuses("its kH should be a number, got nil",
       { __class = "nn.Sequential", modules = { { __class = "nn.SpatialConvolution" } } })
     local wide = { __class = "nn.Sequential", modules = {} } -- 2^20 modules by way of 20
