@@ -186,9 +186,9 @@ function models.withoutMemory(config, device)
   return shadow.build(function() return models.fromConfig(config) end, device)
 end
 
---- A trained network from a file: one that a run here saved, or a run's directory; or PyTorch's weights of a
--- DenseNet under the names of torchvision (also those of before 2018), timm or MONAI, from whose names and
--- shapes the network follows.
+--- A trained network from a file, known by its content: one that a run here saved, or a run's directory; PyTorch's
+-- weights of a DenseNet (.safetensors, .pth) under the names of torchvision (also those of before 2018), timm or
+-- MONAI, from whose names and shapes the network follows; a DenseNet of Torch7 (.t7) or in an ONNX file.
 --
 --    local model = assert(dn.models.load("densenet121.safetensors",
 --      { preprocess = "torchvision", classes = "imagenet_classes.txt" }))
@@ -225,6 +225,15 @@ function models.fromTorch7(value)
   model:loadStateDict(tree.tensors)
   model.notes = tree.notes
   return model:evaluate()
+end
+
+--- A network as the tree that Torch7 loads, for dn.io.t7.save: without gradients, for evaluation.
+-- @param model from models.fromConfig or models.load
+-- @treturn table objects of nn's classes
+-- @raise for a module without a form there, by its class and name
+function models.toTorch7(model)
+  checkModel("toTorch7", model, true)
+  return require "densenet.models.torch7_export" (model)
 end
 
 --- A line on a configuration: what its family says of it.

@@ -4,7 +4,6 @@ local core = require "densenet.core"
 local byteSource = require "densenet.io.byte_source"
 local dtypeBytes = require "densenet.dtype_bytes"
 local protobufFields = require "densenet.io.protobuf_fields"
-local stridedView = require "densenet.io.strided_view"
 
 local MOST_NODES = 1 << 20
 local LONGEST_NAME = 1 << 16
@@ -13,9 +12,11 @@ local LONGEST_NAME = 1 << 16
 local KINDS = {
   [1] = { dtype = "float" }, [2] = { dtype = "byte" }, [3] = { integer = "i", bytes = 1 },
   [5] = { integer = "i", bytes = 2 }, [6] = { integer = "i", bytes = 4 }, [7] = { dtype = "long" },
-  [9] = { integer = "I", bytes = 1 }, [10] = { dtype = "half" }, [11] = { dtype = "double" }, [16] = { dtype = "bfloat16" },
+  [9] = { integer = "I", bytes = 1 }, [10] = { dtype = "half" }, [11] = { dtype = "double" },
+  [16] = { dtype = "bfloat16" },
 }
 local EXTERNAL = 1
+local MOST_DIM = 8
 
 local function text(value)
   if type(value) == "number" then return tostring(value) end
@@ -54,7 +55,7 @@ end
 local function rowMajor(sizes)
   local strides, step = {}, 1
   for d = #sizes, 1, -1 do
-    strides[d], step = step, step * math.max(sizes[d], 1)
+    strides[d], step = step, step * sizes[d]
   end
   return strides
 end
@@ -87,7 +88,9 @@ local function readTensor(source)
   end
   local kind, count = KINDS[type], 1
   for _, size in ipairs(sizes) do
-    if size < 0 or size > 0 and count > math.maxinteger // size then source:refuse("tensor %q has a size of %d", name, size) end
+    if size < 0 or size > 0 and count > math.maxinteger // size then
+      source:refuse("tensor %q has a size of %d", name, size)
+    end
     count = count * size
   end
   if not kind then source:refuse("tensor %q has elements of ONNX's type %d, which are not read", name, type) end
@@ -103,7 +106,9 @@ local function readTensor(source)
     end
     vector = data and data:vector(kind, count) or core.tensor_new("cpu", kind.dtype or "long", { 0 })
   end
-  return name, stridedView(source, vector, 1, sizes, rowMajor(sizes))
+  if #sizes > MOST_DIM then source:refuse("tensor %q has %d dimensions; %d are read", name, #sizes, MOST_DIM) end
+  if count == 0 then return name, core.tensor_new("cpu", vector:dtype(), sizes) end
+  return name, core.storage_view(vector, 1, sizes, rowMajor(sizes))
 end
 
 local function readAttribute(source)
