@@ -150,7 +150,8 @@ describe("a folder of images", function()
       temporary.write(("%s/a/%04d.pgm"):format(directory, i), "P5 1 1 255\n" .. string.char(i % 2 == 0 and 10 or 20))
     end
     local lines = {}
-    local set = assert(dn.data.folder(directory, { channels = 1, report = function(line) lines[#lines + 1] = line end }))
+    local set = assert(dn.data.folder(directory, { channels = 1,
+      report = function(line) lines[#lines + 1] = line end }))
     assert.matches("^mean and deviation from 2000 of 2500 images, in ", lines[1])
     assert.is_true(math.abs(set.mean[1] - 15) < 1)
     assert.is_true(math.abs(set.std[1] - 5) < 0.1)

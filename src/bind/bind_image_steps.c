@@ -14,6 +14,7 @@
 **                "lighting"    deviation, eigenvalues {3}, eigenvectors {{3}, {3}, {3}}
 **                "normalize"   mean {C}, std {C}
 **                "flip"        probability
+**                "erase"       probability; the last one
 **   image_load(out, index, source, steps, seed, stream) -> true; or nil, message, code for a file that is
 **     bad. Image `index` of the batch out N,C,h,w (float or double) becomes the image of the file `source`, or
 **     the byte tensor C,H,W, by the steps, with the random numbers of (seed, stream). Misuse raises, as does an
@@ -121,8 +122,8 @@ static void read_lighting(lua_State *L, int index, dn_image_step *step) {
 
 /* The step that the table at `index` describes. */
 static void read_step(lua_State *L, int index, int slot, dn_image_step *step) {
-  static const char *const kinds[] = {"brightness", "contrast",  "saturation", "jitter",
-                                      "lighting",   "normalize", "flip",       NULL};
+  static const char *const kinds[] = {"brightness", "contrast", "saturation", "jitter", "lighting",
+                                      "normalize",  "flip",     "erase",      NULL};
   static const char *const blends[] = {"brightness", "contrast", "saturation"};
   step->kind = (dn_image_step_kind)check_word(L, index, "kind", kinds);
   switch (step->kind) {
@@ -136,6 +137,7 @@ static void read_step(lua_State *L, int index, int slot, dn_image_step *step) {
       read_normalization(L, index, slot, step);
       break;
     case DN_IMAGE_FLIP:
+    case DN_IMAGE_ERASE:
       step->probability = check_number(L, index, "probability");
       break;
     default:
