@@ -319,10 +319,10 @@ dn_status dn_image_take_steps(dn_tensor *out, const dn_tensor *in, const dn_imag
                               dn_image_window window, int64_t height, int64_t width, dn_rng rng) {
   DN_TRY(dn_image_check(1, out, DN_IMAGE_REAL));
   DN_TRY(dn_image_check(2, in, DN_IMAGE_BYTE));
-  DN_TRY(check_steps(steps, in->size[0]));
   if (out->size[0] != in->size[0])
     return dn_error_argument(1, "has %" PRId64 " channels, the image has %" PRId64, out->size[0],
                              in->size[0]);
+  DN_TRY(check_steps(steps, in->size[0]));
   if (in->size[1] != height || in->size[2] != width) {
     reduce_side(height, in->size[1], &window.top, &window.height);
     reduce_side(width, in->size[2], &window.left, &window.width);

@@ -15,6 +15,7 @@ local argument = require "densenet.argument"
 local core = require "densenet.core"
 local failure = require "densenet.data.failure"
 require "densenet.tensor"
+local oneThread = require "densenet.one_thread"
 local random = require "densenet.random"
 local labelsOf = require "densenet.data.labels"
 local transforms = require "densenet.data.transforms"
@@ -222,6 +223,7 @@ end
 local function onTheSpot(self, epoch, order)
   self.job = self.job or worker { source = sourceOf(self), transform = self.transform, dtype = self.dtype }
   return function(n)
+    local alone <close> = oneThread() -- luacheck: ignore 211
     local buffers = table.remove(self.spare) or {}
     local first, count = shareOf(self, n)
     local ok, input, target, more = pcall(self.job, order, first, count, self.seed, epoch, buffers[1], buffers[2])

@@ -6,6 +6,7 @@ local argument = require "densenet.argument"
 local core = require "densenet.core"
 local geometry = require "densenet.data.geometry"
 local image = require "densenet.image"
+local oneThread = require "densenet.one_thread"
 require "densenet.tensor"
 
 local BYTE_RANGE = 255
@@ -118,6 +119,7 @@ return function(recipe, tenCrop)
   end
 
   return function(source)
+    local alone <close> = oneThread() -- luacheck: ignore 211
     local picture, message, code = read(source, recipe.channels)
     if not picture then return nil, message, code end
     local isByte = picture:dtype() == "byte"

@@ -95,6 +95,7 @@ formats.rows = {
   { name = "safetensors", detect = function(start) return start:find("^......\0\0{") ~= nil end,
     read = readSafetensors },
 }
+for _, row in ipairs(require "densenet.models.foreign_formats") do formats.rows[#formats.rows + 1] = row end
 
 --- The row that reads a file.
 -- @param path a file, or a directory

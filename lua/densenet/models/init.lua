@@ -10,6 +10,7 @@ local core = require "densenet.core"
 local nn = require "densenet.nn"
 local modes = require "densenet.nn.memory_modes"
 local shadow = require "densenet.nn.plan.shadow"
+local stateDict = require "densenet.nn.state_dict"
 local family = require "densenet.models.family"
 local load = require "densenet.models.load"
 local methods = require "densenet.models.methods"
@@ -206,6 +207,25 @@ end
 -- @return the model in evaluation mode, whose `classes`, `recipe` (nil where nobody says them), `notes` (a list of
 -- sentences on what was read and changed) and `file` tell what is known of it; or nil, message, code
 function models.load(path, options) return load(models, path, options) end
+
+--- The network that Torch7 saved, from what dn.io.t7.load gave: a module of nn, cudnn or cunn, or a table with one as
+-- its `model`. models.load takes a .t7 file itself.
+-- @param value what was loaded
+-- @treturn module the network in evaluation mode; or nil, message, "format"
+function models.fromTorch7(value)
+  local tree, message = require "densenet.models.torch7_tree" (value)
+  if not tree then return nil, message, "format" end
+  local config
+  config, message = models.infer(tree.tensors)
+  if not config then return nil, message, "format" end
+  config.dropRate = tree.dropRate
+  message = stateDict.mismatch(models.withoutMemory(config), tree.tensors)
+  if message then return nil, message, "format" end
+  local model = models.fromConfig(config)
+  model:loadStateDict(tree.tensors)
+  model.notes = tree.notes
+  return model:evaluate()
+end
 
 --- A line on a configuration: what its family says of it.
 function models.describe(config)

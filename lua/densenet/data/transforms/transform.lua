@@ -11,6 +11,7 @@
 -- in a worker thread.
 
 local core = require "densenet.core"
+local oneThread = require "densenet.one_thread"
 local random = require "densenet.random"
 
 local transform = {}
@@ -47,6 +48,13 @@ function transform.apply(step, image, rng, dtype)
   return step(core.is_tensor(image) and real(image, dtype) or image, rng)
 end
 
+-- Arguments that are left out at the end are none.
+local function packed(...)
+  local arguments = table.pack(...)
+  while arguments.n > 0 and arguments[arguments.n] == nil do arguments.n = arguments.n - 1 end
+  return arguments
+end
+
 --- Defines a kind of transform.
 -- @param name as it stands in densenet.data.transforms
 -- @param prepare `prepare(self, ...)`: checks the constructor's arguments and keeps them in self
@@ -59,6 +67,7 @@ function transform.define(name, prepare, apply, takesBytes)
   class.__name = name
   class.__call = function(self, image, rng, dtype)
     checkImage(name, image)
+    local alone <close> = oneThread() -- luacheck: ignore 211
     return apply(self, takesBytes and image or real(image, dtype), rng or random.default, dtype)
   end
   class.__tostring = function(self)
@@ -72,7 +81,7 @@ function transform.define(name, prepare, apply, takesBytes)
   classes[name] = class
   return setmetatable(class, {
     __call = function(_, ...)
-      local self = setmetatable({ arguments = table.pack(...) }, class)
+      local self = setmetatable({ arguments = packed(...) }, class)
       prepare(self, ...)
       return self
     end,
