@@ -72,7 +72,8 @@ function t7.read(path, options, make)
     if not isRead and hasLongs and not options.longSize then
       local short = { ascii = false, longSize = 4 }
       local isShort, other = readForm(source, short, make)
-      if isShort then return other, short end
+      -- Numbers that are cut in the wrong place may look right for a while, and not to the end.
+      if isShort and source:left() == 0 then return other, short end
     end
     if not isRead then source:refuse("%s", value) end
     return value, form
@@ -94,13 +95,16 @@ function t7.load(path, options)
   argument.string(1, "t7.load", path, "path")
   if options ~= nil then argument.table(2, "t7.load", options, "options") end
   local longSize = options and options.longSize
-  if longSize ~= nil and longSize ~= 8 and longSize ~= 4 then argument.refuse(2, "t7.load", longSize, "8 or 4", "longSize") end
+  if longSize ~= nil and longSize ~= 8 and longSize ~= 4 then
+    argument.refuse(2, "t7.load", longSize, "8 or 4", "longSize")
+  end
   return t7.read(path, options, plain)
 end
 
 --- Writes a value as Torch7 does, replacing the file whole or not at all.
 -- @tparam string path the file
--- @param value made of what load gives; tables with a field `__class` are objects of that class
+-- @param value made of what load gives; tables with a field `__class` are objects of that class, and lists of whole
+-- numbers with `__class` "torch.LongStorage" such storages
 -- @tparam[opt] table options {ascii = true}: as text
 -- @return true; or nil, message, "io"
 -- @raise for what the format cannot hold, and where it stands

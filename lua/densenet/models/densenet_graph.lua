@@ -16,8 +16,9 @@ local SAME_EPS = 1e-11 -- 1e-5 in single precision differs by less
 local Reading = {}
 Reading.__index = Reading
 
-local TITLES = { input = "its input", conv = "a convolution", norm = "a batch norm", relu = "a ReLU", maxPool = "a max pooling",
-  averagePool = "an average pooling", cat = "a concatenation", flatten = "a reshape", linear = "a linear layer",
+local TITLES = { input = "its input", conv = "a convolution", norm = "a batch norm", relu = "a ReLU",
+  maxPool = "a max pooling", averagePool = "an average pooling", cat = "a concatenation", flatten = "a reshape",
+  linear = "a linear layer",
   softMax = "a softmax", logSoftMax = "a softmax", affine = "a scaling" }
 
 local function title(node) return node.at and ("%s (%s)"):format(TITLES[node.op], node.at) or TITLES[node.op] end
@@ -54,8 +55,8 @@ local function convolution(node, place, kernel, stride, isFolded)
   local weight, pad = node.weight, (kernel - 1) // 2
   if weight:size(3) ~= kernel or weight:size(4) ~= kernel or node.stride ~= stride or node.pad ~= pad
     or node.groups ~= 1 then
-    graph.refuse("%s should be a %dx%d convolution of stride %d and padding %d, got %dx%d, %s and %s%s (%s)", place, kernel,
-      kernel, stride, pad, weight:size(3), weight:size(4), node.stride, node.pad,
+    graph.refuse("%s should be a %dx%d convolution of stride %d and padding %d, got %dx%d, %s and %s%s (%s)", place,
+      kernel, kernel, stride, pad, weight:size(3), weight:size(4), node.stride, node.pad,
       node.groups ~= 1 and (", %s groups"):format(node.groups) or "", node.at)
   end
   if node.bias and not isFolded and not isZero(node.bias) then
@@ -125,10 +126,10 @@ function Reading:layer(b, l, parts)
   local norm, x
   if hasBottleneck then
     local before = convolution(last, name .. "conv2", 3, 1)
-    local inner, keep = convNormRelu(before, name .. "conv1", name .. "norm2", 1, 1)
+    local first, keep = convNormRelu(before, name .. "conv1", name .. "norm2", 1, 1)
     keep(self)
     self:keep(name .. "conv2.weight", last.weight)
-    norm, x = normAndRelu(inner, name .. "norm1")
+    norm, x = normAndRelu(first, name .. "norm1")
   else
     self:keep(name .. "conv1.weight", last.weight)
     norm, x = normAndRelu(convolution(last, name .. "conv1", 3, 1), name .. "norm1")
@@ -156,7 +157,8 @@ function Reading:stem(node)
   local x
   if node.op == "maxPool" then
     if node.kernel ~= 3 or node.stride ~= 2 or node.pad ~= 1 or node.ceil then
-      graph.refuse("features.pool0 should be a 3x3 pooling of stride 2 and padding 1, rounding down, got another (%s)", node.at)
+      graph.refuse("features.pool0 should be a 3x3 pooling of stride 2 and padding 1, rounding down, got another (%s)",
+        node.at)
     end
     local keep
     x, keep = convNormRelu(node.x, "features.conv0", "features.norm0", 7, 2)
@@ -215,7 +217,8 @@ local function read(output, notes)
     end
   end
   if self.nFolded > 0 then
-    notes[#notes + 1] = ("%d batch norms that were folded into convolutions are norms again, with mean 0"):format(self.nFolded)
+    notes[#notes + 1] = ("%d batch norms that were folded into convolutions are norms again, with mean 0"):format(
+      self.nFolded)
   end
   return self
 end

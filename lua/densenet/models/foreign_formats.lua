@@ -40,7 +40,8 @@ local function readT7(path)
   if not tree then return nil, ("%s: %s"):format(file or path, message), "format" end
   local notes = tree.notes
   if tree.dropRate > 0 then
-    notes[#notes + 1] = ("its dropout of %g is left out, which evaluation has not; -dropRate gives it back"):format(tree.dropRate)
+    notes[#notes + 1] = core.format("its dropout of %g is left out, which evaluation has not; -dropRate gives it back",
+      tree.dropRate)
   end
   return { tensors = tree.tensors, notes = notes, file = file, preprocess = recipeOf(tree.tensors, "torch7") }
 end

@@ -23,6 +23,7 @@ local core = require "densenet.core"
 local fileKind = require "densenet.io.file_kind"
 local json = require "densenet.io.json"
 local names = require "densenet.models.names"
+local networkMetadata = require "densenet.io.network_metadata"
 local safetensors = require "densenet.io.safetensors"
 
 local formats = {}
@@ -65,6 +66,8 @@ local function readSafetensors(path)
     end
     content.state, content.config, content.preprocess = state, state.network, recipeOf(state)
     content.classes = state.classes
+  else
+    content.config, content.classes, content.preprocess = networkMetadata.decode(metadata)
   end
   return content
 end

@@ -55,7 +55,9 @@ end
 
 --- A number for height and width, which have to be alike.
 function graph.side(height, width, what, at)
-  if height ~= width then graph.refuse("%s has a %s of %sx%s; a DenseNet's is as high as wide", at, what, height, width) end
+  if height ~= width then
+    graph.refuse("%s has a %s of %sx%s; a DenseNet's is as high as wide", at, what, height, width)
+  end
   return height
 end
 

@@ -227,6 +227,15 @@ function models.fromTorch7(value)
   return model:evaluate()
 end
 
+--- A network as the tree that Torch7 loads, for dn.io.t7.save: without gradients, for evaluation.
+-- @param model from models.fromConfig or models.load
+-- @treturn table objects of nn's classes
+-- @raise for a module without a form there, by its class and name
+function models.toTorch7(model)
+  checkModel("toTorch7", model, true)
+  return require "densenet.models.torch7_export" (model)
+end
+
 --- A line on a configuration: what its family says of it.
 function models.describe(config)
   argument.table(1, "describe", config, "config")

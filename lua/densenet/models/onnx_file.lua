@@ -1,11 +1,11 @@
---- A DenseNet in an ONNX file: one that model:saveOnnx wrote, or torch.onnx, with batch norms or with norms folded into
--- the convolutions before them.
+--- A DenseNet in an ONNX file: one that model:saveOnnx wrote, or torch.onnx, with batch norms or with norms folded
+-- into the convolutions before them.
 -- @module densenet.models.onnx_file
 
 local core = require "densenet.core"
 local densenetGraph = require "densenet.models.densenet_graph"
 local graph = require "densenet.models.graph"
-local json = require "densenet.io.json"
+local networkMetadata = require "densenet.io.network_metadata"
 local onnx = require "densenet.io.onnx"
 
 -- ---- Attributes, of which nothing is believed ----
@@ -13,7 +13,9 @@ local onnx = require "densenet.io.onnx"
 local Reading = {}
 Reading.__index = Reading
 
-local function place(node) return ("%s '%s'"):format(node.op, node.name ~= "" and node.name or node.outputs[1] or "") end
+local function place(node)
+  return ("%s '%s'"):format(node.op, node.name ~= "" and node.name or node.outputs[1] or "")
+end
 
 local function integer(node, name, default)
   local value = node.attributes[name]
@@ -55,7 +57,9 @@ end
 
 function Reading:input(node, i)
   local x = self.values[node.inputs[i] or ""]
-  if not x then graph.refuse("%s: its input '%s' is made by no node before it", place(node), tostring(node.inputs[i])) end
+  if not x then
+    graph.refuse("%s: its input '%s' is made by no node before it", place(node), tostring(node.inputs[i]))
+  end
   return x
 end
 
@@ -82,8 +86,9 @@ function known.Relu(self, node, at) return { op = "relu", x = self:input(node, 1
 
 function known.MaxPool(self, node, at)
   checkWindow(node)
-  return { op = "maxPool", x = self:input(node, 1), kernel = side(node, "kernel_shape", 2), stride = side(node, "strides", 2, 1),
-    pad = side(node, "pads", 4, 0), ceil = integer(node, "ceil_mode", 0) ~= 0, at = at }
+  return { op = "maxPool", x = self:input(node, 1), kernel = side(node, "kernel_shape", 2),
+    stride = side(node, "strides", 2, 1), pad = side(node, "pads", 4, 0), ceil = integer(node, "ceil_mode", 0) ~= 0,
+    at = at }
 end
 
 function known.AveragePool(self, node, at)
@@ -102,7 +107,9 @@ function known.ReduceMean(self, node, at)
   local axes = node.attributes.axes or self:weight(node, 2, 1):totable()
   local seen = {}
   for _, axis in ipairs(type(axes) == "table" and axes or {}) do seen[axis < 0 and axis + 4 or axis] = true end
-  if not (seen[2] and seen[3] and #axes == 2) then graph.refuse("%s: it should be over height and width", place(node)) end
+  if not (seen[2] and seen[3] and #axes == 2) then
+    graph.refuse("%s: it should be over height and width", place(node))
+  end
   return known.GlobalAveragePool(self, node, at)
 end
 
@@ -165,14 +172,10 @@ local function output(model)
   end
   for _, node in ipairs(model.nodes) do readNode(self, node) end
   local last = #model.outputs == 1 and self.values[model.outputs[1]]
-  if not last then graph.refuse("one output expected, which a node makes, got %d (%s)", #model.outputs, tostring(model.outputs[1])) end
+  if not last then
+    graph.refuse("one output expected, which a node makes, got %d (%s)", #model.outputs, tostring(model.outputs[1]))
+  end
   return last
-end
-
-local function decoded(model, name)
-  local text = model.metadata[name]
-  local value = text and json.decode(text)
-  return type(value) == "table" and value ~= json.null and value or nil
 end
 
 -- Another family's network that was written here: its tensors carry the names of its state.
@@ -184,26 +187,32 @@ local function ofOurFamily(model, config)
   return { tensors = tensors, config = config, notes = {} }
 end
 
+-- A DenseNet, as its graph computes it.
+local function ofGraph(model, recipe)
+  local last, message = graph.read(output, model)
+  if not last then return nil, message end
+  local notes = {}
+  local found, wrong = densenetGraph(last, notes)
+  if not found then return nil, wrong end
+  if found.normalizes and recipe then
+    notes[#notes + 1] = "its graph normalises images, which its recipe does here"
+  elseif found.normalizes then
+    notes[#notes + 1] = "its graph normalises images, which is left out here, and no recipe says with what"
+  end
+  return { tensors = found.tensors, notes = notes }
+end
+
 --- Reads a file, as densenet.models.formats has it.
 -- @tparam string path
 -- @treturn table content; or nil, message, code
 return function(path)
   local model, message, code = onnx.load(path)
   if not model then return nil, message, code end
-  local network, content = decoded(model, "network"), nil
-  if network and network.family ~= nil and network.family ~= "densenet" then
-    content = ofOurFamily(model, network)
-  else
-    local last, found
-    local notes = {}
-    last, message = graph.read(output, model)
-    if last then found, message = densenetGraph(last, notes) end
-    if not found then return nil, ("%s: it is no DenseNet: %s"):format(path, message), "format" end
-    if found.normalizes then
-      notes[#notes + 1] = "images are normalised in the file's graph, and before the network here"
-    end
-    content = { tensors = found.tensors, notes = notes }
-  end
-  content.classes, content.preprocess, content.metadata = decoded(model, "classes"), decoded(model, "preprocess"), model.metadata
+  local config, classes, recipe = networkMetadata.decode(model.metadata)
+  local isOther = config and config.family ~= nil and config.family ~= "densenet"
+  local content
+  if isOther then content = ofOurFamily(model, config) else content, message = ofGraph(model, recipe) end
+  if not content then return nil, ("%s: it is no DenseNet: %s"):format(path, message), "format" end
+  content.classes, content.preprocess, content.metadata = classes, recipe, model.metadata
   return content
 end

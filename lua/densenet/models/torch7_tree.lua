@@ -127,7 +127,8 @@ function known.SpatialConvolution(_, module, x, at)
   local _, stride, pad = window(module, at)
   local weight = module.weight
   if core.is_tensor(weight) and weight:dim() == 2 then -- a matrix: outputs x inputs*kH*kW
-    local sizes = { weight:size(1), number(module, "nInputPlane", at), number(module, "kH", at), number(module, "kW", at) }
+    local sizes = { weight:size(1), number(module, "nInputPlane", at), number(module, "kH", at),
+      number(module, "kW", at) }
     if weight:size(2) ~= sizes[2] * sizes[3] * sizes[4] then
       graph.refuse("%s: its weight of %s does not fit its kernel", at, table.concat(weight:size(), "x"))
     end
@@ -161,14 +162,21 @@ end
 
 function known.SpatialMaxPooling(_, module, x, at)
   local kernel, stride, pad = window(module, at)
-  return { op = "maxPool", x = single(x, at), kernel = kernel, stride = stride, pad = pad, ceil = module.ceil_mode == true,
-    at = at }
+  return { op = "maxPool", x = single(x, at), kernel = kernel, stride = stride, pad = pad,
+    ceil = module.ceil_mode == true, at = at }
 end
 
 function known.SpatialAveragePooling(_, module, x, at)
   local kernel, stride, pad = window(module, at)
   if module.ceil_mode == true then graph.refuse("%s: it rounds the size up", at) end
   return { op = "averagePool", x = single(x, at), kernel = kernel, stride = stride, pad = pad, at = at }
+end
+
+function known.SpatialAdaptiveAveragePooling(_, module, x, at)
+  if number(module, "W", at) ~= 1 or number(module, "H", at) ~= 1 then
+    graph.refuse("%s: it leaves %sx%s, and a DenseNet's leaves one mean a plane", at, module.H, module.W)
+  end
+  return { op = "averagePool", x = single(x, at), pad = 0, at = at }
 end
 
 function known.Reshape(_, _, x, at) return { op = "flatten", x = single(x, at), at = at } end
@@ -217,7 +225,9 @@ end
 -- @treturn table {tensors = name → tensor, notes = list of sentences, dropRate = number}; or nil and a sentence
 return function(value)
   local tree, notes = setmetatable({ nModules = 0, depth = 0, dropRate = 0 }, Tree), {}
-  local output, wrong = graph.read(function() return single(tree:visit(moduleOf(value), { op = "input" }, "modules"), "modules") end)
+  local output, wrong = graph.read(function()
+    return single(tree:visit(moduleOf(value), { op = "input" }, "modules"), "modules")
+  end)
   if not output then return nil, wrong end
   local found
   found, wrong = densenetGraph(output, notes)

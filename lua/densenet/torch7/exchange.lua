@@ -77,7 +77,8 @@ function take.SpatialConvolution(object)
 end
 
 function take.Linear(object)
-  if core.is_tensor(object.weight) then object.nOutputs, object.nInputs = object.weight:size(1), object.weight:size(2) end
+  local weight = object.weight
+  if core.is_tensor(weight) then object.nOutputs, object.nInputs = weight:size(1), weight:size(2) end
 end
 
 function add.ReLU(fields) fields.threshold, fields.val = 0, 0 end
@@ -109,7 +110,8 @@ end
 function add.Reshape(fields, object)
   local batch = listOf(object.size)
   table.insert(batch, 1, 1)
-  fields.size, fields.batchsize, fields.nelement = storage.sizes(listOf(object.size)), storage.sizes(batch), object.nElements
+  fields.size, fields.batchsize = storage.sizes(listOf(object.size)), storage.sizes(batch)
+  fields.nelement = object.nElements
 end
 
 function take.Reshape(object)

@@ -13,7 +13,8 @@ local LONGEST_NAME = 1 << 16
 local KINDS = {
   [1] = { dtype = "float" }, [2] = { dtype = "byte" }, [3] = { integer = "i", bytes = 1 },
   [5] = { integer = "i", bytes = 2 }, [6] = { integer = "i", bytes = 4 }, [7] = { dtype = "long" },
-  [9] = { integer = "I", bytes = 1 }, [10] = { dtype = "half" }, [11] = { dtype = "double" }, [16] = { dtype = "bfloat16" },
+  [9] = { integer = "I", bytes = 1 }, [10] = { dtype = "half" }, [11] = { dtype = "double" },
+  [16] = { dtype = "bfloat16" },
 }
 local EXTERNAL = 1
 
@@ -87,7 +88,9 @@ local function readTensor(source)
   end
   local kind, count = KINDS[type], 1
   for _, size in ipairs(sizes) do
-    if size < 0 or size > 0 and count > math.maxinteger // size then source:refuse("tensor %q has a size of %d", name, size) end
+    if size < 0 or size > 0 and count > math.maxinteger // size then
+      source:refuse("tensor %q has a size of %d", name, size)
+    end
     count = count * size
   end
   if not kind then source:refuse("tensor %q has elements of ONNX's type %d, which are not read", name, type) end

@@ -72,7 +72,8 @@ return function(path, model)
   table.sort(keys)
   for _, name in ipairs(keys) do made:message(14, message():text(1, name):text(2, model.metadata[name])) end
   if made:size() > MOST_BYTES then
-    return nil, ("%s: the model would have %d bytes; an ONNX file holds up to %d"):format(path, made:size(), MOST_BYTES), "format"
+    return nil, ("%s: the model would have %d bytes; an ONNX file holds up to %d"):format(path, made:size(),
+      MOST_BYTES), "format"
   end
   return made:write(path)
 end

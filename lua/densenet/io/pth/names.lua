@@ -1,5 +1,5 @@
---- The names in pickles that have a meaning here: what REDUCE makes of each. A list, closed; a name that is not in it may
--- be the class of an object, which then does nothing, and is refused as a function.
+--- The names in pickles that have a meaning here: what REDUCE makes of each. A list, closed; a name that is not in
+-- it may be the class of an object, which then does nothing, and is refused as a function.
 
 local values = require "densenet.io.pth.values"
 

@@ -15,7 +15,9 @@ local MARK = {}
 local Machine = {}
 Machine.__index = Machine
 
-local function damaged(self, what) self.source:refuse("its pickle is damaged: %s before byte %d", what, self.source.at) end
+local function damaged(self, what)
+  self.source:refuse("its pickle is damaged: %s before byte %d", what, self.source.at)
+end
 
 local function push(self, value)
   self.top = self.top + 1
@@ -101,7 +103,9 @@ end
 
 local function call(self)
   local arguments, callee = pop(self), pop(self)
-  if not values.is(callee, "name") or not values.is(arguments, "list") then damaged(self, "a call of nothing") end
+  if not values.is(callee, "name") or not values.is(arguments, "list") then
+    damaged(self, "a call of nothing")
+  end
   local meaning = names.meanings[callee.name]
   if not meaning then refuseName(self, callee.name) end
   push(self, meaning(self.source, arguments.items, callee.name))
@@ -110,7 +114,9 @@ end
 -- cls.__new__(cls, *arguments): an object that does nothing, whatever the class.
 local function object(self)
   local arguments, class = pop(self), pop(self)
-  if not values.is(class, "name") or not values.is(arguments, "list") then damaged(self, "an object without a class") end
+  if not values.is(class, "name") or not values.is(arguments, "list") then
+    damaged(self, "an object without a class")
+  end
   local meaning = names.meanings[class.name]
   push(self, meaning and meaning(self.source, arguments.items, class.name)
     or { kind = "object", class = class.name, arguments = arguments.items })
@@ -126,7 +132,8 @@ end
 local function persistent(self)
   local id = pop(self)
   local items = values.is(id, "list") and id.items or {}
-  if items[1] == "module" and values.is(items[2], "name") then return push(self, items[2]) end -- a class, and its source
+  -- A module's class, with the source of it.
+  if items[1] == "module" and values.is(items[2], "name") then return push(self, items[2]) end
   local kind = values.is(items[2], "name") and names.storages[items[2].name]
   if items[1] ~= "storage" or not kind then
     self.source:refuse("it stores something else than tensors' elements: %s",
@@ -134,7 +141,9 @@ local function persistent(self)
   end
   local key, count, view = items[3], items[5], items[6]
   if type(key) == "number" then key = core.format("%s", key) end
-  if type(key) ~= "string" or math.type(count) ~= "integer" or count < 0 then damaged(self, "a storage without a size") end
+  if type(key) ~= "string" or math.type(count) ~= "integer" or count < 0 then
+    damaged(self, "a storage without a size")
+  end
   local storage = { kind = "storage", elements = kind, key = key, count = count, first = 0 }
   if values.is(view, "list") then -- (key, offset, size) of a part of it
     local first, n = view.items[2], view.items[3]
@@ -216,6 +225,8 @@ local function constant(value)
   return function(self) push(self, value) end
 end
 
+local SPECIAL = { nan = 0 / 0, inf = math.huge, ["-inf"] = -math.huge }
+
 local NAMED = {
   ["\x80"] = function(self) -- PROTO
     local version = u1(self)
@@ -241,8 +252,8 @@ local NAMED = {
   ["\x8b"] = function(self) push(self, long(self, counted(i4)(self))) end, -- LONG4
   F = function(self) -- FLOAT
     local text = line(self)
-    push(self, tonumber(text) and tonumber(text) + 0.0 or ({ nan = 0 / 0, inf = math.huge, ["-inf"] = -math.huge })[text]
-      or damaged(self, "a number that is none"))
+    local number = SPECIAL[text] or tonumber(text)
+    push(self, number and number + 0.0 or damaged(self, "a number that is none"))
   end,
   G = pushing(take(">d", 8)), -- BINFLOAT
   S = pushing(quoted), V = pushing(line), -- STRING, UNICODE
@@ -310,8 +321,8 @@ local STOP = ("."):byte()
 -- @return how many whole numbers were too large, and are floats
 -- @return the element kinds of the storages that it names, by their keys
 return function(source)
-  local self = setmetatable({ source = source, stack = {}, top = 0, marks = {}, memo = {}, nMemoized = 0, nLarge = 0,
-    storages = {} }, Machine)
+  local self = setmetatable({ source = source, stack = {}, top = 0, marks = {}, memo = {}, nMemoized = 0,
+    nLarge = 0, storages = {} }, Machine)
   local first = source.at
   while true do
     if source:left() == 0 then damaged(self, "it ends without STOP") end

@@ -1,5 +1,5 @@
---- What a pickle's values are here. Numbers, texts (and bytes) and booleans are Lua's; None is values.none. All others are
--- tables with a `kind`, which do nothing:
+--- What a pickle's values are here. Numbers, texts (and bytes) and booleans are Lua's; None is values.none. All others
+-- are tables with a `kind`, which do nothing:
 --
 --    dict     keys (list), and of (key → value)
 --    list     items; tuples, lists and sets alike

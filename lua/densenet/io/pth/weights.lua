@@ -67,8 +67,8 @@ local function describe(value)
     for i = 1, math.min(5, #value.keys) do keys[i] = ("%q"):format(tostring(value.keys[i]):sub(1, 40)) end
     return ("a dictionary of %d entries (%s)"):format(#value.keys, table.concat(keys, ", "))
   end
-  return values.is(value, "tensor") and "a tensor without a name" or type(value) == "table" and "a " .. tostring(value.kind or value)
-    or ("a " .. type(value))
+  if values.is(value, "tensor") then return "a tensor without a name" end
+  return "a " .. (type(value) == "table" and tostring(value.kind or value) or type(value))
 end
 
 --- Finds them.

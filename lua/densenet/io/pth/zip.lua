@@ -54,7 +54,9 @@ end
 
 local function entry(source, part)
   local fixed = part:take(ENTRY_SIZE)
-  if fixed:sub(1, 4) ~= ENTRY then source:refuse("the archive's directory is damaged at byte %d", part.at - ENTRY_SIZE) end
+  if fixed:sub(1, 4) ~= ENTRY then
+    source:refuse("the archive's directory is damaged at byte %d", part.at - ENTRY_SIZE)
+  end
   local flags, method = string.unpack("<I2I2", fixed, 9)
   local packed, size, nName, nExtra, nComment = string.unpack("<I4I4I2I2I2", fixed, 21)
   local first = string.unpack("<I4", fixed, 43)
@@ -63,8 +65,8 @@ local function entry(source, part)
   part:skip(nComment)
   size, packed, first = large(source, extra, name, size, packed, first)
   if size < 0 or first < 0 or size > source.size - LOCAL_SIZE or first > source.size - LOCAL_SIZE - size then
-    source:refuse("the archive's entry %q would be %d bytes at byte %d, and the file has %d: cut short or damaged", name,
-      size, first, source.size)
+    source:refuse("the archive's entry %q would be %d bytes at byte %d, and the file has %d: cut short or damaged",
+      name, size, first, source.size)
   end
   return name, { name = name, first = first, size = size, isPacked = method ~= 0 or packed ~= size,
     isEncrypted = flags & IS_ENCRYPTED ~= 0 }
@@ -86,7 +88,9 @@ end
 --- The content of an entry, as a source.
 function zip.open(source, each)
   if each.isEncrypted then source:refuse("the archive's entry %q is encrypted", each.name) end
-  if each.isPacked then source:refuse("the archive's entry %q is compressed; PyTorch stores entries as they are", each.name) end
+  if each.isPacked then
+    source:refuse("the archive's entry %q is compressed; PyTorch stores entries as they are", each.name)
+  end
   local head = source:part(each.first, LOCAL_SIZE):take(LOCAL_SIZE)
   if head:sub(1, 4) ~= LOCAL then source:refuse("the archive's entry %q is not where its directory says", each.name) end
   local nName, nExtra = string.unpack("<I2I2", head, 27)

@@ -1,8 +1,8 @@
 --- What .t7 files are made of, numbers and characters, in both their forms.
 --
--- Binary: little-endian, `int` of 4 bytes, `long` of 8 (or of 4, where Torch7 ran on 32 bits), double of 8. ASCII: the
--- same as text, numbers apart by a space or a newline, characters as they are with a newline behind them, and nothing at
--- all for none of either.
+-- Binary: little-endian, `int` of 4 bytes, `long` of 8 (or of 4, where Torch7 ran on 32 bits), double of 8. ASCII:
+-- the same as text, numbers apart by a space or a newline, characters as they are with a newline behind them, and
+-- nothing at all for none of either.
 
 local core = require "densenet.core"
 

@@ -66,6 +66,7 @@ local function describe(value)
   if type(value) ~= "table" then return type(value) end
   local class = rawget(value, "__class")
   if class == nil then return "table", value end
+  if class == "torch.LongStorage" then return "sizes", value end
   return "object", value, class, rawget(value, "__version") or 1
 end
 
@@ -119,8 +120,8 @@ function Writer:collect(value, place, depth)
   elseif kind == "string" and #value > LONGEST_TEXT then
     argument.raise("torch.save: %s is a text of %d bytes; a .t7 file holds up to %d", place, #value, LONGEST_TEXT)
   elseif kind ~= "number" and kind ~= "string" and kind ~= "boolean" and kind ~= "sizes" and kind ~= "nil" then
-    argument.raise("torch.save: %s is %s; tables, tensors, storages, objects, strings, numbers and booleans can be saved",
-      place, argument.describe(value))
+    argument.raise("torch.save: %s is %s; tables, tensors, storages, objects, strings, numbers and booleans can be "
+      .. "saved", place, argument.describe(value))
   end
 end
 

@@ -23,7 +23,8 @@ end
 --- Refuses the module that is being written, by its place.
 function Builder:refuse(module, reason, ...)
   local name = self.prefix:gsub("%.$", "")
-  argument.raise("saveOnnx: %s '%s' %s", module.__typename, name == "" and "the network" or name, core.format(reason, ...))
+  argument.raise("saveOnnx: %s '%s' %s", module.__typename, name == "" and "the network" or name,
+    core.format(reason, ...))
 end
 
 --- Adds a node.
@@ -98,6 +99,6 @@ end
 
 --- An empty graph; `input` is the name of its input.
 return function(input)
-  return setmetatable({ prefix = "", nodes = {}, initializers = {}, used = { [input] = true }, keys = {}, nConstants = 0 },
-    Builder)
+  return setmetatable({ prefix = "", nodes = {}, initializers = {}, used = { [input] = true }, keys = {},
+    nConstants = 0 }, Builder)
 end

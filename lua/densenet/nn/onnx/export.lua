@@ -3,7 +3,7 @@
 
 local argument = require "densenet.argument"
 local core = require "densenet.core"
-local json = require "densenet.io.json"
+local networkMetadata = require "densenet.io.network_metadata"
 local nn = require "densenet.nn"
 local newBuilder = require "densenet.nn.onnx.builder"
 local ownMethods = require "densenet.nn.own_methods"
@@ -73,9 +73,7 @@ local function checkOptions(module, options)
         argument.nearest(tostring(name), OPTIONS))
     end
   end
-  for _, name in ipairs { "softmax" } do
-    if options[name] ~= nil then argument.boolean(2, "saveOnnx", options[name], name) end
-  end
+  if options.softmax ~= nil then argument.boolean(2, "saveOnnx", options.softmax, "softmax") end
   local batch = options.batch == nil and "N" or options.batch
   if type(batch) ~= "string" or batch == "" then
     batch = argument.integer(2, "saveOnnx", batch, 1, "batch: a name for any number of images, or")
@@ -84,7 +82,8 @@ local function checkOptions(module, options)
   if size == nil then
     local crop, config = module.recipe and module.recipe.crop, module.config
     if not crop or not config then
-      argument.raise("bad argument #2 to 'saveOnnx' (inputSize: {channels, height, width} expected, which the network does not say)")
+      argument.raise("bad argument #2 to 'saveOnnx' (inputSize: {channels, height, width} expected, which the network "
+        .. "does not say)")
     end
     size = { config.inputChannels, crop, crop }
   end
@@ -102,20 +101,17 @@ local function recipeFor(module, options, nChannels)
   if recipe == true then recipe = module.recipe end
   local isRecipe = type(recipe) == "table" and type(recipe.mean) == "table" and type(recipe.std) == "table"
   if not isRecipe or #recipe.mean ~= nChannels or #recipe.std ~= nChannels then
-    argument.raise("bad argument #2 to 'saveOnnx' (normalize: a table with mean and std of %d numbers expected, or true for "
-      .. "a network that has them)", nChannels)
+    argument.raise("bad argument #2 to 'saveOnnx' (normalize: a table with mean and std of %d numbers expected, or "
+      .. "true for a network that has them)", nChannels)
   end
   return recipe
 end
 
+local function tableOr(value) return type(value) == "table" and value or nil end
+
 local function metadataOf(module, options)
-  local metadata, classes = {}, options.classes or module.classes
-  if type(classes) == "table" then
-    metadata.classes = json.encode(json.array(table.move(classes, 1, #classes, 1, {})))
-  end
-  if type(module.recipe) == "table" then metadata.preprocess = json.encode(module.recipe) end
-  if type(module.config) == "table" then metadata.network = json.encode(module.config) end
-  return metadata
+  return networkMetadata.encode(tableOr(module.config), tableOr(options.classes or module.classes),
+    tableOr(module.recipe))
 end
 
 --- See Module:saveOnnx.
@@ -133,7 +129,9 @@ return function(module, path, options)
   if recipe then x = normalize(graph, x, recipe) end
   x = visit(graph, module, x)
   if options.softmax then
-    if x.name == nil or #x.dims ~= 2 then argument.raise("saveOnnx: softmax is over N,C, which the network does not give") end
+    if x.name == nil or #x.dims ~= 2 then
+      argument.raise("saveOnnx: softmax is over N,C, which the network does not give")
+    end
     x = graph:inside("softmax", function() return graph:node("Softmax", { x }, { axis = 1 }, x.dims) end)
   end
   x = nameOutput(graph, x, INPUT)

@@ -82,7 +82,9 @@ local function join(graph, module, values, dimension)
   return graph:node("Concat", values, { axis = dimension - 1 }, withDims(first, { [dimension] = total }))
 end
 
-function write.Concat(graph, module, x) return join(graph, module, write.ConcatTable(graph, module, x), module.dimension) end
+function write.Concat(graph, module, x)
+  return join(graph, module, write.ConcatTable(graph, module, x), module.dimension)
+end
 
 function write.JoinTable(graph, module, x)
   local values = list(graph, module, x)
@@ -160,7 +162,8 @@ function write.SpatialFullConvolution(graph, module, x)
   local inputs = { x, graph:parameter(module, "weight"), module.bias and graph:parameter(module, "bias") or nil }
   return graph:node("ConvTranspose", inputs, { kernel_shape = { module.kH, module.kW },
     strides = { module.dH, module.dW }, pads = { module.padH, module.padW, module.padH, module.padW },
-    output_padding = { module.adjH, module.adjW } }, withDims(x, { [2] = module.nOutputPlane, [3] = nRows, [4] = nColumns }))
+    output_padding = { module.adjH, module.adjW } },
+    withDims(x, { [2] = module.nOutputPlane, [3] = nRows, [4] = nColumns }))
 end
 
 local function repeated(number, n)
@@ -204,7 +207,8 @@ function write.Mul(graph, module, x)
 end
 
 function write.MulConstant(graph, module, x)
-  return graph:node("Mul", { single(graph, module, x), graph:constant("float", { module.constant_scalar + 0.0 }) }, nil, x.dims)
+  return graph:node("Mul", { single(graph, module, x), graph:constant("float", { module.constant_scalar + 0.0 }) },
+    nil, x.dims)
 end
 
 function write.PReLU(graph, module, x)
@@ -268,7 +272,8 @@ local function adaptivePooling(op)
       graph:refuse(module, "gets %s, and ONNX has windows of one size only", table.concat(x.dims, "x"))
     end
     local window = { x.dims[3] // module.H, x.dims[4] // module.W }
-    return graph:node(op, { x }, { kernel_shape = window, strides = window }, withDims(x, { [3] = module.H, [4] = module.W }))
+    return graph:node(op, { x }, { kernel_shape = window, strides = window },
+      withDims(x, { [3] = module.H, [4] = module.W }))
   end
 end
 
@@ -278,7 +283,6 @@ write.SpatialAdaptiveMaxPooling = adaptivePooling "MaxPool"
 function write.SpatialUpSamplingNearest(graph, module, x)
   single(graph, module, x, 4)
   local scale = module.scale_factor
-  -- Resize has no node attribute of words here: its defaults round half down, which for whole factors is nearest.
   return graph:resize(x, scale, withDims(x, { [3] = x.dims[3] * scale, [4] = x.dims[4] * scale }))
 end
 
@@ -347,7 +351,9 @@ function write.Narrow(graph, module, x)
   local size = x.dims[dim]
   local first = module.index < 0 and size + 1 + module.index or module.index
   local length = module.length < 0 and size - first + 2 + module.length or module.length
-  if first < 1 or length < 1 or first + length - 1 > size then graph:refuse(module, "gets %s", table.concat(x.dims, "x")) end
+  if first < 1 or length < 1 or first + length - 1 > size then
+    graph:refuse(module, "gets %s", table.concat(x.dims, "x"))
+  end
   return graph:node("Slice", { x, graph:constant("long", { first - 1 }), graph:constant("long", { first - 1 + length }),
     graph:constant("long", { dim - 1 }) }, nil, withDims(x, { [dim] = length }))
 end
