@@ -11,7 +11,7 @@
 
 /* RandomSizedCrop's, as random_sized_crop.lua has them. */
 enum { TRIES = 10 };
-static const double SMALLEST_AREA = 0.08, LARGEST_AREA = 1;
+static const double LARGEST_AREA = 1;
 static const double NARROWEST = 3.0 / 4, WIDEST = 4.0 / 3;
 
 /* As geometry.lua's. */
@@ -44,8 +44,9 @@ static dn_status find_middle(int64_t scale, int64_t crop, bool rounds_even, int6
 }
 
 /* One try; false where the rectangle is larger than the image. */
-static bool try_rectangle(dn_rng *rng, int64_t height, int64_t width, dn_image_window *window) {
-  const double share = dn_image_draw_uniform(rng, SMALLEST_AREA, LARGEST_AREA);
+static bool try_rectangle(dn_rng *rng, double smallest_area, int64_t height, int64_t width,
+                          dn_image_window *window) {
+  const double share = dn_image_draw_uniform(rng, smallest_area, LARGEST_AREA);
   const double area = (double)(height * width) * share;
   const double aspect = dn_image_draw_uniform(rng, NARROWEST, WIDEST);
   int64_t w = (int64_t)floor(sqrt(area * aspect) + 0.5);
@@ -69,7 +70,7 @@ dn_status dn_image_draw_window(const dn_image_steps *steps, int64_t height, int6
     return find_middle(steps->scale, steps->crop, steps->rounds_even, height, width, window);
   *window = (dn_image_window){.scaled_height = steps->crop, .scaled_width = steps->crop};
   for (int i = 0; i < TRIES; i++)
-    if (try_rectangle(rng, height, width, window)) return DN_OK;
+    if (try_rectangle(rng, steps->smallest_area, height, width, window)) return DN_OK;
   return find_middle(steps->crop, steps->crop, false, height, width, window);
 }
 

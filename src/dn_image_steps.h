@@ -43,7 +43,8 @@ typedef struct dn_image_step {
 /* Images are scaled and cut first, and then go through the steps in their order. */
 typedef struct dn_image_steps {
   dn_image_cut cut;
-  int64_t scale, crop; /* pixels */
+  int64_t scale, crop;  /* pixels */
+  double smallest_area; /* RandomSizedCrop's: share of the image, above 0 and at most 1 */
   bool rounds_even;
   dn_image_filter filter; /* bilinear or bicubic */
   bool decodes_reduced;   /* see dn_image_reduction */

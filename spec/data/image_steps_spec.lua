@@ -49,6 +49,7 @@ local EXACT = {
   transforms.Compose { transforms.RandomSizedCrop(24), normalize, transforms.HorizontalFlip(0.5),
     transforms.RandomErasing(0.8) },
   transforms.Compose { transforms.CenterCrop(20), transforms.RandomErasing(1) },
+  transforms.RandomSizedCrop(24, "bicubic", 0.7),
 }
 local ROUNDED = {
   training(24), training(30, "bilinear"),

@@ -5,6 +5,7 @@
 **     cut        "middle" or "randomSized"
 **     scale      pixels, 0 for none (middle only)
 **     crop       pixels, 0 for none (middle only)
+**     smallestArea  (randomSized only) share of the image that a rectangle has at least
 **     rounding   "up" or "even"
 **     filter     "bilinear" or "bicubic"
 **     fastDecode true for JPEGs made smaller while they are decoded, where the cut allows it
@@ -163,6 +164,9 @@ static int image_steps(lua_State *L) {
   const bool is_random = steps->cut == DN_IMAGE_CUT_RANDOM_SIZED;
   steps->scale = is_random ? 0 : check_pixels(L, "scale", 0);
   steps->crop = check_pixels(L, "crop", is_random ? 1 : 0);
+  steps->smallest_area = is_random ? check_number(L, 1, "smallestArea") : 1;
+  if (!(steps->smallest_area > 0 && steps->smallest_area <= 1))
+    luaL_error(L, "image_steps: smallestArea: a number above 0 and up to 1 expected");
   steps->rounds_even = check_word(L, 1, "rounding", roundings) == 1;
   steps->filter = (dn_image_filter)check_word(L, 1, "filter", filters);
   lua_getfield(L, 1, "fastDecode");

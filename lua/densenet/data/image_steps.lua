@@ -55,7 +55,7 @@ local function cutOf(list, description)
   local first = list[1]
   if first and is(first, "RandomSizedCrop") then
     description.cut, description.crop, description.rounding = "randomSized", first.size, "up"
-    description.filter = first.filter
+    description.filter, description.smallestArea = first.filter, first.smallestArea
     return 1
   end
   local taken = 0
