@@ -108,7 +108,7 @@ local function run(reader, opt, current)
   end
 
   content = seeds[1]
-  if select(3, reader.read(content, asFile)) == "unsupported" then
+  if select(4, pcall(reader.read, content, asFile)) == "unsupported" then
     return print(("%-14s left out: this build reads no such files"):format(reader.name))
   end
   collectgarbage()

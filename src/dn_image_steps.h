@@ -25,6 +25,7 @@ typedef enum dn_image_step_kind {
   DN_IMAGE_LIGHTING,
   DN_IMAGE_NORMALIZE,
   DN_IMAGE_FLIP,
+  DN_IMAGE_ERASE, /* a rectangle becomes 0; the last step, if there is one */
   DN_IMAGE_STEP_KIND_COUNT
 } dn_image_step_kind;
 
@@ -36,13 +37,14 @@ typedef struct dn_image_step {
   double eigenvectors[3][3];   /* [channel][axis] */
   int n_channels;              /* of a normalisation */
   const double *mean, *spread; /* n_channels each, the spread above 0 */
-  double probability;          /* of a flip */
+  double probability;          /* of a flip or an erasure */
 } dn_image_step;
 
 /* Images are scaled and cut first, and then go through the steps in their order. */
 typedef struct dn_image_steps {
   dn_image_cut cut;
-  int64_t scale, crop; /* pixels */
+  int64_t scale, crop;  /* pixels */
+  double smallest_area; /* RandomSizedCrop's: share of the image, above 0 and at most 1 */
   bool rounds_even;
   dn_image_filter filter; /* bilinear or bicubic */
   bool decodes_reduced;   /* see dn_image_reduction */

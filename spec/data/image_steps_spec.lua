@@ -46,6 +46,10 @@ local EXACT = {
   transforms.Compose { transforms.CenterCrop(20) }, transforms.CenterCrop(20, { rounding = "even" }),
   transforms.Compose { transforms.RandomSizedCrop(24), transforms.Compose { normalize, transforms.HorizontalFlip() } },
   transforms.Compose { transforms.RandomSizedCrop(48, "bilinear"), transforms.HorizontalFlip(0.3) },
+  transforms.Compose { transforms.RandomSizedCrop(24), normalize, transforms.HorizontalFlip(0.5),
+    transforms.RandomErasing(0.8) },
+  transforms.Compose { transforms.CenterCrop(20), transforms.RandomErasing(1) },
+  transforms.RandomSizedCrop(24, "bicubic", 0.7),
 }
 local ROUNDED = {
   training(24), training(30, "bilinear"),
@@ -104,6 +108,7 @@ describe("one call for an image", function()
       transforms.Compose { transforms.RandomSizedCrop(20), transforms.Rotation(10) },
       transforms.Compose { transforms.Scale(40), transforms.Contrast(0.4), transforms.CenterCrop(20) },
       transforms.Compose { transforms.Scale(40), transforms.HorizontalFlip(), transforms.CenterCrop(20) },
+      transforms.Compose { transforms.CenterCrop(20), transforms.RandomErasing(), normalize },
     } do
       assert.is_nil(imageSteps(chain, 3), tostring(chain))
     end
