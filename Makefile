@@ -227,7 +227,7 @@ SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-
 asan fuzz: B := build/asan
 asan: EMULATED := build/asan-cuda
 asan fuzz: LUA := build/asan/lua
-asan fuzz: export ASAN_OPTIONS := detect_leaks=1:allocator_may_return_null=1:intercept_tls_get_addr=0
+asan: export ASAN_OPTIONS := detect_leaks=1:allocator_may_return_null=1:intercept_tls_get_addr=0
 asan fuzz: export LSAN_OPTIONS := suppressions=$(CURDIR)/spec/support/leaks.supp:print_suppressions=0
 BUILD_HOST = gcc -g $(SANITIZERS) -Wall -Wextra spec/support/lua_host.c -o $(LUA) $$(pkg-config --cflags --libs lua5.4) -Wl,-E
 asan:
@@ -238,6 +238,7 @@ asan:
 	@$(RUN_SPECS)
 
 # FUZZ_OPTIONS=-reader png; scripts/fuzz.lua tells what it does and how a finding is repeated.
+fuzz: export ASAN_OPTIONS := detect_leaks=1:allocator_may_return_null=1:intercept_tls_get_addr=0:malloc_context_size=4
 fuzz:
 	@sh scripts/install_dependencies.sh build
 	@$(BUILD) B=$(B) CUDA=0 EXTRA_CFLAGS="$(SANITIZERS) -O1"

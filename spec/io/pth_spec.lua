@@ -168,6 +168,12 @@ describe("dn.io.pth.load", function()
       assert.is_truthy(select(2, load("\x80\2}.", 8)):find('entry "a/data.pkl" is compressed', 1, true))
       local circle = "c__main__\nNet\n)\x81q\1}(X\x0b\0\0\0_parameters}X\8\0\0\0_modules}X\1\0\0\0mh\1sub."
       assert.is_truthy(select(2, load("\x80\2" .. circle)):find("nested more than 60 deep", 1, true))
+      local wide = "c__main__\nNet\n)\x81}(X\x0b\0\0\0_parameters}X\8\0\0\0_modules}ub"
+      for _ = 1, 30 do -- 2^30 modules by way of 30
+        wide = wide .. "q\1c__main__\nNet\n)\x81}(X\x0b\0\0\0_parameters}X\8\0\0\0_modules}"
+          .. "(X\1\0\0\0ah\1X\1\0\0\0bh\1uub"
+      end
+      assert.is_truthy(select(2, load("\x80\2" .. wide .. ".")):find("more than 100000 modules", 1, true))
     end)
 
     it("reads zip64 archives", function()

@@ -50,7 +50,8 @@ end
 
 -- Lua: path prefixes under lua/densenet, one list per layer, lowest first.
 local lua_layers = {
-  { "argument", "random", "tensor", "constructors", "functions", "device", "dtype_bytes", "nearest", "open_list", "one_thread" },
+  { "argument", "random", "tensor", "constructors", "functions", "device", "dtype_bytes", "nearest", "open_list",
+    "one_thread" },
   { "io/" },
   { "nn/" },
   { "models/", "optim/", "data/", "image" },

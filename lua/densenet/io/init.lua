@@ -1,4 +1,4 @@
---- Files of other programs: dn.io.t7 (Torch7), dn.io.pth (PyTorch), dn.io.onnx; and dn.io.safetensors, dn.io.json.
+-- Files of other programs: dn.io.t7 (Torch7), dn.io.pth (PyTorch), dn.io.onnx; and dn.io.safetensors, dn.io.json.
 
 local argument = require "densenet.argument"
 

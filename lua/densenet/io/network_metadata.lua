@@ -6,7 +6,9 @@ local json = require "densenet.io.json"
 local networkMetadata = {}
 
 --- The texts of a network.
--- @param config, classes, recipe each a table, or nil
+-- @param config table, or nil
+-- @param classes list, or nil
+-- @param recipe table, or nil
 function networkMetadata.encode(config, classes, recipe)
   local metadata = {}
   if config then metadata.network = json.encode(config) end

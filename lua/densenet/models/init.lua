@@ -186,9 +186,9 @@ function models.withoutMemory(config, device)
   return shadow.build(function() return models.fromConfig(config) end, device)
 end
 
---- A trained network from a file: one that a run here saved, or a run's directory; or PyTorch's weights of a
--- DenseNet under the names of torchvision (also those of before 2018), timm or MONAI, from whose names and
--- shapes the network follows.
+--- A trained network from a file, known by its content: one that a run here saved, or a run's directory; PyTorch's
+-- weights of a DenseNet (.safetensors, .pth) under the names of torchvision (also those of before 2018), timm or
+-- MONAI, from whose names and shapes the network follows; a DenseNet of Torch7 (.t7) or in an ONNX file.
 --
 --    local model = assert(dn.models.load("densenet121.safetensors",
 --      { preprocess = "torchvision", classes = "imagenet_classes.txt" }))

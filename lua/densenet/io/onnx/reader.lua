@@ -4,7 +4,6 @@ local core = require "densenet.core"
 local byteSource = require "densenet.io.byte_source"
 local dtypeBytes = require "densenet.dtype_bytes"
 local protobufFields = require "densenet.io.protobuf_fields"
-local stridedView = require "densenet.io.strided_view"
 
 local MOST_NODES = 1 << 20
 local LONGEST_NAME = 1 << 16
@@ -17,6 +16,7 @@ local KINDS = {
   [16] = { dtype = "bfloat16" },
 }
 local EXTERNAL = 1
+local MOST_DIM = 8
 
 local function text(value)
   if type(value) == "number" then return tostring(value) end
@@ -55,7 +55,7 @@ end
 local function rowMajor(sizes)
   local strides, step = {}, 1
   for d = #sizes, 1, -1 do
-    strides[d], step = step, step * math.max(sizes[d], 1)
+    strides[d], step = step, step * sizes[d]
   end
   return strides
 end
@@ -106,7 +106,9 @@ local function readTensor(source)
     end
     vector = data and data:vector(kind, count) or core.tensor_new("cpu", kind.dtype or "long", { 0 })
   end
-  return name, stridedView(source, vector, 1, sizes, rowMajor(sizes))
+  if #sizes > MOST_DIM then source:refuse("tensor %q has %d dimensions; %d are read", name, #sizes, MOST_DIM) end
+  if count == 0 then return name, core.tensor_new("cpu", vector:dtype(), sizes) end
+  return name, core.storage_view(vector, 1, sizes, rowMajor(sizes))
 end
 
 local function readAttribute(source)

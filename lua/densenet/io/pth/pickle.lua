@@ -1,4 +1,4 @@
---- Python's pickles, of protocols 0 to 5, read without Python: a machine with a stack that makes the values of
+-- Python's pickles, of protocols 0 to 5, read without Python: a machine with a stack that makes the values of
 -- densenet.io.pth.values and runs nothing. A name is a name until it is called, and what may be called is a closed list
 -- (densenet.io.pth.names); objects of all other classes are tables that keep what they were given.
 -- Source: Python's documentation of pickletools.
@@ -315,7 +315,7 @@ for byte, operation in pairs(NAMED) do run[byte:byte()] = operation end
 
 local STOP = ("."):byte()
 
---- The value of the pickle that begins where the source stands, which then stands behind it.
+-- The value of the pickle that begins where the source stands, which then stands behind it.
 -- @param source densenet.io.byte_source's
 -- @return the value (densenet.io.pth.values)
 -- @return how many whole numbers were too large, and are floats

@@ -1,10 +1,11 @@
 --- The tensors of a pickle's value: which of its dictionaries holds the weights, and under which names.
+-- @module densenet.io.pth.weights
 
 local values = require "densenet.io.pth.values"
 
 local weights = {}
 
-local MOST_DEPTH = 60 -- of modules in modules
+local MOST_DEPTH, MOST_MODULES = 60, 100000 -- a module that stands in two places counts twice
 local LISTS = { "state_dict", "model_state_dict", "model", "net", "network" } -- fields of checkpoints
 local PARTS = { "_parameters", "_buffers" }
 
@@ -29,13 +30,14 @@ end
 -- A module's parameters and buffers by the names that its state_dict would give them.
 local function walk(source, module, prefix, found, depth)
   if depth > MOST_DEPTH then source:refuse("its modules are nested more than %d deep", MOST_DEPTH) end
+  found.nModules = found.nModules + 1
+  if found.nModules > MOST_MODULES then source:refuse("it has more than %d modules", MOST_MODULES) end
   local fields = attributes(module).of
   for _, part in ipairs(PARTS) do
     local dict = fields[part]
     for _, key in ipairs(values.is(dict, "dict") and dict.keys or {}) do
       if values.is(dict.of[key], "tensor") then
         found[#found + 1] = { name = prefix .. tostring(key), tensor = dict.of[key] }
-        if #found > source.size then source:refuse("its modules hold more tensors than the file has bytes") end
       end
     end
   end
@@ -82,6 +84,7 @@ function weights.find(source, value)
   local list, notes = {}, {}
   if isModule(holder) then
     notes[1] = ("it is a whole module, %s; its parameters were read, and no code"):format(holder.class)
+    list.nModules = 0
     walk(source, holder, "", list, 1)
   else
     for _, key in ipairs(holder.keys) do
