@@ -224,7 +224,7 @@ describe("a network of Torch7", function()
       { __class = "nn.Sequential", modules = { { __class = "nn.SpatialConvolution" } } })
     local wide = { __class = "nn.Sequential", modules = {} } -- 2^20 modules by way of 20
     for _ = 1, 20 do wide = { __class = "nn.Sequential", modules = { wide, wide } } end
-    refuses("it has more than 20000 modules", wide)
+    refuses("it has more than 10000 modules", wide)
   end)
 
   it("is the one that a checkpoint names", function()
