@@ -75,7 +75,7 @@ dn_status dn_image_draw_window(const dn_image_steps *steps, int64_t height, int6
 
 int dn_image_reduction(const dn_image_steps *steps, dn_image_window window) {
   if (!steps->decodes_reduced || steps->cut != DN_IMAGE_CUT_RANDOM_SIZED) return 8;
-  for (int eighths = 1; eighths < 8; eighths++)
+  for (int eighths = 1; eighths < 8; eighths *= 2)
     if (window.height * eighths / 8 >= window.scaled_height &&
         window.width * eighths / 8 >= window.scaled_width)
       return eighths;

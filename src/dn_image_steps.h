@@ -57,6 +57,7 @@ dn_status dn_image_draw_window(const dn_image_steps *steps, int64_t height, int6
 /*
 ** How many eighths of its size a JPEG image of height x width may be decoded to, for this window: as
 ** few as leave the window's rectangle no smaller than what it is scaled to; 8 unless decodes_reduced.
+** One of 1, 2, 4 and 8, the sizes whose transforms libjpeg-turbo has as vector instructions.
 */
 int dn_image_reduction(const dn_image_steps *steps, dn_image_window window);
 

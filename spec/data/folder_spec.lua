@@ -69,7 +69,8 @@ describe("the golden folder", function()
     local set, message, code = dn.data.open("imagenet", { directory = root, split = "val" })
     assert.same({ nil, "format" }, { set, code })
     assert.matches("val: has class c, which is none of the classes trained on", message)
-    set = assert(dn.data.folder(GOLDEN .. "/val", { classes = { "Zebra", "apple", "n01440764", "pear" }, split = "val" }))
+    local classes = { "Zebra", "apple", "n01440764", "pear" }
+    set = assert(dn.data.folder(GOLDEN .. "/val", { classes = classes, split = "val" }))
     assert.equal(4, set.nClasses)
     assert.matches("val lacks class pear", table.concat(set.notes, "\n"))
   end)
@@ -141,6 +142,24 @@ describe("a folder of images", function()
     assert.matches("^mean and deviation from all 2 images, in ", lines[1])
     assert.same({ 7 }, dn.data.folder(directory, { channels = 1, mean = { 7 }, std = { 2 } }).mean)
     assert.same({ 1, 40, 30 }, dn.data.folder(directory, { channels = 1 }):get(1).input:size())
+  end)
+
+  it("has mean and deviation of 2000 of its images where it has more, and says so", function()
+    core.directory_make(directory .. "/a")
+    for i = 1, 2500 do
+      temporary.write(("%s/a/%04d.pgm"):format(directory, i), "P5 1 1 255\n" .. string.char(i % 2 == 0 and 10 or 20))
+    end
+    local lines = {}
+    local set = assert(dn.data.folder(directory, { channels = 1, report = function(line) lines[#lines + 1] = line end }))
+    assert.matches("^mean and deviation from 2000 of 2500 images, in ", lines[1])
+    assert.is_true(math.abs(set.mean[1] - 15) < 1)
+    assert.is_true(math.abs(set.std[1] - 5) < 0.1)
+  end)
+
+  it("is one of classes, and not the one that holds train and val", function()
+    local set, message, code = dn.data.folder(GOLDEN)
+    assert.same({ nil, "format" }, { set, code })
+    assert.equal(GOLDEN .. ": holds train and val, not classes; name one of them: " .. GOLDEN .. "/train", message)
   end)
 
   it("has ImageNet's mean and deviation where its classes are ImageNet's", function()
@@ -278,7 +297,9 @@ describe("a folder of images", function()
   end
 
   local function colours(n)
-    for i = 1, n do save(("%s/%s/%02d.png"):format(directory, i % 2 == 0 and "a" or "b", i), 9 + i, 12, 10 * i, i, 90) end
+    for i = 1, n do
+      save(("%s/%s/%02d.png"):format(directory, i % 2 == 0 and "a" or "b", i), 9 + i, 12, 10 * i, i, 90)
+    end
     return assert(dn.data.folder(directory, { imageSize = 8, badImages = "skip" }))
   end
 
@@ -302,7 +323,8 @@ describe("a folder of images", function()
       assert.is_false(done)
       assert.is_true(failure.is(err))
       assert.equal("format", err.code)
-      assert.equal(directory .. "/a/02.png: is an HTML page (of a download that failed?); JPEG, PNG, BMP and PPM are read", tostring(err))
+      assert.equal(directory .. "/a/02.png: is an HTML page (of a download that failed?); JPEG, PNG, BMP and PPM are "
+        .. "read", tostring(err))
     end
   end)
 
@@ -342,9 +364,11 @@ describe("a folder of images", function()
     assert.matches("no image of its class can be read", tostring(err))
     for i = 1, 12 do temporary.write(("%s/b/x%02d.png"):format(directory, i), "") end
     save(directory .. "/a/02.png", 9, 9, 1)
-    set = assert(dn.data.folder(directory, { badImages = "skip", mean = { 0, 0, 0 }, std = { 1, 1, 1 }, imageSize = 8 }))
+    set = assert(dn.data.folder(directory, { badImages = "skip", mean = { 0, 0, 0 }, std = { 1, 1, 1 },
+      imageSize = 8 }))
     done, err = pcall(batches, set, 2, dn.data.preprocess(set, "test"))
     assert.is_false(done)
-    assert.matches("1[12] images cannot be read, more than the 10 of 16 that may be skipped; the last is ", tostring(err))
+    assert.matches("1[12] images cannot be read, more than the 10 of 16 that may be skipped; the last is ",
+      tostring(err))
   end)
 end)

@@ -2,9 +2,10 @@
 
     python spec/golden/make_pretrained.py      (from the checkout; needs torch, torchvision, pillow, safetensors)
 
-Writes spec/golden/pretrained.safetensors: `net/*` the weights under torchvision's names, `<filter>/logits` and
-`<filter>/ten_crops` (the sum over torchvision's ten crops) for bilinear and bicubic scaling, `bilinear/pool5` the
-classifier's input, `bilinear/cam` the map of class 1: the rectified last feature map times the classifier's row.
+Writes spec/golden/pretrained.safetensors, the weights under torchvision's names, and pretrained_says.safetensors:
+`<filter>/logits` and `<filter>/ten_crops` (the sum over torchvision's ten crops) for bilinear and bicubic scaling,
+`bilinear/pool5` the classifier's input, `bilinear/cam` the map of class 1: the rectified last feature map times the
+classifier's row.
 """
 
 import torch
@@ -22,7 +23,6 @@ with torch.no_grad():
         if tensor.dtype != torch.long:
             isScale = "norm" in name and ("weight" in name or "var" in name)
             tensor.copy_(torch.rand_like(tensor) + 0.5 if isScale else torch.randn_like(tensor) * 0.3)
-    out.update({"net/" + name: tensor.clone() for name, tensor in net.state_dict().items()})
     photo = Image.open("spec/golden/images/cat_359x270.jpg").convert("RGB")
     normalize = transforms.Compose([transforms.ToTensor(),
                                     transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))])
@@ -35,5 +35,6 @@ with torch.no_grad():
             maps = torch.relu(net.features(x))[0]
             out["bilinear/pool5"] = maps.mean((1, 2))
             out["bilinear/cam"] = (maps * net.classifier.weight[0][:, None, None]).sum(0)
-save_file({name: tensor.contiguous() for name, tensor in out.items()}, "spec/golden/pretrained.safetensors",
+save_file(net.state_dict(), "spec/golden/pretrained.safetensors", {"format": "pt"})
+save_file({name: tensor.contiguous() for name, tensor in out.items()}, "spec/golden/pretrained_says.safetensors",
           {"torchvision": torchvision.__version__})

@@ -119,7 +119,9 @@ describe("the largest batch", function()
     for _, size in ipairs { "64MB", "0.25GB" } do
       local batch, note = chosen("-depth 22 -batchSize auto -memory " .. size, 1 << 20)
       local bytes = size == "64MB" and 64 << 20 or 256 << 20
-      local function planned(n) return memory.plan(options.complete(parse("-depth 22 -batchSize " .. n)), {}).totalBytes end
+      local function planned(n)
+        return memory.plan(options.complete(parse("-depth 22 -batchSize " .. n)), {}).totalBytes
+      end
       assert.is_true(planned(batch) <= bytes)
       assert.is_true(planned(batch + 1) > bytes)
       assert.matches(("^%%-batchSize auto is %d: [%%d.]+ MB planned for a training step, %d.0 MB allowed by %%-memory$")

@@ -7,6 +7,7 @@ local load = dn.models.load
 local RECIPE = { preprocess = "torchvision" }
 
 describe("models.load", function()
+  if golden.lacksFormats() then return it("needs libjpeg and libpng", function() pending("not in this build") end) end
   local directory
   before_each(function() directory = temporary.directory() end)
   after_each(function() temporary.remove(directory) end)
@@ -28,22 +29,23 @@ describe("models.load", function()
   end
 
   local spellings = {
-    ["torchvision's names of today"] = function(name) return name end,
-    ["torchvision's names of before 2018"] = function(name)
+    { "torchvision's names of today", function(name) return name end },
+    { "torchvision's names of before 2018", function(name)
       return (name:gsub("(denselayer%d+%.%a+)([12])%.", "%1.%2."))
-    end,
-    ["names behind module., without num_batches_tracked"] = function(name)
+    end },
+    { "names behind module., without num_batches_tracked", function(name)
       return not name:find("num_batches_tracked") and "module." .. name or nil
-    end,
-    ["the names of a network inside another one, its classifier in a list"] = function(name)
+    end },
+    { "the names of a network inside another one, its classifier in a list", function(name)
       return "module.densenet121." .. name:gsub("^classifier%.", "classifier.0.")
-    end,
-    ["MONAI's names"] = function(name)
+    end },
+    { "MONAI's names", function(name)
       return (name:gsub("(denselayer%d+)%.", "%1.layers."):gsub("^classifier%.", "class_layers.out."))
-    end,
-    ["names of efficient DenseNets"] = function(name) return (name:gsub("norm5", "norm_final")) end,
+    end },
+    { "names of efficient DenseNets", function(name) return (name:gsub("norm5", "norm_final")) end },
   }
-  for what, change in pairs(spellings) do
+  for _, spelling in ipairs(spellings) do
+    local what, change = spelling[1], spelling[2]
     it("reads " .. what .. ", with the numbers of torchvision", function()
       local model = assert(load(renamed(change), RECIPE))
       local output = model:forward(assert(model:preprocess(golden.photo)))
@@ -80,45 +82,45 @@ describe("models.load", function()
     local sizes = { ... }
     return function(tensors) tensors[name] = dn.zeros(table.unpack(sizes)):float() end
   end
-  for what, case in pairs {
-    ["a tensor that is missing"] = { without "features.denseblock2.denselayer1.norm2.bias",
+  for _, case in ipairs {
+    { "a tensor that is missing", without "features.denseblock2.denselayer1.norm2.bias",
       "missing (1): features.denseblock2.denselayer1.norm2.bias" },
-    ["a tensor of another shape, with both"] = { resized("features.denseblock1.denselayer2.conv1.weight", 16, 11, 1, 1),
+    { "a tensor of another shape, with both", resized("features.denseblock1.denselayer2.conv1.weight", 16, 11, 1, 1),
       "features.denseblock1.denselayer2.conv1.weight (expected 16x12x1x1, got 16x11x1x1)" },
-    ["a bottleneck of other widths"] = { resized("features.denseblock1.denselayer1.conv1.weight", 8, 8, 1, 1),
+    { "a bottleneck of other widths", resized("features.denseblock1.denselayer1.conv1.weight", 8, 8, 1, 1),
       "features.denseblock1.denselayer1.conv1.weight (expected 16x8x1x1, got 8x8x1x1)" },
-    ["volumes"] = { resized("features.conv0.weight", 8, 3, 7, 7, 7),
+    { "volumes", resized("features.conv0.weight", 8, 3, 7, 7, 7),
       "features.conv0.weight: expected outputs x inputs x height x width, got 8x3x7x7x7" },
-    ["a stem of another size"] = { resized("features.conv0.weight", 8, 3, 5, 5),
+    { "a stem of another size", resized("features.conv0.weight", 8, 3, 5, 5),
       "features.conv0.weight: expected 7x7 with features.norm0, or 3x3 without, got 8x3x5x5 with features.norm0" },
-    ["a network without a classifier"] = { without "classifier.weight",
+    { "a network without a classifier", without "classifier.weight",
       "classifier.weight (classes x channels) is missing" },
-    ["a hole among the layers"] = { function(tensors)
+    { "a hole among the layers", function(tensors)
       for name in pairs(tensors) do
         if name:find("denseblock2%.denselayer1%.") then tensors[name] = nil end
       end
     end, "features.denseblock2.denselayer1 is missing, and layer 2 is there" },
-    ["a tensor more"] = { function(tensors) tensors["features.extra"] = dn.zeros(1):float() end,
+    { "a tensor more", function(tensors) tensors["features.extra"] = dn.zeros(1):float() end,
       "unknown (1): features.extra" },
-    ["two of one name"] = { function(tensors)
+    { "two of one name", function(tensors)
       tensors["module.classifier.bias"] = dn.zeros(6):float()
       tensors["class_layers.out.bias"] = dn.zeros(6):float()
     end, "the tensors class_layers.out.bias and classifier.bias are both classifier.bias" },
-    ["two networks"] = { function(tensors) tensors["other.features.conv0.weight"] = dn.zeros(8, 3, 7, 7):float() end,
+    { "two networks", function(tensors) tensors["other.features.conv0.weight"] = dn.zeros(8, 3, 7, 7):float() end,
       "it holds 2 networks, whose names begin with '' and 'other.'" },
-    ["no network known"] = { function(tensors)
+    { "no network known", function(tensors)
       for name in pairs(tensors) do tensors[name] = nil end
       tensors.weight = dn.zeros(2):float()
     end, "its tensors have the names of none that is known here" },
   } do
-    it("refuses " .. what, function()
+    it("refuses " .. case[1], function()
       local tensors = golden.state()
-      case[1](tensors)
+      case[2](tensors)
       local path = saved(tensors)
       local model, message, code = load(path)
       assert.is_nil(model)
       assert.equal("format", code)
-      assert.is_truthy(message:find(case[2], 1, true), message)
+      assert.is_truthy(message:find(case[3], 1, true), message)
       assert.equal(path, message:sub(1, #path))
     end)
   end
@@ -126,7 +128,8 @@ describe("models.load", function()
   it("refuses files that are no models, by what they are", function()
     local text = temporary.write(directory .. "/readme.txt", "hello there")
     for path, expected in pairs { [text] = "expected a model file (", ["/no/such/file"] = "cannot read",
-      [directory] = "a directory without model_best.safetensors", ["spec/golden/images/rgb8.png"] = "got a PNG image" } do
+      [directory] = "a directory without model_best.safetensors",
+      ["spec/golden/images/rgb8.png"] = "got a PNG image" } do
       local model, message = load(path)
       assert.is_nil(model)
       assert.is_truthy(message:find(expected, 1, true), message)
@@ -176,7 +179,8 @@ describe("models.load", function()
 
   it("changes the first layer for other channels, and says so", function()
     local path = saved(golden.state())
-    local colour, grey = assert(load(path, RECIPE)), assert(load(path, { inputChannels = 1, preprocess = "torchvision" }))
+    local colour = assert(load(path, RECIPE))
+    local grey = assert(load(path, { inputChannels = 1, preprocess = "torchvision" }))
     assert.equal(1, grey.config.inputChannels)
     assert.equal("features.conv0.weight: its weights for 1 channel are summed over 3 channels", grey.notes[1])
     assert.equal("mean and std of 1 channel are the means of the 3 of the recipe", grey.notes[2])
@@ -190,6 +194,23 @@ describe("models.load", function()
     assert.is_nil(model)
     assert.is_truthy(message:find("has weights for 3, which can be summed to 1 or repeated to more", 1, true), message)
   end)
+
+  for _, dtype in ipairs { "half", "bfloat16", "double" } do
+    it("reads weights in " .. dtype, function()
+      local tensors = golden.state()
+      for name, tensor in pairs(tensors) do
+        if tensor:dtype() == "float" then tensors[name] = tensor:type(dtype) end
+      end
+      local path = saved(tensors)
+      local model = assert(load(path, RECIPE))
+      local tolerance = ({ half = 5e-3, bfloat16 = 5e-2, double = 1e-5 })[dtype]
+      local output = model:forward(model:preprocess(golden.photo)):view(6)
+      golden.assertClose(golden.tensor "bilinear/logits", output, tolerance)
+      assert.equal(dtype == "double" and 1 or 0, #model.notes)
+      assert.equal(0, #load(path, { precision = "double" }).notes)
+      assert.equal(1, load(path, { inputChannels = 1 }).config.inputChannels)
+    end)
+  end
 
   it("leaves the generator where it was", function()
     local path = saved(golden.state())

@@ -102,7 +102,8 @@ describe("balanced sampling", function()
       end
     end
     local unknown = { size = function() return 1 end, get = function() end }
-    assert.error_matches(make { set = set(), sampling = "fair", shuffle = true }, "sampling must be shuffled or balanced")
+    assert.error_matches(make { set = set(), sampling = "fair", shuffle = true },
+      "sampling must be shuffled or balanced")
     assert.error_matches(make { set = set(), sampling = "balanced" }, "shuffle must be true")
     assert.error_matches(make { set = unknown, sampling = "balanced", shuffle = true }, "needs to know the labels")
   end)

@@ -223,7 +223,7 @@ describe("a data set of one's own", function()
     end
     local none, message, code = dn.data.open("own_2")
     assert.same({ nil, "argument" }, { none, code })
-    assert.is_truthy(message:find("no data set is called 'own_2'; known are cifar10, cifar100, fashion-mnist, imagenet, "
-      .. "mnist, svhn; there is no module of that name: no " .. pathOf "own_2", 1, true), message)
+    assert.is_truthy(message:find("no data set is called 'own_2'; known are cifar10, cifar100, fashion-mnist, "
+      .. "imagenet, mnist, svhn; there is no module of that name: no " .. pathOf "own_2", 1, true), message)
   end)
 end)

@@ -9,6 +9,7 @@ local PHOTO, BAD = absolute(golden.photo), absolute "spec/golden/images/bad_crc.
 local SMALL = absolute "spec/golden/images/rgb8.png"
 
 describe("the programs for trained networks", function()
+  if golden.lacksFormats() then return it("needs libjpeg and libpng", function() pending("not in this build") end) end
   local directory
   before_each(function()
     directory = temporary.directory()
@@ -166,7 +167,9 @@ describe("the programs for trained networks", function()
       .. "-pool false -output inner.safetensors"):format(PHOTO))
     assert.equal(0, status)
     assert.same({ 1, 16, 56, 56 }, dn.safetensors.load(directory .. "/inner.safetensors").features:size())
-    status, _, stderr = run("scripts/extract-features.lua", "tiny.safetensors " .. PHOTO .. " -preprocess timm -layer no")
+    line = "tiny.safetensors -layer no -preprocess timm " .. PHOTO
+    status, stdout, stderr = run("scripts/extract-features.lua", line)
+    assert.equal("", stdout)
     assert.equal(2, status)
     assert.is_truthy(stderr:find("-layer no: expected one of features.conv0", 1, true), stderr)
   end)
@@ -178,8 +181,8 @@ describe("the programs for trained networks", function()
           class == "cat" and PHOTO or SMALL) end
       end
     end
-    local line = "tiny.safetensors set -nEpochs 1 -batchSize 2 -imageSize 64 -scaleSize 72 -nThreads 0 -nCores 1 -device cpu"
-      .. " -preprocess torchvision -save run -freeze "
+    local line = "tiny.safetensors set -nEpochs 1 -batchSize 2 -imageSize 64 -scaleSize 72 -nThreads 0 -nCores 1 "
+      .. "-device cpu -preprocess torchvision -save run -freeze "
     local status, stdout, stderr = run("scripts/finetune.lua", line .. "block1")
     assert.equal("", stderr)
     assert.equal(0, status)
@@ -201,12 +204,74 @@ describe("the programs for trained networks", function()
     assert.equal(0, (before - after):abs():max())
     for word, sentence in pairs { block3 = "-freeze block3: the network has the blocks 1 to 2",
       classifier = "no name matches" } do
-      status, _, stderr = run("scripts/finetune.lua", line .. (word == "classifier" and "nothing" or word))
+      status, stdout, stderr = run("scripts/finetune.lua", line .. (word == "classifier" and "nothing" or word))
+      assert.equal(2, status)
+      assert.equal("", (stdout:gsub("[^\n]*scanned[^\n]*\n", "")))
+      assert.is_truthy(stderr:find(sentence, 1, true), stderr)
+    end
+    status, stdout, stderr = run("scripts/finetune.lua", "-nEpochs 1")
+    assert.equal("", stdout)
+    assert.equal(2, status)
+    assert.is_truthy(stderr:find("a model's file and a directory of pictures expected", 1, true), stderr)
+  end)
+
+  local function hasFashionMnist()
+    return (dn.data.open("fashion-mnist", { split = "test", size = 1 })) ~= nil
+  end
+
+  it("classify shows pictures to a network as its own data set did, grey ones too", function()
+    if not hasFashionMnist() then return pending("no Fashion-MNIST here") end
+    local status, stdout = run("main.lua", "-dataset fashion-mnist -depth 10 -growthRate 4 -trainSize 256 -testSize 40 "
+      .. "-batchSize 16 -nEpochs 1 -nThreads 0 -device cpu -save run")
+    assert.equal(0, status)
+    local model = assert(dn.models.load(directory .. "/run"))
+    local set = assert(dn.data.open("fashion-mnist", { split = "test", size = 40 }))
+    local list, nWrong = {}, 0
+    for i = 1, set:size() do
+      list[i] = ("%s/%d.png"):format(directory, i)
+      assert(dn.image.save(list[i], set:get(i).input))
+    end
+    for i, guesses in ipairs(model:classify(list)) do
+      assert.equal(set.classes[guesses[1].index], guesses[1].class)
+      if guesses[1].index ~= set:get(i).target then nWrong = nWrong + 1 end
+    end
+    assert.equal(("%.3f"):format(100 * nWrong / 40), stdout:match("Finished epoch # 1 +top1: +(%S+)"))
+    -- In colours and twice as large it is scaled and made grey.
+    assert(dn.image.save(directory .. "/large.png", dn.image.scale(assert(dn.image.load(list[1])), 56)))
+    assert.equal(5, #model:classify(directory .. "/large.png"))
+  end)
+
+  it("main.lua trains a network for colours on grey images, and says what became of its weights", function()
+    if not hasFashionMnist() then return pending("no Fashion-MNIST here") end
+    local line = "-retrain tiny.safetensors -dataset fashion-mnist -resetClassifier true -nClasses 10 -trainSize 32 "
+      .. "-testSize 16 -batchSize 16 -nEpochs 1 -nThreads 0 -device cpu -save run"
+    local status, stdout, stderr = run("main.lua", line)
+    assert.equal("", stdout)
+    assert.equal(1, status)
+    assert.is_truthy(stderr:find("the network takes images of 3 channels, those of fashion-mnist have 1; -retrain FILE "
+      .. "-inputChannels 1 changes a network's first layer", 1, true), stderr)
+    status, stdout, stderr = run("main.lua", line .. " -inputChannels 1")
+    assert.equal("", stderr)
+    assert.equal(0, status)
+    assert.is_truthy(stdout:find("retrains:  tiny.safetensors: features.conv0.weight: its weights for 1 channel are "
+      .. "summed over 3 channels", 1, true), stdout)
+    status, stdout, stderr = run("main.lua", "-resume run -nEpochs 2")
+    assert.equal("", stderr)
+    assert.equal(0, status)
+    assert.is_truthy(stdout:find("Finished epoch # 2", 1, true))
+    for wrong, sentence in pairs {
+      ["-inputChannels 1 -dataset fashion-mnist"] = "-inputChannels 1: the data set fashion-mnist has no such option",
+      ["-retrain tiny.safetensors -growthRate 12"] =
+        "-growthRate 12, but the network in -retrain tiny.safetensors has 4",
+      ["-retrain tiny.safetensors -nClasses 5"] = "tells 6 classes apart; -resetClassifier true",
+      ["-preprocess timm"] = "-preprocess NAME needs -retrain FILE",
+      ["-retrain tiny.safetensors -dataset imagenet -data . -testOnly true"] =
+        "does not say what images go through before its network sees them: -preprocess ",
+    } do
+      status, stdout, stderr = run("main.lua", wrong)
+      assert.equal("", stdout)
       assert.equal(2, status)
       assert.is_truthy(stderr:find(sentence, 1, true), stderr)
     end
-    status, _, stderr = run("scripts/finetune.lua", "-nEpochs 1")
-    assert.equal(2, status)
-    assert.is_truthy(stderr:find("a model's file and a directory of pictures expected", 1, true), stderr)
   end)
 end)

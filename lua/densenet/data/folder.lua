@@ -108,6 +108,17 @@ local function checkFilled(index)
   return true
 end
 
+-- A folder of splits is none of classes: nil, message, code.
+local function checkIsNoSplit(index)
+  local found = {}
+  for _, name in ipairs(index.classes) do
+    if name == "train" or name == "val" or name == "valid" or name == "test" then found[#found + 1] = name end
+  end
+  if #found < 2 then return true end
+  return nil, ("%s: holds %s, not classes; name one of them: %s/%s"):format(index.root, table.concat(found, " and "),
+    index.root, found[1]), "format"
+end
+
 -- ---- One folder of classes ----
 
 -- A set of the images below `root`, without mean and std; or nil, message, code.
@@ -115,7 +126,8 @@ local function setOf(root, options, fields)
   local index, message, code = folderIndex.open(root, options.index, fields.indexName)
   if not index then return nil, message, code end
   local fine
-  fine, message, code = checkFilled(index)
+  fine, message, code = checkIsNoSplit(index)
+  if fine then fine, message, code = checkFilled(index) end
   if not fine then return nil, message, code end
   local classes = options.classes or index.classes
   local labels, note

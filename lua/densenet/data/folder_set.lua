@@ -2,7 +2,7 @@
 -- (densenet.data.folder_index) is three tensors, which all threads of a loader share: none of them holds a
 -- string for each file.
 --
--- Fields, read only: those of an ImageSet (densenet.data.image_set) but images and labels, height and width
+-- Fields, read only: those of an ImageSet (densenet.data.againset) but images and labels, height and width
 -- being what the recipe cuts out; imageSize, scaleSize, filter, which say the recipe (densenet.data.preprocess).
 --
 -- `get` gives nil, message, code for an image that cannot be read; with badImages = "skip" the next good one of its
@@ -74,13 +74,24 @@ function FolderSet:path(i) return pathOf(self, placeOf(self, i)) end
 --- The label of image i, from 1.
 function FolderSet:label(i) return self.labelOf[classOf(self, placeOf(self, i))] end
 
+-- What `read` makes of the file of a place; or nil, message, code: as image.load tells it, which knows kinds of files.
+local function tryWith(self, place, read)
+  local path = pathOf(self, place)
+  local found, message, code = read(path)
+  if found then return found end
+  if code == "format" then
+    local again, why = image.load(path, { channels = self.channels })
+    if not again then message = why end
+  end
+  return nil, message, code
+end
+
 -- The next image of a class that can be read, the bad ones before it noted; or nil, message, code.
 local function replacement(self, place, class, bad, read)
   local first, last = self.bounds:at(class) + 1, self.bounds:at(class + 1)
   for step = 1, last - first do
     local other = first + (place - first + step) % (last - first + 1)
-    local path = pathOf(self, other)
-    local found, message = read(path)
+    local found, message = tryWith(self, other, read)
     if found then return found end
     bad[#bad + 1] = message
   end
@@ -96,7 +107,7 @@ end
 function FolderSet:readWith(i, read)
   local place = placeOf(self, i)
   local class = classOf(self, place)
-  local found, message, code = read(pathOf(self, place))
+  local found, message, code = tryWith(self, place, read)
   local bad
   if not found and self.badImages == "skip" then
     bad = { message }
@@ -127,6 +138,12 @@ function FolderSet:labelVector()
   local some = core.tensor_new("cpu", "long", { self.chosen:nElement() })
   core.index_select(some, labels, self.chosen)
   return some
+end
+
+--- What tells the files of one listing from those of another: how many, and the number and the sum of the bytes of
+-- their names. A list of whole numbers.
+function FolderSet:signature()
+  return { self.whole, self.names:nElement(), self.names:nElement() > 0 and self.names:sum() or 0 }
 end
 
 --- A part of the set: `n` images after the first `offset` of an order that is mixed, and always the same. The first

@@ -42,8 +42,8 @@ return function(set, report)
     if std[c] == 0 then std[c] = 1 end -- images without a difference in a channel
   end
   if report then
-    report(core.format("mean and deviation from %s%d images, in %.1f s", n < size and "" or "all ", n,
-      core.clock() - start))
+    report(core.format("mean and deviation from %s images, in %.1f s", n < size and ("%d of %d"):format(n, size)
+      or "all " .. n, core.clock() - start))
   end
   return mean, std
 end

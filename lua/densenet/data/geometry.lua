@@ -8,7 +8,8 @@ function geometry.scaled(size, height, width)
 end
 
 --- The first of `part` pixels, from 0, in the middle of `whole`.
--- @param whole, part pixels, part <= whole
+-- @param whole pixels
+-- @param part pixels, at most `whole`
 -- @param rounding where the middle lies between two pixels: "up", fb.resnet.torch's, or "even", torchvision's,
 -- which is half to even
 function geometry.middle(whole, part, rounding)

@@ -69,7 +69,7 @@ local function cutOf(list, description)
   return taken + 1
 end
 
---- How to make an image with this transform in one call.
+-- How to make an image with this transform in one call.
 -- @param chain a transform, or nil
 -- @param channels of the images
 -- @param fastDecode true: large JPEGs are decoded at a fraction of their size where RandomSizedCrop leaves them larger

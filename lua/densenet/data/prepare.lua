@@ -91,7 +91,7 @@ local function window(picture, filter, scaled, size, top, left)
   return out
 end
 
---- How images are prepared by a recipe.
+-- How images are prepared by a recipe.
 -- @param recipe a checked one
 -- @param tenCrop true or false
 -- @return prepare(source), as recipe.transform tells

@@ -1,15 +1,17 @@
--- The recipe (densenet.data.recipe) that a data set's images go through in testing, for the model that is trained on
+--- The recipe (densenet.data.recipe) that a data set's images go through in testing, for the model that is trained on
 -- them: whoever has the model's file can then show it pictures of any size.
 --
 -- A set whose images were made by a recipe says it (`recipe`). The images of the other sets are small and used whole,
 -- so a picture of their size goes through unchanged, and another one is scaled to it.
+-- @module densenet.data.set_recipe
 
 local recipes = require "densenet.data.recipe"
 
 -- As densenet.data.preprocess has them.
 local SCALE, FILTER, CROP, ROUNDING = 256, "bicubic", 224, "up"
 
---- @param set with mean, std (0 to 255), channels, height, width, and family
+--- A set's recipe.
+-- @param set with mean, std (0 to 255), channels, height, width, and family
 -- @return a recipe; nil where its images are no squares and no recipe makes others like them
 return function(set)
   if set.recipe then return recipes.validate(set.recipe) end

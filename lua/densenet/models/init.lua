@@ -146,7 +146,9 @@ local function build(options, what, level)
   if not config then error(("models.%s: %s"):format(what, wrong), level) end
   local model = models.family(config.family).build(config)
   model.config, model.inMode, model.describeState = config, inMode, models.describeState
-  for method, action in pairs(methods) do model[method] = action end
+  for method, action in pairs(methods) do
+    if model[method] == nil then model[method] = action end -- a family's class may have its own
+  end
   return model:type(precision.dtypes[config.precision])
 end
 

@@ -46,6 +46,17 @@ local function configOf(models, content)
   return config
 end
 
+-- A note where weights lose digits.
+local function noteRounding(content, config)
+  for _, tensor in pairs(content.tensors) do
+    if tensor:dtype() == "double" and config.precision ~= "double" then
+      content.notes[#content.notes + 1] = 'its weights are double and are rounded to float; precision = "double" keeps '
+        .. "them"
+      return
+    end
+  end
+end
+
 -- The names of the classes: the caller's, else the file's; nil alone where nobody gives any.
 local function classesOf(content, options, nClasses)
   local given, where = options.classes, "classes"
@@ -109,6 +120,7 @@ return function(models, path, options)
   config.optMemory = options.optMemory or config.optMemory
   config, message = models.complete(config)
   if not config then return nil, message, "argument" end
+  noteRounding(content, config)
   classes, message, code = classesOf(content, options, config.nClasses)
   if message then return nil, message, code end
   recipe, message, code = preprocessing.choose(content, options, config.inputChannels)

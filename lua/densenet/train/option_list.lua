@@ -44,8 +44,8 @@ local function memoryOptions(memory)
         .. "A run resumed with another one goes on to rounding, not bit for bit" },
     { name = "memory", type = "word", shown = modes[memory.default].word, choices = memoryWords(),
       pattern = memorySize.pattern,
-      help = ("two things: -optMemory by its word, 0 to %d; or a size (512MB, 4GB; MB are 2^20 bytes) that a training "
-        .. "step may take: a plan that takes more is refused, and -batchSize auto is as large as fits"):format(#modes) },
+      help = "two things. A size, such as 512MB or 4GB (MB are 2^20 bytes): a training step whose plan takes more is "
+        .. "refused, and -batchSize auto is as large as fits. Or -optMemory by its word, 0 to " .. #modes },
     { name = "shareGradInput", type = "boolean", default = false, help = "true: -optMemory 2" },
     { name = "optnet", type = "boolean", default = false, help = "true: -optMemory 1" },
     { name = "plan", type = "word", choices = { "rows" }, isOptional = true,

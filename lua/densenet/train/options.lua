@@ -65,7 +65,8 @@ local function settleMemory(values, given)
   values.memoryLimit = memorySize.bytes(values.memory)
   local said = {
     { given = given.optMemory, text = "-optMemory " .. values.optMemory, mode = values.optMemory },
-    { given = given.memory and not values.memoryLimit, text = "-memory " .. tostring(values.memory), mode = memoryModes.number(values.memory) },
+    { given = given.memory and not values.memoryLimit, text = "-memory " .. tostring(values.memory),
+      mode = memoryModes.number(values.memory) },
     { given = values.shareGradInput, text = "-shareGradInput true", mode = 2 },
     { given = values.optnet, text = "-optnet true", mode = 1 },
   }
@@ -126,7 +127,10 @@ function options.check(values, given)
   local settled, why = settleMemory(values, given)
   if settled then settled, why = device.check(values) end
   if settled then settled, why = optimizer.settle(values, given) end
-  if settled then settled, why = dataOptions.check(values) end
+  -- Which data set is tested, a file says where the command line does not.
+  if settled and (given.dataset or not (values.retrain or values.resume)) then
+    settled, why = dataOptions.check(values)
+  end
   if not settled then return nil, why end
   if not (values.retrain or values.resume) then
     settled, why = options.networkConfig(values, given)
@@ -167,6 +171,10 @@ end
 function options.complete(values, classes)
   local set, message, code = data.about(values.dataset, dataOptions.of(values, { classes = classes }))
   if not set then return nil, message, code end
+  if set.hasOwnClasses and not values.data and not values.plan then
+    return nil, ("-dataset %s needs -data DIR, with the images in DIR/train/<class> and DIR/val/<class>"):format(
+      values.dataset), "usage"
+  end
   if set.hasOwnClasses and values.data and values.nClasses > 0 and values.nClasses ~= set.nClasses then
     return nil, ("-nClasses %d: %s has %d classes"):format(values.nClasses, values.data, set.nClasses), "usage"
   end

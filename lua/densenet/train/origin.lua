@@ -198,6 +198,7 @@ function origin.find(values, given)
   if not found then return nil, message, code end
   local fine
   fine, message = options.checkMode(values)
+  if fine then fine, message = dataOptions.check(values) end
   if not fine then return nil, message, "usage" end
   fine, message, code = options.complete(values, values.testOnly and found.about and found.about.classes or nil)
   if not fine then return nil, message, code end

@@ -48,11 +48,12 @@ local function changesOf(origin)
 end
 
 -- What a file of the run says about itself beside its state, so that it can be used alone.
-local function factsOf(model, set, values, origin)
+local function factsOf(model, sets, values, origin)
+  local set, train = sets.test, sets.train
   return {
     changes = changesOf(origin),
     options = options.select(values, "same"), network = model.config, precision = values.precision,
-    dataset = set.name, classes = set.classes, mean = set.mean, std = set.std,
+    trainFiles = train and train.signature and train:signature(), dataset = set.name, classes = set.classes, mean = set.mean, std = set.std,
     inputSize = { set.channels, set.height, set.width }, preprocess = setRecipe(set),
   }
 end
@@ -72,7 +73,7 @@ function Run.new(parts)
     options = parts.options, origin = parts.origin, trainer = parts.trainer, console = parts.trainer.console,
     sets = parts.sets, loaders = parts.loaders, plan = parts.plan, notes = parts.notes or {}, best = nil,
     given = parts.given or {}, program = parts.program or "main.lua", since = meters.Stopwatch(),
-    facts = factsOf(parts.trainer.model, parts.sets.test, parts.options, parts.origin),
+    facts = factsOf(parts.trainer.model, parts.sets, parts.options, parts.origin),
     interrupted = parts.interrupted or core.interrupted,
     seconds = 0.0, -- spent training in the epoch under way, also by earlier processes
   }, Run)
@@ -412,6 +413,11 @@ function Run:announce()
   if before.optMemory and before.optMemory ~= opt.optMemory then changed(memory.modeText(before.optMemory)) end
   if before.device and before.device ~= opt.device then changed("-device " .. before.device) end
   if state.precision ~= opt.precision then changed("-precision " .. tostring(state.precision)) end
+  local files, now = state.trainFiles, self.facts.trainFiles
+  if files and now and table.concat(files, " ") ~= table.concat(now, " ") then
+    self.console:fact("changes:", "the folder trained on holds other files than it did (%d images, it had %d): the run "
+      .. "goes on with them, and is no longer what it would have been", now[1], files[1])
+  end
   self:announceChanges()
   if self.trainer.epoch > opt.nEpochs then
     self.console:print("All of its %d epochs are trained; a larger -nEpochs trains on.", opt.nEpochs)
