@@ -125,6 +125,7 @@ local function run(reader, opt, current)
     if wrong then found(number, wrong) end
     if number % CHECKED_EACH == 0 then
       collectgarbage()
+      core.scratch_release() -- what operations keep for their next call is no tensor of a reader's
       if core.memory("cpu").live > before then
         found(number, ("%d bytes of tensors are left since"):format(core.memory("cpu").live - before))
         before = core.memory("cpu").live

@@ -8,6 +8,7 @@
 --             into a file and gives its name. What it raises is a finding
 local core = require "densenet.core"
 local dn = require "densenet"
+local formats = require "densenet.models.formats"
 
 local MEAN, STD = { 120, 120, 120 }, { 60, 60, 60 }
 
@@ -97,6 +98,16 @@ local function jsonTexts()
     '[[[[[[0.1, 1e300, 123456789012345678]]]]]]', '"text with \\"quotes\\" and \xc3\xa9"' }
 end
 
+-- Files of networks: what is in them, and then the network.
+local function network(format)
+  return function(_, path)
+    local name = path()
+    local value, message, code = dn.io[format].load(name)
+    if value == nil then return nil, message, code end
+    return formats.read(name)
+  end
+end
+
 local IMAGES = "spec/golden/images/*"
 
 return {
@@ -111,7 +122,7 @@ return {
     make = safetensorsFiles, read = safetensors },
   { name = "json", seeds = { "spec/golden/images/expected.json" }, make = jsonTexts,
     read = function(content) return dn.json.decode(content) end },
-  { name = "t7", seeds = { "spec/golden/t7/*.t7" }, read = function(_, path) return dn.io.t7.load(path()) end },
-  { name = "pth", seeds = { "spec/golden/pth/*.pth" }, read = function(_, path) return dn.io.pth.load(path()) end },
-  { name = "onnx", seeds = { "spec/golden/onnx/*.onnx" }, read = function(_, path) return dn.io.onnx.load(path()) end },
+  { name = "t7", seeds = { "spec/golden/t7/*.t7" }, read = network "t7" },
+  { name = "pth", seeds = { "spec/golden/pth/*.pth" }, read = network "pth" },
+  { name = "onnx", seeds = { "spec/golden/onnx/*.onnx" }, read = network "onnx" },
 }

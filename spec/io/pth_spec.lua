@@ -4,6 +4,7 @@ local dn = require "densenet"
 local core = require "densenet.core"
 local names = require "densenet.models.names"
 local sameTensors = require "spec.support.same_tensors"
+local sorted = require "spec.support.sorted"
 local temporary = require "spec.support.temporary"
 
 local GOLDEN = "spec/golden/pth/"
@@ -34,7 +35,7 @@ describe("dn.io.pth.load", function()
     nested_model_legacy = "the weights are its entry 'model'; 1 whole numbers beyond 64 bits became floating-point",
     whole_module = "it is a whole module, torchvision.models.densenet.DenseNet; its parameters were read, and no code",
   }
-  for name, note in pairs(notes) do
+  for name, note in sorted(notes) do
     it("reads weights: " .. name, function()
       local tensors, info = assert(pth.load(GOLDEN .. name .. ".pth"))
       assert.equal(56, checkTensors(names.translate(tensors), "state"))
@@ -94,7 +95,7 @@ describe("dn.io.pth.load", function()
     end
     assert.equal(35, count)
   end)
-  for name, part in pairs(wrong) do
+  for name, part in sorted(wrong) do
     it("refuses in a sentence: " .. name, function()
       os.remove(EXECUTED)
       local tensors, message, code = pth.load(GOLDEN .. name)

@@ -33,6 +33,7 @@ local function isZero(tensor)
   return most == 0
 end
 
+-- A number for each output channel of a weight, or for each element of a vector.
 local function filled(like, value)
   local tensor = core.tensor_new("cpu", "float", { like:size(1) })
   core.fill(tensor, value)
@@ -83,8 +84,8 @@ local function normAndRelu(node, place)
   return norm, norm.x
 end
 
--- conv, then norm and ReLU: also with the norm folded into the convolution. Gives the input, and a function that keeps
--- the tensors.
+-- conv, then norm and ReLU: also with the norm folded into the convolution, without a bias where that came out as 0.
+-- Gives the input, and a function that keeps the tensors.
 local function convNormRelu(node, conv, norm, kernel, stride)
   expect(node, "relu", norm)
   if node.x.op == "norm" then
@@ -97,12 +98,11 @@ local function convNormRelu(node, conv, norm, kernel, stride)
   end
   local theConv = node.x
   local x = convolution(theConv, conv, kernel, stride, true)
-  if not theConv.bias then graph.refuse("%s is missing, behind %s", norm, title(theConv)) end
   return x, function(reading)
+    local weight = theConv.weight -- as many channels as filled makes numbers
     reading.nFolded = reading.nFolded + 1
-    reading:keep(conv .. ".weight", theConv.weight)
-    reading:keepNorm(norm, { mean = filled(theConv.bias, 0), var = filled(theConv.bias, 1 - EPS), bias = theConv.bias,
-      eps = EPS })
+    reading:keep(conv .. ".weight", weight)
+    reading:keepNorm(norm, { mean = filled(weight, 0), var = filled(weight, 1 - EPS), bias = theConv.bias, eps = EPS })
   end
 end
 

@@ -22,7 +22,7 @@ local core = require "densenet.core"
 
 local graph = {}
 
-local MOST_PARTS = 1000 -- of a cat: a block of more layers nobody trains
+local MOST_PARTS = 400 -- of a cat: a block of more layers nobody trains
 
 local Refusal = { __name = "refusal" }
 

@@ -8,6 +8,8 @@ local graph = require "densenet.models.graph"
 local networkMetadata = require "densenet.io.network_metadata"
 local onnx = require "densenet.io.onnx"
 
+local MOST_NODES = 10000
+
 -- ---- Attributes, of which nothing is believed ----
 
 local Reading = {}
@@ -170,6 +172,7 @@ local function output(model)
   for _, name in ipairs(model.inputs) do
     if not self.tensors[name] then self.values[name] = { op = "input" } end
   end
+  if #model.nodes > MOST_NODES then graph.refuse("it has %d nodes; up to %d are read", #model.nodes, MOST_NODES) end
   for _, node in ipairs(model.nodes) do readNode(self, node) end
   local last = #model.outputs == 1 and self.values[model.outputs[1]]
   if not last then

@@ -11,7 +11,7 @@ local core = require "densenet.core"
 local graph = require "densenet.models.graph"
 local densenetGraph = require "densenet.models.densenet_graph"
 
-local MOST_DEPTH, MOST_MODULES = 100, 20000
+local MOST_DEPTH, MOST_MODULES = 100, 10000
 
 local Tree = {}
 Tree.__index = Tree

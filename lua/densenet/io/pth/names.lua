@@ -44,9 +44,10 @@ end
 
 -- Python 2 gives a list of pairs.
 local function dict(source, arguments)
-  local made = values.dict()
-  if values.is(arguments[1], "dict") then return arguments[1] end
-  for _, pair in ipairs(arguments[1] and arguments[1].items or {}) do
+  local made, given = values.dict(), arguments[1]
+  if values.is(given, "dict") then return given end
+  if given ~= nil and not values.is(given, "list") then source:refuse("a dictionary of something else than pairs") end
+  for _, pair in ipairs(given and given.items or {}) do
     if not values.is(pair, "list") or not values.set(made, pair.items[1], pair.items[2]) then
       source:refuse("a dictionary of something else than pairs")
     end

@@ -70,7 +70,7 @@ local function remember(self, key, value) self.memo[key] = value end
 
 local function recall(self, key)
   local value = self.memo[key]
-  if value == nil then damaged(self, ("memo %d, which is not there,"):format(key)) end
+  if value == nil then damaged(self, core.format("memo %s, which is not there,", key)) end
   push(self, value)
 end
 
