@@ -241,6 +241,20 @@ describe("fastDecode", function()
   end)
 end)
 
+describe("a folder's fastDecode", function()
+  it("is refused where it could do nothing", function()
+    local function refused(pattern, options)
+      assert.matches(pattern, select(2, pcall(dn.data.folder, "spec/golden/folder/train", options)))
+    end
+    refused("fastDecode: expected true or false, got 1", { fastDecode = 1 })
+    refused("fastDecode: expected the filter bicubic or bilinear with it, got torch",
+      { fastDecode = true, filter = "torch" })
+    local options = require "densenet.train.options"
+    local _, message = options.parse { "-dataset", "cifar10", "-fastDecode", "true" }
+    assert.matches("%-fastDecode true: the data set cifar10 has no such option", message)
+  end)
+end)
+
 describe("a loader of image files", function()
   local directory, names
   before_each(function()
