@@ -72,6 +72,7 @@ local parts = {
   data = "densenet.data",
   image = "densenet.image",
   train = "densenet.train",
+  io = "densenet.io.init",
   safetensors = "densenet.io.safetensors",
   json = "densenet.io.json",
 }

@@ -32,7 +32,8 @@ local c_layers = {
     "^dn_random%.h", "^dn_sgd%.h" },
   { "^cpu_" },
   { "^dn_ops", "^dn_plugin%.", "^dn_devices%." },
-  { "^dn_file", "^dn_gzip", "^dn_directory", "^dn_lock", "^dn_image", "^dn_message", "^dn_channel", "^dn%.h" },
+  { "^dn_file", "^dn_gzip", "^dn_directory", "^dn_folder", "^dn_mat", "^dn_lock", "^dn_image", "^dn_message",
+    "^dn_channel", "^dn%.h" },
   { "^bind" },
 }
 
@@ -49,7 +50,8 @@ end
 
 -- Lua: path prefixes under lua/densenet, one list per layer, lowest first.
 local lua_layers = {
-  { "argument", "random", "tensor", "constructors", "functions", "device", "dtype_bytes", "nearest", "open_list" },
+  { "argument", "random", "tensor", "constructors", "functions", "device", "dtype_bytes", "nearest", "open_list",
+    "one_thread" },
   { "io/" },
   { "nn/" },
   { "models/", "optim/", "data/", "image" },

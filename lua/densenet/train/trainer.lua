@@ -17,6 +17,7 @@ Trainer.__index = Trainer
 --- @param parts
 --   model      of the type and on the device that it stays in; in half the loss is scaled
 --   criterion, optimizer   as in densenet.nn and densenet.optim
+--   testCriterion  (optional) of evaluations, where the one of training is weighted or smoothed
 --   schedule   learningRate(epoch, iteration, count): for the iteration-th (from 1) of count batches
 --   console    what prints (densenet.train.console)
 --   epoch      number of the first epoch, 1 when left out
@@ -25,7 +26,8 @@ Trainer.__index = Trainer
 --   interrupted  (optional) function() → true to stop an evaluation
 function Trainer.new(parts)
   return setmetatable({
-    model = parts.model, criterion = parts.criterion, optimizer = parts.optimizer, schedule = parts.schedule,
+    model = parts.model, criterion = parts.criterion, testCriterion = parts.testCriterion or parts.criterion,
+    optimizer = parts.optimizer, schedule = parts.schedule,
     console = parts.console, onBatch = parts.onBatch, interrupted = parts.interrupted,
     epoch = parts.epoch or 1, iteration = 0, steps = 0, errors = meters.ErrorMeter(),
     lossScale = parts.model:activationType() == "half" and LossScale(parts.model) or nil,
@@ -60,6 +62,14 @@ function Trainer:goTo(position)
   self.epoch, self.iteration, self.steps = position.epoch, position.iteration, position.steps or 0
   self.errors = meters.ErrorMeter(position.errors)
   if self.lossScale and position.lossScale then self.lossScale:setState(position.lossScale) end
+end
+
+-- Scores N,classes of images of which each came as several crops, N,crops,C,H,W: the mean over its crops, which
+-- orders classes as the sum does.
+local function forwardCrops(model, input)
+  local n, crops, channels, height, width = table.unpack(input:size())
+  local output = model:forward(input:view(n * crops, channels, height, width))
+  return output:view(n, crops, output:size(2)):mean(2):view(n, output:size(2))
 end
 
 local function lossText(loss) return loss == loss and "the loss is infinite" or "the loss is not a number" end
@@ -154,8 +164,8 @@ function Trainer:test(name, epoch, loader, observe)
   local since = meters.Stopwatch()
   for n, batch in feedOf(self, loader):run(epoch) do
     local waited = since:seconds()
-    local output = self.model:forward(batch.input)
-    local loss = self.criterion:forward(output, batch.target)
+    local output = batch.input:dim() == 5 and forwardCrops(self.model, batch.input) or self.model:forward(batch.input)
+    local loss = self.testCriterion:forward(output, batch.target)
     local wrong = not finite.tensor(output) and "the network's outputs are not all finite numbers"
       or not finite.number(loss) and lossText(loss)
     if wrong then
