@@ -5,7 +5,7 @@
 No published weights are needed: a network with random weights of the usual scale is given running statistics from
 random crops of the photos, so that activations and logits have the sizes that a trained one has. It is saved as
 safetensors under the names of torchvision (today's and those of before 2018, and with a `module.` prefix), timm and
-MONAI. Both sides read the photo's file: the whole pipeline is compared, decoding and resizing included. The figure
+MONAI, and with torch.save. Both sides read the photo's file: the whole pipeline is compared, decoding and resizing included. The figure
 is the largest difference of logits over the largest logit; needs torch, torchvision, timm, safetensors, pillow.
 """
 
@@ -91,12 +91,17 @@ def main():
             ("torchvision", {"module." + n: t for n, t in state.items() if not n.endswith("num_batches_tracked")}),
         "MONAI's names": ("torchvision", {monai(name): t for name, t in state.items()}),
         "timm": ("timm", timm_model.state_dict()),
+        "torchvision, .pth of today": ("torchvision", state),
+        "torchvision, .pth of before 2020, old names": ("torchvision", {old(name): t for name, t in state.items()}),
     }
     worst = 0
     with tempfile.TemporaryDirectory() as directory, torch.no_grad():
         for title, (recipe, tensors) in files.items():
-            path = directory + "/model.safetensors"
-            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, {"format": "pt"})
+            path = directory + ("/model.pth" if ".pth" in title else "/model.safetensors")
+            if ".pth" in title:
+                torch.save(tensors, path, _use_new_zipfile_serialization="today" in title)
+            else:
+                save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, {"format": "pt"})
             network, transform = sides[recipe]
             expected = torch.stack([network(transform(image)[None])[0] for image in images])
             got = ours(path, recipe, photos)
