@@ -227,7 +227,7 @@ SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-
 asan fuzz: B := build/asan
 asan: EMULATED := build/asan-cuda
 asan fuzz: LUA := build/asan/lua
-asan fuzz: export ASAN_OPTIONS := detect_leaks=1:allocator_may_return_null=1:intercept_tls_get_addr=0
+asan: export ASAN_OPTIONS := detect_leaks=1:allocator_may_return_null=1:intercept_tls_get_addr=0
 asan fuzz: export LSAN_OPTIONS := suppressions=$(CURDIR)/spec/support/leaks.supp:print_suppressions=0
 BUILD_HOST = gcc -g $(SANITIZERS) -Wall -Wextra spec/support/lua_host.c -o $(LUA) $$(pkg-config --cflags --libs lua5.4) -Wl,-E
 asan:
@@ -238,6 +238,7 @@ asan:
 	@$(RUN_SPECS)
 
 # FUZZ_OPTIONS=-reader png; scripts/fuzz.lua tells what it does and how a finding is repeated.
+fuzz: export ASAN_OPTIONS := detect_leaks=1:allocator_may_return_null=1:intercept_tls_get_addr=0:malloc_context_size=4
 fuzz:
 	@sh scripts/install_dependencies.sh build
 	@$(BUILD) B=$(B) CUDA=0 EXTRA_CFLAGS="$(SANITIZERS) -O1"
@@ -263,7 +264,7 @@ install: all
 	install -d "$(DESTDIR)$(LUADIR)" "$(DESTDIR)$(LIBDIR)/densenet" "$(PROGRAMS)/scripts" "$(DESTDIR)$(BINDIR)"
 	cp -R lua/densenet "$(DESTDIR)$(LUADIR)/"
 	install -m 644 main.lua "$(PROGRAMS)"
-	install -m 644 scripts/*.lua "$(PROGRAMS)/scripts"
+	install -m 644 scripts/*.lua scripts/*.py "$(PROGRAMS)/scripts"
 	install -m 755 scripts/densenet "$(DESTDIR)$(BINDIR)"
 	install -m 755 $(MODULE) "$(DESTDIR)$(LIBDIR)/densenet/core.so"
 	$(if $(filter nvcc,$(CUDA_BUILD)),install -m 755 $(CUDA_MODULE) "$(DESTDIR)$(LIBDIR)/densenet/cuda.so")

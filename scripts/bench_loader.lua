@@ -15,7 +15,6 @@ local program = require "densenet.train.program"
 
 local MEAN, STD = { 123.675, 116.28, 103.53 }, { 58.395, 57.12, 57.375 }
 local EIGENVALUES = { 0.2175 * 255, 0.0188 * 255, 0.0045 * 255 }
-local IMAGES = 1000000 -- of an epoch: more than any time is enough for
 local BATCH = 32
 
 local JOBS = {
@@ -80,28 +79,19 @@ local function decode(opt, paths, nThreads)
   return count, core.clock() - start, os.clock() - cpu
 end
 
-local function load(opt, paths, job, nThreads)
-  local make = require "bench_loader_set"
-  local argument = { paths = paths, size = IMAGES }
-  local set = make(argument)
+-- The same of a loader's epoch of `size` images, with threads that have begun.
+local function load(opt, paths, job, nThreads, size)
+  local argument = { paths = paths, size = size }
+  local set = require "bench_loader_set"(argument)
   set.fastDecode = opt.fastDecode
-  local loader = dn.data.Loader {
+  local loader <close> = dn.data.Loader {
     set = set, batchSize = BATCH, nThreads = nThreads, shuffle = false, transform = transformOf(job),
     worker = { module = "bench_loader_set", argument = argument },
   }
-  local start, cpu, count = nil, nil, 0
-  for n, sample in loader:run(1) do
-    -- The first batches have been waited for with threads that began at different times.
-    if n == nThreads then
-      start, cpu = core.clock(), os.clock()
-    elseif n > nThreads then
-      count = count + sample.size
-      if core.clock() - start >= opt.seconds then break end
-    end
-  end
-  local seconds, cpuSeconds = core.clock() - start, os.clock() - cpu
-  loader:close()
-  return count, seconds, cpuSeconds
+  for _ in loader:run(1, math.max(1, loader:size() - nThreads + 1)) do end
+  local start, cpu, count = core.clock(), os.clock(), 0
+  for _, sample in loader:run(2) do count = count + sample.size end
+  return count, core.clock() - start, os.clock() - cpu
 end
 
 -- ---- torchvision ----
@@ -182,12 +172,15 @@ end
 
 local function measure(opt, paths, peer, job, nThreads)
   local own, ownCore, theirs, theirCore, ratio = {}, {}, {}, {}, {}
+  local least = 2 * BATCH * nThreads
+  local count, seconds, cpu
+  if job.name ~= "decode" then count, seconds = load(opt, paths, job.name, nThreads, least) end
   for round = 1, opt.rounds do
-    local count, seconds, cpu
     if job.name == "decode" then
       count, seconds, cpu = decode(opt, paths, nThreads)
-    else
-      count, seconds, cpu = load(opt, paths, job.name, nThreads)
+    else -- as many images as the time is enough for, by the last round
+      local size = math.max(least, math.floor(count / seconds * opt.seconds) // BATCH * BATCH)
+      count, seconds, cpu = load(opt, paths, job.name, nThreads, size)
     end
     own[round], ownCore[round] = count / seconds, count / cpu
     if peer then

@@ -11,7 +11,7 @@
 
 /* RandomSizedCrop's, as random_sized_crop.lua has them. */
 enum { TRIES = 10 };
-static const double SMALLEST_AREA = 0.08, LARGEST_AREA = 1;
+static const double LARGEST_AREA = 1;
 static const double NARROWEST = 3.0 / 4, WIDEST = 4.0 / 3;
 
 /* As geometry.lua's. */
@@ -44,8 +44,9 @@ static dn_status find_middle(int64_t scale, int64_t crop, bool rounds_even, int6
 }
 
 /* One try; false where the rectangle is larger than the image. */
-static bool try_rectangle(dn_rng *rng, int64_t height, int64_t width, dn_image_window *window) {
-  const double share = dn_image_draw_uniform(rng, SMALLEST_AREA, LARGEST_AREA);
+static bool try_rectangle(dn_rng *rng, double smallest_area, int64_t height, int64_t width,
+                          dn_image_window *window) {
+  const double share = dn_image_draw_uniform(rng, smallest_area, LARGEST_AREA);
   const double area = (double)(height * width) * share;
   const double aspect = dn_image_draw_uniform(rng, NARROWEST, WIDEST);
   int64_t w = (int64_t)floor(sqrt(area * aspect) + 0.5);
@@ -69,7 +70,7 @@ dn_status dn_image_draw_window(const dn_image_steps *steps, int64_t height, int6
     return find_middle(steps->scale, steps->crop, steps->rounds_even, height, width, window);
   *window = (dn_image_window){.scaled_height = steps->crop, .scaled_width = steps->crop};
   for (int i = 0; i < TRIES; i++)
-    if (try_rectangle(rng, height, width, window)) return DN_OK;
+    if (try_rectangle(rng, steps->smallest_area, height, width, window)) return DN_OK;
   return find_middle(steps->crop, steps->crop, false, height, width, window);
 }
 
@@ -96,7 +97,10 @@ static void reduce_side(int64_t whole, int64_t reduced, int64_t *first, int64_t 
 
 /* ---- Colours ---- */
 
-/* out[c] = sum of matrix[c][k] in[k] + shift[c] */
+/*
+** out[c] = sum of matrix[c][k] in[k] + shift[c]. A grey image stands for three equal channels, of which
+** the first is kept.
+*/
 typedef struct colours {
   double matrix[3][3], shift[3];
   double mean[3]; /* of the bytes */
@@ -171,23 +175,48 @@ static void light(colours *map, const dn_image_step *step, dn_rng *rng) {
 
 static void normalize(colours *map, const dn_image_step *step) {
   for (int c = 0; c < 3; c++) {
-    for (int k = 0; k < 3; k++) map->matrix[c][k] /= step->spread[c];
-    map->shift[c] = (map->shift[c] - step->mean[c]) / step->spread[c];
+    const int from = step->n_channels == 1 ? 0 : c;
+    for (int k = 0; k < 3; k++) map->matrix[c][k] /= step->spread[from];
+    map->shift[c] = (map->shift[c] - step->mean[from]) / step->spread[from];
   }
 }
 
-/* What the steps come to: a flip, and one map or, where that is all there is, a normalisation. */
+/* random_erasing.lua's */
+static const double LEAST_ERASED = 0.02, MOST_ERASED = 0.33;
+static const double FLATTEST = 0.3, TALLEST = 3.3;
+
+/* A rectangle of an image. */
+typedef struct rectangle {
+  int64_t top, left, height, width;
+} rectangle;
+
+/* What of an image of height x width is erased; nothing where every try is as high or wide as it. */
+static rectangle draw_erasure(int64_t height, int64_t width, dn_rng *rng) {
+  for (int i = 0; i < TRIES; i++) {
+    const double area =
+        (double)(height * width) * dn_image_draw_uniform(rng, LEAST_ERASED, MOST_ERASED);
+    const double aspect = exp(dn_image_draw_uniform(rng, log(FLATTEST), log(TALLEST)));
+    const int64_t h = (int64_t)floor(sqrt(area * aspect) + 0.5);
+    const int64_t w = (int64_t)floor(sqrt(area / aspect) + 0.5);
+    if (h < 1 || w < 1 || h >= height || w >= width) continue;
+    const int64_t top = dn_image_draw_integer(rng, height - h + 1);
+    return (rectangle){top, dn_image_draw_integer(rng, width - w + 1), h, w};
+  }
+  return (rectangle){0};
+}
+
+/* What the steps come to: a flip, an erasure, and one map or, where that is all there is, a normalisation. */
 typedef struct plan {
   bool flips;
+  int64_t height, width; /* of the image */
+  rectangle erased;
   int n_colour_steps; /* beside normalisations */
   int n_normalizations;
   const dn_image_step *normalization; /* the last one */
-  colours map;                        /* of 3 channels only */
+  colours map;                        /* of 1 or 3 channels */
 } plan;
 
-static bool changes_colours(const dn_image_step *step) {
-  return step->kind != DN_IMAGE_FLIP && step->kind != DN_IMAGE_NORMALIZE;
-}
+static bool changes_colours(const dn_image_step *step) { return step->kind < DN_IMAGE_NORMALIZE; }
 
 static void take_step(plan *p, const dn_image_step *step, bool has_colours, dn_rng *rng) {
   colours *map = &p->map;
@@ -208,39 +237,56 @@ static void take_step(plan *p, const dn_image_step *step, bool has_colours, dn_r
       p->normalization = step;
       if (has_colours) normalize(map, step);
       break;
+    case DN_IMAGE_ERASE:
+      if (dn_image_draw_uniform(rng, 0, 1) < step->probability)
+        p->erased = draw_erasure(p->height, p->width, rng);
+      break;
     default:
       if (dn_image_draw_uniform(rng, 0, 1) < step->probability) p->flips = !p->flips;
   }
   if (changes_colours(step)) p->n_colour_steps++;
 }
 
+/* Saturation and lighting are of three channels; so is all that changes colours but of grey images. */
+static bool takes_channels(const dn_image_step *step, int64_t n_channels) {
+  if (!changes_colours(step) || n_channels == 3) return true;
+  if (n_channels != 1) return false;
+  return step->kind == DN_IMAGE_BRIGHTNESS || step->kind == DN_IMAGE_CONTRAST ||
+         (step->kind == DN_IMAGE_JITTER && step->range[DN_IMAGE_SATURATION] == 0);
+}
+
 static dn_status check_steps(const dn_image_steps *steps, int64_t n_channels) {
   int n_normalizations = 0;
   for (int i = 0; i < steps->n_steps; i++) {
     const dn_image_step *step = &steps->step[i];
-    if (changes_colours(step) && n_channels != 3)
+    if (!takes_channels(step, n_channels))
       return dn_error_argument(3,
                                "colours change in images of the three channels R, G, B, this one "
                                "has %" PRId64,
                                n_channels);
+    if (step->kind == DN_IMAGE_ERASE && i < steps->n_steps - 1)
+      return dn_error_argument(3, "an erasure is the last step");
     if (step->kind != DN_IMAGE_NORMALIZE) continue;
     if (step->n_channels != n_channels)
       return dn_error_argument(3, "means and deviations of %d channels, the image has %" PRId64,
                                step->n_channels, n_channels);
-    if (++n_normalizations > 1 && n_channels != 3)
-      return dn_error_argument(3, "several normalisations need the three channels R, G, B");
+    if (++n_normalizations > 1 && n_channels != 3 && n_channels != 1)
+      return dn_error_argument(3, "several normalisations need 1 or 3 channels");
   }
   return DN_OK;
 }
 
 /* ---- Pixels ---- */
 
+/* Channel c of three, also of a grey image. */
+static int64_t channel(const dn_tensor *image, int64_t c) { return image->size[0] == 1 ? 0 : c; }
+
 static void take_means(const dn_tensor *bytes, double mean[3]) {
   const int64_t height = bytes->size[1], width = bytes->size[2];
   for (int64_t c = 0; c < 3; c++) {
     uint64_t sum = 0;
     for (int64_t y = 0; y < height; y++) {
-      const uint8_t *row = dn_image_row(bytes, c, y);
+      const uint8_t *row = dn_image_row(bytes, channel(bytes, c), y);
       uint32_t row_sum = 0; /* a row has at most 2^24 bytes */
       for (int64_t x = 0; x < width; x++) row_sum += row[x];
       sum += row_sum;
@@ -278,9 +324,10 @@ DEFINE_MAP_ROW(doubles, double)
 static void map_colours(dn_tensor *out, const dn_tensor *bytes, const colours *map) {
   const int64_t width = bytes->size[2];
   for (int64_t y = 0; y < bytes->size[1]; y++) {
-    const uint8_t *red = dn_image_row(bytes, 0, y), *green = dn_image_row(bytes, 1, y);
-    const uint8_t *blue = dn_image_row(bytes, 2, y);
-    for (int64_t c = 0; c < 3; c++)
+    const uint8_t *red = dn_image_row(bytes, 0, y);
+    const uint8_t *green = dn_image_row(bytes, channel(bytes, 1), y);
+    const uint8_t *blue = dn_image_row(bytes, channel(bytes, 2), y);
+    for (int64_t c = 0; c < out->size[0]; c++)
       if (out->dtype == DN_FLOAT)
         map_floats(dn_image_row(out, c, y), red, green, blue, width, map->matrix[c], map->shift[c]);
       else
@@ -303,15 +350,28 @@ static dn_status normalize_only(dn_tensor *out, const dn_tensor *bytes,
   return DN_OK;
 }
 
+static void erase(dn_tensor *out, rectangle erased) {
+  for (int64_t c = 0; c < out->size[0]; c++)
+    for (int64_t y = 0; y < erased.height; y++) {
+      void *row = dn_image_row(out, c, erased.top + y);
+      for (int64_t x = 0; x < erased.width; x++)
+        dn_image_store(row, out->dtype, erased.left + x, 0);
+    }
+}
+
 static dn_status finish(dn_tensor *out, dn_tensor *bytes, const dn_image_steps *steps, dn_rng rng) {
-  plan p = {.map.matrix = {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}};
-  const bool has_colours = bytes->size[0] == 3;
+  plan p = {.map.matrix = {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}},
+            .height = bytes->size[1],
+            .width = bytes->size[2]};
+  const bool has_colours = bytes->size[0] == 3 || bytes->size[0] == 1;
   if (has_colours) take_means(bytes, p.map.mean);
   for (int i = 0; i < steps->n_steps; i++) take_step(&p, &steps->step[i], has_colours, &rng);
   if (p.flips) mirror(bytes);
   if (p.n_colour_steps == 0 && p.n_normalizations <= 1)
-    return normalize_only(out, bytes, p.normalization);
-  map_colours(out, bytes, &p.map);
+    DN_TRY(normalize_only(out, bytes, p.normalization));
+  else
+    map_colours(out, bytes, &p.map);
+  erase(out, p.erased);
   return DN_OK;
 }
 

@@ -25,6 +25,7 @@ typedef enum dn_image_step_kind {
   DN_IMAGE_LIGHTING,
   DN_IMAGE_NORMALIZE,
   DN_IMAGE_FLIP,
+  DN_IMAGE_ERASE, /* a rectangle becomes 0; the last step, if there is one */
   DN_IMAGE_STEP_KIND_COUNT
 } dn_image_step_kind;
 
@@ -36,13 +37,14 @@ typedef struct dn_image_step {
   double eigenvectors[3][3];   /* [channel][axis] */
   int n_channels;              /* of a normalisation */
   const double *mean, *spread; /* n_channels each, the spread above 0 */
-  double probability;          /* of a flip */
+  double probability;          /* of a flip or an erasure */
 } dn_image_step;
 
 /* Images are scaled and cut first, and then go through the steps in their order. */
 typedef struct dn_image_steps {
   dn_image_cut cut;
-  int64_t scale, crop; /* pixels */
+  int64_t scale, crop;  /* pixels */
+  double smallest_area; /* RandomSizedCrop's: share of the image, above 0 and at most 1 */
   bool rounds_even;
   dn_image_filter filter; /* bilinear or bicubic */
   bool decodes_reduced;   /* see dn_image_reduction */
@@ -65,7 +67,8 @@ int dn_image_reduction(const dn_image_steps *steps, dn_image_window window);
 ** out C,h,w (float or double) becomes the window of `in` C,H,W (byte), through the steps. rng stands
 ** where dn_image_draw_window left it. The window's place is in an image of height x width, and `in`
 ** may be that image reduced, the place is then the nearest.
-** Returns DN_EARG, also for a jitter or lighting of other than 3 channels; DN_ENOMEM.
+** Returns DN_EARG, also for changes of colour of other than 3 channels, where brightness and contrast
+** may be of 1; DN_ENOMEM.
 */
 dn_status dn_image_take_steps(dn_tensor *out, const dn_tensor *in, const dn_image_steps *steps,
                               dn_image_window window, int64_t height, int64_t width, dn_rng rng);

@@ -79,6 +79,8 @@ describe("the golden folder", function()
     ["imageSize: expected 1 to 4096 pixels, got 0"] = { imageSize = 0 },
     ["scaleSize: expected at least imageSize, 224, got 100"] = { scaleSize = 100 },
     ["filter: expected bicubic, bilinear or torch, got lanczos"] = { filter = "lanczos" },
+    ["minArea: expected a number above 0 and up to 1, got 0"] = { minArea = 0 },
+    ["mirror: expected true or false, got no"] = { mirror = "no" },
     ["channels: expected 3, or 1 for grey, got 2"] = { channels = 2 },
     ["badImages: expected error or skip, got no"] = { badImages = "no" },
     ["split: expected train or test, got validation"] = { split = "validation" },
@@ -150,10 +152,23 @@ describe("a folder of images", function()
       temporary.write(("%s/a/%04d.pgm"):format(directory, i), "P5 1 1 255\n" .. string.char(i % 2 == 0 and 10 or 20))
     end
     local lines = {}
-    local set = assert(dn.data.folder(directory, { channels = 1, report = function(line) lines[#lines + 1] = line end }))
+    local set = assert(dn.data.folder(directory, { channels = 1,
+      report = function(line) lines[#lines + 1] = line end }))
     assert.matches("^mean and deviation from 2000 of 2500 images, in ", lines[1])
     assert.is_true(math.abs(set.mean[1] - 15) < 1)
     assert.is_true(math.abs(set.std[1] - 5) < 0.1)
+  end)
+
+  it("is cut and mirrored in training as it is told", function()
+    save(directory .. "/a/1.png", 4, 4, 10)
+    local set = assert(dn.data.folder(directory, { imageSize = 8, minArea = 0.5, mirror = false }))
+    local steps = dn.data.preprocess(set, "train").steps
+    assert.equal(0.5, steps[1].smallestArea)
+    assert.equal("ColorNormalize({...})", tostring(steps[#steps]))
+    set = assert(dn.data.folder(directory, { imageSize = 8 }))
+    steps = dn.data.preprocess(set, "train").steps
+    assert.equal(0.08, steps[1].smallestArea)
+    assert.equal("HorizontalFlip(0.5)", tostring(steps[#steps]))
   end)
 
   it("is one of classes, and not the one that holds train and val", function()

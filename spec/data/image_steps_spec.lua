@@ -46,6 +46,10 @@ local EXACT = {
   transforms.Compose { transforms.CenterCrop(20) }, transforms.CenterCrop(20, { rounding = "even" }),
   transforms.Compose { transforms.RandomSizedCrop(24), transforms.Compose { normalize, transforms.HorizontalFlip() } },
   transforms.Compose { transforms.RandomSizedCrop(48, "bilinear"), transforms.HorizontalFlip(0.3) },
+  transforms.Compose { transforms.RandomSizedCrop(24), normalize, transforms.HorizontalFlip(0.5),
+    transforms.RandomErasing(0.8) },
+  transforms.Compose { transforms.CenterCrop(20), transforms.RandomErasing(1) },
+  transforms.RandomSizedCrop(24, "bicubic", 0.7),
 }
 local ROUNDED = {
   training(24), training(30, "bilinear"),
@@ -92,6 +96,27 @@ describe("one call for an image", function()
     assert.is_true(load(out, 1, image, 3, 4))
     compare.near(out:select(1, 1), chain(image, random.generator(3, 4)), 0, "grey")
     assert.is_nil(imageSteps(training(20), 1))
+    assert.is_nil(imageSteps(transforms.Compose { transforms.CenterCrop(20), transforms.Brightness(0.4) }, 2))
+  end)
+
+  it("takes grey images through brightness and contrast", function()
+    local figures = transforms.ColorNormalize { mean = { 100 }, std = { 50 } }
+    for _, chain in ipairs {
+      transforms.Compose { transforms.RandomSizedCrop(20), transforms.ColorJitter { brightness = 0.4, contrast = 0.4 },
+        figures, transforms.HorizontalFlip() },
+      transforms.Compose { transforms.CenterCrop(20), transforms.Contrast(0.6), transforms.Brightness(0.4), figures,
+        figures },
+    } do
+      local load = imageSteps(chain, 1)
+      for _, dtype in ipairs { "float", "double" } do
+        local image, out = picture(1, 40, 50), core.tensor_new("cpu", dtype, { 1, 1, 20, 20 })
+        for seed = 1, 10 do
+          assert.is_true(load(out, 1, image, seed, 4))
+          compare.near(out:select(1, 1), chain(image, random.generator(seed, 4), dtype),
+            dtype == "float" and 2e-6 or 1e-14, tostring(chain))
+        end
+      end
+    end
   end)
 
   it("is not for other chains", function()
@@ -104,6 +129,7 @@ describe("one call for an image", function()
       transforms.Compose { transforms.RandomSizedCrop(20), transforms.Rotation(10) },
       transforms.Compose { transforms.Scale(40), transforms.Contrast(0.4), transforms.CenterCrop(20) },
       transforms.Compose { transforms.Scale(40), transforms.HorizontalFlip(), transforms.CenterCrop(20) },
+      transforms.Compose { transforms.CenterCrop(20), transforms.RandomErasing(), normalize },
     } do
       assert.is_nil(imageSteps(chain, 3), tostring(chain))
     end

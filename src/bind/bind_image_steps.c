@@ -5,6 +5,7 @@
 **     cut        "middle" or "randomSized"
 **     scale      pixels, 0 for none (middle only)
 **     crop       pixels, 0 for none (middle only)
+**     smallestArea  (randomSized only) share of the image that a rectangle has at least
 **     rounding   "up" or "even"
 **     filter     "bilinear" or "bicubic"
 **     fastDecode true for JPEGs made smaller while they are decoded, where the cut allows it
@@ -14,6 +15,7 @@
 **                "lighting"    deviation, eigenvalues {3}, eigenvectors {{3}, {3}, {3}}
 **                "normalize"   mean {C}, std {C}
 **                "flip"        probability
+**                "erase"       probability; the last one
 **   image_load(out, index, source, steps, seed, stream) -> true; or nil, message, code for a file that is
 **     bad. Image `index` of the batch out N,C,h,w (float or double) becomes the image of the file `source`, or
 **     the byte tensor C,H,W, by the steps, with the random numbers of (seed, stream). Misuse raises, as does an
@@ -121,8 +123,8 @@ static void read_lighting(lua_State *L, int index, dn_image_step *step) {
 
 /* The step that the table at `index` describes. */
 static void read_step(lua_State *L, int index, int slot, dn_image_step *step) {
-  static const char *const kinds[] = {"brightness", "contrast",  "saturation", "jitter",
-                                      "lighting",   "normalize", "flip",       NULL};
+  static const char *const kinds[] = {"brightness", "contrast", "saturation", "jitter", "lighting",
+                                      "normalize",  "flip",     "erase",      NULL};
   static const char *const blends[] = {"brightness", "contrast", "saturation"};
   step->kind = (dn_image_step_kind)check_word(L, index, "kind", kinds);
   switch (step->kind) {
@@ -136,6 +138,7 @@ static void read_step(lua_State *L, int index, int slot, dn_image_step *step) {
       read_normalization(L, index, slot, step);
       break;
     case DN_IMAGE_FLIP:
+    case DN_IMAGE_ERASE:
       step->probability = check_number(L, index, "probability");
       break;
     default:
@@ -161,6 +164,9 @@ static int image_steps(lua_State *L) {
   const bool is_random = steps->cut == DN_IMAGE_CUT_RANDOM_SIZED;
   steps->scale = is_random ? 0 : check_pixels(L, "scale", 0);
   steps->crop = check_pixels(L, "crop", is_random ? 1 : 0);
+  steps->smallest_area = is_random ? check_number(L, 1, "smallestArea") : 1;
+  if (!(steps->smallest_area > 0 && steps->smallest_area <= 1))
+    luaL_error(L, "image_steps: smallestArea: a number above 0 and up to 1 expected");
   steps->rounds_even = check_word(L, 1, "rounding", roundings) == 1;
   steps->filter = (dn_image_filter)check_word(L, 1, "filter", filters);
   lua_getfield(L, 1, "fastDecode");

@@ -24,7 +24,7 @@ local LARGE = 64 -- pixels from which images want the first layers of ImageNet's
 local LAYOUT = "expected %s/train/<class>/<image> and %s/val/<class>/<image>"
 
 local OPTIONS = { imageSize = true, scaleSize = true, filter = true, channels = true, index = true, badImages = true,
-  classes = true, report = true, fastDecode = true }
+  classes = true, report = true, minArea = true, mirror = true, fastDecode = true }
 
 -- ---- What is asked for ----
 
@@ -44,6 +44,13 @@ local function complaint(options)
   end
   if channels ~= nil and channels ~= 1 and channels ~= 3 then
     return core.format("channels: expected 3, or 1 for grey, got %s", channels)
+  end
+  local area, mirror = options.minArea, options.mirror
+  if area ~= nil and not (type(area) == "number" and area > 0 and area <= 1) then
+    return core.format("minArea: expected a number above 0 and up to 1, got %s", area)
+  end
+  if mirror ~= nil and type(mirror) ~= "boolean" then
+    return core.format("mirror: expected true or false, got %s", mirror)
   end
   if bad ~= nil and bad ~= "error" and bad ~= "skip" then
     return core.format("badImages: expected error or skip, got %s", bad)
@@ -139,6 +146,7 @@ local function setOf(root, options, fields)
     name = fields.name, split = fields.split, classes = classes, labelOf = labels, family = "imagenet",
     channels = options.channels or 3, imageSize = imageSize, scaleSize = scaleSize,
     filter = options.filter or "bicubic", badImages = options.badImages or "error",
+    minArea = options.minArea, mirror = options.mirror,
     fastDecode = options.fastDecode or false,
     directory = fields.directory or root,
   })
@@ -172,6 +180,8 @@ end
 --   scaleSize  pixels of the shorter edge before the middle is cut out for a test, by default in ImageNet's
 --              proportion: 256 for 224
 --   filter     of the scaling: "bicubic" (the default), "bilinear" or "torch" (Torch7's bicubic)
+--   minArea    least share of a picture that training cuts out, 0.08 by default
+--   mirror     false: training mirrors no picture
 --   channels   3 (the default), or 1 for grey
 --   classes    names of the classes by label, such as those of the training set; the folder's own by default
 --   mean, std  lists of a number for each channel, 0–255; by default found here, from 2000 images at most

@@ -1,7 +1,7 @@
 -- The usual chains of transforms for photographs, done by one call of C for an image: RandomSizedCrop, or Scale and
 -- CenterCrop; then Brightness, Contrast, Saturation, ColorJitter, Lighting, ColorNormalize and HorizontalFlip in any
--- order. It draws the same numbers as the chain does, and a spec compares the two: to the bit where colours are only
--- normalised, and else to the rounding of floats.
+-- order; and RandomErasing at the end. It draws the same numbers as the chain does, and a spec compares the two: to the
+-- bit where colours are only normalised, and else to the rounding of floats.
 local core = require "densenet.core"
 local transform = require "densenet.data.transforms.transform"
 local transforms = require "densenet.data.transforms"
@@ -40,10 +40,21 @@ function describe.ColorNormalize(step) return { kind = "normalize", mean = step.
 
 function describe.HorizontalFlip(step) return { kind = "flip", probability = step.probability } end
 
+function describe.RandomErasing(step) return { kind = "erase", probability = step.probability } end
+
 local function described(step)
   for name, make in pairs(describe) do
     if is(step, name) then return make(step) end
   end
+end
+
+-- Steps for images of any number of channels, and those that grey ones have beside them.
+local ANY = { normalize = true, flip = true, erase = true }
+local GREY = { brightness = true, contrast = true }
+
+local function takesChannels(step, channels)
+  if channels == 3 or ANY[step.kind] then return true end
+  return channels == 1 and (GREY[step.kind] or step.kind == "jitter" and step.saturation == 0)
 end
 
 -- What is cut out, and the number of steps at the beginning of the list that say so; nothing for other beginnings.
@@ -51,7 +62,7 @@ local function cutOf(list, description)
   local first = list[1]
   if first and is(first, "RandomSizedCrop") then
     description.cut, description.crop, description.rounding = "randomSized", first.size, "up"
-    description.filter = first.filter
+    description.filter, description.smallestArea = first.filter, first.smallestArea
     return 1
   end
   local taken = 0
@@ -84,7 +95,8 @@ return function(chain, channels, fastDecode)
   if not taken or description.filter == "torch" then return nil end
   for i = taken + 1, #list do
     local step = described(list[i])
-    if not step or channels ~= 3 and step.kind ~= "normalize" and step.kind ~= "flip" then return nil end
+    if not step or not takesChannels(step, channels) then return nil end
+    if step.kind == "erase" and i < #list then return nil end
     if step.mean and #step.mean ~= channels then return nil end
     description[#description + 1] = step
   end

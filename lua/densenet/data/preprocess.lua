@@ -11,8 +11,9 @@
 --                ColorNormalize, HorizontalFlip(0.5)                        CenterCrop or TenCrop(224)
 --
 -- The sizes of imagenet, and the filter of its scaling, are the data set's where it says them (imageSize, scaleSize,
--- filter), else 224, 256 and bicubic. Images of one channel have no colours: of ColorJitter and Lighting, brightness
--- and contrast are left.
+-- filter), else 224, 256 and bicubic; it may also say that what is cut out has another least share of the image
+-- (minArea, 0.08), and that nothing is mirrored (mirror = false). Images of one channel have no colours: of ColorJitter
+-- and Lighting, brightness and contrast are left.
 
 local definitions = require "densenet.data.definitions"
 local transforms = require "densenet.data.transforms"
@@ -42,8 +43,10 @@ local function scaling(make, size, filter)
 end
 
 function training.imagenet(normalize, info)
-  local crop = scaling(transforms.RandomSizedCrop, info.imageSize or IMAGENET_CROP, info.filter)
-  local flip = transforms.HorizontalFlip(0.5)
+  local size = info.imageSize or IMAGENET_CROP
+  local crop = info.minArea and transforms.RandomSizedCrop(size, info.filter or "bicubic", info.minArea)
+    or scaling(transforms.RandomSizedCrop, size, info.filter)
+  local flip = info.mirror ~= false and transforms.HorizontalFlip(0.5) or nil
   if info.channels == 1 then
     return { crop, transforms.ColorJitter { brightness = JITTER, contrast = JITTER }, normalize, flip }
   end

@@ -76,7 +76,8 @@ local STATE = {
   { "lossScale", object, "optional" }, { "precision", text, "optional" }, { "dataset", text, "optional" },
   { "classes", listOf(text), "optional" }, { "mean", listOf(finite), "optional" },
   { "std", listOf(positive), "optional" }, { "inputSize", listOf(whole(1, 1 << 20), 3), "optional" },
-  { "trainFiles", listOf(count, 3), "optional" }, { "changes", listOf(object), "optional" }, { "preprocess", object, "optional" },
+  { "trainFiles", listOf(count, 3), "optional" },
+  { "changes", listOf(object), "optional" }, { "preprocess", object, "optional" },
 }
 local PARTS = {
   random = { { "seed", anyWhole }, { "position", anyWhole } },

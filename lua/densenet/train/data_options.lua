@@ -8,6 +8,7 @@ local dataOptions = {}
 -- Each option of data.open that a command line has: its name there, and the value that stands for none.
 local NAMES = {
   { "imageSize", "imageSize", 0 }, { "scaleSize", "scaleSize", 0 }, { "filter", "filter" },
+  { "minArea", "minArea", 0.08 }, { "mirror", "mirror", true },
   { "channels", "inputChannels", 0 }, { "index", "gen" }, { "badImages", "badImages", "error" },
   { "extra", "extra", false }, { "fastDecode", "fastDecode", false },
 }

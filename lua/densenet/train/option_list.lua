@@ -84,6 +84,10 @@ local general = {
         .. "proportion 256 to 224" },
     { name = "filter", type = "word", shown = "bicubic", choices = { "bicubic", "bilinear", "torch" }, resume = "same",
       help = "imagenet: how images are scaled; torch: as Torch7 did" },
+    { name = "minArea", type = "number", default = 0.08, above = 0, max = 1, resume = "same",
+      help = "imagenet: least share of a picture that training cuts out" },
+    { name = "mirror", type = "boolean", default = true, resume = "same",
+      help = "imagenet: training mirrors pictures, left and right, at random" },
     { name = "inputChannels", type = "integer", default = 0, min = 0, max = 3, resume = "same",
       help = "imagenet: 1: images as grey; 0: in three colours. With -retrain the first layer's weights become those "
         .. "for N channels: summed to 1, or repeated and scaled" },

@@ -53,7 +53,8 @@ local function factsOf(model, sets, values, origin)
   return {
     changes = changesOf(origin),
     options = options.select(values, "same"), network = model.config, precision = values.precision,
-    trainFiles = train and train.signature and train:signature(), dataset = set.name, classes = set.classes, mean = set.mean, std = set.std,
+    trainFiles = train and train.signature and train:signature(),
+    dataset = set.name, classes = set.classes, mean = set.mean, std = set.std,
     inputSize = { set.channels, set.height, set.width }, preprocess = setRecipe(set),
   }
 end
