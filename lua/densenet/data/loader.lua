@@ -94,7 +94,8 @@ end
 -- @function Loader
 -- @param options
 --   set        data set: size(), and images (N,C,H,W, best bytes) and labels (N long) or get(i) →
---              {input = tensor C,H,W, target = label}
+--              {input = tensor C,H,W, target = label}; with channels and readWith(i, read), as a FolderSet has
+--              them, the usual chains for photographs are one call of C for each file
 --   batchSize  images in a batch; the last one of an epoch has what is left
 --   nThreads   worker threads; 0, the default, makes each batch when it is asked for
 --   seed       of the order and the augmentation; default 1
