@@ -37,7 +37,8 @@ describe("pictures", function()
 
   before_each(function()
     directory = temporary.directory()
-    os.execute(("cp -r '%s/pictures' '%s/pictures'"):format(made, directory))
+    -- A folder that changed just before it was listed has an index that is not believed.
+    os.execute(("cp -r '%s/pictures' '%s/pictures' && sleep 0.1"):format(made, directory))
   end)
   after_each(function() temporary.remove(directory) end)
 
@@ -170,6 +171,22 @@ describe("pictures", function()
     assert.matches("the network tells 3 classes apart, imagenet has 2; %-retrain FILE %-resetClassifier true", stderr)
     assert.matches("2 classes", runs("-dataset imagenet -data pictures -retrain a/model_best.safetensors "
       .. "-resetClassifier true -device cpu -save b -nEpochs 1 -imageSize 24"))
+  end)
+
+  it("have the errors of their classes beside a log elsewhere, and those of an earlier run are moved aside", function()
+    local line = tiny .. "-nEpochs 1 -log table.tsv "
+    runs(line .. "-save a")
+    assert.matches("^epoch\tcross\tdisc\tstripes\n1\t", temporary.read(directory .. "/table_classes.tsv"))
+    os.execute(("cd '%s/pictures' && rm -r train/disc val/disc"):format(directory))
+    local stdout = runs(line .. "-save b")
+    assert.matches("table.tsv holds the log of an earlier run, which is now table.tsv.1\n", stdout)
+    assert.matches("table_classes.tsv holds the log of an earlier run, which is now table_classes.tsv.1\n", stdout)
+    assert.matches("^epoch\tcross\tstripes\n1\t", temporary.read(directory .. "/table_classes.tsv"))
+    temporary.write(directory .. "/table_classes.tsv", "mine")
+    local status, _, stderr = run(line .. "-save c")
+    assert.equal(1, status)
+    assert.matches("table_classes.tsv exists and is not a log of this program", stderr)
+    assert.equal("mine", temporary.read(directory .. "/table_classes.tsv"))
   end)
 
   it("are tested with the classes of the training, whatever folders there are", function()
