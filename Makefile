@@ -15,14 +15,14 @@
 #   make docs       the API reference from the comments, as HTML in build/docs (LDoc)
 #   make env        prints what lets a shell's Lua scripts require "densenet" from this checkout
 #
-# Choices: CC, ARCH (native; empty for the compiler's default), LUA_INCDIR, BLAS_LIBS, NO_OPENMP=1, NO_JPEG=1, NO_PNG=1,
+# Choices: CC, ARCH (of the compiler; empty for its default, native for this machine), LUA_INCDIR, BLAS_LIBS, NO_OPENMP=1, NO_JPEG=1, NO_PNG=1,
 # CUDA (0: left out; emulated: a GPU made of the host), NVCC, CUDA_ARCHS (80 90), CXX (emulated only),
 # EXTRA_CFLAGS, B (the build directory), V=1 (show commands). scripts/configure.sh finds the rest and says what it found.
 
 ifeq ($(origin CC),default)
 CC := gcc
 endif
-ARCH ?= native
+ARCH ?=
 B ?= build
 LUA ?= lua5.4
 PREFIX ?= /usr/local
@@ -34,8 +34,8 @@ MODULE := $(B)/densenet/core.so
 SOURCES := $(wildcard src/*.c src/cpu/*.c src/cpu/*/*.c src/bind/*.c)
 # Loops for float and double, written once (src/cpu/tiles/cpu_real.h).
 TWICE := $(filter-out %/cpu_tiles_choice.c,$(wildcard src/cpu/tiles/*.c)) $(patsubst %,src/cpu/%.c,conv/cpu_conv_border \
-  conv/cpu_conv_patches conv/cpu_conv_pixels conv/cpu_gradient conv/cpu_patches conv/cpu_shares dense/cpu_norm_fast \
-  dense/cpu_norm_relu_pool_fast nn/cpu_batchnorm_fast nn/cpu_dropout_row nn/cpu_relu_rows)
+  conv/cpu_conv_patches conv/cpu_conv_pixels conv/cpu_gemm_tiles conv/cpu_gradient conv/cpu_patches conv/cpu_shares \
+  dense/cpu_norm_fast dense/cpu_norm_relu_pool_fast nn/cpu_batchnorm_fast nn/cpu_dropout_row nn/cpu_relu_rows)
 OBJECTS := $(SOURCES:%.c=$(B)/obj/%.o) $(TWICE:%.c=$(B)/obj/%_double.o)
 C_FILES := $(wildcard src/*.[ch] src/cpu/*.[ch] src/cpu/*/*.[ch] src/bind/*.[ch] scripts/*.c \
   spec/support/*.[ch] cuda/*.cu cuda/*.h spec/support/cuda_emulation/*.h spec/support/cuda_emulation/*.cpp)

@@ -98,7 +98,8 @@ static cpu_prefetch_rows rows_of_source(const source *from, image_part p) {
 static void pack(const cpu_tiles *tiles, const source *from, image_part p, real *z,
                  cpu_layout layout) {
   if (from->has_patches)
-    cpu_patches_gather(&from->patches, cpu_map_at(from->in, p.n, 0), p.first, p.n_pixels, z, layout);
+    cpu_patches_gather(&from->patches, cpu_map_at(from->in, p.n, 0), p.first, p.n_pixels, z,
+                       layout);
   else
     tiles->norm_relu(z, layout, at_part(from->in, p), from->in.planes.stride_c, from->in.planes.c,
                      p.n_pixels, from->norm.scale, from->norm.shift);
@@ -138,7 +139,8 @@ static forward forward_of(const cpu_conv_forward *call) {
                .has_stats = call->stats != NULL};
   f.n_in = call->transposed ? weight->size[0] : weight->size[1] * weight->size[2] * weight->size[3];
   f.n_out = f.out.planes.c;
-  f.cut = cut_of(f.out.planes.n, f.out.planes.size, f.n_in + f.n_out, FORWARD_PIECE, FORWARD_VALUES);
+  f.cut =
+      cut_of(f.out.planes.n, f.out.planes.size, f.n_in + f.n_out, FORWARD_PIECE, FORWARD_VALUES);
   f.layout = (cpu_layout){.row = CPU_BLOCK, .block = CPU_BLOCK * f.n_in};
   f.n_z = cpu_whole_lines(f.n_in * to_blocks(f.cut.piece) + CPU_TILE_SLACK);
   f.stride = to_blocks(f.cut.piece) + ROW_GAP;
@@ -227,8 +229,8 @@ typedef struct backward {
   cpu_map din;
   cpu_gradient gradient;
   bool accumulate, has_dx, has_dweight;
-  int64_t n_in, n_out;  /* rows of the right operand, of the product */
-  int64_t n_columns;    /* of the transposed gradient: n_out in whole lines */
+  int64_t n_in, n_out; /* rows of the right operand, of the product */
+  int64_t n_columns;   /* of the transposed gradient: n_out in whole lines */
   pixel_cut cut;
   int64_t part_blocks, n_blocks; /* of a part, of a unit */
   cpu_layout z_layout, d_layout; /* of the input and of the gradient, packed */

@@ -2,6 +2,7 @@
 
 #include "../conv/cpu_map.h"
 #include "../cpu_parallel.h"
+#include "../tiles/cpu_wide.h"
 #include "cpu_norm_table.h"
 
 void CPU_REAL(cpu_channel_stats_fast)(dn_tensor *stats, const dn_tensor *x) {
@@ -21,6 +22,11 @@ void CPU_REAL(cpu_channel_stats_fast)(dn_tensor *stats, const dn_tensor *x) {
   }
 }
 
+CPU_WIDE static void add_terms(real *gradient, const real *values, int64_t n, cpu_deferred terms) {
+  const real offset = *terms.offset, slope = *terms.slope, mean = *terms.mean;
+  for (int64_t p = 0; p < n; p++) gradient[p] += slope * (values[p] - mean) + offset;
+}
+
 void CPU_REAL(cpu_deferred_apply_fast)(dn_tensor *dx, const dn_tensor *x,
                                        const dn_tensor *deferred) {
   const cpu_map in = cpu_map_of(x), to = cpu_map_of(dx);
@@ -29,10 +35,7 @@ void CPU_REAL(cpu_deferred_apply_fast)(dn_tensor *dx, const dn_tensor *x,
 #pragma omp parallel for schedule(static) num_threads(n_threads) collapse(2)
   for (int64_t n = 0; n < in.planes.n; n++)
     for (int64_t c = 0; c < in.planes.c; c++) {
-      real *gradient = cpu_map_at(to, n, c);
-      const real *values = cpu_map_at(in, n, c);
-      const real offset = terms.offset[c], slope = terms.slope[c], mean = terms.mean[c];
-      for (int64_t p = 0; p < in.planes.size; p++)
-        gradient[p] += slope * (values[p] - mean) + offset;
+      const cpu_deferred own = {terms.offset + c, terms.slope + c, terms.mean + c};
+      add_terms(cpu_map_at(to, n, c), cpu_map_at(in, n, c), in.planes.size, own);
     }
 }

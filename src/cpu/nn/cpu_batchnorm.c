@@ -12,7 +12,7 @@ dn_status cpu_batchnorm_forward(dn_tensor *y, dn_tensor *mean, dn_tensor *inv_st
                                     momentum, epsilon);
   else
     CPU_REAL_OF(x->dtype, cpu_batchnorm_forward_fast)
-    (y, mean, inv_std, running_mean, running_var, x, gamma, beta, momentum, epsilon);
+  (y, mean, inv_std, running_mean, running_var, x, gamma, beta, momentum, epsilon);
   return DN_OK;
 }
 
@@ -25,7 +25,7 @@ dn_status cpu_batchnorm_inference_forward(dn_tensor *y, const dn_tensor *x,
                                               epsilon);
   else
     CPU_REAL_OF(x->dtype, cpu_batchnorm_inference_forward_fast)
-    (y, x, running_mean, running_var, gamma, beta, epsilon);
+  (y, x, running_mean, running_var, gamma, beta, epsilon);
   return DN_OK;
 }
 
@@ -36,7 +36,7 @@ dn_status cpu_batchnorm_backward(dn_tensor *dx, dn_tensor *dgamma, dn_tensor *db
     cpu_batchnorm_backward_reference(dx, dgamma, dbeta, dy, x, mean, inv_std, gamma, scale);
   else
     CPU_REAL_OF(x->dtype, cpu_batchnorm_backward_fast)
-    (dx, dgamma, dbeta, dy, x, mean, inv_std, gamma, scale);
+  (dx, dgamma, dbeta, dy, x, mean, inv_std, gamma, scale);
   return DN_OK;
 }
 
@@ -50,6 +50,6 @@ dn_status cpu_batchnorm_inference_backward(dn_tensor *dx, dn_tensor *dgamma, dn_
                                                gamma, epsilon, scale);
   else
     CPU_REAL_OF(x->dtype, cpu_batchnorm_inference_backward_fast)
-    (dx, dgamma, dbeta, dy, x, running_mean, running_var, gamma, epsilon, scale);
+  (dx, dgamma, dbeta, dy, x, running_mean, running_var, gamma, epsilon, scale);
   return DN_OK;
 }

@@ -14,6 +14,7 @@
 #include "cpu_batchnorm_fast.h"
 #include "../cpu_parallel.h"
 #include "../cpu_planes.h"
+#include "../tiles/cpu_wide.h"
 
 enum { RUN = 1024 }; /* elements summed in `real` before double takes over */
 
@@ -22,7 +23,7 @@ typedef struct moments {
 } moments;
 
 /* Sum of x - shift and of its square. */
-static moments moments_of_squares(const real *x, int64_t n, real shift) {
+CPU_WIDE static moments moments_of_squares(const real *x, int64_t n, real shift) {
   moments total = {0, 0};
   for (int64_t start = 0; start < n; start += RUN) {
     const int64_t end = start + RUN < n ? start + RUN : n;
@@ -40,7 +41,7 @@ static moments moments_of_squares(const real *x, int64_t n, real shift) {
 }
 
 /* Sum of dy and of dy * (x - mean). */
-static moments moments_of_gradient(const real *dy, const real *x, int64_t n, real mean) {
+CPU_WIDE static moments moments_of_gradient(const real *dy, const real *x, int64_t n, real mean) {
   moments total = {0, 0};
   for (int64_t start = 0; start < n; start += RUN) {
     const int64_t end = start + RUN < n ? start + RUN : n;
@@ -60,7 +61,7 @@ typedef struct affine {
   real shift, scale, offset; /* y = (x - shift) * scale + offset */
 } affine;
 
-static void apply_affine(real *y, const real *x, int64_t n, affine map) {
+CPU_WIDE static void apply_affine(real *y, const real *x, int64_t n, affine map) {
 #pragma omp simd
   for (int64_t i = 0; i < n; i++) y[i] = (x[i] - map.shift) * map.scale + map.offset;
 }
@@ -137,6 +138,14 @@ void CPU_REAL(cpu_batchnorm_inference_forward_fast)(dn_tensor *y, const dn_tenso
     }
 }
 
+CPU_WIDE static void apply_slopes(real *dx, const real *dy, const real *x, int64_t n, real mean,
+                                  dn_norm_slopes slopes) {
+  const real direct = (real)slopes.direct, slope = (real)slopes.slope;
+  const real offset = (real)slopes.offset;
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) dx[i] = direct * dy[i] + (slope * (x[i] - mean) + offset);
+}
+
 /* Gradients of one channel (dn_batchnorm.h). */
 static void backward_channel(real *dx, const real *dy, const real *x, cpu_planes dx_planes,
                              cpu_planes dy_planes, cpu_planes x_planes, real mean, double inv_std,
@@ -154,16 +163,9 @@ static void backward_channel(real *dx, const real *dy, const real *x, cpu_planes
   const dn_norm_slopes slopes =
       of_batch ? dn_norm_slopes_of_batch(gamma, inv_std, total.sum, total.product, count)
                : dn_norm_slopes_of_constants(gamma, inv_std);
-  const real direct = (real)slopes.direct, slope = (real)slopes.slope;
-  const real offset = (real)slopes.offset;
-  for (int64_t n = 0; n < x_planes.n; n++) {
-    const real *const in = x + n * x_planes.stride_n;
-    const real *const gradient = dy + n * dy_planes.stride_n;
-    real *const out = dx + n * dx_planes.stride_n;
-#pragma omp simd
-    for (int64_t i = 0; i < x_planes.size; i++)
-      out[i] = direct * gradient[i] + (slope * (in[i] - mean) + offset);
-  }
+  for (int64_t n = 0; n < x_planes.n; n++)
+    apply_slopes(dx + n * dx_planes.stride_n, dy + n * dy_planes.stride_n,
+                 x + n * x_planes.stride_n, x_planes.size, mean, slopes);
 }
 
 void CPU_REAL(cpu_batchnorm_backward_fast)(dn_tensor *dx, dn_tensor *dgamma, dn_tensor *dbeta,

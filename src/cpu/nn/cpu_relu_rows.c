@@ -1,6 +1,8 @@
 #include "cpu_relu_rows.h"
 
-void CPU_REAL(cpu_relu_forward_row)(const cpu_row *row, void *unused) {
+#include "../tiles/cpu_wide.h"
+
+CPU_WIDE void CPU_REAL(cpu_relu_forward_row)(const cpu_row *row, void *unused) {
   (void)unused;
   real *const out = (void *)row->data[0];
   const real *const in = (const void *)row->data[1];
@@ -15,7 +17,7 @@ void CPU_REAL(cpu_relu_forward_row)(const cpu_row *row, void *unused) {
   }
 }
 
-void CPU_REAL(cpu_relu_backward_row)(const cpu_row *row, void *unused) {
+CPU_WIDE void CPU_REAL(cpu_relu_backward_row)(const cpu_row *row, void *unused) {
   (void)unused;
   real *const out = (void *)row->data[0];
   const real *const in = (const void *)row->data[1], *const gate = (const void *)row->data[2];

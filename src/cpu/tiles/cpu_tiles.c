@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 
+#include "../cpu_parallel.h"
 #include "cpu_tiles_choice.h"
 
 extern const cpu_tiles CPU_REAL(cpu_tiles_portable);
@@ -46,13 +47,23 @@ int64_t cpu_panels_count(const cpu_tiles *tiles, int64_t n_rows, int64_t depth) 
   return padded_rows(tiles, n_rows) * depth;
 }
 
+/* Rows [m, m + rows) as one panel; those beyond n_rows are zero. */
+static void pack_panel(real *panel, const real *a, int64_t m, int64_t rows, int64_t n_rows,
+                       int64_t row_stride, int64_t depth, const int32_t *column_offset) {
+  const int64_t n = n_rows - m < rows ? n_rows - m : rows;
+  const real *from = a + m * row_stride;
+  for (int64_t k = 0; k < depth; k++, panel += rows) {
+    for (int64_t i = 0; i < n; i++) panel[i] = from[i * row_stride + column_offset[k]];
+    for (int64_t i = n; i < rows; i++) panel[i] = 0;
+  }
+}
+
 void cpu_pack_panels(const cpu_tiles *tiles, real *panels, const real *a, int64_t n_rows,
                      int64_t row_stride, int64_t depth, const int32_t *column_offset) {
-  const int64_t n_padded = padded_rows(tiles, n_rows);
-  for (int64_t m = 0; m < n_padded; m += tiles->panel_rows) {
-    const int64_t rows = n_padded - m < tiles->panel_rows ? n_padded - m : tiles->panel_rows;
-    for (int64_t k = 0; k < depth; k++)
-      for (int64_t i = 0; i < rows; i++)
-        *panels++ = m + i < n_rows ? a[(m + i) * row_stride + column_offset[k]] : 0;
-  }
+  const int64_t n_padded = padded_rows(tiles, n_rows), most = tiles->panel_rows;
+  const int n_threads = cpu_team(n_padded * depth);
+#pragma omp parallel for schedule(static) num_threads(n_threads)
+  for (int64_t m = 0; m < n_padded; m += most)
+    pack_panel(panels + m * depth, a, m, n_padded - m < most ? n_padded - m : most, n_rows,
+               row_stride, depth, column_offset);
 }
