@@ -1,7 +1,8 @@
 /*
 ** Functions whose loops gain from wide vectors and that are no tiles: compiled for the widest instruction
 ** sets too, of which the loader takes the best, unless the whole build is for such a processor. Vectors
-** change the order of no sum but those marked as reductions.
+** change the order of no sum but those marked as reductions. Of static functions only: gcc would export
+** others from the module.
 */
 #ifndef CPU_WIDE_H
 #define CPU_WIDE_H
