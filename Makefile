@@ -16,14 +16,14 @@
 #   make docs       the API reference from the comments, as HTML in build/docs (LDoc)
 #   make env        prints what lets a shell's Lua scripts require "densenet" from this checkout
 #
-# Choices: CC, ARCH (native; empty for the compiler's default), LUA_INCDIR, BLAS_LIBS, NO_OPENMP=1, NO_JPEG=1, NO_PNG=1,
+# Choices: CC, ARCH (of the compiler; empty for its default, native for this machine), LUA_INCDIR, BLAS_LIBS, NO_OPENMP=1, NO_JPEG=1, NO_PNG=1,
 # CUDA (0: left out; emulated: a GPU made of the host), NVCC, CUDA_ARCHS (80 90), CXX (emulated only),
 # EXTRA_CFLAGS, B (the build directory), V=1 (show commands). scripts/configure.sh finds the rest and says what it found.
 
 ifeq ($(origin CC),default)
 CC := gcc
 endif
-ARCH ?= native
+ARCH ?=
 B ?= build
 LUA ?= lua5.4
 PREFIX ?= /usr/local
@@ -33,7 +33,11 @@ BINDIR ?= $(PREFIX)/bin
 
 MODULE := $(B)/densenet/core.so
 SOURCES := $(wildcard src/*.c src/cpu/*.c src/cpu/*/*.c src/bind/*.c)
-OBJECTS := $(SOURCES:%.c=$(B)/obj/%.o)
+# Loops for float and double, written once (src/cpu/tiles/cpu_real.h).
+TWICE := $(filter-out %/cpu_tiles_choice.c,$(wildcard src/cpu/tiles/*.c)) $(patsubst %,src/cpu/%.c,conv/cpu_conv_border \
+  conv/cpu_conv_patches conv/cpu_conv_pixels conv/cpu_gemm_tiles conv/cpu_gradient conv/cpu_patches conv/cpu_shares \
+  dense/cpu_norm_fast dense/cpu_norm_relu_pool_fast nn/cpu_batchnorm_fast nn/cpu_dropout_row nn/cpu_relu_rows)
+OBJECTS := $(SOURCES:%.c=$(B)/obj/%.o) $(TWICE:%.c=$(B)/obj/%_double.o)
 C_FILES := $(wildcard src/*.[ch] src/cpu/*.[ch] src/cpu/*/*.[ch] src/bind/*.[ch] scripts/*.c \
   spec/support/*.[ch] cuda/*.cu cuda/*.h spec/support/cuda_emulation/*.h spec/support/cuda_emulation/*.cpp)
 LUA_FILES := main.lua lua scripts scripts/densenet examples spec rockspec
@@ -92,6 +96,11 @@ $(B)/obj/%.o: %.c $(B)/config.mk Makefile
 	@echo "$(CC) $<"
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
+$(B)/obj/%_double.o: %.c $(B)/config.mk Makefile
+	@mkdir -p $(@D)
+	@echo "$(CC) $< (double)"
+	$(Q)$(CC) $(ALL_CFLAGS) -DCPU_REAL_DOUBLE -MMD -MP -c $< -o $@
+
 $(B)/obj/src/cpu/conv/cpu_blas_library.o: OWN_CFLAGS = -DCPU_BLAS_LIBRARY='"$(BLAS_LIBRARY)"'
 $(B)/obj/src/dn_image_jpeg.o: OWN_CFLAGS = $(JPEG_CFLAGS)
 $(B)/obj/src/dn_image_png.o: OWN_CFLAGS = $(PNG_CFLAGS)
@@ -148,10 +157,11 @@ $(B)/obj/%.o: %.cpp $(B)/config_cuda.mk Makefile
 # Tiles are compiled per instruction set and chosen when the module loads; fused multiply-add there
 # is wanted, and their users compare results within a tolerance, never bit by bit across sets.
 TILES := $(B)/obj/src/cpu/tiles/cpu_tiles
-$(TILES)_avx512.o $(TILES)_avx2.o $(TILES)_portable.o: TILE_CFLAGS = -ffp-contract=fast
+TILE_SUFFIXES := .o _double.o
+$(foreach set,avx512 avx2 portable,$(TILE_SUFFIXES:%=$(TILES)_$(set)%)): TILE_CFLAGS = -ffp-contract=fast
 ifneq ($(filter x86_64 amd64,$(shell uname -m)),)
-$(TILES)_avx512.o: TILE_CFLAGS += -mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma
-$(TILES)_avx2.o: TILE_CFLAGS += -mavx2 -mfma
+$(TILE_SUFFIXES:%=$(TILES)_avx512%): TILE_CFLAGS += -mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma
+$(TILE_SUFFIXES:%=$(TILES)_avx2%): TILE_CFLAGS += -mavx2 -mfma
 endif
 
 -include $(OBJECTS:.o=.d) $(CUDA_OBJECTS:.o=.d)

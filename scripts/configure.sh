@@ -54,8 +54,8 @@ try "$lua_program" $lua_flags || { lua_flags=-I/usr/include/lua5.4 && try "$lua_
 say Lua "5.4 headers (${lua_flags:-on the compiler's path})"
 put LUA_CFLAGS "$lua_flags"
 
-# A CBLAS for products of matrices: the first that is fast, else the first. The module opens the file
-# found here when it first multiplies, by its plain name where that finds it at run time too.
+# A fast CBLAS for products of large matrices, if there is one. The module opens the file found here when it
+# first needs it, by its plain name where that finds it at run time too.
 probe=$(dirname "$0")/blas_probe.c
 "$CC" -O2 "$probe" -o "$work/open" -ldl > "$work/log" 2>&1 || {
   cat "$work/log" >&2
@@ -90,15 +90,14 @@ ${BLAS_LIBS:-$(pkg-config --libs openblas 2> /dev/null)
 -lblas}
 EOF
 if [ -n "$library" ]; then
-  say CBLAS "$name ($library)"
-elif [ -n "$slow_library" ]; then
+  say CBLAS "$name ($library): multiplies large matrices"
+elif [ -n "$slow_library" ] && [ -n "${BLAS_LIBS:-}" ]; then
   library=$slow_library
-  say CBLAS "$slow_name ($library): slow, install libopenblas-dev and run make again"
+  say CBLAS "$slow_name ($library), as BLAS_LIBS says: slower than the module's own products"
 elif [ -n "${BLAS_LIBS:-}" ]; then
   missing "no CBLAS: a program with cblas_sgemm does not run with BLAS_LIBS=$BLAS_LIBS as a shared library"
 else
-  missing "no CBLAS (a shared library with cblas_sgemm)" \
-    "install one (Debian, Ubuntu: apt-get install libopenblas-dev) or name it: make BLAS_LIBS=-lmkl_rt"
+  say CBLAS "none that is fast: the module's own products multiply (OpenBLAS is faster for large matrices)"
 fi
 put BLAS_LIBRARY "$library"
 
@@ -131,7 +130,7 @@ int main(void) { return png_access_version_number() == 0; }'
 
 arch=
 if [ -z "${ARCH:-}" ]; then
-  say vectors "the compiler's default (ARCH is empty); ARCH=native is faster here"
+  say vectors "the compiler's default, and loops for AVX2 and AVX-512 that are chosen at run time (ARCH=native: for this machine)"
 elif try 'int main(void) { return 0; }' "-march=$ARCH"; then
   arch=-march=$ARCH
   say vectors "$arch: the module runs on this kind of processor (ARCH=x86-64-v3 for a wider choice)"

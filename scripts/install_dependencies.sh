@@ -23,15 +23,11 @@ has_fast_blas() {
   [ -n "${BLAS_LIBS:-}" ] || pkg-config --exists openblas 2> /dev/null ||
     has_library openblas || has_library mkl_rt || has_library blis || has_library armpl
 }
-has_slow_blas() { has_library blas || has_library cblas; }
-# What is only wanted may be missing in the end: a slow BLAS or no PNG is better than no module.
+# What is only wanted may be missing in the end: no PNG is better than no module.
 want() { # package, then a command that succeeds when it is there
   package=$1
   shift
   "$@" > /dev/null 2>&1 || wanted="$wanted $package"
-}
-want_fast_blas() {
-  has_fast_blas || if has_slow_blas; then want libopenblas-dev false; else need libopenblas-dev false; fi
 }
 # Ends with the reason in $1, unless nothing is missing that a build needs.
 give_up() {
@@ -54,7 +50,7 @@ for group in "$@"; do
       need pkg-config command -v pkg-config
       need lua5.4 command -v lua5.4
       need liblua5.4-dev has_header lua5.4/lua.h
-      want_fast_blas
+      want libopenblas-dev has_fast_blas
       need zlib1g-dev has_header zlib.h
       want libjpeg-dev has_header jpeglib.h
       want libpng-dev has_header png.h

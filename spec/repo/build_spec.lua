@@ -186,11 +186,19 @@ describe("the BLAS", function()
     return said, ok and temporary.read(output)
   end
 
-  it("is called slow where it is the reference BLAS, with what to install", function()
+  it("is the reference BLAS only where that is asked for", function()
     pretend("plain")
     local said, config = configure("BLAS_LIBS=-lplain")
-    assert.matches("\nCBLAS +reference BLAS %(libplain%.so%): slow, install libopenblas%-dev", said)
+    assert.matches("\nCBLAS +reference BLAS %(libplain%.so%), as BLAS_LIBS says: slower than the module's own", said)
     assert.matches("BLAS_LIBRARY := libplain%.so\n", config)
+  end)
+
+  it("may be missing: the module's own products multiply", function()
+    local names = { "openblas", "mkl_rt", "blis", "armpl", "cblas", "blas" }
+    for _, name in ipairs(names) do pretend(name) end
+    local said, config = configure()
+    assert.matches("\nCBLAS +none that is fast: the module's own products multiply", said)
+    assert.matches("BLAS_LIBRARY := \n", config)
   end)
 
   it("is a fast one where there are both", function()
@@ -198,7 +206,7 @@ describe("the BLAS", function()
     pretend("cblas")
     pretend("openblas", OPENBLAS)
     local said, config = configure()
-    assert.matches("\nCBLAS +OpenBLAS %(libopenblas%.so%)\n", said)
+    assert.matches("\nCBLAS +OpenBLAS %(libopenblas%.so%): multiplies large matrices\n", said)
     assert.matches("BLAS_LIBRARY := libopenblas%.so\n", config)
   end)
 
@@ -206,7 +214,7 @@ describe("the BLAS", function()
     pretend("openblas")
     pretend("cblas")
     pretend("blas", OPENBLAS)
-    assert.matches("\nCBLAS +OpenBLAS %(libblas%.so%)\n", (configure()))
+    assert.matches("\nCBLAS +OpenBLAS %(libblas%.so%): multiplies large matrices\n", (configure()))
   end)
 
   it("is not replaced by another where the one asked for is not there", function()

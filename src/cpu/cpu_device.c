@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "cpu_scratch.h"
-#include "tiles/cpu_tiles.h"
+#include "tiles/cpu_tiles_choice.h"
 
 /*
 ** Blocks that hold a huge page ask for it: a dense layer walks hundreds of channels, each a page away
@@ -91,20 +91,20 @@ int64_t cpu_device_scratch_planned(dn_device *device, bool resets) {
 }
 
 /*
-** "tiles", i: the i-th table of tiles, the best first, is used from here on. "tiles name", i: what it is
+** "tiles", i: the i-th set of tiles, the best first, is used from here on. "tiles name", i: what it is
 ** called. "tiles in use": what the one in use is called.
 */
 bool cpu_testing(const char *hook, int64_t value, const char **answer) {
-  const cpu_tiles *tables[3];
-  const int n_tables = cpu_tiles_all(tables);
+  cpu_tiles_set sets[3];
+  const int n_sets = cpu_tiles_sets(sets);
   if (strcmp(hook, "tiles in use") == 0) {
-    *answer = cpu_tiles_best()->name;
+    *answer = cpu_tiles_set_name(cpu_tiles_chosen());
     return true;
   }
-  if (value < 0 || value >= n_tables) return false;
-  *answer = tables[value]->name;
+  if (value < 0 || value >= n_sets) return false;
+  *answer = cpu_tiles_set_name(sets[value]);
   if (strcmp(hook, "tiles name") == 0) return true;
   if (strcmp(hook, "tiles") != 0) return false;
-  cpu_tiles_select(tables[value]);
+  cpu_tiles_choose(sets[value]);
   return true;
 }

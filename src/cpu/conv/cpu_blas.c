@@ -29,12 +29,12 @@ static cpu_matrix from_column(cpu_matrix matrix, dn_dtype dtype, int64_t start) 
   return matrix;
 }
 
-dn_status cpu_blas_gemm_team(dn_dtype dtype, int64_t m, int64_t n, int64_t k, double alpha,
-                             cpu_matrix a, cpu_matrix b, double beta, cpu_matrix c) {
+bool cpu_blas_gemm_team(dn_dtype dtype, int64_t m, int64_t n, int64_t k, double alpha, cpu_matrix a,
+                        cpu_matrix b, double beta, cpu_matrix c) {
   const int64_t longer = m > n ? m : n;
   int n_threads = cpu_team(m * n / 8 * k);
   if (n_threads > longer) n_threads = longer > 0 ? (int)longer : 1;
-  DN_TRY(cpu_blas_begin(n_threads));
+  if (!cpu_blas_begin(n_threads)) return false;
 #pragma omp parallel for schedule(static) num_threads(n_threads)
   for (int t = 0; t < n_threads; t++) {
     int64_t begin, end;
@@ -47,5 +47,5 @@ dn_status cpu_blas_gemm_team(dn_dtype dtype, int64_t m, int64_t n, int64_t k, do
                     from_column(c, dtype, begin));
   }
   cpu_blas_end(n_threads);
-  return DN_OK;
+  return true;
 }

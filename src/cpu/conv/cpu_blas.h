@@ -28,10 +28,10 @@ void cpu_blas_gemm(dn_dtype dtype, int64_t m, int64_t n, int64_t k, double alpha
                    cpu_matrix b, double beta, cpu_matrix c);
 
 /*
-** The same, by a team of threads that share the longer side of c, begin and end included.
-** Returns DN_EDEVICE or DN_ENOMEM as cpu_blas_begin does.
+** The same, by a team of threads that share the longer side of c, begin and end included. False where the
+** library finds no memory to work in; c is then as it was.
 */
-dn_status cpu_blas_gemm_team(dn_dtype dtype, int64_t m, int64_t n, int64_t k, double alpha,
-                             cpu_matrix a, cpu_matrix b, double beta, cpu_matrix c);
+bool cpu_blas_gemm_team(dn_dtype dtype, int64_t m, int64_t n, int64_t k, double alpha, cpu_matrix a,
+                        cpu_matrix b, double beta, cpu_matrix c);
 
 #endif

@@ -11,7 +11,7 @@
 cpu_blas_library cpu_blas;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
-static bool is_open, is_openblas;
+static bool was_tried, is_open, is_openblas;
 static int n_calling;  /* threads between begin and end */
 static int n_provided; /* the most of them for which OpenBLAS has a block */
 
@@ -52,19 +52,15 @@ static bool has_room(int n) {
   return has_rest;
 }
 
-static dn_status open_library(void) {
-  void *const object = open_single(CPU_BLAS_LIBRARY);
-  if (!object) {
-    const char *const reason = dlerror();
-    return has_room(1)
-               ? dn_error(DN_EDEVICE, "no BLAS for products of matrices: %s", reason)
-               : dn_error(DN_ENOMEM, "out of memory on cpu: BLAS is not loaded: %s", reason);
-  }
+/* Once; is_open says what came of it. */
+static void open_library(void) {
+  was_tried = true;
+  void *const object = CPU_BLAS_LIBRARY[0] ? open_single(CPU_BLAS_LIBRARY) : NULL;
+  if (!object) return;
   if (!find(object, "cblas_sgemm", &cpu_blas.sgemm) ||
       !find(object, "cblas_dgemm", &cpu_blas.dgemm)) {
     dlclose(object);
-    return dn_error(DN_EDEVICE, "no BLAS for products of matrices: %s has no cblas_sgemm",
-                    CPU_BLAS_LIBRARY);
+    return;
   }
   /* Somebody else may have loaded it before. */
   void (*set_threads)(int);
@@ -76,7 +72,6 @@ static dn_status open_library(void) {
       block_new = NULL;
   }
   is_open = true;
-  return DN_OK;
 }
 
 /* OpenBLAS has n blocks afterwards: all are taken at once, then given back. */
@@ -86,32 +81,36 @@ static void take_blocks(int n) {
   block_free(block);
 }
 
-static dn_status begin(int n_threads) {
-  if (!is_open) DN_TRY(open_library());
+static bool begin(int n_threads) {
+  if (!was_tried) open_library();
+  if (!is_open) return false;
   const int n = n_calling + n_threads;
   if (is_openblas && n > n_provided) {
     /* Blocks that others are using cannot be taken; how many there are OpenBLAS does not say. */
     const bool takes = block_new && n_calling == 0;
-    if (!has_room(takes ? n - n_provided : n))
-      return dn_error(
-          DN_ENOMEM,
-          "out of memory on cpu: OpenBLAS takes 128 MB of address space for each thread that "
-          "multiplies, and the system refuses them for %d",
-          n);
+    if (!has_room(takes ? n - n_provided : n)) return false;
     if (takes) {
       take_blocks(n);
       n_provided = n;
     }
   }
   n_calling = n;
-  return DN_OK;
+  return true;
 }
 
-dn_status cpu_blas_begin(int n_threads) {
+bool cpu_blas_is_there(void) {
   pthread_mutex_lock(&lock);
-  const dn_status status = begin(n_threads);
+  if (!was_tried) open_library();
+  const bool is_there = is_open;
   pthread_mutex_unlock(&lock);
-  return status;
+  return is_there;
+}
+
+bool cpu_blas_begin(int n_threads) {
+  pthread_mutex_lock(&lock);
+  const bool is_ready = begin(n_threads);
+  pthread_mutex_unlock(&lock);
+  return is_ready;
 }
 
 void cpu_blas_end(int n_threads) {

@@ -1,12 +1,12 @@
 /*
-** The CBLAS that configure.sh found, opened when it is first needed. OpenBLAS cannot simply be
+** The fast CBLAS that configure.sh found, if it found one, opened when it is first needed. OpenBLAS cannot simply be
 ** linked: on being loaded it starts a thread for every processor, which nothing here uses, and where
 ** the system refuses it 128 MB for a call it asks again for ever, in those threads too.
 */
 #ifndef CPU_BLAS_LIBRARY_H
 #define CPU_BLAS_LIBRARY_H
 
-#include "../../dn_status.h"
+#include <stdbool.h>
 
 /* The values of CBLAS's enumerations, which are the same in every library. */
 enum { CPU_CBLAS_ROW_MAJOR = 101, CPU_CBLAS_NO_TRANS = 111, CPU_CBLAS_TRANS = 112 };
@@ -27,11 +27,14 @@ typedef struct cpu_blas_library {
 /* Between cpu_blas_begin and cpu_blas_end only. */
 extern cpu_blas_library cpu_blas;
 
+/* Whether there is one; opens it when it is first asked. */
+bool cpu_blas_is_there(void);
+
 /*
-** Announces that n_threads will call the library at once, until cpu_blas_end(n_threads).
-** Returns DN_EDEVICE where there is no library, DN_ENOMEM where it would find no memory to work in.
+** Announces that n_threads will call the library at once, until cpu_blas_end(n_threads). False where there
+** is none, or none that would find memory to work in.
 */
-dn_status cpu_blas_begin(int n_threads);
+bool cpu_blas_begin(int n_threads);
 void cpu_blas_end(int n_threads);
 
 #endif

@@ -1,11 +1,16 @@
 /*
-** General matrix product of float or double matrices. Strides tell how a matrix lies: a unit stride
-** along the columns is row-major, along the rows a transposed view, and BLAS reads either.
+** General matrix product of float or double matrices: a fast BLAS multiplies large ones, where there is
+** one, the tiles all others. Strides tell how a matrix lies: a unit stride along the columns is row-major,
+** along the rows a transposed view, and BLAS reads either.
 */
 #include "../cpu_backend.h"
 #include "cpu_blas.h"
+#include "cpu_blas_library.h"
+#include "cpu_gemm_tiles.h"
 #include "../elements/cpu_element.h"
 #include "../cpu_parallel.h"
+#include "../cpu_scratch.h"
+#include "../tiles/cpu_tiles.h"
 
 static void gemm_reference(dn_tensor *c, const dn_tensor *a, const dn_tensor *b, double alpha,
                            double beta) {
@@ -50,13 +55,9 @@ static bool fits_blas(const dn_tensor *x) {
          x->size[0] <= INT32_MAX && x->size[1] <= INT32_MAX;
 }
 
-dn_status cpu_gemm(dn_tensor *c, const dn_tensor *a, const dn_tensor *b, double alpha,
-                   double beta) {
-  if (dn_tensor_count(c) == 0) return DN_OK;
-  if (dn_reference() || a->size[1] == 0 || !fits_blas(a) || !fits_blas(b) || !fits_blas(c)) {
-    gemm_reference(c, a, b, alpha, beta);
-    return DN_OK;
-  }
+/* c by BLAS; false where it cannot, and c is as it was. */
+static bool multiply_by_blas(dn_tensor *c, const dn_tensor *a, const dn_tensor *b, double alpha,
+                             double beta) {
   cpu_matrix left = matrix_of(a), right = matrix_of(b), out = matrix_of(c);
   if (!out.transposed)
     return cpu_blas_gemm_team(c->dtype, c->size[0], c->size[1], a->size[1], alpha, left, right,
@@ -67,4 +68,23 @@ dn_status cpu_gemm(dn_tensor *c, const dn_tensor *a, const dn_tensor *b, double 
   out.transposed = false;
   return cpu_blas_gemm_team(c->dtype, c->size[1], c->size[0], a->size[1], alpha, right, left, beta,
                             out);
+}
+
+/* Multiplications from which on a BLAS is worth asking. */
+enum { LEAST_FOR_BLAS = 1 << 24, MOST_DEPTH = INT32_MAX / CPU_BLOCK };
+
+dn_status cpu_gemm(dn_tensor *c, const dn_tensor *a, const dn_tensor *b, double alpha,
+                   double beta) {
+  const int64_t depth = a->size[1];
+  if (dn_tensor_count(c) == 0 || dn_reference() || depth == 0 || depth > MOST_DEPTH) {
+    DN_TRY(cpu_scratch_none());
+    gemm_reference(c, a, b, alpha, beta);
+    return DN_OK;
+  }
+  const bool is_large = (double)c->size[0] * (double)c->size[1] * (double)depth >= LEAST_FOR_BLAS;
+  if (is_large && fits_blas(a) && fits_blas(b) && fits_blas(c) && cpu_blas_is_there()) {
+    DN_TRY(cpu_scratch_none());
+    if (multiply_by_blas(c, a, b, alpha, beta)) return DN_OK;
+  }
+  return CPU_REAL_OF(c->dtype, cpu_gemm_tiles)(c, a, b, alpha, beta);
 }

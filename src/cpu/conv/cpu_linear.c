@@ -1,6 +1,6 @@
 /*
-** A fully connected layer is a matrix product; what is left is the bias: broadcast before the
-** product is added forward, summed over the batch backward.
+** A fully connected layer is a matrix product; what is left is the bias: added forward, summed over the
+** batch backward.
 */
 #include "../cpu_backend.h"
 #include "../elements/cpu_element.h"
@@ -19,13 +19,16 @@ static dn_tensor transposed(const dn_tensor *x) {
 dn_status cpu_linear_forward(dn_tensor *y, const dn_tensor *x, const dn_tensor *weight,
                              const dn_tensor *bias) {
   const dn_tensor weight_t = transposed(weight);
-  if (!bias) return cpu_gemm(y, x, &weight_t, 1, 0);
+  DN_TRY(cpu_gemm(y, x, &weight_t, 1, 0));
+  if (!bias) return DN_OK;
   void *const out = dn_tensor_data(y);
   const void *const start = dn_tensor_data(bias);
   for (int64_t n = 0; n < y->size[0]; n++)
-    for (int64_t k = 0; k < y->size[1]; k++)
-      cpu_store(out, y->dtype, n * y->size[1] + k, cpu_load(start, y->dtype, k));
-  return cpu_gemm(y, x, &weight_t, 1, 1);
+    for (int64_t k = 0; k < y->size[1]; k++) {
+      const int64_t at = n * y->size[1] + k;
+      cpu_store(out, y->dtype, at, cpu_load(out, y->dtype, at) + cpu_load(start, y->dtype, k));
+    }
+  return DN_OK;
 }
 
 dn_status cpu_linear_backward_data(dn_tensor *dx, const dn_tensor *dy, const dn_tensor *weight) {
@@ -34,18 +37,19 @@ dn_status cpu_linear_backward_data(dn_tensor *dx, const dn_tensor *dy, const dn_
 
 dn_status cpu_linear_backward_weight(dn_tensor *dweight, dn_tensor *dbias, const dn_tensor *dy,
                                      const dn_tensor *x, double scale) {
-  if (dbias) {
-    void *const out = dn_tensor_data(dbias);
-    const void *const gradient = dn_tensor_data(dy);
-    const int64_t n_rows = dy->size[0], n_columns = dy->size[1];
-    const int n_threads = cpu_team(n_rows * n_columns);
-#pragma omp parallel for schedule(static) num_threads(n_threads)
-    for (int64_t k = 0; k < n_columns; k++) {
-      double sum = 0;
-      for (int64_t n = 0; n < n_rows; n++) sum += cpu_load(gradient, dy->dtype, n * n_columns + k);
-      cpu_store(out, dbias->dtype, k, cpu_load(out, dbias->dtype, k) + scale * sum);
-    }
-  }
   const dn_tensor dy_t = transposed(dy);
-  return cpu_gemm(dweight, &dy_t, x, scale, 1);
+  DN_TRY(cpu_gemm(dweight, &dy_t, x, scale, 1));
+  /* Last: a call that ran out of memory is repeated, and must not have added anything yet. */
+  if (!dbias) return DN_OK;
+  void *const out = dn_tensor_data(dbias);
+  const void *const gradient = dn_tensor_data(dy);
+  const int64_t n_rows = dy->size[0], n_columns = dy->size[1];
+  const int n_threads = cpu_team(n_rows * n_columns);
+#pragma omp parallel for schedule(static) num_threads(n_threads)
+  for (int64_t k = 0; k < n_columns; k++) {
+    double sum = 0;
+    for (int64_t n = 0; n < n_rows; n++) sum += cpu_load(gradient, dy->dtype, n * n_columns + k);
+    cpu_store(out, dbias->dtype, k, cpu_load(out, dbias->dtype, k) + scale * sum);
+  }
+  return DN_OK;
 }

@@ -5,7 +5,7 @@
 ** deferred_apply is only as long as the number of channels.
 */
 #include "../cpu_backend.h"
-#include "cpu_map.h"
+#include "cpu_norm_fast.h"
 #include "cpu_norm_table.h"
 #include "../cpu_parallel.h"
 
@@ -29,24 +29,10 @@ static void channel_stats_reference(dn_tensor *stats, const dn_tensor *x) {
 }
 
 dn_status cpu_channel_stats(dn_tensor *stats, const dn_tensor *x) {
-  if (x->dtype != DN_FLOAT || dn_reference()) {
+  if (!cpu_is_real(x->dtype) || dn_reference())
     channel_stats_reference(stats, x);
-    return DN_OK;
-  }
-  const cpu_tiles *tiles = cpu_tiles_best();
-  const cpu_map in = cpu_map_of(x);
-  const int n_threads = cpu_team(dn_tensor_count(x));
-#pragma omp parallel for schedule(static) num_threads(n_threads)
-  for (int64_t c = 0; c < in.planes.c; c++) {
-    cpu_moments sums = {0};
-    for (int64_t n = 0; n < in.planes.n; n++)
-      tiles->moments(&sums, cpu_map_at(in, n, c), in.planes.size, NULL);
-    const double count = (double)(in.planes.n * in.planes.size);
-    double mean, m2;
-    cpu_moments_result(&sums, count, &mean, &m2);
-    cpu_table_store(stats, DN_STATS_MEAN, c, mean);
-    cpu_table_store(stats, DN_STATS_VAR, c, m2 / count);
-  }
+  else
+    CPU_REAL_OF(x->dtype, cpu_channel_stats_fast)(stats, x);
   return DN_OK;
 }
 
@@ -91,9 +77,8 @@ dn_status cpu_deferred_update(dn_tensor *deferred, const dn_tensor *dnorm, const
   return DN_OK;
 }
 
-dn_status cpu_deferred_apply(dn_tensor *dx, const dn_tensor *x, const dn_tensor *deferred) {
+static void deferred_apply_reference(dn_tensor *dx, const dn_tensor *x, const dn_tensor *deferred) {
   const int64_t size = x->size[2] * x->size[3];
-  const bool fast = x->dtype == DN_FLOAT && !dn_reference();
   const int n_threads = cpu_team(dn_tensor_count(x));
 #pragma omp parallel for schedule(static) num_threads(n_threads) collapse(2)
   for (int64_t n = 0; n < x->size[0]; n++)
@@ -101,17 +86,17 @@ dn_status cpu_deferred_apply(dn_tensor *dx, const dn_tensor *x, const dn_tensor 
       const double offset = cpu_table_load(deferred, DN_DEFERRED_OFFSET, c);
       const double slope = cpu_table_load(deferred, DN_DEFERRED_SLOPE, c);
       const double mean = cpu_table_load(deferred, DN_DEFERRED_MEAN, c);
-      if (fast) {
-        float *to = (float *)dn_tensor_data(dx) + n * dx->stride[0] + c * dx->stride[1];
-        const float *from = (const float *)dn_tensor_data(x) + n * x->stride[0] + c * x->stride[1];
-        const float a = (float)offset, b = (float)slope, m = (float)mean;
-        for (int64_t p = 0; p < size; p++) to[p] += b * (from[p] - m) + a;
-      } else {
-        for (int64_t p = 0; p < size; p++)
-          cpu_plane_store(dx, n, c, p,
-                          dn_deferred_add_double(cpu_plane_load(dx, n, c, p),
-                                                 cpu_plane_load(x, n, c, p), offset, slope, mean));
-      }
+      for (int64_t p = 0; p < size; p++)
+        cpu_plane_store(dx, n, c, p,
+                        dn_deferred_add_double(cpu_plane_load(dx, n, c, p),
+                                               cpu_plane_load(x, n, c, p), offset, slope, mean));
     }
+}
+
+dn_status cpu_deferred_apply(dn_tensor *dx, const dn_tensor *x, const dn_tensor *deferred) {
+  if (!cpu_is_real(x->dtype) || dn_reference())
+    deferred_apply_reference(dx, x, deferred);
+  else
+    CPU_REAL_OF(x->dtype, cpu_deferred_apply_fast)(dx, x, deferred);
   return DN_OK;
 }

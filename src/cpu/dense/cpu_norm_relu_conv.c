@@ -1,22 +1,35 @@
-/* Dispatch of norm_relu_conv: fast float path for 1x1 and 3x3, reference loops otherwise. */
+/* Dispatch of norm_relu_conv: the convolution engine for 1x1 and 3x3, reference loops otherwise. */
 #include "../cpu_backend.h"
-#include "cpu_norm_relu_conv1x1.h"
-#include "cpu_norm_relu_conv3x3.h"
+#include "../conv/cpu_conv_border.h"
+#include "../conv/cpu_conv_pixels.h"
 #include "cpu_norm_relu_conv_reference.h"
 #include "../cpu_scratch.h"
 
 /* The fast loops step through weights, and through bordered lines, by 32-bit numbers. */
 static bool is_fast(const dn_tensor *x, const dn_tensor *weight) {
   const int64_t most = weight->size[0] > weight->size[1] ? weight->size[0] : weight->size[1];
-  return x->dtype == DN_FLOAT && !dn_reference() && dn_tensor_count(weight) <= INT32_MAX &&
+  return cpu_is_real(x->dtype) && !dn_reference() && dn_tensor_count(weight) <= INT32_MAX &&
          x->size[3] <= (INT32_MAX / most - 128) / 3;
+}
+
+/* 1x1, or 3x3 padded by 1. */
+static dn_conv2d options_of(const dn_tensor *weight) {
+  const int pad = (int)weight->size[2] / 2;
+  return (dn_conv2d){.stride_h = 1, .stride_w = 1, .pad_h = pad, .pad_w = pad, .groups = 1};
 }
 
 dn_status cpu_norm_relu_conv_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x,
                                      const dn_tensor *norm, const dn_tensor *weight) {
-  if (is_fast(x, weight))
-    return (weight->size[2] == 1 ? cpu_norm_relu_conv1x1_forward : cpu_norm_relu_conv3x3_forward)(
-        y, stats, x, norm, weight);
+  if (is_fast(x, weight)) {
+    const cpu_conv_forward call = {.y = y,
+                                   .stats = stats,
+                                   .x = x,
+                                   .norm = norm,
+                                   .weight = weight,
+                                   .options = options_of(weight)};
+    return (weight->size[2] == 1 ? CPU_REAL_OF(x->dtype, cpu_conv_pixels_forward)
+                                 : CPU_REAL_OF(x->dtype, cpu_conv_border_forward))(&call);
+  }
   DN_TRY(cpu_scratch_none());
   cpu_norm_relu_conv_forward_reference(y, x, norm, weight);
   return stats ? cpu_channel_stats(stats, y) : DN_OK;
@@ -27,9 +40,22 @@ dn_status cpu_norm_relu_conv_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor
                                       const dn_tensor *deferred, const dn_tensor *x,
                                       const dn_tensor *norm, const dn_tensor *weight,
                                       bool accumulate, double scale) {
-  if (is_fast(x, weight))
-    return (weight->size[2] == 1 ? cpu_norm_relu_conv1x1_backward : cpu_norm_relu_conv3x3_backward)(
-        dx, dnorm, dweight, dy, y, deferred, x, norm, weight, accumulate, scale);
+  if (is_fast(x, weight)) {
+    const cpu_conv_backward call = {.dx = dx,
+                                    .dnorm = dnorm,
+                                    .dweight = dweight,
+                                    .dy = dy,
+                                    .y = y,
+                                    .deferred = deferred,
+                                    .x = x,
+                                    .norm = norm,
+                                    .weight = weight,
+                                    .options = options_of(weight),
+                                    .accumulate = accumulate,
+                                    .scale = scale};
+    return (weight->size[2] == 1 ? CPU_REAL_OF(x->dtype, cpu_conv_pixels_backward)
+                                 : CPU_REAL_OF(x->dtype, cpu_conv_border_backward))(&call);
+  }
   DN_TRY(cpu_scratch_none());
   cpu_norm_relu_conv_backward_reference(dx, dnorm, dweight, dy, y, deferred, x, norm, weight,
                                         accumulate, scale);

@@ -1,125 +1,18 @@
-/*
-** Batch normalization, a channel at a time: a thread reads a channel's planes for the sums and
-** reads them again for the result while they are still in its cache, so a tensor crosses the memory
-** bus once each way.
-** Sums are kept in float lanes within a run and in double across runs. Values are summed as
-** distances from a guess of the mean (that of the first image's plane), so a large mean costs no
-** digits: the guess is an average of a 1/N part of the data, hence its squared distance from the
-** mean is at most N variances.
-** Source: Ioffe & Szegedy 2015 (arXiv:1502.03167).
-*/
-#include <math.h>
-
-#include "../../dn_batchnorm.h"
+/* Dispatch of batch normalization: loops for float and double, reference loops otherwise. */
 #include "../cpu_backend.h"
+#include "cpu_batchnorm_fast.h"
 #include "cpu_batchnorm_reference.h"
-#include "../cpu_parallel.h"
-#include "../cpu_planes.h"
-
-enum { RUN = 1024 }; /* elements summed in float before double takes over */
-
-typedef struct moments {
-  double sum, product;
-} moments;
-
-/* Sum of x - shift and of its square. */
-static moments moments_of_squares(const float *x, int64_t n, float shift) {
-  moments total = {0, 0};
-  for (int64_t start = 0; start < n; start += RUN) {
-    const int64_t end = start + RUN < n ? start + RUN : n;
-    float sum = 0, square = 0;
-#pragma omp simd reduction(+ : sum, square)
-    for (int64_t i = start; i < end; i++) {
-      const float off = x[i] - shift;
-      sum += off;
-      square += off * off;
-    }
-    total.sum += (double)sum;
-    total.product += (double)square;
-  }
-  return total;
-}
-
-/* Sum of dy and of dy * (x - mean). */
-static moments moments_of_gradient(const float *dy, const float *x, int64_t n, float mean) {
-  moments total = {0, 0};
-  for (int64_t start = 0; start < n; start += RUN) {
-    const int64_t end = start + RUN < n ? start + RUN : n;
-    float sum = 0, product = 0;
-#pragma omp simd reduction(+ : sum, product)
-    for (int64_t i = start; i < end; i++) {
-      sum += dy[i];
-      product += dy[i] * (x[i] - mean);
-    }
-    total.sum += (double)sum;
-    total.product += (double)product;
-  }
-  return total;
-}
-
-typedef struct affine {
-  float shift, scale, offset; /* y = (x - shift) * scale + offset */
-} affine;
-
-static void apply_affine(float *y, const float *x, int64_t n, affine map) {
-#pragma omp simd
-  for (int64_t i = 0; i < n; i++) y[i] = (x[i] - map.shift) * map.scale + map.offset;
-}
-
-/* The map for statistics in double; what rounding the shift to float loses goes to the offset. */
-static affine affine_of(double mean, double scale, double beta) {
-  const float shift = (float)mean;
-  const affine map = {shift, (float)scale, (float)dn_norm_offset(mean, (double)shift, scale, beta)};
-  return map;
-}
-
-static float parameter(const dn_tensor *vector, int64_t c, float without) {
-  return vector ? ((const float *)dn_tensor_data(vector))[c] : without;
-}
 
 dn_status cpu_batchnorm_forward(dn_tensor *y, dn_tensor *mean, dn_tensor *inv_std,
                                 dn_tensor *running_mean, dn_tensor *running_var, const dn_tensor *x,
                                 const dn_tensor *gamma, const dn_tensor *beta, double momentum,
                                 double epsilon) {
-  if (x->dtype != DN_FLOAT || dn_reference()) {
+  if (!cpu_is_real(x->dtype) || dn_reference())
     cpu_batchnorm_forward_reference(y, mean, inv_std, running_mean, running_var, x, gamma, beta,
                                     momentum, epsilon);
-    return DN_OK;
-  }
-  const cpu_planes in = cpu_planes_of(x), out = cpu_planes_of(y);
-  const float *const x_data = dn_tensor_data(x);
-  float *const y_data = dn_tensor_data(y);
-  float *const means = dn_tensor_data(mean), *const inv_stds = dn_tensor_data(inv_std);
-  float *const running_means = running_mean ? dn_tensor_data(running_mean) : NULL;
-  float *const running_vars = running_var ? dn_tensor_data(running_var) : NULL;
-  const double count = (double)(in.n * in.size);
-  const int n_threads = cpu_team(dn_tensor_count(x));
-#pragma omp parallel for schedule(static) num_threads(n_threads)
-  for (int64_t c = 0; c < in.c; c++) {
-    const float *const from = x_data + c * in.stride_c;
-    const double guess = moments_of_squares(from, in.size, from[0]).sum / (double)in.size;
-    const float shift = from[0] + (float)guess;
-    moments total = {0, 0};
-    for (int64_t n = 0; n < in.n; n++) {
-      const moments part = moments_of_squares(from + n * in.stride_n, in.size, shift);
-      total.sum += part.sum;
-      total.product += part.product;
-    }
-    const dn_moments found = dn_moments_of((double)shift, total.sum, total.product, count);
-    const double channel_inv_std = dn_inv_std(found.variance, epsilon);
-    means[c] = (float)found.mean;
-    inv_stds[c] = (float)channel_inv_std;
-    if (running_means) {
-      running_means[c] = (float)dn_running_mean((double)running_means[c], found.mean, momentum);
-      running_vars[c] =
-          (float)dn_running_var((double)running_vars[c], found.variance, count, momentum);
-    }
-    const affine map = affine_of(found.mean, (double)parameter(gamma, c, 1) * channel_inv_std,
-                                 (double)parameter(beta, c, 0));
-    float *const to = y_data + c * out.stride_c;
-    for (int64_t n = 0; n < in.n; n++)
-      apply_affine(to + n * out.stride_n, from + n * in.stride_n, in.size, map);
-  }
+  else
+    CPU_REAL_OF(x->dtype, cpu_batchnorm_forward_fast)
+  (y, mean, inv_std, running_mean, running_var, x, gamma, beta, momentum, epsilon);
   return DN_OK;
 }
 
@@ -127,82 +20,23 @@ dn_status cpu_batchnorm_inference_forward(dn_tensor *y, const dn_tensor *x,
                                           const dn_tensor *running_mean,
                                           const dn_tensor *running_var, const dn_tensor *gamma,
                                           const dn_tensor *beta, double epsilon) {
-  if (x->dtype != DN_FLOAT || dn_reference()) {
+  if (!cpu_is_real(x->dtype) || dn_reference())
     cpu_batchnorm_inference_forward_reference(y, x, running_mean, running_var, gamma, beta,
                                               epsilon);
-    return DN_OK;
-  }
-  const cpu_planes in = cpu_planes_of(x), out = cpu_planes_of(y);
-  const float *const x_data = dn_tensor_data(x);
-  float *const y_data = dn_tensor_data(y);
-  const float *const means = dn_tensor_data(running_mean);
-  const float *const variances = dn_tensor_data(running_var);
-  const int n_threads = cpu_team(dn_tensor_count(x));
-#pragma omp parallel for collapse(2) schedule(static) num_threads(n_threads)
-  for (int64_t n = 0; n < in.n; n++)
-    for (int64_t c = 0; c < in.c; c++) {
-      const double scale = (double)parameter(gamma, c, 1) / sqrt((double)variances[c] + epsilon);
-      apply_affine(y_data + n * out.stride_n + c * out.stride_c,
-                   x_data + n * in.stride_n + c * in.stride_c, in.size,
-                   affine_of((double)means[c], scale, (double)parameter(beta, c, 0)));
-    }
+  else
+    CPU_REAL_OF(x->dtype, cpu_batchnorm_inference_forward_fast)
+  (y, x, running_mean, running_var, gamma, beta, epsilon);
   return DN_OK;
-}
-
-/* Gradients of one channel (dn_batchnorm.h). */
-static void backward_channel(float *dx, const float *dy, const float *x, cpu_planes dx_planes,
-                             cpu_planes dy_planes, cpu_planes x_planes, float mean, double inv_std,
-                             double gamma, bool of_batch, double *dgamma, double *dbeta) {
-  moments total = {0, 0};
-  for (int64_t n = 0; n < x_planes.n; n++) {
-    const moments part = moments_of_gradient(dy + n * dy_planes.stride_n, x + n * x_planes.stride_n,
-                                             x_planes.size, mean);
-    total.sum += part.sum;
-    total.product += part.product;
-  }
-  *dbeta = total.sum;
-  *dgamma = total.product * inv_std;
-  const double count = (double)(x_planes.n * x_planes.size);
-  const dn_norm_slopes slopes =
-      of_batch ? dn_norm_slopes_of_batch(gamma, inv_std, total.sum, total.product, count)
-               : dn_norm_slopes_of_constants(gamma, inv_std);
-  const float direct = (float)slopes.direct, slope = (float)slopes.slope;
-  const float offset = (float)slopes.offset;
-  for (int64_t n = 0; n < x_planes.n; n++) {
-    const float *const in = x + n * x_planes.stride_n;
-    const float *const gradient = dy + n * dy_planes.stride_n;
-    float *const out = dx + n * dx_planes.stride_n;
-#pragma omp simd
-    for (int64_t i = 0; i < x_planes.size; i++)
-      out[i] = direct * gradient[i] + (slope * (in[i] - mean) + offset);
-  }
 }
 
 dn_status cpu_batchnorm_backward(dn_tensor *dx, dn_tensor *dgamma, dn_tensor *dbeta,
                                  const dn_tensor *dy, const dn_tensor *x, const dn_tensor *mean,
                                  const dn_tensor *inv_std, const dn_tensor *gamma, double scale) {
-  if (x->dtype != DN_FLOAT || dn_reference()) {
+  if (!cpu_is_real(x->dtype) || dn_reference())
     cpu_batchnorm_backward_reference(dx, dgamma, dbeta, dy, x, mean, inv_std, gamma, scale);
-    return DN_OK;
-  }
-  const cpu_planes to = cpu_planes_of(dx), gradient = cpu_planes_of(dy), in = cpu_planes_of(x);
-  float *const dx_data = dn_tensor_data(dx);
-  const float *const dy_data = dn_tensor_data(dy), *const x_data = dn_tensor_data(x);
-  const float *const means = dn_tensor_data(mean), *const inv_stds = dn_tensor_data(inv_std);
-  float *const dgammas = dgamma ? dn_tensor_data(dgamma) : NULL;
-  float *const dbetas = dbeta ? dn_tensor_data(dbeta) : NULL;
-  const int n_threads = cpu_team(dn_tensor_count(x));
-#pragma omp parallel for schedule(static) num_threads(n_threads)
-  for (int64_t c = 0; c < in.c; c++) {
-    double gamma_slope, beta_slope;
-    backward_channel(dx_data + c * to.stride_c, dy_data + c * gradient.stride_c,
-                     x_data + c * in.stride_c, to, gradient, in, means[c], (double)inv_stds[c],
-                     (double)parameter(gamma, c, 1), true, &gamma_slope, &beta_slope);
-    if (dgammas) {
-      dgammas[c] += (float)(scale * gamma_slope);
-      dbetas[c] += (float)(scale * beta_slope);
-    }
-  }
+  else
+    CPU_REAL_OF(x->dtype, cpu_batchnorm_backward_fast)
+  (dx, dgamma, dbeta, dy, x, mean, inv_std, gamma, scale);
   return DN_OK;
 }
 
@@ -211,30 +45,11 @@ dn_status cpu_batchnorm_inference_backward(dn_tensor *dx, dn_tensor *dgamma, dn_
                                            const dn_tensor *running_mean,
                                            const dn_tensor *running_var, const dn_tensor *gamma,
                                            double epsilon, double scale) {
-  if (x->dtype != DN_FLOAT || dn_reference()) {
+  if (!cpu_is_real(x->dtype) || dn_reference())
     cpu_batchnorm_inference_backward_reference(dx, dgamma, dbeta, dy, x, running_mean, running_var,
                                                gamma, epsilon, scale);
-    return DN_OK;
-  }
-  const cpu_planes to = cpu_planes_of(dx), gradient = cpu_planes_of(dy), in = cpu_planes_of(x);
-  float *const dx_data = dn_tensor_data(dx);
-  const float *const dy_data = dn_tensor_data(dy), *const x_data = dn_tensor_data(x);
-  const float *const means = dn_tensor_data(running_mean);
-  const float *const variances = dn_tensor_data(running_var);
-  float *const dgammas = dgamma ? dn_tensor_data(dgamma) : NULL;
-  float *const dbetas = dbeta ? dn_tensor_data(dbeta) : NULL;
-  const int n_threads = cpu_team(dn_tensor_count(x));
-#pragma omp parallel for schedule(static) num_threads(n_threads)
-  for (int64_t c = 0; c < in.c; c++) {
-    double gamma_slope, beta_slope;
-    backward_channel(dx_data + c * to.stride_c, dy_data + c * gradient.stride_c,
-                     x_data + c * in.stride_c, to, gradient, in, means[c],
-                     dn_inv_std((double)variances[c], epsilon), (double)parameter(gamma, c, 1),
-                     false, &gamma_slope, &beta_slope);
-    if (dgammas) {
-      dgammas[c] += (float)(scale * gamma_slope);
-      dbetas[c] += (float)(scale * beta_slope);
-    }
-  }
+  else
+    CPU_REAL_OF(x->dtype, cpu_batchnorm_inference_backward_fast)
+  (dx, dgamma, dbeta, dy, x, running_mean, running_var, gamma, epsilon, scale);
   return DN_OK;
 }

@@ -5,7 +5,7 @@
 #include "../cpu_backend.h"
 #include "../elements/cpu_element.h"
 #include "../cpu_parallel.h"
-#include "../elements/cpu_rows.h"
+#include "cpu_dropout_row.h"
 
 static void apply_reference(dn_tensor *y, const dn_tensor *x, uint32_t threshold, double scale,
                             dn_rng rng) {
@@ -21,57 +21,19 @@ static void apply_reference(dn_tensor *y, const dn_tensor *x, uint32_t threshold
   }
 }
 
-/* Elements first, first + 1, ... of the mask, as factors. */
-static void mask_fill(float *mask, int64_t first, int64_t n, uint32_t threshold, float scale,
-                      dn_rng rng) {
-  int64_t i = 0;
-  while (i < n) {
-    const uint64_t place = (uint64_t)(first + i);
-    const dn_philox_words words = dn_philox(rng, place / 4);
-    for (uint64_t w = place % 4; w < 4 && i < n; w++, i++)
-      mask[i] = words.word[w] >= threshold ? scale : 0;
-  }
-}
-
-enum {
-  MASK_RUN = 1024,
-  PHILOX_STEPS = 4 /* an element's share of the words costs about four additions */
-};
-
-/* What is drawn, and the factor of what is kept. */
-typedef struct draw {
-  uint32_t threshold;
-  float scale;
-  dn_rng rng;
-} draw;
-
-static void apply_row(const cpu_row *row, void *context) {
-  const draw *const drawn = context;
-  float *const out = (void *)row->data[0];
-  const float *const in = (const void *)row->data[1];
-  const int64_t out_step = row->stride[0], in_step = row->stride[1];
-  float mask[MASK_RUN];
-  for (int64_t begin = 0; begin < row->length; begin += MASK_RUN) {
-    const int64_t left = row->length - begin, run = left < MASK_RUN ? left : MASK_RUN;
-    mask_fill(mask, row->first + begin, run, drawn->threshold, drawn->scale, drawn->rng);
-    const float *const x = in + begin * in_step;
-    float *const y = out + begin * out_step;
-    /* a dropped element is 0 even where the input is not finite */
-    for (int64_t i = 0; i < run; i++) y[i * out_step] = mask[i] > 0 ? x[i * in_step] * mask[i] : 0;
-  }
-}
+enum { PHILOX_STEPS = 4 /* an element's share of the words costs about four additions */ };
 
 static dn_status apply(dn_tensor *y, const dn_tensor *x, double probability, dn_rng rng) {
   const uint32_t threshold = dn_dropout_threshold(probability);
   const double scale = 1 / (1 - probability);
-  if (x->dtype != DN_FLOAT || dn_reference()) {
+  if (!cpu_is_real(x->dtype) || dn_reference()) {
     apply_reference(y, x, threshold, scale, rng);
     return DN_OK;
   }
-  draw drawn = {threshold, (float)scale, rng};
+  cpu_draw drawn = {threshold, scale, rng};
   cpu_rows rows;
   cpu_rows_of_tensors(&rows, CPU_ROWS_ROW_MAJOR, 2, (const dn_tensor *const[]){y, x});
-  cpu_rows_run(&rows, PHILOX_STEPS, apply_row, &drawn);
+  cpu_rows_run(&rows, PHILOX_STEPS, CPU_REAL_OF(x->dtype, cpu_dropout_row), &drawn);
   return DN_OK;
 }
 

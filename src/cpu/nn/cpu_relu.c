@@ -5,7 +5,7 @@
 #include "../cpu_backend.h"
 #include "../elements/cpu_element.h"
 #include "../cpu_parallel.h"
-#include "../elements/cpu_rows.h"
+#include "cpu_relu_rows.h"
 
 static void forward_reference(dn_tensor *y, const dn_tensor *x) {
   const int64_t count = dn_tensor_count(x);
@@ -32,52 +32,24 @@ static void backward_reference(dn_tensor *dx, const dn_tensor *dy, const dn_tens
   }
 }
 
-static void forward_row(const cpu_row *row, void *unused) {
-  (void)unused;
-  float *const out = (void *)row->data[0];
-  const float *const in = (const void *)row->data[1];
-  if (row->stride[0] == 1 && row->stride[1] == 1) {
-#pragma omp simd
-    for (int64_t i = 0; i < row->length; i++) out[i] = in[i] < 0 ? 0 : in[i];
-    return;
-  }
-  for (int64_t i = 0; i < row->length; i++) {
-    const float value = in[i * row->stride[1]];
-    out[i * row->stride[0]] = value < 0 ? 0 : value;
-  }
-}
-
-static void backward_row(const cpu_row *row, void *unused) {
-  (void)unused;
-  float *const out = (void *)row->data[0];
-  const float *const in = (const void *)row->data[1], *const gate = (const void *)row->data[2];
-  if (row->stride[0] == 1 && row->stride[1] == 1 && row->stride[2] == 1) {
-#pragma omp simd
-    for (int64_t i = 0; i < row->length; i++) out[i] = gate[i] > 0 ? in[i] : 0;
-    return;
-  }
-  for (int64_t i = 0; i < row->length; i++)
-    out[i * row->stride[0]] = gate[i * row->stride[2]] > 0 ? in[i * row->stride[1]] : 0;
-}
-
 dn_status cpu_relu_forward(dn_tensor *y, const dn_tensor *x) {
-  if (x->dtype != DN_FLOAT || dn_reference()) {
+  if (!cpu_is_real(x->dtype) || dn_reference()) {
     forward_reference(y, x);
     return DN_OK;
   }
   cpu_rows rows;
   cpu_rows_of_tensors(&rows, CPU_ROWS_ANY_ORDER, 2, (const dn_tensor *const[]){y, x});
-  cpu_rows_run(&rows, 1, forward_row, NULL);
+  cpu_rows_run(&rows, 1, CPU_REAL_OF(x->dtype, cpu_relu_forward_row), NULL);
   return DN_OK;
 }
 
 dn_status cpu_relu_backward(dn_tensor *dx, const dn_tensor *dy, const dn_tensor *y) {
-  if (y->dtype != DN_FLOAT || dn_reference()) {
+  if (!cpu_is_real(y->dtype) || dn_reference()) {
     backward_reference(dx, dy, y);
     return DN_OK;
   }
   cpu_rows rows;
   cpu_rows_of_tensors(&rows, CPU_ROWS_ANY_ORDER, 3, (const dn_tensor *const[]){dx, dy, y});
-  cpu_rows_run(&rows, 1, backward_row, NULL);
+  cpu_rows_run(&rows, 1, CPU_REAL_OF(y->dtype, cpu_relu_backward_row), NULL);
   return DN_OK;
 }

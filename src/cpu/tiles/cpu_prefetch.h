@@ -8,21 +8,26 @@
 
 #include <stdint.h>
 
+#include "cpu_real.h"
+
 enum { CPU_PREFETCH_SETS = 3 };
 
-/* Rows that will be read: n_rows of n_pixels floats, stride apart. None where n_rows is 0. */
+/* Rows that will be read: n_rows of n_pixels values, stride apart. None where n_rows is 0. */
 typedef struct cpu_prefetch_rows {
-  const float *at;
+  const real *at;
   int64_t n_rows, n_pixels, stride;
 } cpu_prefetch_rows;
 
 /* A cursor over up to three sets of rows. */
 typedef struct cpu_prefetch {
-  const float *at;
-  int64_t left, length, gap; /* lines left in this row, in every row; floats from row to row */
+  const real *at;
+  int64_t left, length, gap; /* lines left in this row, in every row; values from row to row */
   int64_t n_lines;           /* left in this set of rows */
   cpu_prefetch_rows next[CPU_PREFETCH_SETS];
 } cpu_prefetch;
+
+#define cpu_prefetch_of CPU_REAL(cpu_prefetch_of)
+#define cpu_prefetch_next CPU_REAL(cpu_prefetch_next)
 
 /* A cursor at the start of the first set that has rows; the sets follow each other in this order. */
 cpu_prefetch cpu_prefetch_of(cpu_prefetch_rows first, cpu_prefetch_rows second,

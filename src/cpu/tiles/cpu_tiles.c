@@ -1,37 +1,31 @@
 #include "cpu_tiles.h"
 
-#include <stdatomic.h>
 #include <stddef.h>
 
-extern const cpu_tiles cpu_tiles_portable;
-#if defined(__x86_64__)
-extern const cpu_tiles cpu_tiles_avx512, cpu_tiles_avx2;
-#endif
+#include "../cpu_parallel.h"
+#include "cpu_tiles_choice.h"
 
-int cpu_tiles_all(const cpu_tiles *tables[3]) {
-  int n_tables = 0;
+extern const cpu_tiles CPU_REAL(cpu_tiles_portable);
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq"))
-    tables[n_tables++] = &cpu_tiles_avx512;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    tables[n_tables++] = &cpu_tiles_avx2;
+extern const cpu_tiles CPU_REAL(cpu_tiles_avx512), CPU_REAL(cpu_tiles_avx2);
 #endif
-  tables[n_tables++] = &cpu_tiles_portable;
-  return n_tables;
-}
-
-static const cpu_tiles *_Atomic chosen; /* NULL until first asked for */
 
 const cpu_tiles *cpu_tiles_best(void) {
-  const cpu_tiles *table = atomic_load_explicit(&chosen, memory_order_relaxed);
-  if (table) return table;
-  const cpu_tiles *tables[3];
-  cpu_tiles_all(tables);
-  cpu_tiles_select(tables[0]);
-  return tables[0];
+  switch (cpu_tiles_chosen()) {
+#if defined(__x86_64__)
+    case CPU_TILES_SET_AVX512:
+      return &CPU_REAL(cpu_tiles_avx512);
+    case CPU_TILES_SET_AVX2:
+      return &CPU_REAL(cpu_tiles_avx2);
+#else
+    case CPU_TILES_SET_AVX512:
+    case CPU_TILES_SET_AVX2:
+#endif
+    case CPU_TILES_SET_PORTABLE:
+      break;
+  }
+  return &CPU_REAL(cpu_tiles_portable);
 }
-
-void cpu_tiles_select(const cpu_tiles *table) { atomic_store(&chosen, table); }
 
 void cpu_moments_result(const cpu_moments *sums, double n, double *mean, double *m2) {
   double sum = 0, squares = 0;
@@ -53,13 +47,23 @@ int64_t cpu_panels_count(const cpu_tiles *tiles, int64_t n_rows, int64_t depth) 
   return padded_rows(tiles, n_rows) * depth;
 }
 
-void cpu_pack_panels(const cpu_tiles *tiles, float *panels, const float *a, int64_t n_rows,
-                     int64_t row_stride, int64_t depth, const int32_t *column_offset) {
-  const int64_t n_padded = padded_rows(tiles, n_rows);
-  for (int64_t m = 0; m < n_padded; m += tiles->panel_rows) {
-    const int64_t rows = n_padded - m < tiles->panel_rows ? n_padded - m : tiles->panel_rows;
-    for (int64_t k = 0; k < depth; k++)
-      for (int64_t i = 0; i < rows; i++)
-        *panels++ = m + i < n_rows ? a[(m + i) * row_stride + column_offset[k]] : 0;
+/* Rows [m, m + rows) as one panel; those beyond n_rows are zero. */
+static void pack_panel(real *panel, const real *a, int64_t m, int64_t rows, int64_t n_rows,
+                       int64_t row_stride, int64_t depth, const int32_t *column_offset) {
+  const int64_t n = n_rows - m < rows ? n_rows - m : rows;
+  const real *from = a + m * row_stride;
+  for (int64_t k = 0; k < depth; k++, panel += rows) {
+    for (int64_t i = 0; i < n; i++) panel[i] = from[i * row_stride + column_offset[k]];
+    for (int64_t i = n; i < rows; i++) panel[i] = 0;
   }
+}
+
+void cpu_pack_panels(const cpu_tiles *tiles, real *panels, const real *a, int64_t n_rows,
+                     int64_t row_stride, int64_t depth, const int32_t *column_offset) {
+  const int64_t n_padded = padded_rows(tiles, n_rows), most = tiles->panel_rows;
+  const int n_threads = cpu_team(n_padded * depth);
+#pragma omp parallel for schedule(static) num_threads(n_threads)
+  for (int64_t m = 0; m < n_padded; m += most)
+    pack_panel(panels + m * depth, a, m, n_padded - m < most ? n_padded - m : most, n_rows,
+               row_stride, depth, column_offset);
 }

@@ -1,6 +1,7 @@
 /*
-** Tiles: the inner loops of the dense layer. Their users (cpu_norm_relu_*.c) cut the work; a table
-** of these loops exists for each instruction set and is chosen once, when first asked for.
+** Tiles: the inner loops of convolutions, for float and for double (cpu_real.h). Their users
+** (cpu_conv_*.c) cut the work; a table of these loops exists for each instruction set and is chosen once,
+** when first asked for.
 **
 ** Pixels are the vector dimension, and come in *blocks* of CPU_BLOCK: pixel p of channel c is at
 ** c * layout.row + p / CPU_BLOCK * layout.block + p % CPU_BLOCK, and the last block is filled up
@@ -16,6 +17,7 @@
 #include <stdint.h>
 
 #include "cpu_prefetch.h"
+#include "cpu_real.h"
 
 enum {
   CPU_BLOCK = 32,      /* pixels a tile covers */
@@ -26,15 +28,15 @@ enum {
 
 /* One batch norm, channel by channel: x^ = (x - mean) * inv_std, z = relu(scale x + shift). */
 typedef struct cpu_norm {
-  const float *mean, *inv_std, *scale, *shift;
+  const real *mean, *inv_std, *scale, *shift;
 } cpu_norm;
 
 /* What is still missing from a gradient: dy + offset + slope (y - mean), per channel of y. */
 typedef struct cpu_deferred {
-  const float *offset, *slope, *mean; /* NULL: nothing is missing */
+  const real *offset, *slope, *mean; /* NULL: nothing is missing */
 } cpu_deferred;
 
-/* Where packed pixels lie, in floats from one channel or block to the next. */
+/* Where packed pixels lie, in values from one channel or block to the next. */
 typedef struct cpu_layout {
   int64_t row, block;
 } cpu_layout;
@@ -44,7 +46,7 @@ typedef struct cpu_layout {
 ** so a large mean costs no digits. In lanes, whose order never depends on threads.
 */
 typedef struct cpu_moments {
-  float pivot;
+  real pivot;
   bool is_open; /* pivot is set */
   double sum[CPU_SUM_LANES], squares[CPU_SUM_LANES];
 } cpu_moments;
@@ -54,30 +56,33 @@ typedef struct cpu_tiles {
   int panel_rows;   /* rows of a full panel */
   int panel_step;   /* rows of the last panel are a multiple of this */
 
-  /* relu(scale[c] * x[c][p] + shift[c]) for p < n_pixels, packed, then zeros to the block's end. */
-  void (*norm_relu)(float *packed, cpu_layout layout, const float *x, int64_t x_stride,
-                    int64_t n_channels, int64_t n_pixels, const float *scale, const float *shift);
+  /*
+  ** relu(scale[c] * x[c][p] + shift[c]), or x[c][p] where scale is NULL, for p < n_pixels, packed, then
+  ** zeros to the block's end.
+  */
+  void (*norm_relu)(real *packed, cpu_layout layout, const real *x, int64_t x_stride,
+                    int64_t n_channels, int64_t n_pixels, const real *scale, const real *shift);
 
   /*
-  ** The same for n_lines lines of `width` pixels, written width + 2 apart behind one free value on
-  ** either side: the inside of a bordered image. Nothing else is touched.
+  ** The same for n_lines lines of `width` pixels, written `line` apart: the inside of a bordered image.
+  ** Nothing else is touched.
   */
-  void (*norm_relu_lines)(float *rows, int64_t stride, const float *x, int64_t x_stride,
-                          int64_t n_channels, int64_t n_lines, int64_t width, const float *scale,
-                          const float *shift);
+  void (*norm_relu_lines)(real *rows, int64_t stride, const real *x, int64_t x_stride,
+                          int64_t n_channels, int64_t n_lines, int64_t width, int64_t line,
+                          const real *scale, const real *shift);
 
   /* dy[c][p] + offset[c] + slope[c] * (y[c][p] - mean[c]), packed, zeros likewise. */
-  void (*deferred)(float *packed, cpu_layout layout, const float *dy, int64_t dy_stride,
-                   const float *y, int64_t y_stride, int64_t n_channels, int64_t n_pixels,
+  void (*deferred)(real *packed, cpu_layout layout, const real *dy, int64_t dy_stride,
+                   const real *y, int64_t y_stride, int64_t n_channels, int64_t n_pixels,
                    cpu_deferred terms);
 
   /*
   ** out[m][p] = sum over k of panels(m, k) * b(k, p) for m < n_rows, p < n_pixels, where row k of b
   ** begins at b + b_offset[k] and its blocks are b_block apart. Whole blocks of b are read.
   */
-  void (*product)(float *out, int64_t out_stride, int64_t n_rows, const float *panels,
-                  int64_t depth, const float *b, const int32_t *b_offset, int64_t b_block,
-                  int64_t n_pixels, cpu_prefetch *prefetch);
+  void (*product)(real *out, int64_t out_stride, int64_t n_rows, const real *panels, int64_t depth,
+                  const real *b, const int32_t *b_offset, int64_t b_block, int64_t n_pixels,
+                  cpu_prefetch *prefetch);
 
   /*
   ** Backward of norm_relu for n_rows channels, p < n_pixels, from the raw input x of the forward pass:
@@ -86,15 +91,15 @@ typedef struct cpu_tiles {
   **   sums[c] + CPU_SUM_LANES += d (x - mean).
   ** sums hold 2 * CPU_SUM_LANES values a channel.
   */
-  void (*norm_relu_backward)(float *dx, int64_t dx_stride, const float *d, int64_t d_stride,
-                             const float *x, int64_t x_stride, int64_t n_rows, int64_t n_pixels,
-                             cpu_norm norm, float *sums, bool accumulate);
+  void (*norm_relu_backward)(real *dx, int64_t dx_stride, const real *d, int64_t d_stride,
+                             const real *x, int64_t x_stride, int64_t n_rows, int64_t n_pixels,
+                             cpu_norm norm, real *sums, bool accumulate);
 
   /* product and norm_relu_backward in one, without storing d. */
-  void (*product_norm_relu_backward)(float *dx, int64_t dx_stride, int64_t n_rows,
-                                     const float *panels, int64_t depth, const float *b,
+  void (*product_norm_relu_backward)(real *dx, int64_t dx_stride, int64_t n_rows,
+                                     const real *panels, int64_t depth, const real *b,
                                      const int32_t *b_offset, int64_t b_block, int64_t n_pixels,
-                                     const float *x, int64_t x_stride, cpu_norm norm, float *sums,
+                                     const real *x, int64_t x_stride, cpu_norm norm, real *sums,
                                      bool accumulate, cpu_prefetch *prefetch);
 
   /*
@@ -102,39 +107,38 @@ typedef struct cpu_tiles {
   ** n_pixels and c < n_channels; zeros for c up to the next multiple of CPU_SUM_LANES. Row c of x
   ** begins at x + c * x_stride.
   */
-  void (*transpose)(float *to, const int32_t *offset, const float *x, int64_t x_stride,
-                    int64_t n_channels, int64_t n_pixels, const float *scale, const float *shift);
+  void (*transpose)(real *to, const int32_t *offset, const real *x, int64_t x_stride,
+                    int64_t n_channels, int64_t n_pixels, const real *scale, const real *shift);
 
   /*
   ** dw[i][j] += sum over p < n_pixels of a(i, p) * b[b_offset[p] + j] for i < n_rows, j < n_columns
   ** rounded up to CPU_SUM_LANES; a is packed. Rows of a may be read up to the next multiple of
   ** CPU_OUTER_ROWS.
   */
-  void (*outer)(float *dw, int64_t dw_stride, int64_t n_rows, int64_t n_columns, const float *a,
-                cpu_layout layout, const float *b, const int32_t *b_offset, int64_t n_pixels,
+  void (*outer)(real *dw, int64_t dw_stride, int64_t n_rows, int64_t n_columns, const real *a,
+                cpu_layout layout, const real *b, const int32_t *b_offset, int64_t n_pixels,
                 cpu_prefetch *prefetch);
 
   /* n values of one channel into its sums; copied to `to` on the way, unless that is NULL. */
-  void (*moments)(cpu_moments *sums, const float *x, int64_t n, float *to);
+  void (*moments)(cpu_moments *sums, const real *x, int64_t n, real *to);
 } cpu_tiles;
 
-/* The table for this processor, or the one that was selected. */
+#define cpu_tiles_best CPU_REAL(cpu_tiles_best)
+#define cpu_moments_result CPU_REAL(cpu_moments_result)
+#define cpu_panels_count CPU_REAL(cpu_panels_count)
+#define cpu_pack_panels CPU_REAL(cpu_pack_panels)
+
+/* The table for this processor, or the one that was selected (cpu_tiles_choice.h). */
 const cpu_tiles *cpu_tiles_best(void);
-
-/* The tables that were built and that this processor can run, best first; returns how many. */
-int cpu_tiles_all(const cpu_tiles *tables[3]);
-
-/* Test hook, for the process: one of cpu_tiles_all's, to be used from now on. */
-void cpu_tiles_select(const cpu_tiles *table);
 
 /* Mean and squared distances from it of the n values behind the sums. */
 void cpu_moments_result(const cpu_moments *sums, double n, double *mean, double *m2);
 
-/* Floats that cpu_pack_panels writes. */
+/* Values that cpu_pack_panels writes. */
 int64_t cpu_panels_count(const cpu_tiles *tiles, int64_t n_rows, int64_t depth);
 
 /* panels(m, k) = a[m * row_stride + column_offset[k]], rows filled up with zeros. */
-void cpu_pack_panels(const cpu_tiles *tiles, float *panels, const float *a, int64_t n_rows,
+void cpu_pack_panels(const cpu_tiles *tiles, real *panels, const real *a, int64_t n_rows,
                      int64_t row_stride, int64_t depth, const int32_t *column_offset);
 
 #endif

@@ -8,19 +8,25 @@
 #include "cpu_tiles.h"
 
 #if defined(__AVX512F__) && defined(CPU_TILES_AVX512)
-enum { LANES = 16, ROWS = 12, STEP = 4, OUTER_ROWS = 8 };
+enum { BYTES = 64, ROWS = 12, STEP = 4, OUTER_ROWS = 8 };
 #elif defined(__AVX2__) && defined(CPU_TILES_AVX2)
-enum { LANES = 8, ROWS = 6, STEP = 3, OUTER_ROWS = 4 };
+enum { BYTES = 32, ROWS = 6, STEP = 3, OUTER_ROWS = 4 };
 #else
-enum { LANES = 4, ROWS = 6, STEP = 3, OUTER_ROWS = 4 };
+enum { BYTES = 16, ROWS = 6, STEP = 3, OUTER_ROWS = 4 };
 #endif
-enum { WIDTH = 2 * LANES, OUTER_STEP = 4 };
+enum { LANES = BYTES / sizeof(real), WIDTH = 2 * LANES, OUTER_STEP = 4 };
 
-typedef float vec __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
-typedef int32_t lane_mask __attribute__((vector_size(LANES * sizeof(float)), may_alias));
-/* Four values, for lines that are shorter than a vector. */
-typedef float quad __attribute__((vector_size(4 * sizeof(float)), aligned(4), may_alias));
-typedef int32_t quad_mask __attribute__((vector_size(4 * sizeof(float)), may_alias));
+#ifdef CPU_REAL_DOUBLE
+typedef int64_t lane;
+enum { FEW = 2 }; /* values, for lines that are shorter than a vector */
+#else
+typedef int32_t lane;
+enum { FEW = 4 };
+#endif
+typedef real vec __attribute__((vector_size(BYTES), aligned(4), may_alias));
+typedef lane lane_mask __attribute__((vector_size(BYTES), may_alias));
+typedef real few __attribute__((vector_size(16), aligned(4), may_alias));
+typedef lane few_mask __attribute__((vector_size(16), may_alias));
 #define INLINE static inline __attribute__((always_inline))
 /* gcc places accumulators in registers only when their loops are taken apart; clang does it unasked. */
 #if defined(__GNUC__) && !defined(__clang__)
@@ -29,66 +35,90 @@ typedef int32_t quad_mask __attribute__((vector_size(4 * sizeof(float)), may_ali
 #define UNROLLED
 #endif
 
-INLINE vec load(const float *p) { return *(const vec *)p; }
-INLINE void store(float *p, vec v) { *(vec *)p = v; }
+INLINE vec load(const real *p) { return *(const vec *)p; }
+INLINE void store(real *p, vec v) { *(vec *)p = v; }
 
 /* v in the lanes where `of` is positive, else 0 */
 INLINE vec where_positive(vec of, vec v) { return (vec)((lane_mask)v & (of > 0)); }
 
-INLINE vec norm_relu_of(vec x, float scale, float shift) {
+INLINE vec norm_relu_of(vec x, real scale, real shift) {
   const vec v = scale * x + shift;
   return where_positive(v, v);
 }
 
-static void norm_relu(float *packed, cpu_layout layout, const float *x, int64_t x_stride,
-                      int64_t n_channels, int64_t n_pixels, const float *scale,
-                      const float *shift) {
+/* n values, or a block of them, then zeros. */
+INLINE void copy_block(real *to, const real *from, int64_t n) {
+  if (n >= CPU_BLOCK) {
+    for (int p = 0; p < CPU_BLOCK; p += LANES) store(to + p, load(from + p));
+    return;
+  }
+  for (int64_t p = 0; p < CPU_BLOCK; p++) to[p] = p < n ? from[p] : 0;
+}
+
+static void norm_relu(real *packed, cpu_layout layout, const real *x, int64_t x_stride,
+                      int64_t n_channels, int64_t n_pixels, const real *scale, const real *shift) {
   for (int64_t c = 0; c < n_channels; c++, x += x_stride)
     for (int64_t first = 0; first < n_pixels; first += CPU_BLOCK) {
-      float *to = packed + c * layout.row + first / CPU_BLOCK * layout.block;
-      const float *from = x + first;
+      real *to = packed + c * layout.row + first / CPU_BLOCK * layout.block;
+      const real *from = x + first;
       const int64_t n = n_pixels - first;
+      if (!scale) {
+        copy_block(to, from, n);
+        continue;
+      }
       if (n >= CPU_BLOCK) {
         for (int p = 0; p < CPU_BLOCK; p += LANES)
           store(to + p, norm_relu_of(load(from + p), scale[c], shift[c]));
         continue;
       }
       for (int64_t p = 0; p < CPU_BLOCK; p++) {
-        const float v = p < n ? scale[c] * from[p] + shift[c] : 0;
+        const real v = p < n ? scale[c] * from[p] + shift[c] : 0;
         to[p] = v > 0 ? v : 0;
       }
     }
 }
 
-static void norm_relu_lines(float *rows, int64_t stride, const float *x, int64_t x_stride,
-                            int64_t n_channels, int64_t n_lines, int64_t width, const float *scale,
-                            const float *shift) {
+/* For short lines, where a call of memmove costs more than the copy. */
+INLINE void copy_line(real *to, const real *from, int64_t n) {
+  int64_t p = 0;
+  for (; p + LANES <= n; p += LANES) store(to + p, load(from + p));
+  for (; p + FEW <= n; p += FEW) *(few *)(to + p) = *(const few *)(from + p);
+  for (; p < n; p++) to[p] = from[p];
+}
+
+static void norm_relu_lines(real *rows, int64_t stride, const real *x, int64_t x_stride,
+                            int64_t n_channels, int64_t n_lines, int64_t width, int64_t line,
+                            const real *scale, const real *shift) {
   for (int64_t c = 0; c < n_channels; c++)
-    for (int64_t line = 0; line < n_lines; line++) {
-      float *to = rows + c * stride + line * (width + 2) + 1;
-      const float *from = x + c * x_stride + line * width;
+    for (int64_t l = 0; l < n_lines; l++) {
+      real *to = rows + c * stride + l * line;
+      const real *from = x + c * x_stride + l * width;
+      if (!scale) {
+        copy_line(to, from, width);
+        continue;
+      }
       int64_t p = 0;
       for (; p + LANES <= width; p += LANES)
         store(to + p, norm_relu_of(load(from + p), scale[c], shift[c]));
-      for (; p + 4 <= width; p += 4) {
-        const quad v = scale[c] * *(const quad *)(from + p) + shift[c];
-        *(quad *)(to + p) = (quad)((quad_mask)v & (v > 0));
+      for (; p + FEW <= width; p += FEW) {
+        const few v = scale[c] * *(const few *)(from + p) + shift[c];
+        *(few *)(to + p) = (few)((few_mask)v & (v > 0));
       }
       for (; p < width; p++) {
-        const float v = scale[c] * from[p] + shift[c];
+        const real v = scale[c] * from[p] + shift[c];
         to[p] = v > 0 ? v : 0;
       }
     }
 }
 
-static void deferred(float *packed, cpu_layout layout, const float *dy, int64_t dy_stride,
-                     const float *y, int64_t y_stride, int64_t n_channels, int64_t n_pixels,
+static void deferred(real *packed, cpu_layout layout, const real *dy, int64_t dy_stride,
+                     const real *y, int64_t y_stride, int64_t n_channels, int64_t n_pixels,
                      cpu_deferred terms) {
   for (int64_t c = 0; c < n_channels; c++, dy += dy_stride, y += y_stride) {
-    const float slope = terms.slope[c], mean = terms.mean[c], offset = terms.offset[c];
+    const real slope = terms.slope[c], mean = terms.mean[c], offset = terms.offset[c];
     for (int64_t first = 0; first < n_pixels; first += CPU_BLOCK) {
-      float *to = packed + c * layout.row + first / CPU_BLOCK * layout.block;
-      const float *d = dy + first, *value = y + first;
+      real *to = packed + c * layout.row + first / CPU_BLOCK * layout.block;
+      const real *d = dy + first, *value = y + first;
       const int64_t n = n_pixels - first;
       if (n >= CPU_BLOCK) {
         for (int p = 0; p < CPU_BLOCK; p += LANES)
@@ -104,7 +134,7 @@ static void deferred(float *packed, cpu_layout layout, const float *dy, int64_t 
 /* Prefetches one line and moves the cursor on. */
 INLINE void prefetch_line(cpu_prefetch *cursor) {
   __builtin_prefetch(cursor->at, 0, 2);
-  cursor->at += 16;
+  cursor->at += CPU_LINE;
   if (--cursor->left == 0) {
     cursor->left = cursor->length;
     cursor->at += cursor->gap;
@@ -117,7 +147,7 @@ INLINE void prefetch_count(cpu_prefetch *cursor, int64_t n) {
   if (cursor->n_lines <= 0) cpu_prefetch_next(cursor);
 }
 
-INLINE void product_step(const int rows, vec acc[][2], const float *panel, const float *row) {
+INLINE void product_step(const int rows, vec acc[][2], const real *panel, const real *row) {
   const vec b0 = load(row), b1 = load(row + LANES);
   UNROLLED
   for (int m = 0; m < rows; m++) {
@@ -127,8 +157,8 @@ INLINE void product_step(const int rows, vec acc[][2], const float *panel, const
 }
 
 /* acc[m] = row m of the panel times two vectors of b's rows. Prefetches a line every other step. */
-INLINE void product_tile(const int rows, vec acc[][2], const float *panel, int64_t depth,
-                         const float *b, const int32_t *b_offset, cpu_prefetch *prefetch) {
+INLINE void product_tile(const int rows, vec acc[][2], const real *panel, int64_t depth,
+                         const real *b, const int32_t *b_offset, cpu_prefetch *prefetch) {
   UNROLLED
   for (int m = 0; m < rows; m++) acc[m][0] = acc[m][1] = (vec){0};
   cpu_prefetch now = {
@@ -146,9 +176,9 @@ INLINE void product_tile(const int rows, vec acc[][2], const float *panel, int64
 }
 
 /* A tile, stored: n_rows by n_pixels of it, if it has as many. */
-INLINE void product_store(const int rows, float *out, int64_t out_stride, int64_t n_rows,
-                          const float *panel, int64_t depth, const float *b,
-                          const int32_t *b_offset, int64_t n_pixels, cpu_prefetch *prefetch) {
+INLINE void product_store(const int rows, real *out, int64_t out_stride, int64_t n_rows,
+                          const real *panel, int64_t depth, const real *b, const int32_t *b_offset,
+                          int64_t n_pixels, cpu_prefetch *prefetch) {
   vec acc[ROWS][2];
   product_tile(rows, acc, panel, depth, b, b_offset, prefetch);
   if (n_pixels >= WIDTH && n_rows >= rows) {
@@ -183,15 +213,15 @@ INLINE int rows_of_panel(int64_t left) {
   } while (0)
 
 /* Where a tile that begins at pixel p finds row 0 of b. */
-INLINE const float *block_of(const float *b, int64_t b_block, int64_t p) {
+INLINE const real *block_of(const real *b, int64_t b_block, int64_t p) {
   return b + p / CPU_BLOCK * b_block + p % CPU_BLOCK;
 }
 
-static void product(float *out, int64_t out_stride, int64_t n_rows, const float *panels,
-                    int64_t depth, const float *b, const int32_t *b_offset, int64_t b_block,
+static void product(real *out, int64_t out_stride, int64_t n_rows, const real *panels,
+                    int64_t depth, const real *b, const int32_t *b_offset, int64_t b_block,
                     int64_t n_pixels, cpu_prefetch *prefetch) {
   for (int64_t p = 0; p < n_pixels; p += WIDTH) {
-    const float *panel = panels, *block = block_of(b, b_block, p);
+    const real *panel = panels, *block = block_of(b, b_block, p);
     for (int64_t m = 0; m < n_rows; m += ROWS) {
       const int rows = rows_of_panel(n_rows - m);
 #define PRODUCT(constant_rows)                                                                 \
@@ -204,7 +234,7 @@ static void product(float *out, int64_t out_stride, int64_t n_rows, const float 
 }
 
 /* norm_relu_backward for WIDTH pixels of channel m; the sums of d and of d (x - mean) stay in registers. */
-INLINE void norm_relu_backward_step(float *dx, const float *d, const float *x, cpu_norm norm,
+INLINE void norm_relu_backward_step(real *dx, const real *d, const real *x, cpu_norm norm,
                                     int64_t m, vec beta[2], vec gamma[2], bool accumulate) {
   for (int v = 0; v < 2; v++) {
     const vec raw = load(x + v * LANES);
@@ -216,14 +246,14 @@ INLINE void norm_relu_backward_step(float *dx, const float *d, const float *x, c
   }
 }
 
-INLINE void norm_relu_backward_row(float *dx, const float *d, const float *x, int64_t n_pixels,
-                                   cpu_norm norm, int64_t m, float *sums, bool accumulate) {
+INLINE void norm_relu_backward_row(real *dx, const real *d, const real *x, int64_t n_pixels,
+                                   cpu_norm norm, int64_t m, real *sums, bool accumulate) {
   vec beta[2] = {{0}, {0}}, gamma[2] = {{0}, {0}};
   int64_t p = 0;
   for (; p + WIDTH <= n_pixels; p += WIDTH)
     norm_relu_backward_step(dx + p, d + p, x + p, norm, m, beta, gamma, accumulate);
   if (p < n_pixels) { /* nothing is read or written beyond them */
-    float d_rest[WIDTH] = {0}, x_rest[WIDTH] = {0}, dx_rest[WIDTH] = {0};
+    real d_rest[WIDTH] = {0}, x_rest[WIDTH] = {0}, dx_rest[WIDTH] = {0};
     const size_t n_bytes = (size_t)(n_pixels - p) * sizeof *d;
     memcpy(d_rest, d + p, n_bytes);
     memcpy(x_rest, x + p, n_bytes);
@@ -233,17 +263,17 @@ INLINE void norm_relu_backward_row(float *dx, const float *d, const float *x, in
   }
   /* Where a vector fills all lanes of the sums, the two go there together. */
   for (int v = 0; v < 2; v++) {
-    float *sum = sums + v * LANES % CPU_SUM_LANES;
+    real *sum = sums + v * LANES % CPU_SUM_LANES;
     store(sum, load(sum) + beta[v]);
     store(sum + CPU_SUM_LANES, load(sum + CPU_SUM_LANES) + gamma[v]);
   }
 }
 
-static void norm_relu_backward(float *dx, int64_t dx_stride, const float *d, int64_t d_stride,
-                               const float *x, int64_t x_stride, int64_t n_rows, int64_t n_pixels,
-                               cpu_norm norm, float *sums, bool accumulate) {
+static void norm_relu_backward(real *dx, int64_t dx_stride, const real *d, int64_t d_stride,
+                               const real *x, int64_t x_stride, int64_t n_rows, int64_t n_pixels,
+                               cpu_norm norm, real *sums, bool accumulate) {
   for (int64_t m = 0; m < n_rows; m++) {
-    float *to = dx + m * dx_stride, *sum = sums + m * 2 * CPU_SUM_LANES;
+    real *to = dx + m * dx_stride, *sum = sums + m * 2 * CPU_SUM_LANES;
     if (accumulate)
       norm_relu_backward_row(to, d + m * d_stride, x + m * x_stride, n_pixels, norm, m, sum, true);
     else
@@ -255,16 +285,16 @@ static void norm_relu_backward(float *dx, int64_t dx_stride, const float *d, int
 ** The product of one panel stays in L1 until norm_relu_backward has read it; dx and x are accessed row
 ** by row, so the hardware prefetcher works.
 */
-static void product_norm_relu_backward(float *dx, int64_t dx_stride, int64_t n_rows,
-                                       const float *panels, int64_t depth, const float *b,
+static void product_norm_relu_backward(real *dx, int64_t dx_stride, int64_t n_rows,
+                                       const real *panels, int64_t depth, const real *b,
                                        const int32_t *b_offset, int64_t b_block, int64_t n_pixels,
-                                       const float *x, int64_t x_stride, cpu_norm norm, float *sums,
+                                       const real *x, int64_t x_stride, cpu_norm norm, real *sums,
                                        bool accumulate, cpu_prefetch *prefetch) {
   enum { SOME = 8 * CPU_BLOCK };
-  float d[ROWS * SOME];
+  real d[ROWS * SOME];
   for (int64_t p = 0; p < n_pixels; p += SOME) {
     const int64_t n = n_pixels - p < SOME ? n_pixels - p : SOME;
-    const float *panel = panels;
+    const real *panel = panels;
     for (int64_t m = 0, rows; m < n_rows; m += rows) {
       rows = n_rows - m < ROWS ? n_rows - m : ROWS;
       product(d, SOME, rows, panel, depth, block_of(b, b_block, p), b_offset, b_block, n, prefetch);
@@ -289,11 +319,25 @@ static void product_norm_relu_backward(float *dx, int64_t dx_stride, int64_t n_r
 #define SECOND(l, d) ((l) & (d) ? LANES + (l) : (l) + (d))
 #define OF_4(f, d, l) f(l, d), f(l + 1, d), f(l + 2, d), f(l + 3, d)
 #if defined(CPU_TILES_AVX512)
-#define OF_ALL(f, d) OF_4(f, d, 0), OF_4(f, d, 4), OF_4(f, d, 8), OF_4(f, d, 12)
+#define HAS_BYTES 64
 #elif defined(CPU_TILES_AVX2)
-#define OF_ALL(f, d) OF_4(f, d, 0), OF_4(f, d, 4)
+#define HAS_BYTES 32
 #else
+#define HAS_BYTES 16
+#endif
+#ifdef CPU_REAL_DOUBLE
+#define HAS_LANES (HAS_BYTES / 8)
+#else
+#define HAS_LANES (HAS_BYTES / 4)
+#endif
+#if HAS_LANES == 16
+#define OF_ALL(f, d) OF_4(f, d, 0), OF_4(f, d, 4), OF_4(f, d, 8), OF_4(f, d, 12)
+#elif HAS_LANES == 8
+#define OF_ALL(f, d) OF_4(f, d, 0), OF_4(f, d, 4)
+#elif HAS_LANES == 4
 #define OF_ALL(f, d) OF_4(f, d, 0)
+#else
+#define OF_ALL(f, d) f(0, d), f(1, d)
 #endif
 #define SWAP(v, d)                                   \
   UNROLLED                                           \
@@ -305,19 +349,20 @@ static void product_norm_relu_backward(float *dx, int64_t dx_stride, int64_t n_r
   }
 
 INLINE void transpose_square(vec v[LANES]) {
-#if defined(CPU_TILES_AVX512)
+#if HAS_LANES >= 16
   SWAP(v, 8);
 #endif
-#if defined(CPU_TILES_AVX512) || defined(CPU_TILES_AVX2)
+#if HAS_LANES >= 8
   SWAP(v, 4);
 #endif
+#if HAS_LANES >= 4
   SWAP(v, 2);
+#endif
   SWAP(v, 1);
 }
 
-static void transpose(float *to, const int32_t *offset, const float *x, int64_t x_stride,
-                      int64_t n_channels, int64_t n_pixels, const float *scale,
-                      const float *shift) {
+static void transpose(real *to, const int32_t *offset, const real *x, int64_t x_stride,
+                      int64_t n_channels, int64_t n_pixels, const real *scale, const real *shift) {
   const int64_t n_columns = (n_channels + CPU_SUM_LANES - 1) / CPU_SUM_LANES * CPU_SUM_LANES;
   for (int64_t c = 0; c < n_columns; c += LANES)
     for (int64_t p = 0; p < n_pixels; p += LANES) {
@@ -326,7 +371,7 @@ static void transpose(float *to, const int32_t *offset, const float *x, int64_t 
       for (int i = 0; i < LANES; i++) {
         square[i] = (vec){0};
         if (c + i >= n_channels) continue;
-        const float *from = x + (c + i) * x_stride + p;
+        const real *from = x + (c + i) * x_stride + p;
         if (n == LANES)
           square[i] = load(from);
         else
@@ -338,16 +383,16 @@ static void transpose(float *to, const int32_t *offset, const float *x, int64_t 
     }
 }
 
-INLINE void outer_step(const int rows, const int vectors, vec acc[][3], const float *a, int64_t row,
-                       const float *right) {
+INLINE void outer_step(const int rows, const int vectors, vec acc[][3], const real *a, int64_t row,
+                       const real *right) {
   UNROLLED
   for (int m = 0; m < rows; m++)
     for (int v = 0; v < vectors; v++) acc[m][v] += a[m * row] * load(right + v * LANES);
 }
 
 /* One tile of dw, its height and width in vectors constant; n_rows of them wanted. */
-INLINE void outer_tile(const int rows, const int vectors, float *dw, int64_t dw_stride,
-                       int64_t n_rows, const float *a, cpu_layout layout, const float *b,
+INLINE void outer_tile(const int rows, const int vectors, real *dw, int64_t dw_stride,
+                       int64_t n_rows, const real *a, cpu_layout layout, const real *b,
                        const int32_t *b_offset, int64_t n_pixels, cpu_prefetch *prefetch) {
   vec acc[OUTER_ROWS][3];
   UNROLLED
@@ -373,14 +418,14 @@ INLINE void outer_tile(const int rows, const int vectors, float *dw, int64_t dw_
   for (int m = 0; m < rows; m++) {
     if (m >= n_rows) break;
     for (int v = 0; v < vectors; v++) {
-      float *to = dw + m * dw_stride + v * LANES;
+      real *to = dw + m * dw_stride + v * LANES;
       store(to, load(to) + acc[m][v]);
     }
   }
 }
 
-static void outer(float *dw, int64_t dw_stride, int64_t n_rows, int64_t n_columns, const float *a,
-                  cpu_layout layout, const float *b, const int32_t *b_offset, int64_t n_pixels,
+static void outer(real *dw, int64_t dw_stride, int64_t n_rows, int64_t n_columns, const real *a,
+                  cpu_layout layout, const real *b, const int32_t *b_offset, int64_t n_pixels,
                   cpu_prefetch *prefetch) {
   const int64_t n_padded = (n_columns + CPU_SUM_LANES - 1) / CPU_SUM_LANES * CPU_SUM_LANES;
   for (int64_t i = 0, rows; i < n_rows; i += rows) {
@@ -409,14 +454,14 @@ static void outer(float *dw, int64_t dw_stride, int64_t n_rows, int64_t n_column
   }
 }
 
-/* Float lanes within a run, double across. */
-static void moments(cpu_moments *sums, const float *x, int64_t n, float *to) {
+/* Lanes of `real` within a run, double across. */
+static void moments(cpu_moments *sums, const real *x, int64_t n, real *to) {
   enum { RUN = 64 * CPU_SUM_LANES, PARTS = CPU_SUM_LANES / LANES };
   if (n > 0 && !sums->is_open) {
     sums->is_open = true;
     sums->pivot = x[0];
   }
-  const float pivot = sums->pivot;
+  const real pivot = sums->pivot;
   for (int64_t begin = 0; begin < n; begin += RUN) {
     const int64_t end = n - begin < RUN ? n : begin + RUN;
     vec sum[PARTS], squares[PARTS];
@@ -429,11 +474,11 @@ static void moments(cpu_moments *sums, const float *x, int64_t n, float *to) {
         squares[i] += d * d;
         if (to) store(to + p + i * LANES, value);
       }
-    float lane_sum[CPU_SUM_LANES], lane_squares[CPU_SUM_LANES];
+    real lane_sum[CPU_SUM_LANES], lane_squares[CPU_SUM_LANES];
     memcpy(lane_sum, sum, sizeof sum);
     memcpy(lane_squares, squares, sizeof squares);
     for (int l = 0; p < end; p++, l++) {
-      const float d = x[p] - pivot;
+      const real d = x[p] - pivot;
       lane_sum[l] += d;
       lane_squares[l] += d * d;
       if (to) to[p] = x[p];
@@ -445,7 +490,7 @@ static void moments(cpu_moments *sums, const float *x, int64_t n, float *to) {
   }
 }
 
-const cpu_tiles CPU_TILES_TABLE = {
+const cpu_tiles CPU_REAL(CPU_TILES_TABLE) = {
     .name = CPU_TILES_NAME,
     .panel_rows = ROWS,
     .panel_step = STEP,

@@ -1,5 +1,5 @@
 /*
-** Results of the dense layer from the sums of each share of the work. Shares are joined in their order,
+** Results from the sums of each share of the work. Shares are joined in their order,
 ** so a fixed number of threads gives fixed bits (cpu_parallel.h).
 */
 #ifndef CPU_SHARES_H
@@ -7,6 +7,10 @@
 
 #include "../../dn_tensor.h"
 #include "../tiles/cpu_tiles.h"
+
+#define cpu_moments_write CPU_REAL(cpu_moments_write)
+#define cpu_shares_join CPU_REAL(cpu_shares_join)
+#define cpu_sums_write CPU_REAL(cpu_sums_write)
 
 /*
 ** stats 2,K: mean and biased variance of channel k from moments[share * n_channels + k], of
@@ -17,13 +21,13 @@ void cpu_moments_write(dn_tensor *stats, const cpu_moments *moments, const int64
                        int n_shares);
 
 /* The first n values of all shares, added up into the first share's; returns them. */
-const float *cpu_shares_join(float *shares, int64_t share_stride, int64_t n, int n_shares);
+const real *cpu_shares_join(real *shares, int64_t share_stride, int64_t n, int n_shares);
 
 /*
 ** dnorm 2,C: dbeta and dgamma from the sums of each share, laid out as cpu_tiles.norm_relu_backward has
 ** them.
 */
-void cpu_sums_write(dn_tensor *dnorm, const float *sums, int64_t share_stride, int n_shares,
+void cpu_sums_write(dn_tensor *dnorm, const real *sums, int64_t share_stride, int n_shares,
                     cpu_norm norm);
 
 #endif

@@ -1,16 +1,17 @@
 /*
-** 1x1: a product whose right operand is made on the way. A thread takes units of pixels, a part of
-** an image or several small images; a unit is normalised, rectified and packed into blocks that
-** stay in its cache, then multiplied. Backward, the same blocks serve the weight gradient, whose
-** sum runs over pixels. What the next step reads is prefetched while this one multiplies.
+** A product whose right operand is made on the way. A thread takes units of output pixels, a part of
+** an image or several small images; a unit's input is packed into blocks that stay in its cache,
+** normalised and rectified or unfolded, then multiplied. Backward, the same blocks serve the weight
+** gradient, whose sum runs over pixels. What the next step reads is prefetched while this one multiplies.
 */
-#include "cpu_norm_relu_conv1x1.h"
+#include "cpu_conv_pixels.h"
 
 #include <string.h>
 
 #include "cpu_gradient.h"
 #include "../cpu_parallel.h"
 #include "../cpu_scratch.h"
+#include "cpu_patches.h"
 #include "cpu_shares.h"
 
 /*
@@ -19,9 +20,9 @@
 */
 enum {
   FORWARD_PIECE = 256,
-  FORWARD_FLOATS = 128 * 1024, /* of a unit's packed input and its output */
+  FORWARD_VALUES = 512 * 1024 / sizeof(real), /* of a unit's packed input and its output */
   BACKWARD_PIECE = 256,
-  BACKWARD_FLOATS = 96 * 1024, /* of its packed input and gradient */
+  BACKWARD_VALUES = 384 * 1024 / sizeof(real), /* of its packed input and gradient */
   ROW_GAP = 16
 };
 
@@ -38,8 +39,8 @@ typedef struct pixel_cut {
 } pixel_cut;
 
 static pixel_cut cut_of(int64_t n_images, int64_t size, int64_t n_rows, int64_t most,
-                        int64_t floats) {
-  int64_t budget = floats / n_rows / CPU_BLOCK * CPU_BLOCK;
+                        int64_t values) {
+  int64_t budget = values / n_rows / CPU_BLOCK * CPU_BLOCK;
   if (budget > most) budget = most;
   if (budget < 2 * CPU_BLOCK) budget = 2 * CPU_BLOCK;
   pixel_cut made = {.size = size};
@@ -62,11 +63,47 @@ static image_part part_of(const pixel_cut *cut, int64_t index) {
   return (image_part){index / cut->n_parts, first, left < cut->piece ? left : cut->piece};
 }
 
+/* Where the right operand comes from: input planes, or patches of them, which are not rectified. */
+typedef struct source {
+  cpu_map in;
+  cpu_norm norm;
+  bool has_patches;
+  cpu_patches patches;
+} source;
+
+static bool is_1x1(const dn_tensor *weight, dn_conv2d options) {
+  return weight->size[2] == 1 && weight->size[3] == 1 && options.stride_h == 1 &&
+         options.stride_w == 1 && options.pad_h == 0 && options.pad_w == 0;
+}
+
+static source source_of(const dn_tensor *x, const dn_tensor *norm, const dn_tensor *weight,
+                        int64_t width, dn_conv2d options) {
+  source made = {.in = cpu_map_of(x), .norm = cpu_norm_of(norm)};
+  made.has_patches = !is_1x1(weight, options);
+  if (made.has_patches) made.patches = cpu_patches_of(x, weight, width, options);
+  return made;
+}
+
 static cpu_prefetch_rows rows_of(cpu_map map, image_part p) {
   return cpu_map_rows(map, p.n, p.first, p.n_pixels);
 }
 
-static const float *at_part(cpu_map map, image_part p) { return cpu_map_at(map, p.n, 0) + p.first; }
+static const real *at_part(cpu_map map, image_part p) { return cpu_map_at(map, p.n, 0) + p.first; }
+
+/* What the source will be read for; patches lie where the part before has been. */
+static cpu_prefetch_rows rows_of_source(const source *from, image_part p) {
+  return from->has_patches ? (cpu_prefetch_rows){0} : rows_of(from->in, p);
+}
+
+static void pack(const cpu_tiles *tiles, const source *from, image_part p, real *z,
+                 cpu_layout layout) {
+  if (from->has_patches)
+    cpu_patches_gather(&from->patches, cpu_map_at(from->in, p.n, 0), p.first, p.n_pixels, z,
+                       layout);
+  else
+    tiles->norm_relu(z, layout, at_part(from->in, p), from->in.planes.stride_c, from->in.planes.c,
+                     p.n_pixels, from->norm.scale, from->norm.shift);
+}
 
 static void offsets(int32_t *offset, int64_t n, int64_t stride) {
   for (int64_t i = 0; i < n; i++) offset[i] = (int32_t)(i * stride);
@@ -77,36 +114,38 @@ static void offsets(int32_t *offset, int64_t n, int64_t stride) {
 /* What the shares of a call have in common. */
 typedef struct forward {
   const cpu_tiles *tiles;
-  cpu_map in, out;
-  cpu_norm norm;
-  int64_t n_in, n_out;
+  source from;
+  cpu_map out;
+  const real *bias;    /* or NULL */
+  int64_t n_in, n_out; /* rows of the right operand, of the product */
   pixel_cut cut;
   cpu_layout layout;   /* of z */
-  int64_t n_z, stride; /* floats of z; between rows of the product */
-  int64_t n_own;       /* floats of a thread's z and product */
+  int64_t n_z, stride; /* values of z; between rows of the product */
+  int64_t n_own;       /* values of a thread's z and product */
   int n_threads, n_shares;
   bool has_stats;
-  float *panels, *own;
+  real *panels, *own;
   int32_t *offset;      /* of z's rows */
   cpu_moments *moments; /* n_out a share */
   int64_t *n_values;    /* pixels of a share */
 } forward;
 
-static forward forward_of(dn_tensor *y, const dn_tensor *stats, const dn_tensor *x,
-                          const dn_tensor *norm) {
+static forward forward_of(const cpu_conv_forward *call) {
+  const dn_tensor *const weight = call->weight;
   forward f = {.tiles = cpu_tiles_best(),
-               .in = cpu_map_of(x),
-               .out = cpu_map_of(y),
-               .norm = cpu_norm_of(norm),
-               .has_stats = stats != NULL};
-  f.n_in = f.in.planes.c;
+               .from = source_of(call->x, call->norm, weight, call->y->size[3], call->options),
+               .out = cpu_map_of(call->y),
+               .bias = call->bias ? dn_tensor_data(call->bias) : NULL,
+               .has_stats = call->stats != NULL};
+  f.n_in = call->transposed ? weight->size[0] : weight->size[1] * weight->size[2] * weight->size[3];
   f.n_out = f.out.planes.c;
-  f.cut = cut_of(f.in.planes.n, f.in.planes.size, f.n_in + f.n_out, FORWARD_PIECE, FORWARD_FLOATS);
+  f.cut =
+      cut_of(f.out.planes.n, f.out.planes.size, f.n_in + f.n_out, FORWARD_PIECE, FORWARD_VALUES);
   f.layout = (cpu_layout){.row = CPU_BLOCK, .block = CPU_BLOCK * f.n_in};
   f.n_z = cpu_whole_lines(f.n_in * to_blocks(f.cut.piece) + CPU_TILE_SLACK);
   f.stride = to_blocks(f.cut.piece) + ROW_GAP;
   f.n_own = f.n_z + cpu_whole_lines(f.n_out * f.stride);
-  f.n_threads = cpu_team(f.in.planes.n * f.in.planes.size * f.n_in);
+  f.n_threads = cpu_team(f.out.planes.n * f.out.planes.size * f.n_in);
   f.n_shares = cpu_shares(f.n_threads);
   return f;
 }
@@ -131,17 +170,21 @@ static dn_status forward_scratch(forward *f) {
   return DN_OK;
 }
 
+static void add_bias(real *row, int64_t n, real bias) {
+  for (int64_t i = 0; i < n; i++) row[i] += bias;
+}
+
 static void forward_part(const forward *f, int share, image_part here, image_part next) {
-  float *z = f->own + cpu_thread() * f->n_own, *product = z + f->n_z;
-  f->tiles->norm_relu(z, f->layout, at_part(f->in, here), f->in.planes.stride_c, f->n_in,
-                      here.n_pixels, f->norm.scale, f->norm.shift);
-  cpu_prefetch prefetch =
-      cpu_prefetch_of(rows_of(f->in, next), (cpu_prefetch_rows){0}, (cpu_prefetch_rows){0});
+  real *z = f->own + cpu_thread() * f->n_own, *product = z + f->n_z;
+  pack(f->tiles, &f->from, here, z, f->layout);
+  cpu_prefetch prefetch = cpu_prefetch_of(rows_of_source(&f->from, next), (cpu_prefetch_rows){0},
+                                          (cpu_prefetch_rows){0});
   f->tiles->product(product, f->stride, f->n_out, f->panels, f->n_in, z, f->offset, f->layout.block,
                     here.n_pixels, &prefetch);
-  float *to = cpu_map_at(f->out, here.n, 0) + here.first;
+  real *to = cpu_map_at(f->out, here.n, 0) + here.first;
   for (int64_t k = 0; k < f->n_out; k++) {
-    float *row = product + k * f->stride, *out_row = to + k * f->out.planes.stride_c;
+    real *row = product + k * f->stride, *out_row = to + k * f->out.planes.stride_c;
+    if (f->bias) add_bias(row, here.n_pixels, f->bias[k]);
     if (f->has_stats)
       f->tiles->moments(&f->moments[share * f->n_out + k], row, here.n_pixels, out_row);
     else
@@ -150,12 +193,18 @@ static void forward_part(const forward *f, int share, image_part here, image_par
   f->n_values[share] += here.n_pixels;
 }
 
-dn_status cpu_norm_relu_conv1x1_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x,
-                                        const dn_tensor *norm, const dn_tensor *weight) {
-  forward f = forward_of(y, stats, x, norm);
+/* Rows are output channels, columns the weights that each has for a row of the right operand. */
+static void pack_weight(forward *f, const cpu_conv_forward *call) {
+  const int64_t n_channels = call->weight->size[1];
+  offsets(f->offset, f->n_in, call->transposed ? n_channels : 1);
+  cpu_pack_panels(f->tiles, f->panels, dn_tensor_data(call->weight), f->n_out,
+                  call->transposed ? 1 : f->n_in, f->n_in, f->offset);
+}
+
+dn_status CPU_REAL(cpu_conv_pixels_forward)(const cpu_conv_forward *call) {
+  forward f = forward_of(call);
   DN_TRY(forward_scratch(&f));
-  offsets(f.offset, f.n_in, 1);
-  cpu_pack_panels(f.tiles, f.panels, dn_tensor_data(weight), f.n_out, f.n_in, f.n_in, f.offset);
+  pack_weight(&f, call);
   offsets(f.offset, f.n_in, f.layout.row);
   cpu_queue queue = {0};
 #pragma omp parallel num_threads(f.n_threads)
@@ -167,7 +216,7 @@ dn_status cpu_norm_relu_conv1x1_forward(dn_tensor *y, dn_tensor *stats, const dn
       forward_part(&f, s, part_of(&f.cut, index),
                    part_of(&f.cut, index + 1 < end ? index + 1 : index));
   }
-  if (stats) cpu_moments_write(stats, f.moments, f.n_values, f.n_shares);
+  if (call->stats) cpu_moments_write(call->stats, f.moments, f.n_values, f.n_shares);
   return DN_OK;
 }
 
@@ -176,36 +225,38 @@ dn_status cpu_norm_relu_conv1x1_forward(dn_tensor *y, dn_tensor *stats, const dn
 /* What the shares of a call have in common. A unit's parts lie part_blocks apart in z and d. */
 typedef struct backward {
   const cpu_tiles *tiles;
-  cpu_map in, din;
+  source from;
+  cpu_map din;
   cpu_gradient gradient;
-  cpu_norm norm;
-  bool accumulate, has_dweight;
-  int64_t n_in, n_out, n_columns; /* columns of the transposed gradient: n_out in whole lines */
+  bool accumulate, has_dx, has_dweight;
+  int64_t n_in, n_out; /* rows of the right operand, of the product */
+  int64_t n_columns;   /* of the transposed gradient: n_out in whole lines */
   pixel_cut cut;
   int64_t part_blocks, n_blocks; /* of a part, of a unit */
   cpu_layout z_layout, d_layout; /* of the input and of the gradient, packed */
-  int64_t n_z, n_d, n_own;       /* floats: of a thread's z, d, and with d transposed */
-  int64_t n_dw, n_share;         /* floats: of a share's dweight, and with its sums */
+  int64_t n_z, n_d, n_own;       /* values: of a thread's z, d, and with d transposed */
+  int64_t n_dw, n_share;         /* values: of a share's dweight, and with its sums */
   int n_threads, n_shares;
-  float *panels, *own, *shares;
+  real *panels, *own, *shares;
   int32_t *offset, *transposed_offset; /* of d's rows; of pixels in d transposed */
 } backward;
 
-static backward backward_of(dn_tensor *dx, const dn_tensor *dweight, const dn_tensor *dy,
-                            const dn_tensor *y, const dn_tensor *deferred, const dn_tensor *x,
-                            const dn_tensor *norm, bool accumulate) {
-  backward b = {.tiles = cpu_tiles_best(),
-                .in = cpu_map_of(x),
-                .din = cpu_map_of(dx),
-                .gradient = cpu_gradient_of(dy, y, deferred),
-                .norm = cpu_norm_of(norm),
-                .accumulate = accumulate,
-                .has_dweight = dweight != NULL};
-  b.n_in = b.in.planes.c;
-  b.n_out = b.gradient.dy.planes.c;
+static backward backward_of(const cpu_conv_backward *call) {
+  const dn_tensor *const weight = call->dweight ? call->dweight : call->weight;
+  backward b = {
+      .tiles = cpu_tiles_best(),
+      .from = source_of(call->x, call->norm, weight, call->dy->size[3], call->options),
+      .din = cpu_map_of(call->dx),
+      .gradient = cpu_gradient_of(call->dy, call->y, call->deferred),
+      .accumulate = call->accumulate,
+      .has_dx = call->dx != NULL,
+      .has_dweight = call->dweight != NULL,
+  };
+  const cpu_planes planes = b.gradient.dy.planes;
+  b.n_in = weight->size[1] * weight->size[2] * weight->size[3];
+  b.n_out = planes.c;
   b.n_columns = cpu_whole_lines(b.n_out);
-  b.cut = cut_of(b.in.planes.n, b.in.planes.size, b.n_in + 2 * b.n_out, BACKWARD_PIECE,
-                 BACKWARD_FLOATS);
+  b.cut = cut_of(planes.n, planes.size, b.n_in + 2 * b.n_out, BACKWARD_PIECE, BACKWARD_VALUES);
   b.part_blocks = to_blocks(b.cut.piece) / CPU_BLOCK;
   b.n_blocks = b.cut.group * b.part_blocks;
   b.z_layout = (cpu_layout){.row = CPU_BLOCK, .block = CPU_BLOCK * b.n_in};
@@ -214,16 +265,16 @@ static backward backward_of(dn_tensor *dx, const dn_tensor *dweight, const dn_te
   b.n_d = b.n_blocks * b.d_layout.block;
   b.n_own = b.n_z + b.n_d + b.n_blocks * CPU_BLOCK * b.n_columns;
   b.n_dw = b.n_in * b.n_columns;
-  b.n_share = b.n_dw + 2 * CPU_SUM_LANES * b.n_in;
-  b.n_threads = cpu_team(b.in.planes.n * b.in.planes.size * b.n_in);
+  b.n_share = b.n_dw + (b.has_dx ? 2 * CPU_SUM_LANES * b.n_in : 0);
+  b.n_threads = cpu_team(planes.n * planes.size * b.n_in);
   b.n_shares = cpu_shares(b.n_threads);
   return b;
 }
 
 static dn_status backward_scratch(backward *b) {
   int64_t n_bytes = 0;
-  const int64_t panels =
-      cpu_scratch_place(&n_bytes, cpu_panels_count(b->tiles, b->n_in, b->n_out), sizeof *b->panels);
+  const int64_t n_panels = b->has_dx ? cpu_panels_count(b->tiles, b->n_in, b->n_out) : 0;
+  const int64_t panels = cpu_scratch_place(&n_bytes, n_panels, sizeof *b->panels);
   const int64_t offset = cpu_scratch_place(&n_bytes, b->n_out, sizeof *b->offset);
   const int64_t transposed_offset =
       cpu_scratch_place(&n_bytes, b->n_blocks * CPU_BLOCK, sizeof *b->transposed_offset);
@@ -240,13 +291,11 @@ static dn_status backward_scratch(backward *b) {
 }
 
 /* d of the n parts from `first` on, and z where dweight needs it, packed; returns how many pixels are filled, zeros included. */
-static int64_t pack_unit(const backward *b, int64_t first, int64_t n, float *z, float *d) {
+static int64_t pack_unit(const backward *b, int64_t first, int64_t n, real *z, real *d) {
   for (int64_t i = 0; i < n; i++) {
     const image_part here = part_of(&b->cut, first + i);
     if (b->has_dweight)
-      b->tiles->norm_relu(z + i * b->part_blocks * b->z_layout.block, b->z_layout,
-                          at_part(b->in, here), b->in.planes.stride_c, b->n_in, here.n_pixels,
-                          b->norm.scale, b->norm.shift);
+      pack(b->tiles, &b->from, here, z + i * b->part_blocks * b->z_layout.block, b->z_layout);
     cpu_gradient_pack(b->tiles, b->gradient, here.n, here.first, here.n_pixels,
                       d + i * b->part_blocks * b->d_layout.block, b->d_layout);
   }
@@ -256,8 +305,8 @@ static int64_t pack_unit(const backward *b, int64_t first, int64_t n, float *z, 
 }
 
 /* dweight += z times d transposed. */
-static void unit_dweight(const backward *b, int64_t first, int64_t n_filled, const float *z,
-                         const float *d, float *transposed, float *dw) {
+static void unit_dweight(const backward *b, int64_t first, int64_t n_filled, const real *z,
+                         const real *d, real *transposed, real *dw) {
   for (int64_t p = 0; p < n_filled; p += CPU_BLOCK)
     b->tiles->transpose(transposed, b->transposed_offset + p, d + p * b->n_out, CPU_BLOCK, b->n_out,
                         CPU_BLOCK, NULL, NULL);
@@ -270,60 +319,58 @@ static void unit_dweight(const backward *b, int64_t first, int64_t n_filled, con
 }
 
 /* dx of the n parts from `first` on, and the sums of norm's gradients. */
-static void unit_dx(const backward *b, int64_t first, int64_t n, const float *d, float *sums) {
+static void unit_dx(const backward *b, int64_t first, int64_t n, const real *d, real *sums) {
   for (int64_t i = 0; i < n; i++) {
     const int64_t index = first + i, later = index + b->cut.group;
     const image_part here = part_of(&b->cut, index);
     const image_part next = part_of(&b->cut, later < b->cut.n_all ? later : index);
-    cpu_prefetch prefetch =
-        cpu_prefetch_of(rows_of(b->in, next), (cpu_prefetch_rows){0}, (cpu_prefetch_rows){0});
+    cpu_prefetch prefetch = cpu_prefetch_of(rows_of_source(&b->from, next), (cpu_prefetch_rows){0},
+                                            (cpu_prefetch_rows){0});
     b->tiles->product_norm_relu_backward(
         cpu_map_at(b->din, here.n, 0) + here.first, b->din.planes.stride_c, b->n_in, b->panels,
         b->n_out, d + i * b->part_blocks * b->d_layout.block, b->offset, b->d_layout.block,
-        here.n_pixels, at_part(b->in, here), b->in.planes.stride_c, b->norm, sums, b->accumulate,
-        &prefetch);
+        here.n_pixels, at_part(b->from.in, here), b->from.in.planes.stride_c, b->from.norm, sums,
+        b->accumulate, &prefetch);
   }
 }
 
-static void backward_unit(const backward *b, int64_t unit, float *dw, float *sums) {
-  float *z = b->own + cpu_thread() * b->n_own, *d = z + b->n_z, *transposed = d + b->n_d;
+static void backward_unit(const backward *b, int64_t unit, real *dw, real *sums) {
+  real *z = b->own + cpu_thread() * b->n_own, *d = z + b->n_z, *transposed = d + b->n_d;
   const int64_t first = unit * b->cut.group, left = b->cut.n_all - first;
   const int64_t n = left < b->cut.group ? left : b->cut.group;
   const int64_t n_filled = pack_unit(b, first, n, z, d);
   if (b->has_dweight) unit_dweight(b, first, n_filled, z, d, transposed, dw);
-  unit_dx(b, first, n, d, sums);
+  if (b->has_dx) unit_dx(b, first, n, d, sums);
 }
 
 /* dweight += scale times the shares' sum, transposed. */
 static void add_dweight(const backward *b, dn_tensor *dweight, double scale) {
-  float *total = dn_tensor_data(dweight);
-  const float *dw = cpu_shares_join(b->shares, b->n_share, b->n_dw, b->n_shares);
+  real *total = dn_tensor_data(dweight);
+  const real *dw = cpu_shares_join(b->shares, b->n_share, b->n_dw, b->n_shares);
   for (int64_t k = 0; k < b->n_out; k++)
     for (int64_t c = 0; c < b->n_in; c++)
-      total[k * b->n_in + c] += (float)scale * dw[c * b->n_columns + k];
+      total[k * b->n_in + c] += (real)scale * dw[c * b->n_columns + k];
 }
 
-dn_status cpu_norm_relu_conv1x1_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
-                                         const dn_tensor *dy, const dn_tensor *y,
-                                         const dn_tensor *deferred, const dn_tensor *x,
-                                         const dn_tensor *norm, const dn_tensor *weight,
-                                         bool accumulate, double scale) {
-  backward b = backward_of(dx, dweight, dy, y, deferred, x, norm, accumulate);
+dn_status CPU_REAL(cpu_conv_pixels_backward)(const cpu_conv_backward *call) {
+  backward b = backward_of(call);
   DN_TRY(backward_scratch(&b));
-  offsets(b.offset, b.n_out, b.n_in);
-  cpu_pack_panels(b.tiles, b.panels, dn_tensor_data(weight), b.n_in, 1, b.n_out, b.offset);
+  if (b.has_dx) {
+    offsets(b.offset, b.n_out, b.n_in);
+    cpu_pack_panels(b.tiles, b.panels, dn_tensor_data(call->weight), b.n_in, 1, b.n_out, b.offset);
+  }
   offsets(b.offset, b.n_out, CPU_BLOCK);
   offsets(b.transposed_offset, b.n_blocks * CPU_BLOCK, b.n_columns);
   cpu_queue queue = {0};
 #pragma omp parallel num_threads(b.n_threads)
   for (int s; (s = cpu_next(&queue)) < b.n_shares;) {
-    float *dw = b.shares + s * b.n_share, *sums = dw + b.n_dw;
+    real *dw = b.shares + s * b.n_share, *sums = dw + b.n_dw;
     memset(dw, 0, (size_t)b.n_share * sizeof *dw);
     int64_t unit, end;
     cpu_share(b.cut.n_units, b.n_shares, s, &unit, &end);
     for (; unit < end; unit++) backward_unit(&b, unit, dw, sums);
   }
-  if (dweight) add_dweight(&b, dweight, scale);
-  cpu_sums_write(dnorm, b.shares + b.n_dw, b.n_share, b.n_shares, b.norm);
+  if (b.has_dweight) add_dweight(&b, call->dweight, call->scale);
+  if (b.has_dx) cpu_sums_write(call->dnorm, b.shares + b.n_dw, b.n_share, b.n_shares, b.from.norm);
   return DN_OK;
 }

@@ -1,5 +1,5 @@
 /*
-** The dense layer's tensors as its fast loops see them: float images as maps, rows of its tables as
+** Tensors as the loops of convolutions see them: images as maps, rows of the dense layer's tables as
 ** vectors.
 */
 #ifndef CPU_MAP_H
@@ -10,9 +10,9 @@
 #include "../tiles/cpu_prefetch.h"
 #include "../tiles/cpu_tiles.h"
 
-/* A float N,C,H,W tensor: planes and where they begin. data is NULL for an argument left out. */
+/* An N,C,H,W tensor: planes and where they begin. data is NULL for an argument left out. */
 typedef struct cpu_map {
-  float *data;
+  real *data;
   cpu_planes planes;
   int64_t height, width;
 } cpu_map;
@@ -25,7 +25,7 @@ static inline cpu_map cpu_map_of(const dn_tensor *tensor) {
                    .width = tensor->size[3]};
 }
 
-static inline float *cpu_map_at(cpu_map map, int64_t n, int64_t c) {
+static inline real *cpu_map_at(cpu_map map, int64_t n, int64_t c) {
   return map.data + n * map.planes.stride_n + c * map.planes.stride_c;
 }
 
@@ -39,9 +39,10 @@ static inline cpu_prefetch_rows cpu_map_rows(cpu_map map, int64_t n, int64_t fir
                              .stride = map.planes.stride_c};
 }
 
-/* Rows of a 4,C norm table. */
+/* Rows of a 4,C norm table; NULLs where it is left out. */
 static inline cpu_norm cpu_norm_of(const dn_tensor *norm) {
-  const float *data = dn_tensor_data(norm);
+  if (!norm) return (cpu_norm){0};
+  const real *data = dn_tensor_data(norm);
   const int64_t row = norm->stride[0];
   return (cpu_norm){
       .mean = data, .inv_std = data + row, .scale = data + 2 * row, .shift = data + 3 * row};
@@ -50,7 +51,7 @@ static inline cpu_norm cpu_norm_of(const dn_tensor *norm) {
 /* Rows of a 3,K table of deferred terms; NULLs where it is left out. */
 static inline cpu_deferred cpu_deferred_of(const dn_tensor *deferred) {
   if (!deferred) return (cpu_deferred){0};
-  const float *data = dn_tensor_data(deferred);
+  const real *data = dn_tensor_data(deferred);
   const int64_t row = deferred->stride[0];
   return (cpu_deferred){.offset = data, .slope = data + row, .mean = data + 2 * row};
 }
