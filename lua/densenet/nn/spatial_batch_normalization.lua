@@ -155,8 +155,7 @@ end
 -- @tparam integer nValues as in normTable
 -- @tparam boolean isAdded to what is there
 function SpatialBatchNormalization:defer(deferred, nValues, isAdded)
-  if self:usesBatch() then
-    syncNorm.addUp(self, self.scratch.sums)
+  if self:usesBatch() and syncNorm.addUp(self, self.scratch.sums) then
     core.deferred_update(deferred, self.scratch.sums, self.scratch.normTable, syncNorm.count(self, nValues), isAdded)
   elseif not isAdded then
     core.fill(deferred, 0)

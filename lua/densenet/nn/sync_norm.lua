@@ -98,11 +98,14 @@ function syncNorm.momentum(norm)
   return batchShare.isEmpty() and not comms[norm] and 0 or norm.momentum
 end
 
---- Adds up a norm's sums over all ranks, in place.
+--- Adds up a norm's sums over all ranks, in place; one that takes its own statistics keeps its own sums.
 -- @param norm
 -- @tparam tensor sums 2,C
+-- @treturn boolean do they make terms of the gradient here? Images that do not count are in no statistics
 function syncNorm.addUp(norm, sums)
-  if syncNorm.isOn(norm) and not isPlanning(sums) then comms[norm]:allReduce(sums) end
+  if not syncNorm.isOn(norm) or isPlanning(sums) then return true end
+  comms[norm]:allReduce(sums)
+  return not batchShare.isEmpty()
 end
 
 return syncNorm

@@ -63,7 +63,9 @@ function syncedPasses.backward(norm, gradInput, gradWeight, gradBias, input, gra
     core.add_scaled(gradWeight, gradWeight, ofWeight, scale)
     core.add_scaled(gradBias, gradBias, ofBias, scale)
   end
-  syncNorm.addUp(norm, sums)
+  if not syncNorm.addUp(norm, sums) then
+    return
+  end
   local deferred = buffer.shaped(scratch, "syncDeferred", stats, 3, norm.nChannels)
   core.deferred_update(deferred, sums, scratch.syncTable, syncNorm.count(norm, valuesOf(input)), false)
   core.deferred_apply(asImages(gradInput), asImages(input), deferred)
