@@ -15,8 +15,8 @@
 **   process_pipe() -> pipe | nil, message, code: pipe:path(1 or 2), by which other processes of the user can
 **     open its reading or writing end; pipe:closeEnd(1 or 2); pipe:read(), as child:read
 **   process_wait({children and pipes}, seconds): until one of them has something to read, or a signal came
-**   process_id() -> this process's number, its parent's
-**   process_report(number, bytes): into the pipe of that number, unless it is full; for the child's side
+**   process_id() -> this process's number
+**   process_report(line): to the launcher that started this process, where one did (dn_report.h)
 */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "../dn_child.h"
+#include "../dn_report.h"
 #include "bind_handle.h"
 #include "bind_init.h"
 
@@ -294,18 +295,12 @@ static int wait_for(lua_State *L) {
 
 static int id(lua_State *L) {
   lua_pushinteger(L, getpid());
-  lua_pushinteger(L, getppid());
-  return 2;
+  return 1;
 }
 
-/* Not for programs that this one starts. */
 static int report(lua_State *L) {
-  const int end = (int)luaL_checkinteger(L, 1);
-  size_t n;
-  const char *bytes = luaL_checklstring(L, 2, &n);
-  fcntl(end, F_SETFD, FD_CLOEXEC);
-  lua_pushboolean(L, write(end, bytes, n) == (ssize_t)n);
-  return 1;
+  dn_report(luaL_checkstring(L, 1));
+  return 0;
 }
 
 static void new_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction end) {
@@ -329,12 +324,9 @@ void bind_register_child(lua_State *L) {
                                           {"read", pipe_read},
                                           {"close", pipe_close},
                                           {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"process_spawn", spawn},
-                                       {"process_pipe", pipe_new},
-                                       {"process_wait", wait_for},
-                                       {"process_id", id},
-                                       {"process_report", report},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"process_spawn", spawn},   {"process_pipe", pipe_new},
+                                       {"process_wait", wait_for}, {"process_id", id},
+                                       {"process_report", report}, {NULL, NULL}};
   new_type(L, CHILD, child_methods, child_close);
   new_type(L, PIPE, pipe_methods, pipe_close);
   luaL_setfuncs(L, functions, 0);

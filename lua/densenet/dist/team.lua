@@ -39,7 +39,7 @@ function Team.start(members, options)
       return nil, message, code
     end
     self.members[i] = { rank = i - 1, child = child, device = wanted.device or "cpu", batches = 0, errors = "",
-      report = "" }
+      report = "", follows = false }
   end
   return self
 end
@@ -69,10 +69,12 @@ local function note(self, member, line)
     self.checkpoint = value
   elseif word == "device" then
     member.device = value
+  elseif line == "follows" then
+    member.follows = true
   end
 end
 
-local function drain(self, member, stream, line)
+local function drain(member, stream, line)
   while true do
     local bytes = member.child:read(stream)
     if bytes == "" and not member.how then return end
@@ -87,9 +89,9 @@ local function drain(self, member, stream, line)
 end
 
 local function read(self, member)
-  drain(self, member, "report", function(line) note(self, member, line) end)
+  drain(member, "report", function(line) note(self, member, line) end)
   if member.rank > 0 then
-    drain(self, member, "errors", function(line) self.write(("[rank %d] %s\n"):format(member.rank, line)) end)
+    drain(member, "errors", function(line) self.write(("[rank %d] %s\n"):format(member.rank, line)) end)
   end
 end
 
@@ -100,15 +102,25 @@ local function hasFailed(self, member)
   return not (self.signal and status == 128 + self.signal)
 end
 
+-- Is a failure nearer to the cause than the one that is known? Members end in the order in which they are seen to, but
+-- for those that ended since the last look; there one that a signal ended did not leave because of another.
+local function isNearer(member, known, isFresh)
+  if not known then return true end
+  if known.follows ~= member.follows then return known.follows end
+  return isFresh and member.how == "signaled" and known.how == "exited"
+end
+
 -- Looks at a member that ran when it was last looked at.
 local function look(self, member)
   local how, number = member.child:look()
   member.stoppedBy = how == "stopped" and number or nil
   if how == "runs" or how == "stopped" then return end
   member.how, member.number = how, number
-  -- Of those that ended since the last look one that a signal ended did not leave because of another.
-  local first = self.failed
-  if hasFailed(self, member) and (not first or self.isFresh and how == "signaled" and first.how == "exited") then
+  read(self, member) -- it may have said why
+  if not hasFailed(self, member) then return end
+  if member.wasSent then
+    self.endedByForce = self.endedByForce or member
+  elseif isNearer(member, self.failed, self.isFresh) then
     self.failed, self.isFresh = member, true
   end
 end
@@ -129,18 +141,36 @@ local function passInterruptOn(self)
   for _, member in ipairs(self.members) do member.child:signal(signal) end
 end
 
+-- Does any of them know of a failure?
+local function isFailing(self)
+  if self.failed then return true end
+  for _, member in ipairs(self.members) do
+    if member.follows then return true end
+  end
+  return false
+end
+
+-- Members that stand still, or have not ended by the time they had, are what the others waited for.
+local function noteHung(self, isAll)
+  for _, member in ipairs(self.members) do
+    if not member.how and not member.follows and not member.hung and (isAll or member.stoppedBy) then
+      member.hung = member.stoppedBy and ("was stopped by signal %d"):format(member.stoppedBy) or "did not end"
+      self.hung = self.hung or member
+    end
+  end
+end
+
 -- Ends those that are left after a failure, step by step.
 local function endOthers(self)
   local now = core.clock()
   if not self.stage then
     self.stage, self.deadline = "leave", now + self.patience.leave
-    for _, member in ipairs(self.members) do
-      if member.stoppedBy and not self.stopped then self.stopped, self.stoppedBy = member, member.stoppedBy end
-    end
+    noteHung(self, false)
   elseif now < self.deadline then
     return
   elseif self.stage == "leave" then
     self.stage, self.deadline = "term", now + self.patience.term
+    noteHung(self, true)
     signalRunning(self, SIGTERM)
   elseif self.stage == "term" then
     self.stage, self.deadline = "kill", math.huge
@@ -164,14 +194,15 @@ function Team:wait()
     self.isFresh = false
     for _, member in ipairs(self.members) do
       if not member.how then
-        look(self, member)
         read(self, member)
+        look(self, member)
       end
     end
     passInterruptOn(self)
-    if self.failed then endOthers(self) end
+    if isFailing(self) then endOthers(self) end
   end
   for _, member in ipairs(self.members) do member.child:close() end
+  self.failed = self.failed or self.endedByForce
   if self.failed then return self.failed.how == "signaled" and 128 + self.failed.number or self.failed.number end
   return self.signal and 128 + self.signal or 0
 end
@@ -195,9 +226,8 @@ function Team:epitaph()
   if not failed then return nil end
   local text = about(failed, ("ended with %s %d"):format(failed.how == "signaled" and "signal" or "status",
     failed.number))
-  if self.stopped then
-    text = about(self.stopped, ("was stopped by signal %d"):format(self.stoppedBy)) .. ", and " .. text
-  end
+  -- What all that failed say is that another one does not answer: that one.
+  if failed.follows and self.hung then text = ("%s, and %s"):format(about(self.hung, self.hung.hung), text) end
   local killed = {}
   for _, member in ipairs(self.members) do
     if member.wasSent == SIGKILL then killed[#killed + 1] = tostring(member.rank) end

@@ -67,8 +67,8 @@ local function find(builtWith)
     if found and found:match "^%d+" == version then return kind, command end
     if text then seen[#seen + 1] = command .. (found and " of " .. name .. " " .. found or " of another MPI") end
   end
-  return nil, ("no mpirun of %s, which mpi.so was built with (%s); install it (Debian, Ubuntu: apt-get install %s)"):format(
-    builtWith, #seen > 0 and "there is " .. table.concat(seen, ", ")
+  return nil, ("no mpirun of %s, which mpi.so was built with (%s); install it (Debian, Ubuntu: apt-get install %s)")
+    :format(builtWith, #seen > 0 and "there is " .. table.concat(seen, ", ")
       or given and "DENSENET_MPIRUN is " .. given or "none in PATH", kind.package), "unsupported"
 end
 
