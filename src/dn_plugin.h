@@ -48,4 +48,12 @@ bool dn_plugin_is_known(const char *name);
 /* Loads NAME.so and opens it. Returns DN_EDEVICE with the reason. */
 dn_status dn_plugin_load(const char *name, dn_plugin *plugin);
 
+/*
+** `symbol_name` of another object beside core.so, NAME.so, loaded for good; libraries that it links find
+** their symbols in it and in each other, as MPI's components do. Returns DN_EDEVICE with the reason, which
+** calls the object `title` and says `why_missing` where there is none.
+*/
+dn_status dn_plugin_symbol(const char *name, const char *title, const char *why_missing,
+                           const char *symbol_name, void **symbol);
+
 #endif

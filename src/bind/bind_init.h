@@ -16,6 +16,7 @@ void bind_register_image(lua_State *L);
 void bind_register_image_file(lua_State *L);
 /* `open` opens the module in a worker's own state. */
 void bind_register_worker(lua_State *L, lua_CFunction open);
+void bind_register_comm(lua_State *L);
 void bind_register_signal(lua_State *L);
 void bind_register_text(lua_State *L);
 void bind_register_clock(lua_State *L);
