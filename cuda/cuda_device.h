@@ -21,6 +21,7 @@ typedef struct cuda_device {
   dn_device *device;
   pthread_mutex_t lock; /* held while an operation is enqueued */
   cudaStream_t stream, side_stream;
+  dn_device_check *check;      /* asked while the host waits; NULL: nobody */
   cudaEvent_t reached;         /* a place in `stream` that others wait for */
   cudaEvent_t side_done;       /* behind the last copy on the side */
   bool side_is_open;           /* copies were started that `stream` does not wait for yet */
