@@ -35,8 +35,8 @@ enum {
 
 /* A pause while waiting, and how long a rank tries before the first. */
 static const double SPIN_SECONDS = 100e-6, SHORTEST_PAUSE = 20e-6, LONGEST_PAUSE = 1e-3;
-/* At the end of a process: the longest wait for others when this one has not closed by itself. */
-static const double PATIENCE_AFTER_FAILURE = 10;
+/* At the end of a process that has not closed by itself: the longest wait for others to hear of it. */
+static const double PATIENCE_AFTER_FAILURE = 10, PATIENCE_WHEN_BROKEN = 2;
 
 typedef enum word { WORD_LEFT = 1, WORD_WAITING = 2 } word;
 
@@ -573,6 +573,7 @@ static void end_mpi(void) {
   if (is_over) return;
   double limit = PATIENCE_AFTER_FAILURE;
   for (mpi_comm *each = all_comms; each; each = each->other) {
+    if (each->head.is_broken) limit = PATIENCE_WHEN_BROKEN;
     if (each->closes_well && each->head.timeout_seconds > limit) limit = each->head.timeout_seconds;
     leave(each, NULL, false);
   }
