@@ -6,8 +6,6 @@
 /* At the end others may be gone, and work of theirs missing. */
 static const double LONGEST_END_SECONDS = 10;
 
-static const int64_t NUMBERS_OF_PEER = (int64_t)(sizeof(nccl_peer) / sizeof(int64_t));
-
 static int64_t count_of(const dn_tensor *x) {
   int64_t n = 1;
   for (int d = 0; d < x->n_dim; d++) n *= x->size[d];
@@ -52,8 +50,13 @@ static dn_status start(nccl_comm *self, cudaStream_t main, const char *name, Cal
   return nccl_wait_probe(self, true);
 }
 
-static dn_status join(nccl_comm *self, cudaStream_t main) {
+static dn_status wait_for_side(nccl_comm *self, cudaStream_t main) {
   CUDA_TRY(cudaStreamWaitEvent(main, self->done, 0));
+  return DN_OK;
+}
+
+static dn_status join(nccl_comm *self, cudaStream_t main) {
+  DN_TRY(wait_for_side(self, main));
   for (nccl_maximum *each = self->maxima; each; each = each->next)
     DN_TRY(nccl_order_unrank(each->reals, each->ranked, each->dtype, each->n, main));
   return DN_OK;
@@ -69,11 +72,13 @@ static dn_status reduce(nccl_comm *self, void *x, int64_t n, ncclDataType_t type
   });
 }
 
-static dn_status gather(nccl_comm *self, void *all, const void *x, int64_t n, ncclDataType_t type) {
+dn_status nccl_comm_gather_plain(nccl_comm *self, void *all, const void *x, int64_t n,
+                                 dn_dtype dtype) {
   return on_device(self, [=](cudaStream_t main) {
-    DN_TRY(start(self, main, "ncclAllGather",
-                 [=]() { return ncclAllGather(x, all, (size_t)n, type, self->comm, self->side); }));
-    return join(self, main);
+    DN_TRY(start(self, main, "ncclAllGather", [=]() {
+      return ncclAllGather(x, all, (size_t)n, type_of(dtype), self->comm, self->side);
+    }));
+    return wait_for_side(self, main);
   });
 }
 
@@ -117,7 +122,7 @@ dn_status nccl_comm_reduce(nccl_comm *self, dn_tensor *x, dn_comm_op op) {
 }
 
 dn_status nccl_comm_gather(nccl_comm *self, dn_tensor *all, const dn_tensor *x) {
-  return gather(self, data_of(all), data_of(x), count_of(x), type_of(x->dtype));
+  return nccl_comm_gather_plain(self, data_of(all), data_of(x), count_of(x), x->dtype);
 }
 
 dn_status nccl_comm_broadcast(nccl_comm *self, dn_tensor *x, int root) {
@@ -128,7 +133,7 @@ dn_status nccl_comm_broadcast(nccl_comm *self, dn_tensor *x, int root) {
     DN_TRY(start(self, main, "ncclBroadcast", [=]() {
       return ncclBroadcast(data, data, (size_t)n, type, root, self->comm, self->side);
     }));
-    return join(self, main);
+    return wait_for_side(self, main);
   });
 }
 
@@ -163,42 +168,12 @@ static dn_status join_ranks(nccl_comm *self, const ncclUniqueId *id) {
   return nccl_wait_call(self, result, "ncclCommInitRankConfig");
 }
 
-/* Also the first collective, for which NCCL makes its connections. */
-static dn_status exchange_peers(nccl_comm *self, void *all, void *own) {
-  dn_device *device = self->head.device;
-  const nccl_peer known = nccl_peer_self();
-  const int64_t n_bytes = self->head.size * (int64_t)sizeof(nccl_peer);
-  void *peers = NULL;
-  DN_TRY(device->backend->upload(device, own, &known, (int64_t)sizeof known));
-  DN_TRY(gather(self, all, own, NUMBERS_OF_PEER, ncclInt64));
-  DN_TRY(nccl_alloc(device->host, n_bytes, &peers));
-  const dn_status status = device->backend->download(device, peers, all, n_bytes);
-  if (status == DN_OK)
-    self->peers = (nccl_peer *)peers;
-  else
-    nccl_free(device->host, peers, n_bytes);
-  return status;
-}
-
-static dn_status find_peers(nccl_comm *self) {
-  dn_device *device = self->head.device;
-  const int64_t n_all = self->head.size * (int64_t)sizeof(nccl_peer);
-  void *all = NULL, *own = NULL;
-  dn_status status = nccl_alloc(device, n_all, &all);
-  if (status == DN_OK) status = nccl_alloc(device, (int64_t)sizeof(nccl_peer), &own);
-  if (status == DN_OK) status = exchange_peers(self, all, own);
-  nccl_free(device, own, (int64_t)sizeof(nccl_peer));
-  nccl_free(device, all, n_all);
-  return status;
-}
-
 dn_status nccl_comm_open(nccl_comm *self, const ncclUniqueId *id) {
   self->progress_since = nccl_now();
-  DN_TRY(on_device(self, [=](cudaStream_t) {
+  return on_device(self, [=](cudaStream_t) {
     DN_TRY(make_stream(self));
     return join_ranks(self, id);
-  }));
-  return find_peers(self);
+  });
 }
 
 /* ---- The end ---- */

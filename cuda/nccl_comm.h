@@ -41,7 +41,7 @@ typedef struct nccl_comm {
   nccl_maximum *maxima;
 } nccl_comm;
 
-/* Streams, events, NCCL's communicator and the peers, behind which nccl_comm_free cleans up, too. */
+/* Stream, events and NCCL's communicator; when it fails, nccl_comm_free cleans up, too. */
 dn_status nccl_comm_open(nccl_comm *self, const ncclUniqueId *id);
 
 /* In good order if `waits` and nothing has failed: finalized, with work that is under way done. Else aborted. */
@@ -49,6 +49,8 @@ void nccl_comm_free(nccl_comm *self, bool waits);
 
 dn_status nccl_comm_reduce(nccl_comm *self, dn_tensor *x, dn_comm_op op);
 dn_status nccl_comm_gather(nccl_comm *self, dn_tensor *all, const dn_tensor *x);
+dn_status nccl_comm_gather_plain(nccl_comm *self, void *all, const void *x, int64_t n,
+                                 dn_dtype dtype); /* of n elements of each rank */
 dn_status nccl_comm_broadcast(nccl_comm *self, dn_tensor *x, int root);
 dn_status nccl_comm_join(nccl_comm *self);
 

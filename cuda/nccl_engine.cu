@@ -81,6 +81,38 @@ static dn_status find_id(const dn_comm_place *place, ncclUniqueId *id) {
   return DN_OK;
 }
 
+/* Also the first collective, for which NCCL makes its connections. */
+static dn_status exchange_peers(nccl_comm *self, void *all, void *own) {
+  dn_device *device = self->head.device;
+  const nccl_peer known = nccl_peer_self();
+  const int64_t n_bytes = self->head.size * (int64_t)sizeof(nccl_peer);
+  void *peers = NULL;
+  DN_TRY(device->backend->upload(device, own, &known, (int64_t)sizeof known));
+  pthread_mutex_lock(&lock);
+  DN_TRY(unlock(nccl_comm_gather_plain(self, all, own, (int64_t)(sizeof known / sizeof(int64_t)),
+                                       DN_LONG)));
+  DN_TRY(nccl_alloc(device->host, n_bytes, &peers));
+  const dn_status status = device->backend->download(device, peers, all, n_bytes);
+  pthread_mutex_lock(&lock);
+  if (status == DN_OK)
+    self->peers = (nccl_peer *)peers;
+  else
+    nccl_free(device->host, peers, n_bytes);
+  return unlock(status);
+}
+
+static dn_status find_peers(nccl_comm *self) {
+  dn_device *device = self->head.device;
+  const int64_t n_all = self->head.size * (int64_t)sizeof(nccl_peer);
+  void *all = NULL, *own = NULL;
+  dn_status status = nccl_alloc(device, n_all, &all);
+  if (status == DN_OK) status = nccl_alloc(device, (int64_t)sizeof(nccl_peer), &own);
+  if (status == DN_OK) status = exchange_peers(self, all, own);
+  nccl_free(device, own, (int64_t)sizeof(nccl_peer));
+  nccl_free(device, all, n_all);
+  return status;
+}
+
 static dn_status nccl_open(const dn_comm_place *place, dn_comm **comm) {
   dn_device *device = place->device;
   ncclUniqueId id;
@@ -98,12 +130,16 @@ static dn_status nccl_open(const dn_comm_place *place, dn_comm **comm) {
   self->head.size = place->size;
   self->head.device = device;
   self->head.timeout_seconds = place->timeout_seconds;
-  const dn_status status = nccl_comm_open(self, &id);
+  dn_status status = nccl_comm_open(self, &id);
+  if (status == DN_OK) {
+    list(self);
+    status = find_peers(self);
+    if (status != DN_OK) unlist(self);
+  }
   if (status != DN_OK) {
     nccl_comm_free(self, false);
     return status;
   }
-  list(self);
   *comm = &self->head;
   return DN_OK;
 }
