@@ -10,6 +10,8 @@ static const double SPIN_SECONDS = 1e-3, PAUSE_SECONDS = 100e-6, WATCH_SECONDS =
 static const double GRACE_SECONDS = 1;
 /* So long a process may take to end after its connections have been closed. */
 static const double LAST_BREATH_SECONDS = 0.5;
+/* Whoever ends because of another rank ends so much later, that all see which one was the first. */
+static const double COURTESY_SECONDS = 0.3;
 
 static void pause_for(double seconds) {
   const struct timespec pause = {0, (long)(1e9 * seconds)};
@@ -43,6 +45,10 @@ static bool has_lost(const nccl_comm *self) {
 static void describe_missing(const nccl_comm *self, char *text, size_t room) {
   char ranks[80];
   int64_t process = 0;
+  if (!self->peers) {
+    snprintf(text, room, "not all ranks have come (");
+    return;
+  }
   int n = list_peers(self, NCCL_PEER_HAS_ENDED, ranks, sizeof ranks, &process);
   if (n > 0) {
     if (n > 1) snprintf(text, room, "ranks%s have ended (", ranks);
@@ -76,6 +82,7 @@ static void last_words(const nccl_comm *self, char *text, size_t room) {
 static dn_status fail_missing(nccl_comm *self, const char *nccl_says) {
   char missing[160];
   describe_missing(self, missing, sizeof missing);
+  pause_for(COURTESY_SECONDS);
   drop(self);
   return nccl_fail(DN_EDEVICE, "rank %d of %d: %s%s: %s)", self->head.rank, self->head.size,
                    missing, nccl_name(), nccl_says);

@@ -323,12 +323,12 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t *state) {
     comm->is_pending = false;
     return ncclSuccess;
   }
-  if (all.board.is_joined()) look_around(all, false);
-  if (comm->is == JOINING && all.failure == ncclSuccess) {
-    if (!all.board.is_complete()) return ncclSuccess;
+  if (comm->is == JOINING && all.failure == ncclSuccess && all.board.is_complete()) {
     check_places(all);
     comm->is = READY;
   }
+  if (all.board.is_joined()) look_around(all, false);
+  if (comm->is == JOINING && all.failure == ncclSuccess) return ncclSuccess;
   if (comm->has_waiting) enqueue(comm);
   if (comm->is == FINALIZING) {
     const cudaError_t left = comm->stream ? cudaStreamQuery(comm->stream) : cudaSuccess;
