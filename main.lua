@@ -9,6 +9,8 @@ local function main(dn)
   if not opt then train.program.refuse(given) end
   if opt.version then return print("densenet " .. dn.version) end
   if opt.help then return print(train.options.help(opt)) end
+  local status = check(train.launch.go(opt, arg)) -- of a run whose ranks are processes of their own
+  if status then return status end
 
   -- What to start from, images, network
   local origin = check(train.origin.find(opt, given))

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "dn_plugin.h"
+#include "dn_report.h"
 
 /* ---- Engines ---- */
 
@@ -115,6 +116,7 @@ static double begin(dn_comm *comm, const dn_tensor *x) {
 
 static dn_status end(dn_comm *comm, double since, dn_status status) {
   comm->seconds += now() - since;
+  if (comm->is_broken) dn_report("follows");
   return status;
 }
 
@@ -177,7 +179,9 @@ dn_status dn_comm_broadcast(dn_comm *comm, dn_tensor *x, int root) {
 dn_status dn_comm_check(dn_comm *comm) {
   if (comm->size == 1) return DN_OK;
   DN_TRY(check_whole(comm));
-  return comm->engine->check(comm);
+  const dn_status status = comm->engine->check(comm);
+  if (comm->is_broken) dn_report("follows");
+  return status;
 }
 
 void dn_comm_close(dn_comm *comm) {

@@ -18,6 +18,7 @@ void bind_register_image_file(lua_State *L);
 void bind_register_worker(lua_State *L, lua_CFunction open);
 void bind_register_comm(lua_State *L);
 void bind_register_signal(lua_State *L);
+void bind_register_child(lua_State *L);
 void bind_register_text(lua_State *L);
 void bind_register_clock(lua_State *L);
 void bind_register_terminal(lua_State *L);

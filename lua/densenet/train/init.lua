@@ -9,6 +9,7 @@ return argument.closed({
   Console = require "densenet.train.console",
   device = require "densenet.train.device",
   Feed = require "densenet.train.feed",
+  launch = require "densenet.train.launch",
   Log = require "densenet.train.log",
   memory = require "densenet.train.memory",
   meters = require "densenet.train.meters",

@@ -18,6 +18,7 @@ local meters = require "densenet.train.meters"
 local models = require "densenet.models"
 local nextSteps = require "densenet.train.next_steps"
 local options = require "densenet.train.options"
+local progress = require "densenet.dist.progress"
 local device = require "densenet.train.device"
 local random = require "densenet.random"
 local sources = require "densenet.train.sources"
@@ -181,7 +182,11 @@ end
 local function save(self, finished)
   local snapshot = self:snapshot(finished)
   local name = finite.exception(snapshot.model) or finite.exception(snapshot.optimizer)
-  if not name then return self.store:save(snapshot) end
+  if not name then
+    local done, message, code = self.store:save(snapshot)
+    if done then progress.checkpoint(self.store:path(self.store:latest())) end
+    return done, message, code
+  end
   return nil, self:divergence(("%s is not all finite numbers after batch %d of epoch %d: training diverged"):format(
     name, self.trainer.iteration, self.trainer.epoch)), "diverged"
 end
@@ -208,6 +213,7 @@ end
 
 -- Saves where it is due, and stops where it is asked for.
 function Run:afterBatch(n, count)
+  progress.batch()
   local every = self.options.saveEvery
   local isAsked = self.interrupted() > 0
   if isAsked or every > 0 and n % every == 0 and n < count then
