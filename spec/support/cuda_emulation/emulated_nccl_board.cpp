@@ -27,7 +27,6 @@ nccl_board::~nccl_board() {
 }
 
 std::string nccl_board::join(const std::string &name, int n_ranks, int rank, int gpu) {
-  name_ = name;
   n_ranks_ = n_ranks;
   rank_ = rank;
   const size_t n_bytes = (size_t)n_ranks * sizeof(nccl_box);
@@ -36,6 +35,7 @@ std::string nccl_board::join(const std::string &name, int n_ranks, int rank, int
   struct flock lock = lock_of(rank);
   if (fcntl(file, F_OFD_SETLK, &lock) != 0)
     return "rank " + std::to_string(rank) + " is there twice";
+  name_ = name;
   if (lseek(file, 0, SEEK_END) < (off_t)n_bytes && ftruncate(file, (off_t)n_bytes) != 0)
     return failure("ftruncate");
   void *at = mmap(nullptr, n_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
