@@ -7,6 +7,7 @@
 -- @classmod densenet.dist.Comm
 
 local argument = require "densenet.argument"
+local batchShare = require "densenet.nn.batch_share"
 local core = require "densenet.core"
 require "densenet.tensor"
 
@@ -150,13 +151,60 @@ function Comm:print(...) -- luacheck: no self
   if self.rank == 0 then print(...) end
 end
 
---- The part of the whole mini-batch that this rank has of a batch of a sharded loader: what a gradient of means over this
--- rank's images is multiplied with, so that the ranks' gradients add up to that of the whole batch's mean.
--- @param batch a loader's sample: size, and whole where the loader has `shard`
--- @treturn number 0 where this rank has no image, 1 with one rank
-function Comm:share(batch) -- luacheck: no self
+-- ---- Shares of a mini-batch ----
+
+--- Says which images of a mini-batch this rank computes next: dropout and norms over all ranks ask for it. A loader with
+-- `shard` says it by itself; call this for batches of another origin. All ranks call it together.
+-- @tparam ?table batch `size` (this rank's images), and `share`, where a loader has made it; nil: from here on the ranks share
+-- no batch
+function Comm:enter(batch)
+  if batch == nil then return batchShare.set(nil) end
+  if type(batch) ~= "table" or not batch.size then argument.refuse(1, "enter", batch, "a batch, with size") end
+  if batch.share or self.size == 1 then return batchShare.set(batch.share) end
+  local own = vector(self, "long", { batch.size })
+  local sizes, whole, first = self:allGather(own):view(self.size):totable(), 0, 0
+  for r, size in ipairs(sizes) do
+    if r <= self.rank then first = first + size end
+    whole = whole + size
+  end
+  batchShare.set { first = first, size = batch.size, whole = whole, rows = math.max(batch.size, 1), sizes = sizes }
+end
+
+-- The sum of the class weights of labels.
+local function weightOf(weights, target)
+  local list, sum = weights:totable(), 0
+  for _, label in ipairs(type(target) == "number" and { target } or core.is_tensor(target) and target:totable() or target) do
+    sum = sum + list[label]
+  end
+  return sum
+end
+
+local function checkInner(criterion)
+  for _, inner in ipairs(criterion.criterions or {}) do
+    if inner.weights then
+      argument.raise("class weights of a criterion inside %s are not shared between ranks: weigh its parts by hand",
+        criterion.__typename)
+    end
+  end
+end
+
+--- What a loss of means over this rank's images is multiplied with, so that the ranks' losses and gradients add up to those of the
+-- whole batch's mean: this rank's part of the images, or of their class weights, which the ranks then add up (all call it
+-- together). For a criterion of sums (sizeAverage = false) 1; 0 where this rank has no image.
+-- @param batch a loader's sample: size and share; or size, after `enter`
+-- @tparam[opt] densenet.nn.Criterion criterion whose loss it is; without one, means over images
+-- @treturn number
+function Comm:share(batch, criterion)
   if type(batch) ~= "table" or not batch.size then argument.refuse(1, "share", batch, "a loader's batch") end
-  return batch.size / (batch.whole or batch.size)
+  local share = batch.share or batchShare.get()
+  local isEmpty = batch.size == 0
+  if criterion then checkInner(criterion) end
+  if criterion and criterion.sizeAverage == false then return isEmpty and 0 or 1 end
+  if criterion and criterion.weights and self.size > 1 then
+    local own = isEmpty and 0 or weightOf(criterion.weights, batch.target)
+    return own / self:reduceNumbers({ own })[1]
+  end
+  return batch.size / (share and share.whole or batch.size)
 end
 
 --- What has been spent: calls, bytes of their tensors, and seconds in them.

@@ -13,8 +13,16 @@ local core = require "densenet.core"
 local Comm = require "densenet.dist.comm"
 local device = require "densenet.device"
 local ranks = require "densenet.dist.ranks"
+local Sync = require "densenet.dist.sync"
 
-local dist = { Comm = Comm, ranks = ranks }
+local dist = { Comm = Comm, ranks = ranks, Sync = Sync }
+
+--- densenet.dist.Sync.attach
+-- @function dist.attach
+-- @param model any module
+-- @param comm from dist.open
+-- @param options (optional) bucketMB, syncBN
+dist.attach = Sync.attach
 
 local KNOWN = { device = true, rank = true, size = true, engine = true, timeout = true, rendezvous = true }
 local ENGINES = { mpi = true, nccl = true }
