@@ -12,22 +12,24 @@ local function main(dn)
   local status = check(train.launch.go(opt, arg)) -- of a run whose ranks are processes of their own
   if status then return status end
 
+  local ranks = check(train.ranks.open(opt)) -- the other processes that share every batch; usually none
+
   -- What to start from, images, network
   local origin = check(train.origin.find(opt, given))
   local notes = check(train.device.choose(opt, given))
   opt.nCores = dn.threads(opt.nCores)
   if opt.plan then return print(check(train.memory.plan(opt, origin)):table(opt.plan == "rows")) end
   dn.manualSeed(opt.manualSeed)
-  local sets, loaders = check(train.sources.open(opt, origin.about))
+  local sets, loaders = check(train.sources.open(opt, origin.about, ranks and ranks.comm))
   local plan = not opt.testOnly and check(train.memory.check(opt, origin)) or nil
   local model = check(train.network.build(opt, origin, sets.test))
 
   -- The trainer
   local optimizer = check(train.network.optimizer(opt, origin, model))
   local schedule = optim.schedule[opt.lrShape] { learningRate = opt.LR, nEpochs = opt.nEpochs }
-  local console = train.Console.new(opt.nEpochs, loaders)
+  local console = train.Console.new(opt.nEpochs, loaders, ranks and ranks:writer())
   local trainer = train.Trainer.new { model = model, criterion = dn.nn.CrossEntropyCriterion(),
-    optimizer = optimizer, schedule = schedule, console = console }
+    optimizer = optimizer, schedule = schedule, console = console, ranks = ranks, syncBN = opt.syncBN }
 
   -- The run
   local run = train.Run.new { options = opt, origin = origin, trainer = trainer, loaders = loaders, sets = sets,

@@ -3,9 +3,12 @@
 
 #include <string.h>
 #include <time.h>
+#include <zlib.h>
 
 #include "dn_plugin.h"
 #include "dn_report.h"
+
+enum { MOST_AT_ONCE = 1 << 30 }; /* bytes that zlib is given in one call */
 
 /* ---- Engines ---- */
 
@@ -182,6 +185,22 @@ dn_status dn_comm_check(dn_comm *comm) {
   const dn_status status = comm->engine->check(comm);
   if (comm->is_broken) dn_report("follows");
   return status;
+}
+
+dn_status dn_comm_checksum(const dn_tensor *x, uint32_t before, uint32_t *sum) {
+  if (!dn_tensor_is_contiguous(x) || x->storage->device != dn_device_cpu())
+    return dn_error_argument(1, "a contiguous tensor on the CPU expected");
+  const Bytef *bytes = dn_tensor_data(x);
+  int64_t n_left = dn_tensor_count(x) * (int64_t)dn_dtype_size(x->dtype);
+  uLong crc = before;
+  while (n_left > 0) {
+    const uInt n = n_left < MOST_AT_ONCE ? (uInt)n_left : MOST_AT_ONCE;
+    crc = crc32(crc, bytes, n);
+    bytes += n;
+    n_left -= n;
+  }
+  *sum = (uint32_t)crc;
+  return DN_OK;
 }
 
 void dn_comm_close(dn_comm *comm) {

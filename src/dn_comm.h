@@ -143,6 +143,12 @@ dn_status dn_comm_all_gather(dn_comm *comm, dn_tensor *all, const dn_tensor *x);
 dn_status dn_comm_broadcast(dn_comm *comm, dn_tensor *x, int root);
 dn_status dn_comm_check(dn_comm *comm);
 
+/*
+** The CRC-32 (as zlib's) of a tensor's elements, row by row, going on from `before`; 0 begins. x is
+** contiguous and in host memory. DN_EARG.
+*/
+dn_status dn_comm_checksum(const dn_tensor *x, uint32_t before, uint32_t *sum);
+
 /* NULL is ignored. */
 void dn_comm_close(dn_comm *comm);
 void dn_comm_abort(dn_comm *comm, const char *why);

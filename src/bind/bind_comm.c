@@ -73,6 +73,16 @@ static int comm_open(lua_State *L) {
   return 1;
 }
 
+/* checksum(tensor [, before]) -> the CRC-32 of its elements, going on from an earlier one */
+static int checksum(lua_State *L) {
+  const dn_tensor *x = bind_check_tensor(L, 1);
+  uint32_t sum = 0;
+  const dn_status status = dn_comm_checksum(x, (uint32_t)luaL_optinteger(L, 2, 0), &sum);
+  if (status != DN_OK) return bind_raise(L, status);
+  lua_pushinteger(L, sum);
+  return 1;
+}
+
 /* c:allReduce(tensor, "sum" or "max"): in place */
 static int all_reduce(lua_State *L) {
   dn_comm *comm = check_comm(L);
@@ -162,6 +172,7 @@ void bind_register_comm(lua_State *L) {
   static const luaL_Reg functions[] = {{"comm_engine", engine},
                                        {"comm_rendezvous", rendezvous},
                                        {"comm_open", comm_open},
+                                       {"checksum", checksum},
                                        {NULL, NULL}};
   luaL_newmetatable(L, COMMUNICATOR);
   luaL_newlib(L, methods);

@@ -18,6 +18,7 @@ return argument.closed({
   options = require "densenet.train.options",
   origin = require "densenet.train.origin",
   program = require "densenet.train.program",
+  ranks = require "densenet.train.ranks",
   Run = require "densenet.train.run",
   sources = require "densenet.train.sources",
   Trainer = require "densenet.train.trainer",

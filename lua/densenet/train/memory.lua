@@ -21,7 +21,9 @@ local function planFor(values, origin, batchSize, optMemory)
   local images, changed = imagesOf(values, origin), setmetatable({ optMemory = optMemory }, { __index = values })
   local model, message, code = network.withoutMemory(changed, origin, images)
   if not model then return nil, message, code end
-  return model:plan({ batchSize, images.channels, images.height, images.width }, optimizer.planOptions(values))
+  -- Of several ranks the largest share counts.
+  local share = (batchSize - 1) // (values.rankCount or 1) + 1
+  return model:plan({ share, images.channels, images.height, images.width }, optimizer.planOptions(values))
 end
 
 --- The plan of a run's training step (densenet.nn.MemoryPlan). The images need not be there.

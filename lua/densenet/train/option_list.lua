@@ -84,6 +84,8 @@ local general = {
       help = "number of this process among those of a run, from 0" },
     { name = "size", type = "integer", shown = "as torchrun, mpirun or srun says", min = 1, max = 1048576,
       help = "how many processes the run has" },
+    { name = "syncBN", type = "boolean", default = false, resume = "same",
+      help = "with several processes: batch norms take the statistics of the whole batch, as one process does" },
     { name = "commTimeout", type = "number", default = 300, above = 0, max = 86400,
       help = "seconds: the longest wait for another process" },
     { name = "nCores", type = "integer", shown = "all there are", min = 1, max = 1024, resume = "free",

@@ -16,22 +16,23 @@ local function open(values, split, size, statistics)
   })
 end
 
-local function loader(values, set, split)
+local function loader(values, set, split, comm)
   local isTraining = split == "train"
   return Loader {
     set = set, batchSize = values.batchSize, nThreads = values.nThreads, seed = values.manualSeed,
     shuffle = isTraining, transform = preprocess(set, split),
     precision = values.precision == "double" and "double" or "float",
-    pinFor = values.device ~= "cpu" and values.device or nil,
+    pinFor = values.device ~= "cpu" and values.device or nil, shard = comm,
   }
 end
 
 --- Opens the sets that a run needs.
 -- @param values options: dataset, data, trainSize, valSize, testSize, testOnly, batchSize, …
 -- @param about what the file that is tested says of itself, or nil: its mean and std then count
+-- @param comm (optional) densenet.dist.Comm of ranks that share every batch
 -- @return sets and loaders, two tables with train, validation (both absent with testOnly;
 -- validation also without -valSize) and test; or nil, message, code
-function sources.open(values, about)
+function sources.open(values, about, comm)
   local sets, message, code = {}
   if values.testOnly then
     sets.test, message, code = open(values, "test", values.testSize, about)
@@ -54,7 +55,7 @@ function sources.open(values, about)
   end
   local loaders = {}
   for name, set in pairs(sets) do
-    loaders[name] = loader(values, set, name == "train" and "train" or "test")
+    loaders[name] = loader(values, set, name == "train" and "train" or "test", comm)
   end
   return sets, loaders
 end
