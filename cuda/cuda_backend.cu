@@ -57,5 +57,6 @@ extern "C" __attribute__((visibility("default"))) dn_status dn_plugin_open(
   plugin->backend = &backend;
   plugin->plan_backend = &cuda_plan_backend;
   plugin->device_open = cuda_device_open;
+  plugin->device_count = cuda_device_count;
   return DN_OK;
 }

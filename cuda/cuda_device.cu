@@ -75,7 +75,7 @@ void cuda_leave(void) {
 
 /* ---- Opening ---- */
 
-static dn_status count_devices(int *count) {
+dn_status cuda_device_count(int *count) {
   *count = 0;
   const cudaError_t error = cudaGetDeviceCount(count);
   if (error != cudaSuccess) (void)cudaGetLastError();
@@ -122,7 +122,7 @@ static void close_state(cuda_device *state) {
 
 dn_status cuda_device_open(dn_device *device, int ordinal) {
   int count;
-  DN_TRY(count_devices(&count));
+  DN_TRY(cuda_device_count(&count));
   if (ordinal >= count)
     return dn_error(DN_EDEVICE, "no %s: there %s %d NVIDIA GPU%s here, counted from 0",
                     device->name, count == 1 ? "is" : "are", count, count == 1 ? "" : "s");

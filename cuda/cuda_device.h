@@ -43,6 +43,7 @@ typedef struct cuda_device {
 
 /* dn_plugin's. */
 dn_status cuda_device_open(dn_device *device, int ordinal);
+dn_status cuda_device_count(int *n);
 
 /*
 ** Around everything that is done on a device: makes it this thread's current one and locks it.

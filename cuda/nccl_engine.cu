@@ -89,8 +89,8 @@ static dn_status exchange_peers(nccl_comm *self, void *all, void *own) {
   void *peers = NULL;
   DN_TRY(device->backend->upload(device, own, &known, (int64_t)sizeof known));
   pthread_mutex_lock(&lock);
-  DN_TRY(unlock(nccl_comm_gather_plain(self, all, own, (int64_t)(sizeof known / sizeof(int64_t)),
-                                       DN_LONG)));
+  DN_TRY(unlock(
+      nccl_comm_gather_plain(self, all, own, (int64_t)(sizeof known / sizeof(int64_t)), DN_LONG)));
   DN_TRY(nccl_alloc(device->host, n_bytes, &peers));
   const dn_status status = device->backend->download(device, peers, all, n_bytes);
   pthread_mutex_lock(&lock);

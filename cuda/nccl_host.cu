@@ -30,6 +30,8 @@ dn_status cuda_check(cudaError_t error, const char *call) {
                    call, cudaGetErrorString(error), cudaGetErrorName(error));
 }
 
+void nccl_report_following(void) { host->report("follows"); }
+
 const char *nccl_name(void) { return name; }
 
 double nccl_now(void) {

@@ -23,6 +23,9 @@ bool nccl_host_set(const dn_comm_host *given);
 
 dn_status nccl_fail(dn_status status, const char *format, ...) DN_FORMAT_CHECK(2, 3);
 
+/* Tells the launcher that this process fails because another one has. */
+void nccl_report_following(void);
+
 /* "NCCL 2.28.9", the loaded library's. */
 const char *nccl_name(void);
 

@@ -82,6 +82,7 @@ static void last_words(const nccl_comm *self, char *text, size_t room) {
 static dn_status fail_missing(nccl_comm *self, const char *nccl_says) {
   char missing[160];
   describe_missing(self, missing, sizeof missing);
+  nccl_report_following();
   pause_for(COURTESY_SECONDS);
   drop(self);
   return nccl_fail(DN_EDEVICE, "rank %d of %d: %s%s: %s)", self->head.rank, self->head.size,

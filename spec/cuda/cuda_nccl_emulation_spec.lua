@@ -21,8 +21,8 @@ describe("the emulated NCCL", function()
     if not gpuRanks.library then return end
     local build = temporary.absolute(os.getenv("DENSENET_BUILD") or "build") .. "/densenet"
     -- Objects of the sanitizers are left to find their runtime where they are loaded.
-    local said = outputOf(("%s -std=c++17 -Ispec/support/cuda_emulation -o '%s' spec/support/nccl_misuse.cpp '%s/nccl.so' "
-      .. "'%s/cuda.so' -Wl,-rpath,'%s' 2>&1"):format(os.getenv("CXX") or "g++", program, build, build, build))
+    local said = outputOf(("%s -std=c++17 -Ispec/support/cuda_emulation -o '%s' spec/support/nccl_misuse.cpp "
+      .. "'%s/nccl.so' '%s/cuda.so' -Wl,-rpath,'%s' 2>&1"):format(os.getenv("CXX") or "g++", program, build, build, build))
     assert(os.execute(("test -x '%s'"):format(program)), said)
   end)
   teardown(function() temporary.remove(directory) end)
@@ -46,9 +46,9 @@ finalize: 7
 behind the end: 4 the call before is still in progress
 state: 0
 held: 5 graphs hold the communicator
-destroy: 0 
+destroy: 0
 again: 4 the communicator is not finalized
-abort: 0 
+abort: 0
 after abort: 4 the communicator is over
 asked after abort: 4 the communicator is over
 aborted again: 4 the communicator is over
@@ -70,14 +70,14 @@ aborted again: 4 the communicator is over
       kind = "wait: rank 0 calls ncclAllReduce of 4 ncclFloat32, rank 1 ncclBroadcast of 4 ncclFloat32\n",
     } do
       local first, second = differ(how)
-      assert.equal("init: 0 \n" .. sentence, first)
-      assert.matches("^init: 0 \nwait: rank 1 calls .* of .*, rank 0 ncclAllReduce of 4 ncclFloat32\n$", second)
+      assert.equal("init: 0\n" .. sentence, first)
+      assert.matches("^init: 0\nwait: rank 1 calls .* of .*, rank 0 ncclAllReduce of 4 ncclFloat32\n$", second)
     end
   end)
 
   ranksIt(2, "notices ranks that were told different numbers of ranks, or the same rank", function()
     local first, second = differ "numbers"
-    assert.matches("^init: %d ", first)
+    assert.matches("^init: %d", first)
     assert.matches("init: 4 ranks were told different numbers of ranks", first .. second, 1, true)
     first, second = differ "ranks"
     assert.matches("init: 2 rank 0 is there twice", first .. second, 1, true)

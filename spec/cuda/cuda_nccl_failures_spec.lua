@@ -104,7 +104,8 @@ describe("a rank", function()
       if rank == 1 then os.exit(0) end
       print(open(1))]])
     assert.equal(0, statuses[0])
-    assert.matches("^nil\trank 0 of 2: not all ranks have come %(NCCL [%d.]+: nothing within 1 s%)\tdevice\n$", outputs[0])
+    assert.matches("^nil\trank 0 of 2: not all ranks have come %(NCCL [%d.]+: nothing within 1 s%)\tdevice\n$",
+      outputs[0])
   end)
 
   ranksIt(2, "on another's GPU is refused", function()
@@ -144,8 +145,8 @@ describe("a failure of NCCL", function()
       if rank == 1 then emulation("refuse nccl", 2) end
       tell()]])
     assert.matches("^false\trank 1 of 2: NCCL 2.28.9 failed in ncclAllReduce: unhandled system error %(run with "
-      .. "NCCL_DEBUG=INFO for details%); Call to nothing failed, as it was told to\ntrue\nrank 1 of 2: the communicator "
-      .. "has failed before\n5.0\n", outputs[1])
+      .. "NCCL_DEBUG=INFO for details%); Call to nothing failed, as it was told to\ntrue\n"
+      .. "rank 1 of 2: the communicator has failed before\n5.0\n", outputs[1])
   end)
 
   ranksIt(3, "that it never tells of is found by looking for the process", function()
@@ -154,7 +155,8 @@ describe("a failure of NCCL", function()
       if rank == 2 then os.execute "kill -KILL $PPID" end
       tell()]])
     assert.equal(137, statuses[2])
-    checkOthers(outputs, statuses, 3, 2, "rank 2 has ended %(process %d+; NCCL [%d.]+: its part in a collective is missing%)")
+    checkOthers(outputs, statuses, 3, 2,
+      "rank 2 has ended %(process %d+; NCCL [%d.]+: its part in a collective is missing%)")
   end)
 
   ranksIt(2, "of a kernel is one of the GPU", function()

@@ -15,9 +15,7 @@ gpuRanks.library, gpuRanks.reason = core.comm_engine "nccl"
 function gpuRanks.most()
   if not gpuRanks.library then return 1 end
   if gpuRanks.isEmulated then return 4 end
-  local n = 1
-  while core.device_find("cuda:" .. n) do n = n + 1 end
-  return n
+  return core.device_count "cuda" or 1
 end
 
 --- Makes of a spec's `it` and `pending` a function(n, name, test), which is `it` where n ranks can be started. Where
@@ -69,8 +67,7 @@ wait
 -- which gives a communicator, and emulation(hook, n).
 -- @param n how many
 -- @param program its text
--- @param options (optional) { seconds = the most it may take, else 60; besides = shell commands to run meanwhile, in
--- a directory with files output0, output1... }
+-- @param options (optional) { seconds = the most it may take, else 60; besides = shell commands to run meanwhile }
 -- @return for each rank, from 0, what it printed; and its status (timeout's 124 for too long, 128 + signal)
 function gpuRanks.run(n, program, options)
   options = options or {}
@@ -83,7 +80,7 @@ function gpuRanks.run(n, program, options)
   end)
   temporary.write(path .. "/program.lua", program)
   local script = temporary.write(path .. "/start.sh", START:format(n, n, options.seconds or 60,
-    temporary.interpreter(), path, path, path, options.besides and ("cd '%s'\n%s"):format(path, options.besides) or ""))
+    temporary.interpreter(), path, path, path, options.besides or ""))
   os.execute(("%s sh '%s'"):format(gpuRanks.isEmulated and "DENSENET_EMULATED_GPUS=4" or "", script))
   local outputs, statuses = {}, {}
   for rank = 0, n - 1 do

@@ -11,7 +11,8 @@ static float *numbers;
 static cudaStream_t stream;
 
 static void say(const char *what, ncclResult_t result, ncclComm_t comm) {
-  printf("%s: %d %s\n", what, (int)result, result == ncclSuccess ? "" : ncclGetLastError(comm));
+  const char *words = result == ncclSuccess ? "" : ncclGetLastError(comm);
+  printf("%s: %d%s%s\n", what, (int)result, *words ? " " : "", words);
 }
 
 /* Two seconds at most. */

@@ -128,7 +128,8 @@ void look_around(ranks &all, bool is_waiting) {
   if (emulation_hook_value("deaf nccl") != 0) return;
   for (int r = 0; r < all.board.n_ranks(); r++) {
     const int presence = all.board.box(r).presence;
-    if (presence == NCCL_ABORTED || (presence == NCCL_FINALIZED && is_waiting && r != all.board.rank()) ||
+    if (presence == NCCL_ABORTED ||
+        (presence == NCCL_FINALIZED && is_waiting && r != all.board.rank()) ||
         (presence == NCCL_PRESENT && all.board.has_ended(r)))
       fail(all, ncclRemoteError, "Connection closed by remote peer");
   }
@@ -191,7 +192,8 @@ struct work {
     while (!all->is_over && at < c.call.count * size_of(c.call.type)) {
       if (c.never_ends || (step == 0 && !gives()) || !takes()) {
         look_around(*all, true);
-        if (c.never_ends) fail(*all, ncclRemoteError, "Connection closed by remote peer, as told to");
+        if (c.never_ends)
+          fail(*all, ncclRemoteError, "Connection closed by remote peer, as told to");
         return false;
       }
       if (emulation_lost(c.device) != cudaSuccess) return true;
