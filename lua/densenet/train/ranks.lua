@@ -54,8 +54,6 @@ end
 function Ranks.open(values)
   local place, message, code = ranksFound.find(values)
   if not place then return nil, message, code end
-  local wanted = math.max(values.nGPU or 1, values.nProcesses or 1)
-  values.rankCount = values.plan and math.max(wanted, place.size) or place.size
   if place.size == 1 or values.plan then return nil end
   local comm
   comm, message, code = dist.open { device = values.device or values.nGPU == 0 and "cpu" or "auto", rank = values.rank,
