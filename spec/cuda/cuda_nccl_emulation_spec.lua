@@ -21,8 +21,8 @@ describe("the emulated NCCL", function()
     if not gpuRanks.library then return end
     local build = temporary.absolute(os.getenv("DENSENET_BUILD") or "build") .. "/densenet"
     -- Objects of the sanitizers are left to find their runtime where they are loaded.
-    local said = outputOf(("%s -std=c++17 -Ispec/support/cuda_emulation -o '%s' spec/support/nccl_misuse.cpp "
-      .. "'%s/nccl.so' '%s/cuda.so' -Wl,-rpath,'%s' 2>&1"):format(os.getenv("CXX") or "g++", program, build, build, build))
+    local said = outputOf(([[%s -std=c++17 -Ispec/support/cuda_emulation -o '%s' spec/support/nccl_misuse.cpp \
+      '%s/nccl.so' '%s/cuda.so' -Wl,-rpath,'%s' 2>&1]]):format(os.getenv("CXX") or "g++", program, build, build, build))
     assert(os.execute(("test -x '%s'"):format(program)), said)
   end)
   teardown(function() temporary.remove(directory) end)

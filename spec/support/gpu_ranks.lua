@@ -59,15 +59,14 @@ while [ $rank -lt %d ]; do
   ) &
   rank=$((rank + 1))
 done
-%s
 wait
 ]]
 
---- Runs a program as so many ranks. In it are `dn`, `core`, `dist`, `rank`, `size`, `device` (its GPU), `open(timeout)`,
--- which gives a communicator, and emulation(hook, n).
+--- Runs a program as so many ranks. In it are `dn`, `core`, `dist`, `rank`, `size`, `device` (its GPU),
+-- `open(timeout)`, which gives a communicator, and emulation(hook, n).
 -- @param n how many
 -- @param program its text
--- @param options (optional) { seconds = the most it may take, else 60; besides = shell commands to run meanwhile }
+-- @param options (optional) { seconds = the most it may take, else 60 }
 -- @return for each rank, from 0, what it printed; and its status (timeout's 124 for too long, 128 + signal)
 function gpuRanks.run(n, program, options)
   options = options or {}
@@ -80,7 +79,7 @@ function gpuRanks.run(n, program, options)
   end)
   temporary.write(path .. "/program.lua", program)
   local script = temporary.write(path .. "/start.sh", START:format(n, n, options.seconds or 60,
-    temporary.interpreter(), path, path, path, options.besides or ""))
+    temporary.interpreter(), path, path, path))
   os.execute(("%s sh '%s'"):format(gpuRanks.isEmulated and "DENSENET_EMULATED_GPUS=4" or "", script))
   local outputs, statuses = {}, {}
   for rank = 0, n - 1 do
