@@ -34,11 +34,13 @@ end
 
 -- The one that the network has, as optim.LossScale made it, or a new one.
 local function flatGradient(model)
-  local list = trained.of(model)
-  local vector = existing(list)
+  local vector = existing(trained.of(model))
   if vector then return vector end
-  local _, gradient = model:getParameters()
-  return gradient
+  model:getParameters()
+  vector = existing(trained.of(model))
+  if vector then return vector end
+  argument.raise("dist.attach: the gradients cannot become one vector: a parameter that `parameters` lists stands in no field of "
+    .. "a module")
 end
 
 -- ---- Stages ----
