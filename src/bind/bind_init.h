@@ -19,6 +19,7 @@ void bind_register_worker(lua_State *L, lua_CFunction open);
 void bind_register_comm(lua_State *L);
 void bind_register_signal(lua_State *L);
 void bind_register_child(lua_State *L);
+void bind_register_rendezvous(lua_State *L);
 void bind_register_text(lua_State *L);
 void bind_register_clock(lua_State *L);
 void bind_register_terminal(lua_State *L);

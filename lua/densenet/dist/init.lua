@@ -12,7 +12,10 @@ local argument = require "densenet.argument"
 local core = require "densenet.core"
 local Comm = require "densenet.dist.comm"
 local device = require "densenet.device"
+local launcher = require "densenet.dist.launcher"
+local progress = require "densenet.dist.progress"
 local ranks = require "densenet.dist.ranks"
+local rendezvous = require "densenet.dist.rendezvous"
 local Sync = require "densenet.dist.sync"
 
 local dist = { Comm = Comm, ranks = ranks, Sync = Sync }
@@ -24,7 +27,8 @@ local dist = { Comm = Comm, ranks = ranks, Sync = Sync }
 -- @param options (optional) bucketMB, syncBN
 dist.attach = Sync.attach
 
-local KNOWN = { device = true, rank = true, size = true, engine = true, timeout = true, rendezvous = true }
+local KNOWN = { device = true, rank = true, size = true, engine = true, timeout = true, rendezvous = true,
+  agree = true }
 local ENGINES = { mpi = true, nccl = true }
 local TIMEOUT = 300 -- seconds
 
@@ -40,17 +44,15 @@ local function check(options)
   argument.optional("integer", nil, 1, "dist.open", options.size, 1, "size")
   argument.optional("number", nil, 1, "dist.open", options.timeout, "timeout")
   argument.optional("string", nil, 1, "dist.open", options.rendezvous, "rendezvous")
+  argument.optional("string", nil, 1, "dist.open", options.agree, "agree")
   if options.engine ~= nil and not ENGINES[options.engine] then
     argument.refuse(1, "dist.open", options.engine, "'mpi' or 'nccl'", "engine")
   end
   return options
 end
 
-local function gpuCount()
-  local n = 0
-  while device.find(("cuda:%d"):format(n)) do n = n + 1 end
-  return n
-end
+-- None of them is opened: a process has nothing to do on the GPUs of others.
+local function gpuCount() return core.device_count "cuda" or 0 end
 
 -- Where a rank computes: "auto" is its own GPU where there are GPUs.
 local function deviceFor(place, given)
@@ -68,9 +70,8 @@ local function deviceFor(place, given)
   return found.name
 end
 
--- The bytes that NCCL's ranks share: as given; else rank 0's, by way of MPI, where that has started the ranks.
-local function rendezvousOf(options, place, timeout)
-  if options.rendezvous then return options.rendezvous end
+-- The bytes that NCCL's ranks share, from rank 0 by way of MPI.
+local function rendezvousByMpi(place, timeout)
   local handle, message, code = core.comm_open("mpi", "cpu", place.rank, place.size, timeout)
   if not handle then return nil, message, code end
   local comm <close> = Comm.new(handle, { rank = place.rank, size = place.size, device = "cpu", engine = "mpi" })
@@ -85,6 +86,16 @@ local function rendezvousOf(options, place, timeout)
   return comm:broadcastText(bytes)
 end
 
+-- The same, by the way that whoever started this process has prepared.
+local function rendezvousOf(options, place, name, timeout)
+  if options.rendezvous then return options.rendezvous end
+  local way = rendezvous.way(place)
+  if way == "launcher" then return launcher.rendezvous() end
+  if way == "nccl" then return "" end
+  if way == "mpi" then return rendezvousByMpi(place, timeout) end
+  return rendezvous.byTcp(place, { device = name, timeout = timeout, options = options.agree })
+end
+
 --- Joins this process with the other ranks. All of them call it.
 -- @tparam[opt] table options
 --
@@ -93,6 +104,7 @@ end
 --    engine      "mpi" or "nccl"; by default what goes with the device
 --    timeout     seconds, 300: the longest wait for another rank
 --    rendezvous  bytes that NCCL's ranks share, core.comm_rendezvous("nccl") of one of them
+--    agree       lines "NAME VALUE", the same on every rank; compared where ranks meet by TCP
 -- @return densenet.dist.Comm; or nil, message, code: "device" where the engine or the device is not there or another
 -- rank does not come, "usage" where the environment says half of what it takes
 function dist.open(options)
@@ -103,13 +115,14 @@ function dist.open(options)
   name, message, code = deviceFor(place, options.device == nil and "auto" or options.device)
   if not name then return nil, message, code end
   local engine = place.size > 1 and (options.engine or name == "cpu" and "mpi" or "nccl") or nil
-  local timeout, rendezvous = options.timeout or TIMEOUT, nil
+  local timeout, bytes, status = options.timeout or TIMEOUT
+  progress.device(name)
   if engine == "nccl" then
-    rendezvous, message, code = rendezvousOf(options, place, timeout)
-    if not rendezvous then return nil, message, code end
+    bytes, message, code, status = rendezvousOf(options, place, name, timeout)
+    if not bytes then return nil, message, code, status end
   end
   local handle
-  handle, message, code = core.comm_open(engine, name, place.rank, place.size, timeout, rendezvous)
+  handle, message, code = core.comm_open(engine, name, place.rank, place.size, timeout, bytes)
   if not handle then return nil, message, code end
   return Comm.new(handle, { rank = place.rank, size = place.size, localRank = place.localRank, device = name,
     engine = engine })

@@ -125,9 +125,9 @@ local function look(self, member)
   end
 end
 
-local function signalRunning(self, number)
+local function signalThose(self, number, which)
   for _, member in ipairs(self.members) do
-    if not member.how then
+    if not member.how and (not which or which(member)) then
       member.child:signal(number, true)
       member.wasSent = number
     end
@@ -166,15 +166,16 @@ local function endOthers(self)
   if not self.stage then
     self.stage, self.deadline = "leave", now + self.patience.leave
     noteHung(self, false)
+    signalThose(self, SIGKILL, function(member) return member.hung end) -- what stands still cannot leave
   elseif now < self.deadline then
     return
   elseif self.stage == "leave" then
     self.stage, self.deadline = "term", now + self.patience.term
     noteHung(self, true)
-    signalRunning(self, SIGTERM)
+    signalThose(self, SIGTERM)
   elseif self.stage == "term" then
     self.stage, self.deadline = "kill", math.huge
-    signalRunning(self, SIGKILL)
+    signalThose(self, SIGKILL)
   end
 end
 
