@@ -16,6 +16,7 @@ local function megabytes(nBytes) return core.format("%.1f MB", nBytes / 2 ^ 20) 
 local function imagesOf(values, origin)
   local images, seen = data.about(values.dataset), origin.about and origin.about.inputSize
   if seen then images.channels, images.height, images.width = table.unpack(seen) end
+  if origin.resumed and origin.about.classes then images.nClasses = #origin.about.classes end
   return images
 end
 
