@@ -14,7 +14,8 @@ local comm <close> = assert(dn.dist.open { device = "auto" })
 dn.manualSeed(7)
 local train = assert(dn.data.open("examples.spirals", { split = "train" }))
 local test = assert(dn.data.open("examples.spirals", { split = "test" }))
-local model = dn.models.densenet { depth = 10, growthRate = 8, inputChannels = 1, nClasses = #train.classes, dropRate = 0.1 }
+local model = dn.models.densenet { depth = 10, growthRate = 8, inputChannels = 1, nClasses = #train.classes,
+  dropRate = 0.1 }
 model = model:to(comm.device)
 local criterion = dn.nn.CrossEntropyCriterion():to(comm.device)
 local sgd = dn.optim.SGD(model, { learningRate = 0.1, momentum = 0.9, nesterov = true, weightDecay = 1e-4 })

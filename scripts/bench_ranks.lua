@@ -16,7 +16,8 @@ local commandLine = CommandLine.new {
     { name = "batchSize", type = "integer", default = 64, min = 1, max = 100000, help = "images of 3x32x32 in all" },
     { name = "nSteps", type = "integer", default = 5, min = 1, max = 100000, help = "steps that are timed, after one" },
     { name = "syncBN", type = "boolean", default = false, help = "norms take the statistics of the whole batch" },
-    { name = "bucketMB", type = "number", default = 8, above = 0, help = "gradients are added up in pieces of this size" },
+    { name = "bucketMB", type = "number", default = 8, above = 0,
+      help = "gradients are added up in pieces of this size" },
   },
 }
 
@@ -50,13 +51,13 @@ local function main()
   local normalize = dn.data.transforms.ColorNormalize { mean = { 128, 128, 128 }, std = { 64, 64, 64 } }
   local loader = dn.data.Loader { set = setOf(options.batchSize), batchSize = options.batchSize, shard = comm,
     transform = normalize }
-  local times, waits, since, before = {}, {}, nil, nil
+  local times, waits, calls = {}, {}, 0
   for epoch = 0, options.nSteps do
     for _, batch in loader:run(epoch) do
       local input, target = batch.input:to(comm.device), batch.target:to(comm.device)
       comm:barrier()
       dn.synchronize(comm.device)
-      since, before = core.clock(), comm:statistics()
+      local since, before = core.clock(), comm:statistics()
       local output = model:forward(input)
       criterion:forward(output, target)
       model:zeroGradParameters()
@@ -67,11 +68,12 @@ local function main()
       if epoch > 0 then
         times[epoch] = core.clock() - since
         waits[epoch] = comm:statistics().seconds - before.seconds
+        calls = comm:statistics().calls - before.calls
       end
     end
   end
-  local calls = comm:statistics().calls - before.calls
-  comm:print(core.format("%d of %d: %.3f s a step (median of %d), of them %.4f s in %d calls between ranks; %d threads each",
+  comm:print(core.format("%d of %d: %.3f s a step (median of %d), of them %.4f s in %d calls "
+    .. "between ranks; %d threads each",
     comm.rank, comm.size, median(times), #times, median(waits), calls, dn.threads()))
 end
 

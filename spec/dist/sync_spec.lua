@@ -44,7 +44,8 @@ describe("a rank that", function()
     assert.matches("again: [^\n]*rank [02] of 3: the communicator has failed before", err)
     assert.matches("told: [^\n]*the communicator has been closed", err)
   end)
-  ranked("gives up says why", function() told("abort", 60, "told: [^\n]*rank [02] of 3: rank 1 has ended: the data are gone") end)
+  ranked("gives up says why", function() told("abort", 60,
+    "told: [^\n]*rank [02] of 3: rank 1 has ended: the data are gone") end)
   ranked("hangs is named after the time that was given", function()
     told("hang", 1, "told: [^\n]*rank [02] of 3: rank 1 does not answer any more %(nothing within 1 s%)")
   end)
@@ -76,6 +77,7 @@ describe("MPI", function()
 
   ranked("that has not started the ranks says so", function()
     assert.matches("this process is to be rank 0 of 2, but MPI has started it as rank 0 of 1: start ranks with mpirun",
-      output(nil, "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 RANK=0 WORLD_SIZE=2 LOCAL_RANK=0"), 1, true)
+      output(nil, "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 RANK=0 WORLD_SIZE=2 LOCAL_RANK=0"), 1,
+        true)
   end)
 end)

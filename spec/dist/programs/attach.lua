@@ -1,4 +1,5 @@
--- All ranks, two or more: what dist.attach and shares refuse, and what they do beside plain steps; rank 0 prints how often it went wrong.
+-- All ranks, two or more: what dist.attach and shares refuse, and what they do beside plain steps; rank 0 prints how
+-- often it went wrong.
 local root = arg[0]:match "^(.*)/spec/" or "."
 dofile(root .. "/scripts/setup.lua")
 local core = require "densenet.core"
@@ -36,7 +37,8 @@ for _, name in ipairs { "0.weight", "0.bias", "2.weight", "2.bias" } do -- in on
     expect(near((all:select(1, r) - all:select(1, 1)):abs():max(), 0), "%s differs after attach", name)
   end
 end
-refused("the ranks' networks have different names, types or sizes", dn.dist.attach, nn.Sequential():add(nn.Linear(3, 2 + rank)),
+refused("the ranks' networks have different names, types or sizes", dn.dist.attach, nn.Sequential():add(nn.Linear(3,
+  2 + rank)),
   comm)
 refused("dist.attach has no option 'bucketMb'; did you mean 'bucketMB'?", dn.dist.attach, model, comm, { bucketMb = 1 })
 refused("bucketMB: more than 0 expected, got 0", dn.dist.attach, model, comm, { bucketMB = 0 })
@@ -143,7 +145,8 @@ refused("class weights of a criterion inside nn.MultiCriterion", comm.share, com
 refused("a batch, with size expected", comm.enter, comm, 3)
 comm:enter(nil)
 expect(batchShare.get() == nil, "left")
-refused("shard must be a communicator", dn.data.Loader, { set = { size = function() return 1 end, get = function() end },
+refused("shard must be a communicator", dn.data.Loader, { set = { size = function() return 1 end,
+  get = function() end },
   batchSize = 1, shard = { rank = 2, size = 2 } })
 
 -- A norm over all ranks has to know how many images they have.

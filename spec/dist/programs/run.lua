@@ -1,9 +1,9 @@
 -- All ranks: a whole run as spec.support.small_run puts it together; rank 0 prints what it came to on every rank.
 --
--- arg[1], a Lua table: line (the command line), and where something is to go wrong { rank=, ... }: interrupt = { rank=, at= }
--- (at that question of the rank's), drift = { rank=, epoch= } (a parameter is changed), behind = { rank=, epoch= } (a rank
--- believes itself elsewhere), nan = { rank=, epoch= } (a parameter is no number), blocked (rank 0 cannot save in epoch 2), line1
--- (rank 1's command line)
+-- arg[1], a Lua table: line (the command line), and where something is to go wrong { rank=, ... }: interrupt = {
+-- rank=, at= } (at that question of the rank's), drift = { rank=, epoch= } (a parameter is changed), behind = { rank=,
+-- epoch= } (a rank believes itself elsewhere), nan = { rank=, epoch= } (a parameter is no number), blocked (rank 0
+-- cannot save in epoch 2), line1 (rank 1's command line)
 local root = arg[0]:match "^(.*)/spec/" or "."
 dofile(root .. "/scripts/setup.lua")
 local core = require "densenet.core"
