@@ -16,6 +16,7 @@ local function main(dn)
 
   -- What to start from, images, network
   local origin = check(train.origin.find(opt, given))
+  opt.device = ranks and ranks.comm.device or opt.device
   local notes = check(train.device.choose(opt, given))
   opt.nCores = dn.threads(opt.nCores)
   if opt.plan then return print(check(train.memory.plan(opt, origin)):table(opt.plan == "rows")) end

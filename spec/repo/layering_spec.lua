@@ -33,6 +33,7 @@ local c_layers = {
     "^dn_random%.h", "^dn_sgd%.h" },
   { "^cpu_" },
   { "^dn_ops", "^dn_plugin%.", "^dn_devices%." },
+  { "^dn_comm%.", "^mpi_" },
   { "^dn_file", "^dn_gzip", "^dn_directory", "^dn_lock", "^dn_image", "^dn_message", "^dn_channel", "^dn_child%.",
     "^dn_rendezvous", "^dn%.h" },
   { "^bind" },

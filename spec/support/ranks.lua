@@ -44,15 +44,19 @@ function ranks.it(it, pending)
   return function(title) pending(title .. " (" .. ranks.missing .. ")") end
 end
 
+local build = temporary.absolute(os.getenv "DENSENET_BUILD" or "build")
+
 local function quoted(text) return "'" .. tostring(text):gsub("'", "'\\''") .. "'" end
 
 -- What follows `before` in a shell, at most `seconds` of it.
 local function execute(directory, before, script, arguments, seconds)
-  local words = {}
+  local words, root = {}, temporary.absolute ""
   for i, argument in ipairs(arguments) do words[i] = quoted(argument) end
-  local _, _, status = os.execute(("export DENSENET_BUILD=%s OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive; cd %s && "
-    .. "exec >stdout 2>stderr && exec timeout -k 5 %d %s %s %s %s"):format(
-    quoted(temporary.absolute(os.getenv "DENSENET_BUILD" or "build")), quoted(directory), seconds, before,
+  local _, _, status = os.execute(("export DENSENET_BUILD=%s OMP_NUM_THREADS=1 "
+    .. "OMP_WAIT_POLICY=passive LUA_PATH_5_4=%s LUA_CPATH_5_4=%s; "
+    .. "cd %s && exec >stdout 2>stderr && exec timeout -k 5 %d %s %s %s %s"):format(
+    quoted(build), quoted(("%slua/?.lua;%slua/?/init.lua;%s?.lua;;"):format(root, root, root)),
+    quoted(build .. "/?.so;;"), quoted(directory), seconds, before,
     quoted(temporary.interpreter()), quoted(temporary.absolute(script)), table.concat(words, " ")))
   return status, temporary.read(directory .. "/stdout"), temporary.read(directory .. "/stderr")
 end

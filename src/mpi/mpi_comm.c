@@ -625,6 +625,8 @@ static dn_status start_mpi(void) {
   if (is_started) return DN_OK;
   if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &given) != MPI_SUCCESS)
     return fail(DN_EDEVICE, "MPI could not be started");
+  /* Errors of collectives that are tested may be reported to it. */
+  MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   (void)atexit(end_mpi);
   return DN_OK;
 }

@@ -1,9 +1,11 @@
---- The flat vector of a network's gradients, cut into buckets, each of which is added up over the ranks as soon as the backward
--- pass has finished with it.
+--- The flat vector of a network's gradients, cut into buckets, each of which is added up over the ranks as soon as the
+-- backward pass has finished with it.
 --
--- The vector is in the order of the forward pass, and backward goes from its end; so buckets are cut from the end, at the
--- borders of stages: whatever nn.Sequential and nn.DenseBlock call one after the other. All ranks start them in this order.
--- Parameters that stand outside of such stages, or in several, are complete when the whole backward pass is.
+-- The vector is in the order of the forward pass, and backward goes from its end; so buckets are cut from the end, at
+-- the borders of stages: whatever nn.Sequential and nn.DenseBlock call one after the other. All ranks start them in
+-- this order. Parameters that stand outside of such stages, or in several, are complete when the whole backward pass
+-- is.
+-- @classmod densenet.dist.Buckets
 
 local argument = require "densenet.argument"
 local backwardWatch = require "densenet.nn.backward_watch"
@@ -34,11 +36,14 @@ end
 
 -- The one that the network has, as optim.LossScale made it, or a new one.
 local function flatGradient(model)
-  local list = trained.of(model)
-  local vector = existing(list)
+  local vector = existing(trained.of(model))
   if vector then return vector end
-  local _, gradient = model:getParameters()
-  return gradient
+  model:getParameters()
+  vector = existing(trained.of(model))
+  if vector then return vector end
+  argument.raise("dist.attach: the gradients cannot become one vector: a parameter that "
+    .. "`parameters` lists stands in no field of "
+    .. "a module")
 end
 
 -- ---- Stages ----
@@ -158,7 +163,8 @@ function Buckets:completed(stage)
   local buckets = self.ofStage[stage]
   if not buckets or self.isPaused then return end
   if self.done[stage] then
-    argument.raise("a second backward pass before sync:wait(): the gradients of the first are being added up; to add several "
+    argument.raise("a second backward pass before sync:wait(): the gradients of the first are being "
+      .. "added up; to add several "
       .. "passes first, call sync:pause() before and sync:resume() before the last one")
   end
   self.done[stage] = true
@@ -169,7 +175,8 @@ end
 local function checkPlace(self)
   local first = trained.of(self.model)[1]
   if not first or core.storage_key(trained.gradient(first)) ~= core.storage_key(self.gradient) then
-    argument.raise("the gradients have moved since dist.attach (getParameters, another type or device, freeze): attach again")
+    argument.raise("the gradients have moved since dist.attach (getParameters, another type or "
+      .. "device, freeze): attach again")
   end
 end
 

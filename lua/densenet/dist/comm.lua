@@ -15,8 +15,8 @@ local Comm = {}
 Comm.__index = Comm
 Comm.__name = "densenet.dist.Comm"
 
---- Fields: rank (from 0), size, localRank (among the ranks of this machine, where that is known), device (the name of the
--- one that its tensors are on), engine ("mpi", "nccl", or nil for one rank).
+--- Fields: rank (from 0), size, localRank (among the ranks of this machine, where that is known), device (the name of
+-- the one that its tensors are on), engine ("mpi", "nccl", or nil for one rank).
 -- @param handle what core.comm_open gave
 -- @param place its rank, size, localRank, device, engine
 -- @return communicator
@@ -153,10 +153,10 @@ end
 
 -- ---- Shares of a mini-batch ----
 
---- Says which images of a mini-batch this rank computes next: dropout and norms over all ranks ask for it. A loader with
--- `shard` says it by itself; call this for batches of another origin. All ranks call it together.
--- @tparam ?table batch `size` (this rank's images), and `share`, where a loader has made it; nil: from here on the ranks share
--- no batch
+--- Says which images of a mini-batch this rank computes next: dropout and norms over all ranks ask for it. A loader
+-- with `shard` says it by itself; call this for batches of another origin. All ranks call it together.
+-- @tparam ?table batch `size` (this rank's images), and `share`, where a loader has made it; nil: from here on the
+-- ranks share no batch
 function Comm:enter(batch)
   if batch == nil then return batchShare.set(nil) end
   if type(batch) ~= "table" or not batch.size then argument.refuse(1, "enter", batch, "a batch, with size") end
@@ -173,7 +173,8 @@ end
 -- The sum of the class weights of labels.
 local function weightOf(weights, target)
   local list, sum = weights:totable(), 0
-  for _, label in ipairs(type(target) == "number" and { target } or core.is_tensor(target) and target:totable() or target) do
+  for _, label in ipairs(type(target) == "number" and { target } or core.is_tensor(target) and target:totable()
+    or target) do
     sum = sum + list[label]
   end
   return sum
@@ -188,9 +189,9 @@ local function checkInner(criterion)
   end
 end
 
---- What a loss of means over this rank's images is multiplied with, so that the ranks' losses and gradients add up to those of the
--- whole batch's mean: this rank's part of the images, or of their class weights, which the ranks then add up (all call it
--- together). For a criterion of sums (sizeAverage = false) 1; 0 where this rank has no image.
+--- What a loss of means over this rank's images is multiplied with, so that the ranks' losses and gradients add up to
+-- those of the whole batch's mean: this rank's part of the images, or of their class weights, which the ranks then add
+-- up (all call it together). For a criterion of sums (sizeAverage = false) 1; 0 where this rank has no image.
 -- @param batch a loader's sample: size and share; or size, after `enter`
 -- @tparam[opt] densenet.nn.Criterion criterion whose loss it is; without one, means over images
 -- @treturn number

@@ -1,6 +1,6 @@
 --- Processes that train together: `dn.dist`.
 --
---    local dist = require("densenet").dist
+--    local dist = dn.dist
 --    local comm <close> = assert(dist.open { device = "cpu" })
 --    local sync = dist.attach(model, comm)
 --
@@ -63,7 +63,6 @@ local function deviceFor(place, given)
   if name == "auto" then
     local n = gpuCount()
     if n == 0 then return "cpu" end
-    name = "cuda"
     if place.size == 1 then return "cuda:0" end
     return ranks.gpu(place, n)
   elseif name == "cuda" and place.size > 1 then
@@ -103,14 +102,14 @@ end
 --- Joins this process with the other ranks. All of them call it.
 -- @tparam[opt] table options
 --
---    device      "cpu", "cuda" or "auto" (the default: the rank's own GPU where there are GPUs, else "cpu"), or a device
+--    device      "cpu", "cuda", a device, or "auto" (the default: the rank's own GPU where there are GPUs, else "cpu")
 --    rank, size  where the environment does not say them, or to overrule it
 --    engine      "mpi" or "nccl"; by default what goes with the device
 --    timeout     seconds, 300: the longest wait for another rank
 --    rendezvous  bytes that NCCL's ranks share, core.comm_rendezvous("nccl") of one of them
 --    agree       lines "NAME VALUE", the same on every rank; compared where ranks meet by TCP
--- @return densenet.dist.Comm; or nil, message, code: "device" where the engine or the device is not there or another rank
--- does not come, "usage" where the environment says half of what it takes
+-- @return densenet.dist.Comm; or nil, message, code: "device" where the engine or the device is not there or another
+-- rank does not come, "usage" where the environment says half of what it takes
 function dist.open(options)
   options = check(options)
   local place, message, code = ranks.find(options)

@@ -11,9 +11,9 @@
 --    end
 --    sync:averageStatistics()
 --
--- Gradients are sums over the ranks: each rank's loss is of its share of the batch, and comm:share weighs it. They are added up
--- in buckets while the backward pass goes on. What no backward pass has reached adds what is in its gradient, usually zeros;
--- nobody waits for it.
+-- Gradients are sums over the ranks: each rank's loss is of its share of the batch, and comm:share weighs it. They are
+-- added up in buckets while the backward pass goes on. What no backward pass has reached adds what is in its gradient,
+-- usually zeros; nobody waits for it.
 -- @classmod densenet.dist.Sync
 
 local argument = require "densenet.argument"
@@ -101,7 +101,7 @@ local function check(model, comm, options)
   end
   options = options or {}
   local megabytes = argument.optional("number", 8, 3, "dist.attach", options.bucketMB, "bucketMB")
-  if not (megabytes > 0) then argument.refuse(3, "dist.attach", megabytes, "more than 0", "bucketMB") end
+  if megabytes ~= megabytes or megabytes <= 0 then argument.refuse(3, "dist.attach", megabytes, "more than 0", "bucketMB") end
   if #trained.of(model) == 0 then argument.raise("dist.attach: the network trains no parameters") end
   if model._device ~= comm.device then
     argument.raise("dist.attach: the network is on %s, the communicator on %s", model._device, comm.device)
@@ -109,8 +109,8 @@ local function check(model, comm, options)
   return megabytes, argument.optional("boolean", false, 3, "dist.attach", options.syncBN, "syncBN")
 end
 
---- dist.attach(model, comm, options): makes a model's parameters and running statistics those of rank 0, and adds its gradients
--- up over the ranks from now on. Attach after `to`, `type`, `freeze` and `optim.LossScale`.
+--- dist.attach(model, comm, options): makes a model's parameters and running statistics those of rank 0, and adds its
+-- gradients up over the ranks from now on. Attach after `to`, `type`, `freeze` and `optim.LossScale`.
 -- @param model any module, alike on all ranks
 -- @param comm from dist.open
 -- @tparam[opt] table options
@@ -165,8 +165,8 @@ local function ownStatistics(self)
   return list
 end
 
---- Makes running statistics the means over all ranks, weighted by how many images each has seen since the last time: before an
--- evaluation, and before the model is saved. With syncBN they are the same already.
+--- Makes running statistics the means over all ranks, weighted by how many images each has seen since the last time:
+-- before an evaluation, and before the model is saved. With syncBN they are the same already.
 function Sync:averageStatistics()
   local comm = self.comm
   if comm.size == 1 then return end

@@ -1,5 +1,5 @@
---- Tells who asks which of a container's children have all of their parameters' gradients, while the backward pass goes on
--- with those before. nn.Sequential and nn.DenseBlock tell; for densenet.dist, whose all-reduce begins then.
+--- Tells who asks which of a container's children have all of their parameters' gradients, while the backward pass goes
+-- on with those before. nn.Sequential and nn.DenseBlock tell; for densenet.dist, whose all-reduce begins then.
 -- @module densenet.nn.backward_watch
 
 local backwardWatch = {}

@@ -10,8 +10,8 @@ local batchShare = {}
 local current
 
 --- Says which images they are; nil: all of them.
--- @tparam ?table share first (of this process's, counted from 0), size (how many it has), whole (how many all have), rows
--- (in its tensors: size, but where that is 0 some images that do not count), sizes (of each process)
+-- @tparam ?table share first (of this process's, counted from 0), size (how many it has), whole (how many all have),
+-- rows (in its tensors: size, but where that is 0 some images that do not count), sizes (of each process)
 function batchShare.set(share) current = share end
 
 --- The share that was set, or nil.
@@ -47,7 +47,8 @@ function batchShare.isEmpty() return current ~= nil and current.size == 0 end
 function batchShare.extent(count)
   if not current then return count, 0 end
   if count % current.rows ~= 0 then
-    argument.raise("%d elements are no multiple of the %d images of this rank's share of the batch", count, current.rows)
+    argument.raise("%d elements are no multiple of the %d images of this rank's share of the batch", count,
+      current.rows)
   end
   local each = count // current.rows
   return current.whole * each, current.first * each

@@ -1,11 +1,11 @@
 --- Batch norms that normalise with the statistics of the whole mini-batch, where several processes share it
 -- (-syncBN, dist.attach { syncBN = true }).
 --
--- Forward: each process takes mean and variance of its own images, all of them are gathered, and everybody joins them in
--- the order of ranks, so all have the same bits. Backward: the two sums of a norm (dbeta and dgamma) are added up before they
--- make the terms that a gradient still lacks; the gradients of weight and bias keep the sums of this process's images,
--- because they are added up with all other gradients.
--- Source: Chan, Golub & LeVeque 1983, for joining variances.
+-- Forward: each process takes mean and variance of its own images, all of them are gathered, and everybody joins them
+-- in the order of ranks, so all have the same bits. Backward: the two sums of a norm (dbeta and dgamma) are added up
+-- before they make the terms that a gradient still lacks; the gradients of weight and bias keep the sums of this
+-- process's images, because they are added up with all other gradients. Source: Chan, Golub & LeVeque 1983, for
+-- joining variances.
 -- @module densenet.nn.sync_norm
 
 local argument = require "densenet.argument"
@@ -28,7 +28,8 @@ function syncNorm.isOn(norm) return comms[norm] ~= nil and norm:usesBatch() end
 local function isPlanning(tensor) return tensor:device():find("^plan") ~= nil end
 
 local function shareOf()
-  return batchShare.get() or argument.raise("a norm over all ranks has to know the ranks' shares of the batch: batches of a "
+  return batchShare.get() or argument.raise("a norm over all ranks has to know the ranks' shares of "
+    .. "the batch: batches of a "
     .. "loader with shard = comm say it, or comm:enter(batch)")
 end
 

@@ -1,5 +1,5 @@
---- Both passes of a plain batch norm that takes the statistics of all ranks (nn.sync_norm): the norm's own operations cannot be
--- interrupted between their sums and what they make of them, so others are put together.
+--- Both passes of a plain batch norm that takes the statistics of all ranks (nn.sync_norm): the norm's own operations
+-- cannot be interrupted between their sums and what they make of them, so others are put together.
 -- @module densenet.nn.synced_passes
 
 local core = require "densenet.core"
@@ -57,7 +57,8 @@ function syncedPasses.backward(norm, gradInput, gradWeight, gradBias, input, gra
   local sums = buffer.shaped(scratch, "sums", stats, 2, norm.nChannels)
   local ofBias, ofWeight = sums:select(1, 1), sums:select(1, 2)
   core.fill(sums, 0)
-  core.batchnorm_inference_backward(gradInput, ofWeight, ofBias, gradOutput, input, stats:select(1, 1), stats:select(1, 2),
+  core.batchnorm_inference_backward(gradInput, ofWeight, ofBias, gradOutput, input, stats:select(1, 1), stats:select(1,
+    2),
     norm.weight, norm.eps, 1)
   if gradWeight then
     core.add_scaled(gradWeight, gradWeight, ofWeight, scale)

@@ -5,6 +5,7 @@ local memoryModes = require "densenet.nn.memory_modes"
 local models = require "densenet.models"
 local network = require "densenet.train.network"
 local optimizer = require "densenet.train.optimizer"
+local ranks = require "densenet.dist.ranks"
 
 local memory = {}
 
@@ -17,12 +18,17 @@ local function imagesOf(values, origin)
   return images
 end
 
+-- How many ranks share a batch, as options or the environment say it.
+local function rankCount(values)
+  local place = ranks.find(values)
+  return math.max(place and place.size or 1, values.nGPU or 1, values.nProcesses or 1)
+end
+
 local function planFor(values, origin, batchSize, optMemory)
   local images, changed = imagesOf(values, origin), setmetatable({ optMemory = optMemory }, { __index = values })
   local model, message, code = network.withoutMemory(changed, origin, images)
   if not model then return nil, message, code end
-  -- Of several ranks the largest share counts.
-  local share = (batchSize - 1) // (values.rankCount or 1) + 1
+  local share = (batchSize - 1) // rankCount(values) + 1 -- the largest that a rank has
   return model:plan({ share, images.channels, images.height, images.width }, optimizer.planOptions(values))
 end
 

@@ -1,8 +1,8 @@
 --- A run's other processes: what a training run does differently where it is one of several ranks (densenet.dist).
 --
--- Rank 0 prints, logs and saves. All ranks compute their share of every batch, add up what is counted, and agree, with every
--- batch, on whether to stop and on where they stand; after every epoch, on all parameters. So what one rank decides from is
--- what all decide from, and ranks that have drifted apart are an error at once.
+-- Rank 0 prints, logs and saves. All ranks compute their share of every batch, add up what is counted, and agree, with
+-- every batch, on whether to stop and on where they stand; after every epoch, on all parameters. So what one rank
+-- decides from is what all decide from, and ranks that have drifted apart are an error at once.
 local core = require "densenet.core"
 local dist = require "densenet.dist"
 local json = require "densenet.io.json"
@@ -25,7 +25,11 @@ local function optionsText(values)
   return json.encode(all)
 end
 
--- "rank 3 trains with -growthRate 24, rank 0 with 12", or nil.
+local function said(name, value)
+  return value == nil and "without -" .. name or ("with -%s %s"):format(name, options.text(value))
+end
+
+-- "rank 3 trains with -depth 24, rank 0 with -depth 12", or nil.
 local function differenceOf(comm, theirs, own)
   local names = {}
   for name in pairs(theirs) do names[#names + 1] = name end
@@ -33,10 +37,9 @@ local function differenceOf(comm, theirs, own)
     if theirs[name] == nil then names[#names + 1] = name end
   end
   table.sort(names)
-  local function text(value) return value == nil and "without it" or ("with -%s %s"):format("%s", options.text(value)) end
   for _, name in ipairs(names) do
     if theirs[name] ~= own[name] then
-      return ("rank %d trains %s, rank 0 %s"):format(comm.rank, text(own[name]):format(name), text(theirs[name]):format(name))
+      return ("rank %d trains %s, rank 0 %s"):format(comm.rank, said(name, own[name]), said(name, theirs[name]))
     end
   end
 end
@@ -54,8 +57,6 @@ end
 function Ranks.open(values)
   local place, message, code = ranksFound.find(values)
   if not place then return nil, message, code end
-  local wanted = math.max(values.nGPU or 1, values.nProcesses or 1)
-  values.rankCount = values.plan and math.max(wanted, place.size) or place.size
   if place.size == 1 or values.plan then return nil end
   local comm
   comm, message, code = dist.open { device = values.device or values.nGPU == 0 and "cpu" or "auto", rank = values.rank,
@@ -90,7 +91,10 @@ end
 -- ---- What one does for all ----
 
 --- A failure that all ranks have found alike is told by rank 0; the others leave with its exit status.
--- @param value of a call
+-- @param value of a call, nil where it failed
+-- @param message of a failure
+-- @param code of a failure
+-- @param status (optional) of a failure: the exit status
 -- @return as the call's; or on ranks from 1 on nil, message, "agreed", exit status
 function Ranks:outcome(value, message, code, status)
   if value or self.rank == 0 then return value, message, code, status end
@@ -103,7 +107,8 @@ end
 function Ranks:first(action)
   local done, message, code = true, "", ""
   if self.rank == 0 then done, message, code = action() end
-  local text = self.comm:broadcastText(self.rank == 0 and (done and "" or ("%s\n%s"):format(code or "", message)) or nil)
+  local text = self.comm:broadcastText(self.rank == 0 and (done and "" or ("%s\n%s"):format(code or "", message))
+    or nil)
   if text == "" then return done end
   code, message = text:match "^([^\n]*)\n(.*)$"
   return nil, message, code
@@ -148,8 +153,8 @@ function Ranks:sum()
   end
   local size, number = self.size, self.number
   if list[#list - 1] ~= size * number or list[#list] ~= size * number * number then
-    error(("rank %d of %d: the ranks have drifted apart: they are not at the same batch of the same run"):format(self.rank,
-      size), 0)
+    local sentence = "rank %d of %d: the ranks have drifted apart: they are not at the same batch of the same run"
+    error(sentence:format(self.rank, size), 0)
   end
   return table.move(list, 1, n, 1, {})
 end
@@ -182,8 +187,8 @@ function Ranks:checkSame(epoch)
   local list = sums:view(self.size):totable()
   for r = 2, self.size do
     if list[r] ~= list[1] then
-      return nil, ("after epoch %d rank %d has other parameters than rank 0: the ranks have drifted apart"):format(epoch,
-        r - 1), "drift"
+      local sentence = "after epoch %d rank %d has other parameters than rank 0: the ranks have drifted apart"
+      return nil, sentence:format(epoch, r - 1), "drift"
     end
   end
   return true

@@ -1,5 +1,5 @@
---- A batch that ranks share (densenet.train.ranks): a step of training, and a batch of an evaluation. What the trainer is
--- told of them is of the whole batch, the same numbers on every rank.
+--- A batch that ranks share (densenet.train.ranks): a step of training, and a batch of an evaluation. What the trainer
+-- is told of them is of the whole batch, the same numbers on every rank.
 local finite = require "densenet.train.finite"
 local meters = require "densenet.train.meters"
 
@@ -16,7 +16,8 @@ end
 -- The whole batch's score, and its loss.
 local function scoreOf(sums)
   local loss, count = sums[1], math.tointeger(sums[4])
-  return { lossSum = loss * count, wrong1 = math.tointeger(sums[2]), wrong5 = math.tointeger(sums[3]), count = count }, loss
+  return { lossSum = loss * count, wrong1 = math.tointeger(sums[2]), wrong5 = math.tointeger(sums[3]), count = count },
+    loss
 end
 
 -- The forward pass of this rank's share.

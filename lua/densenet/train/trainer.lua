@@ -70,7 +70,8 @@ end
 
 local function lossText(loss) return loss == loss and "the loss is infinite" or "the loss is not a number" end
 
--- The step that follows a backward pass, unless gradients overflow. Returns nil and a sentence where training has diverged.
+-- The step that follows a backward pass, unless gradients overflow. Returns nil and a sentence where training has
+-- diverged.
 local function update(self)
   local scaling = self.lossScale
   local isLeast = scaling and scaling:isLeast()

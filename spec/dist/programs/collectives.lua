@@ -63,7 +63,8 @@ for _, dtype in ipairs { "float", "double", "half", "bfloat16", "long", "byte" }
     local all = comm:allGather(own)
     expect(all:size(1) == size and all:size(2) == n, "allGather gave %s", table.concat(all:size(), "x"))
     for r = 0, size - 1 do
-      check(dtype .. " gathered", all:select(1, r + 1), n, function(i) return dtype == "byte" and r + 1 or value(i, r) end)
+      check(dtype .. " gathered", all:select(1, r + 1), n, function(i) return dtype == "byte" and r + 1 or value(i,
+        r) end)
     end
     local from = size - 1
     comm:broadcast(own, from)

@@ -1,10 +1,10 @@
 -- All ranks: trains small networks for a few steps on images made here, one after the other as arg[1] lists them (a Lua
 -- table), and rank 0 prints what each came to: losses, parameters, gradients, velocities, running statistics.
 --
--- A case: images, batchSize, epochs (1); optMemory (0); dropRate (0); precision ("double"); syncBN; weights (true: class
--- weights); bucketKB (8192); family (nil: a DenseNet; "plain": no norms; "dropout": dropout on rows of 3 elements); passes
--- (1: backward passes a step, on halves of the share, paused but for the last); slices (true: as `size` processes one after
--- the other, by hand, in one process)
+-- A case: images, batchSize, epochs (1); optMemory (0); dropRate (0); precision ("double"); syncBN; weights (true:
+-- class weights); bucketKB (8192); family (nil: a DenseNet; "plain": no norms; "dropout": dropout on rows of 3
+-- elements); passes (1: backward passes a step, on halves of the share, paused but for the last); slices (true: as
+-- `size` processes one after the other, by hand, in one process)
 local root = arg[0]:match "^(.*)/spec/" or "."
 dofile(root .. "/scripts/setup.lua")
 local core = require "densenet.core"
@@ -72,7 +72,8 @@ local function step(case, model, criterion, sync, batch)
   local middle = batch.size // 2
   local loss = 0
   for pass, range in ipairs { { 1, middle }, { middle + 1, batch.size - middle } } do
-    local part = { input = batch.input:narrow(1, range[1], range[2]), target = batch.target:narrow(1, range[1], range[2]) }
+    local part = { input = batch.input:narrow(1, range[1], range[2]), target = batch.target:narrow(1, range[1],
+      range[2]) }
     if pass == 1 then sync:pause() else sync:resume() end
     loss = loss + backward(model, criterion, part, share * range[2] / batch.size)
   end
@@ -96,8 +97,10 @@ local function train(case)
     for _, tensor in pairs(model:stateDict()) do core.fill(tensor, 7) end
   end
   local sync = dn.dist.attach(model, comm, { bucketMB = (case.bucketKB or 8192) / 1024, syncBN = case.syncBN })
-  local loader = dn.data.Loader { set = imageSet(case.images), batchSize = case.batchSize, nThreads = case.nThreads or 0,
-    shuffle = true, shard = comm, precision = case.precision == "double" and "double" or "float", transform = transform() }
+  local loader = dn.data.Loader { set = imageSet(case.images), batchSize = case.batchSize, nThreads = case.nThreads
+    or 0,
+    shuffle = true, shard = comm, precision = case.precision == "double" and "double" or "float",
+      transform = transform() }
   dn.manualSeed(11)
   local losses = {}
   for epoch = 1, case.epochs or 1 do
