@@ -1,6 +1,6 @@
 # densenet: a C module for Lua 5.4 that trains DenseNets.
 #
-#   make            the module, build/densenet/core.so, and cuda.so beside it where nvcc is found
+#   make            the module, build/densenet/core.so, and cuda.so and nccl.so beside it where nvcc is found
 #   make demo       installs what is missing, builds, trains a small DenseNet on Fashion-MNIST
 #   make test       installs what is missing, builds, runs every spec, those of CUDA on an emulation
 #   make test-all   the same, with every case in every dtype there too, and a build by luarocks from nothing
@@ -16,7 +16,7 @@
 #   make env        prints what lets a shell's Lua scripts require "densenet" from this checkout
 #
 # Choices: CC, ARCH (native; empty for the compiler's default), LUA_INCDIR, BLAS_LIBS, NO_OPENMP=1, NO_JPEG=1, NO_PNG=1,
-# MPI (0: left out), MPICC (mpicc),
+# MPI (0: left out), MPICC (mpicc), NCCL (0: left out),
 # CUDA (0: left out; emulated: a GPU made of the host), NVCC, CUDA_ARCHS (80 90), CXX (emulated only),
 # EXTRA_CFLAGS, B (the build directory), V=1 (show commands). scripts/configure.sh finds the rest and says what it found.
 
@@ -54,7 +54,7 @@ all: $(MODULE) mpi cuda
 
 # What the machine has is asked once per build directory, and again when a choice changes. Of CUDA only
 # where more than the module is built.
-CHOICES := $(foreach name,CC ARCH LUA_INCDIR BLAS_LIBS NO_OPENMP NO_JPEG NO_PNG MPI MPICC CUDA NVCC CUDA_ARCHS CXX CFLAGS EXTRA_CFLAGS \
+CHOICES := $(foreach name,CC ARCH LUA_INCDIR BLAS_LIBS NO_OPENMP NO_JPEG NO_PNG MPI MPICC CUDA NCCL NVCC CUDA_ARCHS CXX CFLAGS EXTRA_CFLAGS \
   CUDA_EXTRA_FLAGS RACES,$(name)='$($(name))')
 BUILDING := $(filter all install cuda mpi $(MODULE),$(or $(MAKECMDGOALS),all))
 ifneq ($(BUILDING),)
@@ -112,11 +112,15 @@ $(B)/obj/src/dn_image_png.o: OWN_CFLAGS = $(PNG_CFLAGS)
 # with nvcc, and with the host's compiler against the emulation in spec/support. CUDA_BUILD is nvcc,
 # emulated or none (configure_cuda.sh).
 CUDA_MODULE := $(B)/densenet/cuda.so
-CUDA_SOURCES := $(wildcard cuda/*.cu)
-EMULATION_SOURCES := $(wildcard spec/support/cuda_emulation/*.cpp)
+NCCL_MODULE := $(B)/densenet/nccl.so
+NCCL_SOURCES := $(wildcard cuda/nccl_*.cu)
+CUDA_SOURCES := $(filter-out $(NCCL_SOURCES),$(wildcard cuda/*.cu))
+EMULATED_NCCL := $(wildcard spec/support/cuda_emulation/emulated_nccl*.cpp)
+EMULATION_SOURCES := $(filter-out $(EMULATED_NCCL),$(wildcard spec/support/cuda_emulation/*.cpp))
 PURE_BUILD ?= $(B)
 PURE_OBJECTS := $(patsubst %,$(PURE_BUILD)/obj/src/%.o,dn_dtype dn_shape dn_tensor)
 CUDA_OBJECTS := $(CUDA_SOURCES:%.cu=$(B)/obj/%.o)
+NCCL_OBJECTS := $(NCCL_SOURCES:%.cu=$(B)/obj/%.o)
 CXX := $(if $(filter default,$(origin CXX)),g++,$(CXX))
 COMPILE_CUDA_nvcc = $(NVCC_FOUND) -std=c++17 -O3 -lineinfo $(CUDA_CODE) \
   -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra $(CUDA_EXTRA_FLAGS) -c
@@ -128,7 +132,7 @@ COMPILE_CUDA_emulated = $(CXX) -x c++ -std=c++17 -O2 -g -fPIC -fvisibility=hidde
 # Kernels that tell of their accesses (emulation_races.h): the compiler's calls, without its library.
 # At -O1 each access in the source is one in the program.
 ifneq ($(RACES),)
-$(CUDA_SOURCES:%.cu=$(B)/obj/%.o) $(B)/obj/spec/support/cuda_emulation/emulation_broken.o: \
+$(CUDA_OBJECTS) $(NCCL_OBJECTS) $(B)/obj/spec/support/cuda_emulation/emulation_broken.o: \
   COMPILE_CUDA_emulated += -O1 -fsanitize=thread --param tsan-distinguish-volatile=1 \
     --param tsan-instrument-func-entry-exit=0
 endif
@@ -136,16 +140,30 @@ LINK_CUDA_nvcc = $(NVCC_FOUND) -shared -cudart shared
 LINK_CUDA_emulated = $(CXX) -shared -pthread $(EXTRA_CFLAGS)
 # Behind the objects: some linkers drop a library that nothing before it has asked for.
 CUDA_LIBS_nvcc = -lcublas -lcudnn
+CUDA_LIBS_emulated = -Wl,-soname,cuda.so
+NCCL_LIBS_nvcc = -lnccl
+# The emulated runtime is in cuda.so, and there is to be one of it in a process.
+NCCL_LIBS_emulated = $(CUDA_MODULE) -Wl,-rpath,'$$ORIGIN'
 
 ifeq ($(CUDA_BUILD),emulated)
 CUDA_OBJECTS += $(EMULATION_SOURCES:%.cpp=$(B)/obj/%.o)
+NCCL_OBJECTS += $(EMULATED_NCCL:%.cpp=$(B)/obj/%.o)
+$(NCCL_MODULE): $(CUDA_MODULE)
 endif
-cuda: $(if $(filter nvcc emulated,$(CUDA_BUILD)),$(CUDA_MODULE))
+cuda: $(if $(filter nvcc emulated,$(CUDA_BUILD)),$(CUDA_MODULE)) $(if $(filter nvcc emulated,$(NCCL_BUILD)),$(NCCL_MODULE))
 
 $(CUDA_MODULE): $(CUDA_OBJECTS) $(PURE_OBJECTS)
 	@mkdir -p $(@D)
 	@echo "link $@"
 	$(Q)$(LINK_CUDA_$(CUDA_BUILD)) -o $@ $^ $(CUDA_LIBS_$(CUDA_BUILD))
+
+$(NCCL_MODULE): $(NCCL_OBJECTS)
+	@mkdir -p $(@D)
+	@echo "link $@"
+	$(Q)$(LINK_CUDA_$(CUDA_BUILD)) -o $@ $(NCCL_OBJECTS) $(NCCL_LIBS_$(CUDA_BUILD))
+
+# What the emulation of CUDA and of NCCL offers, objects beside its own use.
+$(B)/obj/spec/support/cuda_emulation/%.o: COMPILE_CUDA_emulated += -fvisibility=default
 
 $(B)/obj/%.o: %.cu $(B)/config_cuda.mk Makefile
 	@mkdir -p $(@D)
@@ -166,7 +184,7 @@ $(TILES)_avx512.o: TILE_CFLAGS += -mavx512f -mavx512dq -mavx512vl -mavx512bw -mf
 $(TILES)_avx2.o: TILE_CFLAGS += -mavx2 -mfma
 endif
 
--include $(OBJECTS:.o=.d) $(MPI_OBJECTS:.o=.d) $(CUDA_OBJECTS:.o=.d)
+-include $(OBJECTS:.o=.d) $(MPI_OBJECTS:.o=.d) $(CUDA_OBJECTS:.o=.d) $(NCCL_OBJECTS:.o=.d)
 
 JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 MAKE_SIDE_BY_SIDE = $(MAKE) --no-print-directory -j$(JOBS)
@@ -272,6 +290,7 @@ install: all
 	install -m 755 $(MODULE) "$(DESTDIR)$(LIBDIR)/densenet/core.so"
 	$(if $(MPI_BUILD),install -m 755 $(MPI_MODULE) "$(DESTDIR)$(LIBDIR)/densenet/mpi.so")
 	$(if $(filter nvcc,$(CUDA_BUILD)),install -m 755 $(CUDA_MODULE) "$(DESTDIR)$(LIBDIR)/densenet/cuda.so")
+	$(if $(filter nvcc,$(NCCL_BUILD)),install -m 755 $(NCCL_MODULE) "$(DESTDIR)$(LIBDIR)/densenet/nccl.so")
 
 # LDoc says what it cannot read in a comment; that is an error.
 docs:

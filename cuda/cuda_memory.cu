@@ -4,6 +4,7 @@
 
 #include "cuda_backend.h"
 #include "cuda_copy.h"
+#include "cuda_wait.h"
 
 enum { LEAST_BYTES = 512, STEPS = 16 };
 
@@ -138,6 +139,8 @@ int64_t cuda_memory_reserved(dn_device *device, int64_t live) {
 }
 
 void cuda_memory_trim(dn_device *device) {
+  /* Giving memory back to CUDA waits for all work, and nobody could ask meanwhile. */
+  (void)cuda_wait_watched(device);
   if (cuda_enter(device) != DN_OK) return;
   cuda_device *state = cuda_current();
   pthread_mutex_lock(&state->memory.lock);

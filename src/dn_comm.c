@@ -18,6 +18,7 @@ static const dn_comm_host host = {
     .error_message = dn_error_message,
     .alloc = dn_alloc,
     .free = dn_free,
+    .report = dn_report,
 };
 
 static struct {
@@ -55,7 +56,7 @@ dn_status dn_comm_engine_find(const char *name, const dn_comm_engine **engine) {
 
 /* Nothing is to be done: alone, no elements, or on a device that only plans. */
 static bool is_idle(const dn_comm *comm, const dn_tensor *x) {
-  return comm->size == 1 || dn_tensor_count(x) == 0 || !x->storage->device->has_values;
+  return !comm->engine || dn_tensor_count(x) == 0 || !x->storage->device->has_values;
 }
 
 dn_status dn_comm_open(const dn_comm_engine *engine, const dn_comm_place *place, dn_comm **comm) {
@@ -65,10 +66,9 @@ dn_status dn_comm_open(const dn_comm_engine *engine, const dn_comm_place *place,
                     place->rank, place->size);
   if (!(place->timeout_seconds > 0))
     return dn_error(DN_EARG, "timeout %g s: more than 0 expected", place->timeout_seconds);
-  if (place->size > 1) {
-    if (!engine) return dn_error(DN_EARG, "%d ranks need an engine, 'mpi' or 'nccl'", place->size);
-    return engine->open(place, comm);
-  }
+  if (engine) return engine->open(place, comm);
+  if (place->size > 1)
+    return dn_error(DN_EARG, "%d ranks need an engine, 'mpi' or 'nccl'", place->size);
   void *block = NULL;
   DN_TRY(dn_alloc(dn_device_cpu(), (int64_t)sizeof(dn_comm), &block));
   *comm = block;
@@ -144,7 +144,7 @@ dn_status dn_comm_all_reduce_start(dn_comm *comm, dn_tensor *x, dn_comm_op op) {
 }
 
 dn_status dn_comm_all_reduce_join(dn_comm *comm) {
-  if (comm->size == 1) return DN_OK;
+  if (!comm->engine) return DN_OK;
   COUNTED(comm, NULL, comm->engine->all_reduce_join(comm));
 }
 
@@ -161,7 +161,7 @@ dn_status dn_comm_all_gather(dn_comm *comm, dn_tensor *all, const dn_tensor *x) 
                              (long long)dn_tensor_count(all));
   if (n == 0 || !x->storage->device->has_values) return DN_OK;
   if (dn_tensor_overlaps(all, x)) return dn_error_argument(2, "it overlaps what is gathered");
-  if (comm->size == 1) {
+  if (!comm->engine) {
     dn_tensor same;
     DN_TRY(dn_tensor_view(all, x->n_dim, x->size, &same));
     const dn_status status = dn_copy(&same, x);
@@ -180,7 +180,7 @@ dn_status dn_comm_broadcast(dn_comm *comm, dn_tensor *x, int root) {
 }
 
 dn_status dn_comm_check(dn_comm *comm) {
-  if (comm->size == 1) return DN_OK;
+  if (!comm->engine) return DN_OK;
   DN_TRY(check_whole(comm));
   const dn_status status = comm->engine->check(comm);
   if (comm->is_broken) dn_report("follows");

@@ -9,7 +9,8 @@
 ** Same calls.  All ranks of a communicator make the same calls in the same order, with the same shapes and
 **   dtypes. An engine need not notice where they do not; it then may time out.
 ** Size 1.  A communicator of one rank takes part in nothing: every call returns DN_OK at once and leaves
-**   its tensors as they are (all_gather copies). dn_comm.c sees to it; an engine is never opened for it.
+**   its tensors as they are (all_gather copies). dn_comm.c sees to it. An engine is opened for it only where a caller
+**   names one, to try that engine; then it is called as with more ranks.
 **   Tensors of a device that only plans (dn_plan.h) and empty ones are left alone likewise, on every rank.
 ** Order.  A call works behind every operation called before on the device of its tensors, and operations
 **   called after it see its result; whether the host waits is the engine's choice. all_reduce_start is
@@ -39,7 +40,7 @@ typedef enum dn_comm_op { DN_COMM_SUM, DN_COMM_MAX } dn_comm_op;
 
 /* Where a rank stands. The engine copies what it keeps. */
 typedef struct dn_comm_place {
-  int rank, size;    /* 0 <= rank < size, size > 1 */
+  int rank, size;    /* 0 <= rank < size */
   dn_device *device; /* of the tensors to come; nccl: a GPU of this process alone */
   /* What rank 0's (or the launcher's) rendezvous() gave, the same bytes on every rank; n 0: none. */
   const void *rendezvous;
@@ -122,6 +123,8 @@ typedef struct dn_comm_host {
   const char *(*error_message)(void);
   dn_status (*alloc)(dn_device *device, int64_t n_bytes, void **block);
   void (*free)(dn_device *device, void *block, int64_t n_bytes);
+  /* dn_report's, for what an engine learns while nobody has called it (dn_backend.h, watch). */
+  void (*report)(const char *line);
 } dn_comm_host;
 
 /* The object's one entry. Returns DN_EDEVICE. */
@@ -133,7 +136,7 @@ typedef dn_status dn_comm_entry(const dn_comm_host *host, const dn_comm_engine *
 /* The engine called `name`, loaded. DN_EDEVICE where NAME.so is not there, DN_EARG for another word. */
 dn_status dn_comm_engine_find(const char *name, const dn_comm_engine **engine);
 
-/* engine NULL: place->size is 1. */
+/* engine NULL: place->size is 1, and nothing is done. */
 dn_status dn_comm_open(const dn_comm_engine *engine, const dn_comm_place *place, dn_comm **comm);
 
 dn_status dn_comm_all_reduce(dn_comm *comm, dn_tensor *x, dn_comm_op op);

@@ -36,6 +36,8 @@ typedef struct dn_plugin {
   const dn_backend *plan_backend;
   /* Fills device->state for device `ordinal`. Returns DN_EDEVICE saying what is missing, DN_ENOMEM. */
   dn_status (*device_open)(dn_device *device, int ordinal);
+  /* How many devices there are, none of which it opens. NULL: one. Returns DN_EDEVICE. */
+  dn_status (*device_count)(int *n);
 } dn_plugin;
 
 /* The object's one entry. Returns DN_EDEVICE. */

@@ -40,6 +40,7 @@ describe("a GPU", function()
 
   it("that is not there is refused with the reason", function()
     local n = count_devices()
+    assert.equal(n, core.device_count "cuda")
     local device, message, code = dn.device("cuda:" .. n)
     assert.is_nil(device)
     assert.matches(("no cuda:%d: there .. %d NVIDIA GPU"):format(n, n):gsub("%.%.", "%%a+"), message)

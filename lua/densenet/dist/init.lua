@@ -51,11 +51,8 @@ local function check(options)
   return options
 end
 
-local function gpuCount()
-  local n = 0
-  while device.find(("cuda:%d"):format(n)) do n = n + 1 end
-  return n
-end
+-- None of them is opened: a process has nothing to do on the GPUs of others.
+local function gpuCount() return core.device_count "cuda" or 0 end
 
 -- Where a rank computes: "auto" is its own GPU where there are GPUs.
 local function deviceFor(place, given)

@@ -101,7 +101,9 @@ local function check(model, comm, options)
   end
   options = options or {}
   local megabytes = argument.optional("number", 8, 3, "dist.attach", options.bucketMB, "bucketMB")
-  if megabytes ~= megabytes or megabytes <= 0 then argument.refuse(3, "dist.attach", megabytes, "more than 0", "bucketMB") end
+  if megabytes ~= megabytes or megabytes <= 0 then
+    argument.refuse(3, "dist.attach", megabytes, "more than 0", "bucketMB")
+  end
   if #trained.of(model) == 0 then argument.raise("dist.attach: the network trains no parameters") end
   if model._device ~= comm.device then
     argument.raise("dist.attach: the network is on %s, the communicator on %s", model._device, comm.device)

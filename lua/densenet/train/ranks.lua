@@ -29,7 +29,7 @@ local function said(name, value)
   return value == nil and "without -" .. name or ("with -%s %s"):format(name, options.text(value))
 end
 
--- "rank 3 trains with -depth 24, rank 0 with -depth 12", or nil.
+-- "rank 3 trains with -LR 0.2, rank 0 with -LR 0.1", or nil.
 local function differenceOf(comm, theirs, own)
   local names = {}
   for name in pairs(theirs) do names[#names + 1] = name end
