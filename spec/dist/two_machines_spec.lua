@@ -91,7 +91,8 @@ describe("two machines", function()
 
   -- main.lua on both by mpirun, whose ssh is a script. Each rank's errors go to a file of its machine's.
   local function train(options)
-    local agent = temporary.write(directory .. "/agent", ("#!/bin/sh\nexec '%s' ssh %s \"$@\"\n"):format(machines, name))
+    local agent = temporary.write(directory .. "/agent",
+      ("#!/bin/sh\nexec '%s' ssh %s \"$@\"\n"):format(machines, name))
     shell("chmod +x '%s'", agent)
     return on("a", directory, { "mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "--mca",
       "plm_rsh_agent", agent, "--mca", "btl_tcp_if_include", "eth0", "--mca", "oob_tcp_if_include", "eth0", "-np",
