@@ -14,7 +14,7 @@ local dn = require "densenet"
 local core = require "densenet.core"
 local CommandLine = require "densenet.train.command_line"
 local device = require "densenet.train.device"
-local line_chart = require "line_chart"
+local lineChart = require "densenet.report.line_chart"
 local memory = require "densenet.train.memory"
 local memoryModes = require "densenet.nn.memory_modes"
 local models = require "densenet.models"
@@ -118,7 +118,7 @@ end
 local function plotOf(opt)
   local chart = {
     title = ("DenseNet-BC, k = %d, %d images of 32x32: memory of a training step"):format(GROWTH_RATE, opt.batchSize),
-    x = "depth L", y = "MB (2^20 bytes)",
+    x = "depth L", y = "MB (2^20 bytes)", width = 760, height = 440,
   }
   for _, one in ipairs { { 0, "naive (0)" }, { 4, "linear (4)" }, { 5, "minimal (5)" } } do
     local line = { name = one[2] }
@@ -128,7 +128,7 @@ local function plotOf(opt)
     end
     chart[#chart + 1] = line
   end
-  return line_chart.svg(chart)
+  return lineChart.drawing(chart):element(true)
 end
 
 local function main()

@@ -57,6 +57,7 @@ local lua_layers = {
   { "nn/" },
   { "models/", "optim/", "data/", "image", "dist/" },
   { "train/" },
+  { "report/" },
   { "init", "torch7/" },
 }
 

@@ -24,14 +24,15 @@ local function image_set(split, n)
   }
 end
 
--- 20 images in 3 batches to train on, 4 to choose by, 7 to test on.
+-- 20 images to train on, 4 to choose by, 7 to test on.
 local function open_sets(opt, ranks)
   local set = image_set("train", 24)
   local sets = { train = set:subset(0, 20), validation = set:subset(20, 4), test = image_set("test", 7) }
   local loaders = {}
   for name, part in pairs(sets) do
-    loaders[name] = dn.data.Loader { set = part, batchSize = 8, nThreads = 0, seed = 4, shuffle = name == "train",
+    loaders[name] = dn.data.Loader { set = part, batchSize = opt.batchSize, nThreads = 0, seed = 4,
       shard = ranks and ranks.comm, precision = opt.precision == "double" and "double" or "float",
+      shuffle = name == "train",
       transform = dn.data.preprocess(part, name == "train" and "train" or "test") }
   end
   return sets, loaders

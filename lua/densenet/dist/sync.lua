@@ -88,8 +88,6 @@ end
 
 local KNOWN = { bucketMB = true, syncBN = true }
 
-local function isNorm(module) return module.normTable ~= nil and module.running_mean ~= nil end
-
 local function check(model, comm, options)
   if type(model) ~= "table" or not model.getParameters then argument.refuse(1, "dist.attach", model, "a module") end
   if type(comm) ~= "table" or not comm.allReduceStart then argument.refuse(2, "dist.attach", comm, "a communicator") end
@@ -124,9 +122,7 @@ function Sync.attach(model, comm, options)
   local megabytes, syncBN = check(model, comm, options)
   Sync.broadcastState(comm, model:stateDict(), "networks")
   local self = setmetatable({ model = model, comm = comm, syncBN = syncBN, seen = 0 }, Sync)
-  model:apply(function(module)
-    if isNorm(module) then syncNorm.attach(module, syncBN and comm or nil) end
-  end)
+  syncNorm.attachAll(model, syncBN and comm or nil)
   if comm.size > 1 then self.buckets = Buckets.new(model, comm, math.floor(megabytes * 2 ^ 20)) end
   return self
 end
@@ -162,7 +158,7 @@ local function ownStatistics(self)
   for _, entry in ipairs(stateDict.entries(self.model)) do
     local norm = entry.owner
     local isFixed = norm.frozen and norm.frozenStatistics ~= "batch"
-    if entry.isState and isNorm(norm) and not isFixed then list[#list + 1] = norm[entry.field] end
+    if entry.isState and syncNorm.canJoin(norm) and not isFixed then list[#list + 1] = norm[entry.field] end
   end
   return list
 end
@@ -188,9 +184,7 @@ end
 function Sync:detach()
   if self.buckets then self.buckets:close() end
   self.buckets = nil
-  self.model:apply(function(module)
-    if isNorm(module) then syncNorm.attach(module, nil) end
-  end)
+  syncNorm.attachAll(self.model, nil)
 end
 
 return Sync

@@ -22,6 +22,18 @@ local comms = setmetatable({}, { __mode = "k" }) -- norm → communicator; copie
 -- @tparam ?table comm densenet.dist.Comm
 function syncNorm.attach(norm, comm) comms[norm] = comm and comm.size > 1 and comm or nil end
 
+--- Is a module a norm that can?
+function syncNorm.canJoin(module) return module.normTable ~= nil and module.running_mean ~= nil end
+
+--- `attach` for every norm in a model.
+-- @param model any module
+-- @tparam ?table comm as for attach
+function syncNorm.attachAll(model, comm)
+  model:apply(function(module)
+    if syncNorm.canJoin(module) then syncNorm.attach(module, comm) end
+  end)
+end
+
 --- Does a norm take the statistics of all ranks, as things stand?
 function syncNorm.isOn(norm) return comms[norm] ~= nil and norm:usesBatch() end
 

@@ -69,8 +69,9 @@ end
 
 -- { name, kind, "optional" or nil }, in the order in which they are looked at.
 local STATE = {
-  { "epoch", epochNumber }, { "iteration", count }, { "finished", boolean }, { "options", object },
-  { "network", object }, { "random", object }, { "best", object, "optional" }, { "errors", object, "optional" },
+  { "epoch", epochNumber }, { "iteration", count }, { "steps", count, "optional" }, { "finished", boolean },
+  { "options", object }, { "network", object }, { "random", object }, { "best", object, "optional" },
+  { "errors", object, "optional" },
   { "lossScale", object, "optional" }, { "precision", text, "optional" }, { "dataset", text, "optional" },
   { "classes", listOf(text), "optional" }, { "mean", listOf(finite), "optional" },
   { "std", listOf(positive), "optional" }, { "inputSize", listOf(whole(1, 1 << 20), 3), "optional" },
@@ -85,7 +86,8 @@ local PARTS = {
 }
 local CHANGE = { { "option", text }, { "epoch", epochNumber }, { "iteration", count } }
 local SETTINGS = { { "seconds", real("a number of seconds", function(v) return v >= 0 end), "optional" },
-  { "device", text, "optional" } }
+  { "device", text, "optional" }, { "events", object, "optional" } }
+local EVENTS = { { "steps", count }, { "errors", object } }
 
 local function complaintAbout(value, fields, place)
   for _, field in ipairs(fields) do
@@ -143,13 +145,20 @@ function checkpointState.complaint(state, version)
     or complaintAboutChannels(state) or complaintAboutChanges(state.changes, "changes")
 end
 
+local function complaintAboutEvents(events)
+  if not events then return nil end
+  local place, errors = "settings.events.errors", PARTS.errors
+  return complaintAbout(events, EVENTS, "settings.events.") or complaintAbout(events.errors, errors, place .. ".")
+    or strangerIn(events.errors, errors, place)
+end
+
 --- What is wrong with the rest of latest.json: settings, and changes that wait for the next save.
 function checkpointState.complaintAboutRest(rest)
   local complaint = complaintOf(rest.settings, object, "settings")
     or complaintOf(rest.kept, listOf(epochNumber), "kept")
     or rest.pending ~= nil and complaintOf(rest.pending, listOf(object), "pending")
   if complaint then return complaint end
-  return complaintAbout(rest.settings, SETTINGS, "settings.")
+  return complaintAbout(rest.settings, SETTINGS, "settings.") or complaintAboutEvents(rest.settings.events)
     or options.complaint(rest.settings, "settings.") or complaintAboutChanges(rest.pending, "pending")
 end
 

@@ -6,6 +6,7 @@ local models = require "densenet.models"
 local network = require "densenet.train.network"
 local optimizer = require "densenet.train.optimizer"
 local ranks = require "densenet.dist.ranks"
+local syncNorm = require "densenet.nn.sync_norm"
 
 local memory = {}
 
@@ -15,6 +16,7 @@ local function megabytes(nBytes) return core.format("%.1f MB", nBytes / 2 ^ 20) 
 local function imagesOf(values, origin)
   local images, seen = data.about(values.dataset), origin.about and origin.about.inputSize
   if seen then images.channels, images.height, images.width = table.unpack(seen) end
+  if origin.resumed and origin.about.classes then images.nClasses = #origin.about.classes end
   return images
 end
 
@@ -28,8 +30,11 @@ local function planFor(values, origin, batchSize, optMemory)
   local images, changed = imagesOf(values, origin), setmetatable({ optMemory = optMemory }, { __index = values })
   local model, message, code = network.withoutMemory(changed, origin, images)
   if not model then return nil, message, code end
-  local share = (batchSize - 1) // rankCount(values) + 1 -- the largest that a rank has
-  return model:plan({ share, images.channels, images.height, images.width }, optimizer.planOptions(values))
+  local count, planOptions = rankCount(values), optimizer.planOptions(values)
+  local share = (batchSize - 1) // count + 1 -- the largest that a rank has
+  planOptions.exchange = count > 1 and values.device == "cpu"
+  if values.syncBN then syncNorm.attachAll(model, { size = count }) end -- nobody is asked while it is planned
+  return model:plan({ share, images.channels, images.height, images.width }, planOptions)
 end
 
 --- The plan of a run's training step (densenet.nn.MemoryPlan). The images need not be there.

@@ -121,6 +121,9 @@ local general = {
       help = "on every parameter" },
     { name = "testOnly", type = "boolean", default = false,
       help = "test the network of -retrain or -resume and stop" },
+    { name = "confusion", type = "text", shown = "none",
+      help = "with -testOnly true: write what class is taken for what (confusion.tsv), and the worst mistakes with "
+        .. "their images (mistakes), into this directory" },
   },
   { title = "Checkpoints and log",
     { name = "save", type = "text", default = "checkpoints",
@@ -133,6 +136,8 @@ local general = {
       help = "also save after every N mini-batches; 0: only after epochs" },
     { name = "log", type = "text", shown = "log.tsv in the -save directory", resume = "free",
       help = "table of tab-separated values, a row per epoch" },
+    { name = "tensorboard", type = "text", shown = "none", resume = "free",
+      help = "write events for TensorBoard into this directory; their step is the number of batches trained" },
     { name = "retrain", type = "text", shown = "none", resume = "same",
       help = "start from the weights in this file; the network is then the file's" },
     { name = "optimState", type = "text", shown = "none", resume = "same",

@@ -140,6 +140,9 @@ function options.check(values, given)
   if values.testOnly and not (values.retrain or values.resume) then
     return nil, "-testOnly true needs a trained network: -retrain FILE or -resume DIRECTORY"
   end
+  if values.confusion and not values.testOnly then
+    return nil, "-confusion is written by a test: it needs -testOnly true"
+  end
   if values.nEpochs > 0 and values.epochNumber > values.nEpochs then
     return nil, ("-epochNumber %d is past the last epoch, -nEpochs %d"):format(values.epochNumber, values.nEpochs)
   end

@@ -15,7 +15,8 @@ Ranks.__index = Ranks
 -- ---- The beginning ----
 
 -- What must be alike on all ranks beside what decides the result.
-local ALSO_ALIKE = { "precision", "nEpochs", "saveEvery", "optMemory", "testOnly", "resume", "retrain" }
+local ALSO_ALIKE = { "precision", "nEpochs", "saveEvery", "optMemory", "testOnly", "resume", "retrain",
+  "tensorboard" }
 
 local function optionsText(values)
   local all = options.select(values, "same")
@@ -70,6 +71,9 @@ function Ranks.open(values)
   local place, message, code = ranksFound.find(values)
   if not place then return nil, message, code end
   if place.size == 1 or values.plan then return nil end
+  if values.confusion then
+    return nil, "-confusion is told by one process, which sees all images: leave out what starts several", "usage"
+  end
   local comm
   comm, message, code = dist.open { device = deviceOf(values), rank = values.rank, size = values.size,
     timeout = values.commTimeout, agree = optionsLines(values) }

@@ -10,11 +10,13 @@ local core = require "densenet.core"
 local checkpoint = require "densenet.train.checkpoint"
 local claim = require "densenet.train.claim"
 local dtypeBytes = require "densenet.dtype_bytes"
+local Events = require "densenet.train.events"
 local finite = require "densenet.train.finite"
 local json = require "densenet.io.json"
 local Log = require "densenet.train.log"
 local memory = require "densenet.train.memory"
 local meters = require "densenet.train.meters"
+local Mistakes = require "densenet.train.mistakes"
 local models = require "densenet.models"
 local nextSteps = require "densenet.train.next_steps"
 local options = require "densenet.train.options"
@@ -26,10 +28,10 @@ local sources = require "densenet.train.sources"
 local Run = {}
 Run.__index = Run
 
---- Columns of the log after "epoch": the learning rate of the last batch, losses, error rates in
+--- Columns of the log after "epoch": batches of the epoch, the learning rate of the last batch, losses, error rates in
 -- percent; in half precision the loss scale and the steps skipped so far; seconds.
 Run.columns = {
-  "lr", "train_loss", "train_top1", "train_top5", "val_loss", "val_top1", "val_top5",
+  "train_batches", "lr", "train_loss", "train_top1", "train_top5", "val_loss", "val_top1", "val_top5",
   "test_loss", "test_top1", "test_top5", "best_top1", "loss_scale", "skipped_steps",
   "train_seconds", "test_seconds",
 }
@@ -76,7 +78,7 @@ function Run.new(parts)
     seconds = 0.0, -- spent training in the epoch under way, also by earlier processes
   }, Run)
   self.trainer.epoch = self.options.epochNumber
-  self.trainer.onBatch = function(n, count) return self:afterBatch(n, count) end
+  self.trainer.onBatch = function(n, count, seen) return self:afterBatch(n, count, seen) end
   self.trainer.interrupted = function() return self.interrupted() > 0 end
   if self.origin.resumed then self:goOn(self.origin.resumed) end
   return self
@@ -86,10 +88,14 @@ end
 function Run:goOn(saved)
   local state = saved.state
   if state.finished then
-    self.trainer:goTo { epoch = state.epoch + 1, iteration = 0, lossScale = state.lossScale }
+    self.trainer:goTo { epoch = state.epoch + 1, iteration = 0, steps = state.steps, lossScale = state.lossScale }
   else
     self.trainer:goTo(state)
     self.seconds = saved.settings.seconds or 0.0
+  end
+  if not state.steps then -- of an earlier version
+    self.trainer.steps = (self.trainer.epoch - self.options.epochNumber) * self.loaders.train:size()
+      + self.trainer.iteration
   end
   self.best = state.best
   random.setState(state.random)
@@ -102,6 +108,7 @@ function Run:snapshot(finished)
   for name, value in pairs(self.facts) do state[name] = value end
   local settings = options.select(self.options, "free")
   settings.seconds, settings.device = self.seconds, self.options.device
+  settings.events = self.events and self.events:state()
   return { state = state, settings = settings,
     model = self.trainer.model:stateDict(), optimizer = self.trainer.optimizer:state() }
 end
@@ -180,6 +187,11 @@ local function openFiles(self)
   if not done then return nil, message, code end
   self.log, message, code = Log.open(opt.log or self.store:path("log.tsv"), Run.columns, self.trainer.epoch)
   if not self.log then return nil, message, code end
+  if opt.tensorboard then
+    self.events, message, code = Events.open(opt.tensorboard, self.trainer.steps, opt.device,
+      resumed and resumed.settings.events)
+    if not self.events then return nil, message, code end
+  end
   return saveStart(self, stays)
 end
 
@@ -195,6 +207,7 @@ end
 --- Lets other processes into the -save directory. Once is enough; also done by the end of the process.
 function Run:close()
   if self.claim then self.claim:release() end
+  if self.events then self.events:close() end
 end
 
 -- `save`, on the rank that has the files.
@@ -239,8 +252,14 @@ function Run:stop()
 end
 
 -- Saves where it is due, and stops where it is asked for.
-function Run:afterBatch(n, count)
+function Run:afterBatch(n, count, seen)
   progress.batch()
+  if self.options.tensorboard then
+    local written, message, code = byFirst(self, function()
+      return self.events:trained(self.trainer.steps, n, count, seen)
+    end)
+    if not written then return nil, message, code end
+  end
   local every = self.options.saveEvery
   local isAsked = self.interrupted() > 0
   if isAsked or every > 0 and n % every == 0 and n < count then
@@ -264,13 +283,16 @@ function Run:train(epoch)
 end
 
 --- Tests after an epoch, on the validation images too where there are some.
+-- @param epoch its number
+-- @param observe (optional) as for Trainer:test, of the test images
 -- @return { test=, validation= or nil, seconds= }; or nil, message, code, exit status
-function Run:test(epoch)
+function Run:test(epoch, observe)
   local scores = { seconds = 0.0 }
   for _, part in ipairs { { "validation", "Validation" }, { "test", "Test" } } do
     local loader = self.loaders[part[1]]
     if loader then
-      local result, seconds, code = self.trainer:test(part[2], epoch, loader)
+      local result, seconds, code = self.trainer:test(part[2], epoch, loader,
+        part[1] == "test" and observe or nil)
       if not result and code == "interrupted" and self.savesFiles then
         local saved, message, saveCode = save(self, false)
         if not saved then return told(self, nil, message, saveCode) end
@@ -303,8 +325,8 @@ function Run:finish(epoch, trained, tested)
     self.console:print(" * Best model so far: top1 %.3f  top5 %.3f", chosen.top1, chosen.top5)
   end
   local count = self.loaders.train:size()
-  local row = { lr = self.trainer.schedule:learningRate(epoch, count, count), best_top1 = self.best.top1,
-    train_seconds = self.seconds, test_seconds = tested.seconds }
+  local row = { train_batches = count, lr = self.trainer.schedule:learningRate(epoch, count, count),
+    best_top1 = self.best.top1, train_seconds = self.seconds, test_seconds = tested.seconds }
   local scaling = self.trainer.lossScale
   if scaling then row.loss_scale, row.skipped_steps = scaling.scale, scaling.skipped end
   fill(row, "train", trained)
@@ -313,6 +335,9 @@ function Run:finish(epoch, trained, tested)
   local done, message, code = byFirst(self, function() return self.log:add(epoch, row) end)
   self.seconds = 0.0
   if done and self.ranks then done, message, code = self.ranks:checkSame(epoch) end
+  if done and self.options.tensorboard then
+    done, message, code = byFirst(self, function() return self.events:tested(self.trainer.steps, tested) end)
+  end
   if done then done, message, code = save(self, true) end
   if not done then return told(self, nil, message, code) end
   return true
@@ -332,12 +357,21 @@ function Run:report()
     self:resumeCommand(("-nEpochs %d"):format(2 * self.options.nEpochs)))
 end
 
---- Tests the network that the run starts from, and nothing else.
+--- Tests the network that the run starts from, and nothing else; with -confusion writes what was mistaken.
 -- @return as test
 function Run:testOnly()
   core.interrupt_install()
-  local about = self.origin.about
-  return self:test(about and about.epoch or self.options.epochNumber)
+  local about, directory = self.origin.about, self.options.confusion
+  local mistakes = directory and Mistakes.new(self.sets.test)
+  local scores, message, code, status = self:test(about and about.epoch or self.options.epochNumber,
+    mistakes and function(...) mistakes:add(...) end)
+  if scores and mistakes then
+    local written
+    written, message, code = mistakes:write(directory)
+    if not written then return nil, message, code end
+    self.console:fact("confusion:", "%s/confusion.tsv, the worst mistakes in %s/mistakes", directory, directory)
+  end
+  return scores, message, code, status
 end
 
 local function networkLine(trainer)

@@ -2,8 +2,8 @@
 -- criterion, an optimizer, a schedule, loaders; it knows no data set and no file.
 --
 -- Where a training run stands is kept here, in plain numbers, so that a checkpoint taken between
--- any two batches can be gone on from: epoch, iteration (batches of that epoch done), the score of
--- those batches, and where the loss scale of half precision is.
+-- any two batches can be gone on from: epoch, iteration (batches of that epoch done), steps (batches of all
+-- epochs done), the score of the epoch's batches, and where the loss scale of half precision is.
 --
 -- Batches come to the model's device and dtype by themselves (densenet.train.feed).
 local finite = require "densenet.train.finite"
@@ -21,8 +21,8 @@ Trainer.__index = Trainer
 --   schedule   learningRate(epoch, iteration, count): for the iteration-th (from 1) of count batches
 --   console    what prints (densenet.train.console)
 --   epoch      number of the first epoch, 1 when left out
---   onBatch    (optional) function(n, count) after each training batch, when it may be saved;
---              returning nil, message, code, … stops the training
+--   onBatch    (optional) function(n, count, seen) after each training batch, when it may be saved; seen as
+--              Console:trained gets it; returning nil, message, code, … stops the training
 --   interrupted  (optional) function() → true to stop an evaluation
 --   ranks      (optional) densenet.train.ranks, of which this process is one; the model is attached here
 --   syncBN     (optional) with ranks: norms take the statistics of the whole batch
@@ -30,7 +30,7 @@ function Trainer.new(parts)
   local self = setmetatable({
     model = parts.model, criterion = parts.criterion, optimizer = parts.optimizer, schedule = parts.schedule,
     console = parts.console, onBatch = parts.onBatch, interrupted = parts.interrupted,
-    epoch = parts.epoch or 1, iteration = 0, errors = meters.ErrorMeter(),
+    epoch = parts.epoch or 1, iteration = 0, steps = 0, errors = meters.ErrorMeter(),
     lossScale = parts.model:activationType() == "half" and LossScale(parts.model) or nil,
     feeds = setmetatable({}, { __mode = "k" }), -- by loader
     ranks = parts.ranks,
@@ -58,12 +58,12 @@ end
 
 --- Where training stands, as a plain table; goTo returns there.
 function Trainer:position()
-  return { epoch = self.epoch, iteration = self.iteration, errors = self.errors:state(),
+  return { epoch = self.epoch, iteration = self.iteration, steps = self.steps, errors = self.errors:state(),
     lossScale = self.lossScale and self.lossScale:state() }
 end
 
 function Trainer:goTo(position)
-  self.epoch, self.iteration = position.epoch, position.iteration
+  self.epoch, self.iteration, self.steps = position.epoch, position.iteration, position.steps or 0
   self.errors = meters.ErrorMeter(position.errors)
   if self.lossScale and position.lossScale then self.lossScale:setState(position.lossScale) end
 end
@@ -141,12 +141,12 @@ function Trainer:train(epoch, loader)
     end
     reportPlan(self)
     self.errors:add(score)
-    self.iteration = n
-    self.console:trained(epoch, n, count,
-      { time = since:lap(), data = waited, score = score, learningRate = self.optimizer.learningRate,
-        lossScale = self.lossScale })
+    self.iteration, self.steps = n, self.steps + 1
+    local seen = { time = since:lap(), data = waited, score = score, learningRate = self.optimizer.learningRate,
+      lossScale = self.lossScale }
+    self.console:trained(epoch, n, count, seen)
     if self.onBatch then
-      local goesOn, message, code, status = self.onBatch(n, count)
+      local goesOn, message, code, status = self.onBatch(n, count, seen)
       if not goesOn then return nil, message, code, status end
     end
   end
@@ -172,9 +172,10 @@ end
 -- @param name "Test" or "Validation", for the console
 -- @param epoch number shown
 -- @param loader as for train
+-- @param observe (optional) function(output, target) of each batch
 -- @return { loss=, top1=, top5=, count= } and seconds; or nil, message, code: "interrupted", or "diverged"
 -- where an output or the loss is no finite number, of which no error rate would mean anything
-function Trainer:test(name, epoch, loader)
+function Trainer:test(name, epoch, loader, observe)
   if self.ranks then self.ranks:averageStatistics() end
   self.model:evaluate()
   local count, whole = loader:size(), meters.Stopwatch()
@@ -187,6 +188,7 @@ function Trainer:test(name, epoch, loader)
     if wrong then
       return nil, ("%s in the %s of epoch %d, batch %d of %d"):format(wrong, name:lower(), epoch, n, count), "diverged"
     end
+    if observe then observe(self.model.output, batch.target) end
     errors:add(score)
     self.console:tested(name, epoch, n, count, { time = since:lap(), data = waited, score = score }, errors)
     if self.interrupted and self.interrupted() then return nil, "interrupted", "interrupted" end

@@ -163,20 +163,39 @@ copy:forward(dn.ones(2, 2, 3, 3):mul(rank)) -- a copy is not attached: it waits 
 normSync:detach()
 norm:forward(dn.ones(2, 2, 3, 3):mul(rank))
 
--- ---- A network whose norms ask other ranks is planned ----
-local planned = dn.models.densenet { blocks = { 2, 2 }, growthRate = 4, inputChannels = 2, nClasses = 3, optMemory = 4 }
-local plannedSync = dn.dist.attach(planned, comm, { syncBN = true })
-comm:enter { size = 2 }
-local images = dn.randn(2, 2, 8, 8)
-for _ = 1, 2 do
-  local output = planned:forward(images)
-  expect(planned.planFailure == nil, "%s", tostring(planned.planFailure))
-  planned:zeroGradParameters()
-  planned:backward(images, output)
-  plannedSync:wait()
+-- ---- What a rank takes is what was planned ----
+local syncNorm = require "densenet.nn.sync_norm"
+core.threads(1)
+for mode = 0, 5 do
+  local config = { blocks = { 2, 3, 2 }, growthRate = 12, inputChannels = 3, nClasses = 10, optMemory = mode }
+  local shadow = dn.models.withoutMemory(config)
+  syncNorm.attachAll(shadow, { size = size })
+  local plannedBytes = shadow:plan({ 8, 3, 16, 16 }, { exchange = true }).totalBytes
+  collectgarbage()
+  collectgarbage()
+  core.scratch_release()
+  local before = core.memory("cpu").live
+  local planned = dn.models.fromConfig(config)
+  local images = dn.randn(8, 3, 16, 16)
+  local sgd = dn.optim.SGD(planned, { learningRate = 0.1, momentum = 0.9 })
+  local plannedSync = dn.dist.attach(planned, comm, { syncBN = true })
+  comm:enter { size = 8 }
+  collectgarbage()
+  collectgarbage()
+  core.memory_reset_peak("cpu")
+  for _ = 1, 3 do
+    local output = planned:forward(images)
+    expect(planned.planFailure == nil, "%s", tostring(planned.planFailure))
+    planned:zeroGradParameters()
+    planned:backward(images, output)
+    plannedSync:wait()
+    sgd:step()
+  end
+  local used = core.memory("cpu").peak - before
+  expect(math.abs(used / plannedBytes - 1) < 0.03, "mode %d: planned %d, used %d", mode, plannedBytes, used)
+  plannedSync:detach()
+  comm:enter(nil)
 end
-plannedSync:detach()
-comm:enter(nil)
 
 for _, text in ipairs(wrong) do io.stderr:write(text, "\n") end
 local all = comm:reduceIntegers { #wrong }

@@ -108,6 +108,17 @@ expect(comm:reduceNumbers({ 1.5 })[1] == 1.5 * size, "a short sum beside a long 
 comm:join()
 expect(long:at(300000) == size, "a long sum beside a short one")
 
+
+-- What a call takes beside its tensors is given back.
+collectgarbage()
+local live = core.memory("cpu").live
+for _ = 1, 3 do
+  comm:allReduceStart(long)
+  comm:allReduceStart(long:narrow(1, 1, 9))
+  comm:join()
+end
+expect(core.memory("cpu").live == live, "%d bytes are left behind", core.memory("cpu").live - live)
+
 expect(comm:reduceIntegers({ 1 << 60 }, "max")[1] == 1 << 60, "long maxima are exact")
 expect(comm:broadcastText(rank == 0 and "one\0two" or nil) == "one\0two", "a text with a zero byte")
 expect(comm:broadcastText(rank == size - 1 and "" or nil, size - 1) == "", "an empty text")
