@@ -23,6 +23,7 @@ end
 -- @return child, with which `finish` is called
 function launched.start(directory, script, arguments, environment)
   local variables = { DENSENET_BUILD = absolute(os.getenv "DENSENET_BUILD" or "build"), OMP_WAIT_POLICY = "passive" }
+  os.remove(directory .. "/out") -- an earlier one's
   for name, value in pairs(environment or {}) do variables[name] = value end
   return assert(core.process_spawn({ "sh", "-c", 'cd "$1" && shift && exec "$@" >out 2>err', "sh", directory,
     interpreter, absolute(script), table.unpack(arguments) }, { environment = variables, group = true,
