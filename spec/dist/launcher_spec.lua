@@ -72,7 +72,6 @@ describe("main.lua -nProcesses", function()
         "^main.lua: interrupted; saved after batch (%d+) of epoch (%d+); to go on: [^\n]*\n$")
       assert.message(err).is_truthy(batch)
       -- Any number of processes goes on from there.
-      os.remove(directory .. "/out")
       child = launched.start(directory, "main.lua", withMore("-resume", name, "-nProcesses", "2"))
       launched.lines(directory .. "/out", 12)
       child:signal(signal)

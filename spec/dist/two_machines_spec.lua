@@ -2,36 +2,14 @@
 -- TCP; mpirun starts a training run on both, which goes on on one; the cable between them is pulled.
 local core = require "densenet.core"
 local launched = require "spec.support.launched"
+local machines = require "spec.support.machines"
 local temporary = require "spec.support.temporary"
 
-local machines = temporary.absolute "spec/support/two_machines.sh"
-local name = ("dn%d"):format(core.process_id() % 100000)
+local pair, why = machines.up()
+local name = pair and pair.name
 
-local function shell(format, ...)
-  local _, _, status = os.execute(format:format(...))
-  return status
-end
-
--- Why there can be no such machines here, or nil.
-local function missing()
-  local message = temporary.write(os.tmpname(), "")
-  local status = shell("'%s' up %s 2>'%s'", machines, name, message)
-  local why = temporary.read(message):match "[^\n]*"
-  os.remove(message)
-  if status == 0 then return nil end
-  shell("'%s' down %s", machines, name)
-  return "no network namespaces here: " .. why
-end
-
-local why = missing()
-
--- A process on one of them; ends with `launched.finish`.
 local function on(side, directory, command, environment)
-  local variables = { DENSENET_BUILD = temporary.absolute(os.getenv "DENSENET_BUILD" or "build"),
-    OMP_WAIT_POLICY = "passive" }
-  for key, value in pairs(environment or {}) do variables[key] = value end
-  return assert(core.process_spawn({ "sh", "-c", 'cd "$1" && shift && exec "$@" >out 2>err', "sh", directory, machines,
-    "on", name, side, table.unpack(command) }, { environment = variables, group = true, parentSignal = 9 }))
+  return machines.start(name, side, directory, command, environment)
 end
 
 local interpreter = temporary.interpreter()
@@ -43,7 +21,7 @@ describe("two machines", function()
 
   setup(function() directory = temporary.directory() end)
   teardown(function()
-    shell("'%s' down %s", machines, name)
+    pair:down()
     temporary.remove(directory)
   end)
 
@@ -92,8 +70,8 @@ describe("two machines", function()
   -- main.lua on both by mpirun, whose ssh is a script. Each rank's errors go to a file of its machine's.
   local function train(options)
     local agent = temporary.write(directory .. "/agent",
-      ("#!/bin/sh\nexec '%s' ssh %s \"$@\"\n"):format(machines, name))
-    shell("chmod +x '%s'", agent)
+      ("#!/bin/sh\nexec '%s' ssh %s \"$@\"\n"):format(machines.script, name))
+    os.execute(("chmod +x '%s'"):format(agent))
     return on("a", directory, { "mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "--mca",
       "plm_rsh_agent", agent, "--mca", "btl_tcp_if_include", "eth0", "--mca", "oob_tcp_if_include", "eth0", "-np",
       "4", "-H", name .. "a:2," .. name .. "b:2", "sh", "-c", 'echo $$ >> pids; exec "$@" 2>> errors.$(hostname)', "sh",
@@ -126,12 +104,12 @@ describe("two machines", function()
     launched.lines(directory .. "/out", 12)
     local running = pids()
     assert.same({ 4, 4 }, { #running, #launched.alive(running) })
-    assert.equal(0, shell("'%s' cut %s", machines, name))
+    pair:cut()
     local since = core.clock()
     while #launched.alive(running) > 0 and core.clock() - since < 15 do core.process_wait({}, 0.05) end
     assert.same({}, launched.alive(running))
     -- mpirun waits for its other half, which it does not see.
-    shell("'%s' down %s", machines, name)
+    pair:down()
     launched.finish(child, directory)
     assert.matches("main.lua: rank [01] of 4: ranks 2, 3 do not answer any more %(nothing within 3 s%)\n",
       temporary.read(directory .. "/errors." .. name .. "a"))

@@ -23,6 +23,7 @@ end
 -- @return child, with which `finish` is called
 function launched.start(directory, script, arguments, environment)
   local variables = { DENSENET_BUILD = absolute(os.getenv "DENSENET_BUILD" or "build"), OMP_WAIT_POLICY = "passive" }
+  os.remove(directory .. "/out") -- an earlier one's
   for name, value in pairs(environment or {}) do variables[name] = value end
   return assert(core.process_spawn({ "sh", "-c", 'cd "$1" && shift && exec "$@" >out 2>err', "sh", directory,
     interpreter, absolute(script), table.unpack(arguments) }, { environment = variables, group = true,
@@ -32,7 +33,7 @@ end
 --- Waits for its end.
 -- @param child
 -- @param directory as for start
--- @param seconds at most, 60
+-- @param seconds at most, 120
 -- @return exit status (128 + the signal), stdout, stderr, seconds
 function launched.finish(child, directory, seconds)
   local since = core.clock()
@@ -42,9 +43,9 @@ function launched.finish(child, directory, seconds)
       return how == "exited" and number or 128 + number, temporary.read(directory .. "/out"),
         temporary.read(directory .. "/err"), core.clock() - since
     end
-    if core.clock() - since > (seconds or 60) then
+    if core.clock() - since > (seconds or 120) then
       child:signal(9, true)
-      error(("no end within %d s; it said: %s"):format(seconds or 60, temporary.read(directory .. "/err")))
+      error(("no end within %d s; it said: %s"):format(seconds or 120, temporary.read(directory .. "/err")))
     end
     core.process_wait({}, 0.02)
   end
@@ -67,9 +68,9 @@ function launched.alive(pids)
   return list
 end
 
---- Waits until a file holds so many lines, 20 seconds at most; returns them.
+--- Waits until a file holds so many lines, 60 seconds at most; returns them.
 function launched.lines(path, n)
-  local deadline = core.clock() + 20
+  local deadline = core.clock() + 60
   while true do
     local list, file = {}, io.open(path)
     for line in file and file:lines() or function() end do list[#list + 1] = line end
