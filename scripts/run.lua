@@ -32,8 +32,8 @@ local function main()
   local options, why = commandLine:parse(table.move(arg, 1, math.min(at, #arg + 1) - 1, 1, {}))
   if not options then program.refuse(why) end
   if options.help then
-    return print(usage .. "\n\nThe processes are ranks 0 to N-1 of one run (require \"densenet\".dist). Standard output "
-      .. "is rank 0's.\n" .. commandLine:help())
+    return print(usage .. "\n\nThe processes are ranks 0 to N-1 of one run, as dn.dist.open finds them. Standard "
+      .. "output is rank 0's.\n" .. commandLine:help())
   end
   if not options.n then program.refuse "-n N is missing: how many processes" end
   local script = arg[at]

@@ -1,7 +1,8 @@
 /*
 ** Rank 0's side. Connections are looked after all at once, so that none makes the others wait; one that is
 ** not a rank's by its first bytes, or says too little for too long, is closed. Those of ranks stay open
-** until all have come, so that what one of them does wrong is told to all.
+** until all have come, so that what one of them does wrong is told to all; to those that come a little
+** later, too.
 */
 #define _POSIX_C_SOURCE 200809L
 
@@ -17,7 +18,7 @@
 
 enum { MOST_LISTENERS = 8, MOST_STRANGERS = 64, SENTENCE_BYTES = 512 };
 
-static const double SLOW_SECONDS = 5;
+static const double SLOW_SECONDS = 5, LINGER_SECONDS = 5;
 
 /* A connection. A stranger has not said its whole hello. */
 typedef struct visitor {
@@ -37,6 +38,9 @@ struct rendezvous_server {
   visitor *visitors; /* room for size + MOST_STRANGERS */
   struct pollfd *waits;
   int n_visitors, n_foreign;
+  char sentence[SENTENCE_BYTES]; /* that ends the run; "" while all is well */
+  int n_told;                    /* ranks that have it */
+  double until;                  /* when rank 0 stops telling it */
 };
 
 /* ---- Listening ---- */
@@ -114,14 +118,21 @@ void rendezvous_server_close(rendezvous_server *self) {
 
 /* ---- Ends ---- */
 
-/* The run ends with this sentence, for all. */
-static dn_status end_all(rendezvous_server *self, const char *sentence) {
-  for (int i = 0; i < self->n_visitors; i++) {
-    const visitor *each = &self->visitors[i];
-    if (each->rank > 0 && !each->complains)
-      wire_send_message(each->end, WIRE_SENTENCE, sentence, strlen(sentence));
-  }
-  return dn_error(DN_EDEVICE, "%s", sentence);
+static void tell(rendezvous_server *self, const visitor *whom) {
+  wire_send_message(whom->end, WIRE_SENTENCE, self->sentence, strlen(self->sentence));
+  self->n_told++;
+}
+
+/*
+** The run ends with this sentence, for all. `teller`, whose options differ, knows it; NULL: nobody does.
+*/
+static void end_all(rendezvous_server *self, const char *sentence, const visitor *teller) {
+  if (self->sentence[0]) return;
+  snprintf(self->sentence, sizeof self->sentence, "%s", sentence);
+  self->until = wire_now() + LINGER_SECONDS;
+  for (int i = 0; i < self->n_visitors; i++)
+    if (self->visitors[i].rank > 0 && &self->visitors[i] != teller) tell(self, &self->visitors[i]);
+  self->n_told += teller != NULL;
 }
 
 static int find_rank(const rendezvous_server *self, int rank) {
@@ -130,7 +141,7 @@ static int find_rank(const rendezvous_server *self, int rank) {
   return -1;
 }
 
-static dn_status end_late(rendezvous_server *self) {
+static void end_late(rendezvous_server *self) {
   char text[SENTENCE_BYTES], foreign[80] = "";
   int n_missing = 0;
   for (int r = 1; r < self->place->size; r++) n_missing += find_rank(self, r) < 0;
@@ -148,7 +159,8 @@ static dn_status end_late(rendezvous_server *self) {
   snprintf(text + at, sizeof text - at, "%s not come to %s, port %d, within %g s%s",
            n_missing == 1 ? " has" : " have", self->place->address, self->place->port,
            self->place->timeout_seconds, foreign);
-  return end_all(self, text);
+  end_all(self, text, NULL);
+  self->until = 0;
 }
 
 /* ---- Visitors ---- */
@@ -177,6 +189,10 @@ static void accept_all(rendezvous_server *self, int listener) {
     const int end = accept(listener, NULL, NULL);
     int oldest = 0;
     if (end < 0) return;
+    if (self->n_visitors == self->place->size + MOST_STRANGERS) { /* more ranks than there are */
+      close(end);
+      continue;
+    }
     wire_never_wait(end);
     if (count_strangers(self, &oldest) >= MOST_STRANGERS) forget_stranger(self, oldest);
     self->visitors[self->n_visitors++] = (visitor){.end = end, .rank = -1, .since = wire_now()};
@@ -184,7 +200,7 @@ static void accept_all(rendezvous_server *self, int listener) {
 }
 
 /* Takes a rank in, or ends the run with a sentence about it. */
-static dn_status welcome(rendezvous_server *self, visitor *from, const wire_hello *hello) {
+static void welcome(rendezvous_server *self, visitor *from, const wire_hello *hello) {
   const rendezvous_place *place = self->place;
   char text[SENTENCE_BYTES] = "";
   const int rank = (int)(hello->rank & 0xffffff), size = (int)(hello->size & 0xffffff);
@@ -198,23 +214,22 @@ static dn_status welcome(rendezvous_server *self, visitor *from, const wire_hell
              place->size, place->size - 1);
   else if (find_rank(self, rank) >= 0)
     snprintf(text, sizeof text, "two processes are rank %d of %d", rank, place->size);
-  from->rank = rank;
+  from->rank = rank > 0 ? rank : place->size;
   from->seat = hello->seat;
-  if (text[0]) {
-    wire_send_message(from->end, WIRE_SENTENCE, text, strlen(text));
-    from->rank = -1;
-    return end_all(self, text);
+  if (self->sentence[0]) {
+    tell(self, from);
+  } else if (text[0]) {
+    end_all(self, text, NULL);
+  } else if (hello->hash != place->hash) {
+    from->complains = true;
+    from->n = 0;
+    from->since = wire_now();
+    wire_send_message(from->end, WIRE_OPTIONS, place->options, strlen(place->options));
   }
-  if (hello->hash == place->hash) return DN_OK;
-  from->complains = true;
-  from->n = 0;
-  from->since = wire_now();
-  wire_send_message(from->end, WIRE_OPTIONS, place->options, strlen(place->options));
-  return DN_OK;
 }
 
 /* The sentence of a rank whose options differ, as far as it has come; `is_over`: nothing more will. */
-static dn_status hear_complaint(rendezvous_server *self, visitor *from, bool is_over) {
+static void hear_complaint(rendezvous_server *self, visitor *from, bool is_over) {
   uint32_t kind = 0;
   size_t length = 0;
   char text[SENTENCE_BYTES];
@@ -226,53 +241,47 @@ static dn_status hear_complaint(rendezvous_server *self, visitor *from, bool is_
     text[length] = '\0';
     for (char *c = text; *c; c++)
       if ((unsigned char)*c < ' ' || *c == 127) *c = '?';
-    return end_all(self, text);
+  } else if (is_over || wire_now() > from->since + SLOW_SECONDS) {
+    snprintf(text, sizeof text, "rank %d has other options than rank 0", from->rank);
+  } else {
+    return;
   }
-  if (!is_over && wire_now() < from->since + SLOW_SECONDS) return DN_OK;
-  snprintf(text, sizeof text, "rank %d has other options than rank 0", from->rank);
-  return end_all(self, text);
+  from->complains = false;
+  end_all(self, text, from);
 }
 
 /* Reads what visitor i says. */
-static dn_status hear(rendezvous_server *self, int i) {
+static void hear(rendezvous_server *self, int i) {
   visitor *from = &self->visitors[i];
   const size_t room = from->rank < 0 ? HELLO_BYTES : sizeof from->said;
   const ssize_t n = recv(from->end, from->said + from->n, room - from->n, 0);
-  if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return DN_OK;
+  if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
+  if (n > 0) from->n += (size_t)n;
   if (from->complains) {
-    if (n > 0) from->n += (size_t)n;
-    return hear_complaint(self, from, n <= 0 || from->n == room);
-  }
-  /* A rank that has ended may come again; more than a hello is none's. */
-  if (from->rank >= 0 || n <= 0) {
-    if (from->rank < 0)
-      forget_stranger(self, i);
-    else
-      forget(self, i);
-    return DN_OK;
+    hear_complaint(self, from, n <= 0 || from->n == room);
+    return;
   }
   wire_hello hello;
-  from->n += (size_t)n;
-  if (!wire_get_hello(from->said, from->n, &hello)) {
+  if (from->rank >= 0)
+    forget(self, i); /* it has ended, and may come again; more than a hello is none's */
+  else if (n <= 0 || !wire_get_hello(from->said, from->n, &hello))
     forget_stranger(self, i);
-    return DN_OK;
-  }
-  return from->n == HELLO_BYTES ? welcome(self, from, &hello) : DN_OK;
+  else if (from->n == HELLO_BYTES)
+    welcome(self, from, &hello);
 }
 
 /* Those that are too slow; from the last, as forgetting moves the last to where it was. */
-static dn_status hurry(rendezvous_server *self) {
+static void hurry(rendezvous_server *self) {
   for (int i = self->n_visitors - 1; i >= 0; i--) {
     visitor *each = &self->visitors[i];
-    if (each->complains) DN_TRY(hear_complaint(self, each, false));
+    if (each->complains) hear_complaint(self, each, false);
     if (each->rank < 0 && wire_now() > each->since + SLOW_SECONDS) forget_stranger(self, i);
   }
-  return DN_OK;
 }
 
 /* ---- All have come ---- */
 
-static dn_status check_seats(rendezvous_server *self) {
+static bool has_seats(rendezvous_server *self) {
   for (int i = 0; i < self->n_visitors; i++) {
     const visitor *a = &self->visitors[i];
     int other = a->rank > 0 && a->seat != 0 && a->seat == self->place->seat ? 0 : -1;
@@ -286,9 +295,10 @@ static dn_status check_seats(rendezvous_server *self) {
              "counts the "
              "ranks of a machine)",
              other < a->rank ? other : a->rank, other < a->rank ? a->rank : other);
-    return end_all(self, text);
+    end_all(self, text, NULL);
+    return false;
   }
-  return DN_OK;
+  return true;
 }
 
 static bool all_there(const rendezvous_server *self) {
@@ -300,17 +310,11 @@ static bool all_there(const rendezvous_server *self) {
   return n == self->place->size;
 }
 
-static dn_status hand_out(rendezvous_server *self) {
-  DN_TRY(check_seats(self));
+static void hand_out(rendezvous_server *self) {
   for (int i = 0; i < self->n_visitors; i++) {
     const visitor *each = &self->visitors[i];
-    if (each->rank < 0 || wire_send_message(each->end, WIRE_BYTES, self->bytes, self->n_bytes))
-      continue;
-    char text[SENTENCE_BYTES];
-    snprintf(text, sizeof text, "rank 0 of %d: rank %d has gone", self->place->size, each->rank);
-    return end_all(self, text);
+    if (each->rank > 0) wire_send_message(each->end, WIRE_BYTES, self->bytes, self->n_bytes);
   }
-  return DN_OK;
 }
 
 static int fill_waits(rendezvous_server *self) {
@@ -326,12 +330,16 @@ dn_status rendezvous_server_step(rendezvous_server *self, double seconds, bool *
   const int n = fill_waits(self), n_visitors = self->n_visitors;
   if (poll(self->waits, (nfds_t)n, (int)(1000 * seconds)) > 0) {
     for (int i = n_visitors - 1; i >= 0; i--)
-      if (self->waits[self->n_listeners + i].revents) DN_TRY(hear(self, i));
+      if (self->waits[self->n_listeners + i].revents) hear(self, i);
     for (int i = 0; i < self->n_listeners; i++)
       if (self->waits[i].revents) accept_all(self, self->listener[i]);
   }
-  DN_TRY(hurry(self));
-  *is_done = all_there(self);
-  if (*is_done) return hand_out(self);
-  return wire_now() > self->place->deadline ? end_late(self) : DN_OK;
+  hurry(self);
+  *is_done = !self->sentence[0] && all_there(self) && has_seats(self);
+  if (*is_done) hand_out(self);
+  if (!*is_done && !self->sentence[0] && wire_now() > self->place->deadline) end_late(self);
+  if (!self->sentence[0]) return DN_OK;
+  /* Those that have not come yet hear it too, if they come soon. */
+  if (self->n_told < self->place->size - 1 && wire_now() < self->until) return DN_OK;
+  return dn_error(DN_EDEVICE, "%s", self->sentence);
 }

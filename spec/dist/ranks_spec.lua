@@ -115,6 +115,8 @@ describe("a rank's GPU", function()
   it("is refused where there is none", function()
     assert.same({ nil, "LOCAL_RANK is 4, and this machine has 4 GPUs, cuda:0 to cuda:3", "device" }, { gpu(4, 4) })
     assert.same({ nil, "LOCAL_RANK is 1, and this machine has one GPU, cuda:0", "device" }, { gpu(1, 1) })
+    assert.same({ nil, "4 processes are to have a GPU each, and this machine has 2 GPUs, cuda:0 to cuda:1", "device" },
+      { ranks.gpu({ rank = 2, size = 4, localRank = 2, localName = "DENSENET_LOCAL_RANK" }, 2, environment {}) })
     assert.same({ nil, "LOCAL_RANK is 0, and this machine has no GPU", "device" }, { gpu(0, 0) })
     assert.same({ nil, "LOCAL_RANK is not set, so which GPU rank 5 computes on is not known; set it, or say "
       .. "-device cuda:N", "device" }, { gpu(nil, 2) })

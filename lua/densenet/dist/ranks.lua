@@ -145,6 +145,9 @@ function ranks.gpu(place, nGPUs, getenv)
   if localRank < nGPUs then return ("cuda:%d"):format(localRank) end
   local there = nGPUs == 0 and "no GPU" or nGPUs == 1 and "one GPU, cuda:0"
     or ("%d GPUs, cuda:0 to cuda:%d"):format(nGPUs, nGPUs - 1)
+  if place.localName == "DENSENET_LOCAL_RANK" then
+    return nil, ("%d processes are to have a GPU each, and this machine has %s"):format(place.size, there), "device"
+  end
   return nil, ("%s is %d, and this machine has %s"):format(place.localName, localRank, there), "device"
 end
 

@@ -6,9 +6,7 @@
 local core = require "densenet.core"
 local dist = require "densenet.dist"
 local json = require "densenet.io.json"
-local launcher = require "densenet.dist.launcher"
 local options = require "densenet.train.options"
-local progress = require "densenet.dist.progress"
 local ranksFound = require "densenet.dist.ranks"
 
 local Ranks = {}
@@ -24,6 +22,20 @@ local function optionsText(values)
   local all = options.select(values, "same")
   for _, name in ipairs(ALSO_ALIKE) do all[name] = values[name] end
   return json.encode(all)
+end
+
+-- The same as lines, in one order, for ranks that meet before they can compare (densenet.dist.rendezvous).
+local function optionsLines(values)
+  local all, lines = options.select(values, "same"), {}
+  for _, name in ipairs(ALSO_ALIKE) do all[name] = values[name] end
+  for name, value in pairs(all) do lines[#lines + 1] = ("%s %s\n"):format(name, options.text(value)) end
+  table.sort(lines)
+  return table.concat(lines)
+end
+
+-- Where the options say that a rank computes; "auto" where they leave it open.
+local function deviceOf(values)
+  return values.device or values.nGPU == 0 and "cpu" or values.nGPU and "cuda" or "auto"
 end
 
 local function said(name, value)
@@ -63,11 +75,10 @@ function Ranks.open(values)
     return nil, "-confusion is told by one process, which sees all images: leave out what starts several", "usage"
   end
   local comm
-  comm, message, code = dist.open { device = values.device or values.nGPU == 0 and "cpu" or "auto", rank = values.rank,
-    size = values.size, timeout = values.commTimeout, rendezvous = launcher.rendezvous() }
+  comm, message, code = dist.open { device = deviceOf(values), rank = values.rank, size = values.size,
+    timeout = values.commTimeout, agree = optionsLines(values) }
   if not comm then return nil, message, code end
   values.device = comm.device
-  progress.device(comm.device)
   local self = setmetatable({ comm = comm, size = comm.size, rank = comm.rank }, Ranks)
   local text = optionsText(values)
   local theirs = json.decode(comm:broadcastText(text))
