@@ -297,7 +297,7 @@ install: all
 	install -d "$(DESTDIR)$(LUADIR)" "$(DESTDIR)$(LIBDIR)/densenet" "$(PROGRAMS)/scripts" "$(DESTDIR)$(BINDIR)"
 	cp -R lua/densenet "$(DESTDIR)$(LUADIR)/"
 	install -m 644 main.lua "$(PROGRAMS)"
-	install -m 644 scripts/*.lua "$(PROGRAMS)/scripts"
+	install -m 644 scripts/*.lua scripts/*.py "$(PROGRAMS)/scripts"
 	install -m 755 scripts/densenet "$(DESTDIR)$(BINDIR)"
 	install -m 755 $(MODULE) "$(DESTDIR)$(LIBDIR)/densenet/core.so"
 	$(if $(MPI_BUILD),install -m 755 $(MPI_MODULE) "$(DESTDIR)$(LIBDIR)/densenet/mpi.so")

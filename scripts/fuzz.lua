@@ -72,9 +72,9 @@ end
 
 -- What is wrong with how a reader treats a file, or nil; and whether it takes the file.
 local function tried(reader, content, asFile)
-  local began = core.clock()
+  local began = os.clock() -- of the processor: others may use the machine
   local result = table.pack(pcall(reader.read, content, asFile))
-  local seconds = core.clock() - began
+  local seconds = os.clock() - began
   local wrong = complaint(table.unpack(result, 1, 4))
     or seconds > SLOW and ("took %.0f seconds"):format(seconds) or nil
   return wrong, not wrong and result[2] ~= nil
@@ -108,7 +108,7 @@ local function run(reader, opt, current)
   end
 
   content = seeds[1]
-  if select(3, reader.read(content, asFile)) == "unsupported" then
+  if select(4, pcall(reader.read, content, asFile)) == "unsupported" then
     return print(("%-14s left out: this build reads no such files"):format(reader.name))
   end
   collectgarbage()

@@ -97,7 +97,10 @@ static void reduce_side(int64_t whole, int64_t reduced, int64_t *first, int64_t 
 
 /* ---- Colours ---- */
 
-/* out[c] = sum of matrix[c][k] in[k] + shift[c] */
+/*
+** out[c] = sum of matrix[c][k] in[k] + shift[c]. A grey image stands for three equal channels, of which
+** the first is kept.
+*/
 typedef struct colours {
   double matrix[3][3], shift[3];
   double mean[3]; /* of the bytes */
@@ -172,8 +175,9 @@ static void light(colours *map, const dn_image_step *step, dn_rng *rng) {
 
 static void normalize(colours *map, const dn_image_step *step) {
   for (int c = 0; c < 3; c++) {
-    for (int k = 0; k < 3; k++) map->matrix[c][k] /= step->spread[c];
-    map->shift[c] = (map->shift[c] - step->mean[c]) / step->spread[c];
+    const int from = step->n_channels == 1 ? 0 : c;
+    for (int k = 0; k < 3; k++) map->matrix[c][k] /= step->spread[from];
+    map->shift[c] = (map->shift[c] - step->mean[from]) / step->spread[from];
   }
 }
 
@@ -209,7 +213,7 @@ typedef struct plan {
   int n_colour_steps; /* beside normalisations */
   int n_normalizations;
   const dn_image_step *normalization; /* the last one */
-  colours map;                        /* of 3 channels only */
+  colours map;                        /* of 1 or 3 channels */
 } plan;
 
 static bool changes_colours(const dn_image_step *step) { return step->kind < DN_IMAGE_NORMALIZE; }
@@ -243,11 +247,19 @@ static void take_step(plan *p, const dn_image_step *step, bool has_colours, dn_r
   if (changes_colours(step)) p->n_colour_steps++;
 }
 
+/* Saturation and lighting are of three channels; so is all that changes colours but of grey images. */
+static bool takes_channels(const dn_image_step *step, int64_t n_channels) {
+  if (!changes_colours(step) || n_channels == 3) return true;
+  if (n_channels != 1) return false;
+  return step->kind == DN_IMAGE_BRIGHTNESS || step->kind == DN_IMAGE_CONTRAST ||
+         (step->kind == DN_IMAGE_JITTER && step->range[DN_IMAGE_SATURATION] == 0);
+}
+
 static dn_status check_steps(const dn_image_steps *steps, int64_t n_channels) {
   int n_normalizations = 0;
   for (int i = 0; i < steps->n_steps; i++) {
     const dn_image_step *step = &steps->step[i];
-    if (changes_colours(step) && n_channels != 3)
+    if (!takes_channels(step, n_channels))
       return dn_error_argument(3,
                                "colours change in images of the three channels R, G, B, this one "
                                "has %" PRId64,
@@ -258,20 +270,23 @@ static dn_status check_steps(const dn_image_steps *steps, int64_t n_channels) {
     if (step->n_channels != n_channels)
       return dn_error_argument(3, "means and deviations of %d channels, the image has %" PRId64,
                                step->n_channels, n_channels);
-    if (++n_normalizations > 1 && n_channels != 3)
-      return dn_error_argument(3, "several normalisations need the three channels R, G, B");
+    if (++n_normalizations > 1 && n_channels != 3 && n_channels != 1)
+      return dn_error_argument(3, "several normalisations need 1 or 3 channels");
   }
   return DN_OK;
 }
 
 /* ---- Pixels ---- */
 
+/* Channel c of three, also of a grey image. */
+static int64_t channel(const dn_tensor *image, int64_t c) { return image->size[0] == 1 ? 0 : c; }
+
 static void take_means(const dn_tensor *bytes, double mean[3]) {
   const int64_t height = bytes->size[1], width = bytes->size[2];
   for (int64_t c = 0; c < 3; c++) {
     uint64_t sum = 0;
     for (int64_t y = 0; y < height; y++) {
-      const uint8_t *row = dn_image_row(bytes, c, y);
+      const uint8_t *row = dn_image_row(bytes, channel(bytes, c), y);
       uint32_t row_sum = 0; /* a row has at most 2^24 bytes */
       for (int64_t x = 0; x < width; x++) row_sum += row[x];
       sum += row_sum;
@@ -309,9 +324,10 @@ DEFINE_MAP_ROW(doubles, double)
 static void map_colours(dn_tensor *out, const dn_tensor *bytes, const colours *map) {
   const int64_t width = bytes->size[2];
   for (int64_t y = 0; y < bytes->size[1]; y++) {
-    const uint8_t *red = dn_image_row(bytes, 0, y), *green = dn_image_row(bytes, 1, y);
-    const uint8_t *blue = dn_image_row(bytes, 2, y);
-    for (int64_t c = 0; c < 3; c++)
+    const uint8_t *red = dn_image_row(bytes, 0, y);
+    const uint8_t *green = dn_image_row(bytes, channel(bytes, 1), y);
+    const uint8_t *blue = dn_image_row(bytes, channel(bytes, 2), y);
+    for (int64_t c = 0; c < out->size[0]; c++)
       if (out->dtype == DN_FLOAT)
         map_floats(dn_image_row(out, c, y), red, green, blue, width, map->matrix[c], map->shift[c]);
       else
@@ -347,7 +363,7 @@ static dn_status finish(dn_tensor *out, dn_tensor *bytes, const dn_image_steps *
   plan p = {.map.matrix = {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}},
             .height = bytes->size[1],
             .width = bytes->size[2]};
-  const bool has_colours = bytes->size[0] == 3;
+  const bool has_colours = bytes->size[0] == 3 || bytes->size[0] == 1;
   if (has_colours) take_means(bytes, p.map.mean);
   for (int i = 0; i < steps->n_steps; i++) take_step(&p, &steps->step[i], has_colours, &rng);
   if (p.flips) mirror(bytes);

@@ -67,7 +67,8 @@ int dn_image_reduction(const dn_image_steps *steps, dn_image_window window);
 ** out C,h,w (float or double) becomes the window of `in` C,H,W (byte), through the steps. rng stands
 ** where dn_image_draw_window left it. The window's place is in an image of height x width, and `in`
 ** may be that image reduced, the place is then the nearest.
-** Returns DN_EARG, also for a jitter or lighting of other than 3 channels; DN_ENOMEM.
+** Returns DN_EARG, also for changes of colour of other than 3 channels, where brightness and contrast
+** may be of 1; DN_ENOMEM.
 */
 dn_status dn_image_take_steps(dn_tensor *out, const dn_tensor *in, const dn_image_steps *steps,
                               dn_image_window window, int64_t height, int64_t width, dn_rng rng);

@@ -96,6 +96,27 @@ describe("one call for an image", function()
     assert.is_true(load(out, 1, image, 3, 4))
     compare.near(out:select(1, 1), chain(image, random.generator(3, 4)), 0, "grey")
     assert.is_nil(imageSteps(training(20), 1))
+    assert.is_nil(imageSteps(transforms.Compose { transforms.CenterCrop(20), transforms.Brightness(0.4) }, 2))
+  end)
+
+  it("takes grey images through brightness and contrast", function()
+    local figures = transforms.ColorNormalize { mean = { 100 }, std = { 50 } }
+    for _, chain in ipairs {
+      transforms.Compose { transforms.RandomSizedCrop(20), transforms.ColorJitter { brightness = 0.4, contrast = 0.4 },
+        figures, transforms.HorizontalFlip() },
+      transforms.Compose { transforms.CenterCrop(20), transforms.Contrast(0.6), transforms.Brightness(0.4), figures,
+        figures },
+    } do
+      local load = imageSteps(chain, 1)
+      for _, dtype in ipairs { "float", "double" } do
+        local image, out = picture(1, 40, 50), core.tensor_new("cpu", dtype, { 1, 1, 20, 20 })
+        for seed = 1, 10 do
+          assert.is_true(load(out, 1, image, seed, 4))
+          compare.near(out:select(1, 1), chain(image, random.generator(seed, 4), dtype),
+            dtype == "float" and 2e-6 or 1e-14, tostring(chain))
+        end
+      end
+    end
   end)
 
   it("is not for other chains", function()
@@ -217,6 +238,20 @@ describe("fastDecode", function()
     if not hasJpeg then return end
     alike(transforms.Compose { transforms.RandomSizedCrop(256), normalize }, "spec/golden/images/baseline_444.jpg")
     alike(transforms.Compose { transforms.Scale(40), transforms.CenterCrop(32), normalize }, PHOTO)
+  end)
+end)
+
+describe("a folder's fastDecode", function()
+  it("is refused where it could do nothing", function()
+    local function refused(pattern, options)
+      assert.matches(pattern, select(2, pcall(dn.data.folder, "spec/golden/folder/train", options)))
+    end
+    refused("fastDecode: expected true or false, got 1", { fastDecode = 1 })
+    refused("fastDecode: expected the filter bicubic or bilinear with it, got torch",
+      { fastDecode = true, filter = "torch" })
+    local options = require "densenet.train.options"
+    local _, message = options.parse { "-dataset", "cifar10", "-fastDecode", "true" }
+    assert.matches("%-fastDecode true: the data set cifar10 has no such option", message)
   end)
 end)
 

@@ -52,6 +52,7 @@ for k, v in views.items(): expected["views/" + k] = v.detach().contiguous().clon
 torch.jit.script(torch.nn.Linear(2, 2)).save(p("torchscript.pt")); facts["torchscript.pt"] = {"error": "a TorchScript archive (constants.pkl, code/): not a state dict"}
 torch.save(net, p("whole_module.pth")); facts["whole_module.pth"] = {"error": "a pickled module: torchvision.models.densenet.DenseNet; save model.state_dict() instead"}
 os.remove(p("whole_module.pth")) if os.path.getsize(p("whole_module.pth")) > 200000 else None
+torch.save(net, p("whole_module_legacy.pth"), _use_new_zipfile_serialization=False); facts["whole_module_legacy.pth"] = {"note": "the same before 1.6: classes of modules are persistent ids, with their sources", "weights": "state/*"}
 class Evil:
     def __init__(s, f, a): s.f, s.a = f, a
     def __reduce__(s): return s.f, s.a

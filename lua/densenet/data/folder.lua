@@ -58,6 +58,9 @@ local function complaint(options)
   if options.fastDecode ~= nil and type(options.fastDecode) ~= "boolean" then
     return core.format("fastDecode: expected true or false, got %s", options.fastDecode)
   end
+  if options.fastDecode and filter == "torch" then
+    return "fastDecode: expected the filter bicubic or bilinear with it, got torch"
+  end
   local imageSize = options.imageSize or IMAGE_SIZE
   if options.scaleSize and options.scaleSize < imageSize then
     return ("scaleSize: expected at least imageSize, %d, got %d"):format(imageSize, options.scaleSize)

@@ -48,7 +48,14 @@ local function described(step)
   end
 end
 
-local function changesColours(step) return step.kind ~= "normalize" and step.kind ~= "flip" and step.kind ~= "erase" end
+-- Steps for images of any number of channels, and those that grey ones have beside them.
+local ANY = { normalize = true, flip = true, erase = true }
+local GREY = { brightness = true, contrast = true }
+
+local function takesChannels(step, channels)
+  if channels == 3 or ANY[step.kind] then return true end
+  return channels == 1 and (GREY[step.kind] or step.kind == "jitter" and step.saturation == 0)
+end
 
 -- What is cut out, and the number of steps at the beginning of the list that say so; nothing for other beginnings.
 local function cutOf(list, description)
@@ -88,7 +95,7 @@ return function(chain, channels, fastDecode)
   if not taken or description.filter == "torch" then return nil end
   for i = taken + 1, #list do
     local step = described(list[i])
-    if not step or channels ~= 3 and changesColours(step) then return nil end
+    if not step or not takesChannels(step, channels) then return nil end
     if step.kind == "erase" and i < #list then return nil end
     if step.mean and #step.mean ~= channels then return nil end
     description[#description + 1] = step

@@ -39,7 +39,7 @@ end
 -- The place in the window where the next n bytes stand, from 1.
 local function place(self, n)
   local before = self.at - self.first
-  if before < 0 or n < 0 or before + n > #self.window then
+  if n < 0 or n > self.past - self.at or before < 0 or before + n > #self.window then
     fill(self, n)
     before = 0
   end
@@ -110,7 +110,7 @@ function Source:vector(kind, count)
   return vector
 end
 
---- A part of the file as a source of its own.
+--- A part of the file as a source of its own, which begins with what has been read already.
 -- @param first its first byte
 -- @param n its length
 function Source:part(first, n)
@@ -118,7 +118,7 @@ function Source:part(first, n)
     self:refuse("%d bytes expected at byte %d, and the file has %d", n, first, self.past)
   end
   return setmetatable({ file = self.file, path = self.path, size = self.size, at = first, past = first + n,
-    window = "", first = 0 }, Source)
+    window = self.window, first = self.first }, Source)
 end
 
 --- Reads a file.
