@@ -86,20 +86,23 @@ static uint8_t settle(int32_t sum) {
   return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
 }
 
-/* settle, of a column of a strip; comparisons give -1 where they hold. */
-static dn_image_lane_bytes settle_lanes(dn_image_lane_sums sums) {
-  dn_image_lane_sums value = sums >> WEIGHT_BITS;
+/*
+** Vectors that a processor may lack are passed by address: how they would be passed by value depends
+** on what it has. Comparisons give -1 where they hold.
+*/
+static void settle_lanes(const dn_image_lane_sums *sums, dn_image_lane_bytes *settled) {
+  dn_image_lane_sums value = *sums >> WEIGHT_BITS;
   value &= value > 0;
   const dn_image_lane_sums is_over = value > 255;
   value = (is_over & 255) | (~is_over & value);
-  return __builtin_convertvector(__builtin_convertvector(value, dn_image_lane_shorts),
-                                 dn_image_lane_bytes);
+  *settled = __builtin_convertvector(__builtin_convertvector(value, dn_image_lane_shorts),
+                                     dn_image_lane_bytes);
 }
 
-/* In two steps, each of which is an instruction. */
-static dn_image_lane_sums widen(dn_image_lane_bytes bytes) {
-  return __builtin_convertvector(__builtin_convertvector(bytes, dn_image_lane_shorts),
-                                 dn_image_lane_sums);
+/* Bytes become sums in two steps, each of which is an instruction. */
+static void add_tap(dn_image_lane_sums *sums, int32_t weight, const dn_image_lane_bytes *tap) {
+  *sums += weight * __builtin_convertvector(__builtin_convertvector(*tap, dn_image_lane_shorts),
+                                            dn_image_lane_sums);
 }
 
 /*
@@ -124,8 +127,8 @@ static void narrow_rows(const resampling *r, const dn_tensor *in, int64_t c, int
     const int32_t *weight = r->column_weights + x * columns->most_taps;
     const dn_image_lane_bytes *taps = strip + columns->first[x] - from;
     dn_image_lane_sums sums = HALF - (dn_image_lane_sums){0};
-    for (int64_t k = 0; k < columns->n_taps[x]; k++) sums += weight[k] * widen(taps[k]);
-    narrow_strip[x] = settle_lanes(sums);
+    for (int64_t k = 0; k < columns->n_taps[x]; k++) add_tap(&sums, weight[k], &taps[k]);
+    settle_lanes(&sums, &narrow_strip[x]);
   }
   dn_image_lanes_scatter(r->narrow_strip, width, narrow, r->strip_work);
 }

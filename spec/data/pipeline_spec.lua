@@ -44,8 +44,9 @@ describe("photos as torchvision prepares them", function()
   teardown(function() golden = nil end)
 
   for _, name in ipairs(PHOTOS) do
-    for filter, recipe in pairs(NAMES) do
+    for _, filter in ipairs { "bilinear", "bicubic" } do
       it_(("%s, %s: the recipe's bytes, means and logits"):format(name, filter), function()
+        local recipe = NAMES[filter]
         local given, key = assert(recipes.named(recipe)), name .. "/" .. filter .. "/"
         local input = assert(recipes.transform(given)(photo(name)))
         assert.is_true(same(everySeventh(bytesOf(input)), golden[key .. "rows"]))

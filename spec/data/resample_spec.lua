@@ -86,7 +86,7 @@ local SIZES = {
 }
 
 describe("the resize of bytes", function()
-  for filter in pairs(FILTERS) do
+  for _, filter in ipairs { "bilinear", "bicubic" } do
     it("is PIL's arithmetic to the bit: " .. filter, function()
       for seed, size in ipairs(SIZES) do
         local image = noise(2, size[1], size[2], seed)

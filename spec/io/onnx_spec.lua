@@ -40,7 +40,11 @@ local function everyModule()
     :add(nn.SpatialAveragePooling(3, 3, 1, 1, 1, 1):setCountExcludePad()):add(nn.SpatialDropout(0.3))
     :add(nn.SpatialUpSamplingNearest(2)):add(nn.PReLU(8)):add(nn.CMul(8, 1, 1)):add(nn.Mul()):add(nn.MulConstant(0.7))
     :add(nn.SpatialFullConvolution(8, 6, 3, 3, 2, 2, 1, 1, 1, 1)):add(nn.SpatialBatchNormalization(6, 1e-3, 0.1, false))
-    :add(nn.Narrow(2, 2, 4)):add(nn.Tanh()):add(nn.ConcatTable():add(nn.Sigmoid()):add(nn.Identity()))
+    :add(nn.Narrow(2, 2, 4)):add(nn.Padding(1, -1, 3, 0.5)):add(nn.Padding(2, 2))
+    :add(nn.ConcatTable():add(nn.Select(2, -1)):add(nn.Sequential():add(nn.SplitTable(1, 3)):add(nn.SelectTable(2))))
+    :add(nn.CAddTable()):add(nn.Reshape(1, 32, 40)):add(nn.ConcatTable():add(nn.Identity()):add(nn.Identity())
+      :add(nn.Identity()):add(nn.Identity())):add(nn.JoinTable(2)):add(nn.Tanh())
+    :add(nn.ConcatTable():add(nn.Sigmoid()):add(nn.Identity()))
     :add(nn.ParallelTable():add(nn.PReLU()):add(nn.Copy("float", "float"))):add(nn.FlattenTable())
     :add(nn.CMulTable()):add(nn.ConcatTable():add(nn.Identity()):add(nn.ReLU())):add(nn.SelectTable(-2))
     :add(nn.ConcatTable():add(nn.Identity()):add(nn.Contiguous())):add(nn.JoinTable(1, 3))
@@ -157,8 +161,9 @@ describe("an ONNX file", function()
     local file, ops = assert(onnx.load(path)), {}
     for i, node in ipairs(file.nodes) do ops[i] = node.op end
     assert.equal("Pad Conv LeakyRelu MaxPool Conv Add Elu AveragePool AveragePool Mul Resize PRelu Mul Mul Mul "
-      .. "ConvTranspose BatchNormalization Slice Tanh Sigmoid PRelu Mul Relu Concat AveragePool MaxPool Concat Reshape "
-      .. "Gemm BatchNormalization Relu Reshape Reshape Gemm LogSoftmax", table.concat(ops, " "))
+      .. "ConvTranspose BatchNormalization Slice Pad Pad"
+      .. (" Gather"):rep(8) .. " Add Reshape Concat Tanh Sigmoid PRelu Mul Relu Concat AveragePool MaxPool Concat "
+      .. "Reshape Gemm BatchNormalization Relu Reshape Reshape Gemm LogSoftmax", table.concat(ops, " "))
     assert.same({ "log_probabilities" }, file.outputs)
     assert.equal("conv", file.nodes[2].name)
     assert.same({ 3, 3 }, file.nodes[2].attributes.kernel_shape)
@@ -178,7 +183,8 @@ describe("an ONNX file", function()
     local relu = nn.ReLU()
     function relu.updateOutput(_, x) return x end
     refuses("nn.ReLU '0' has no ONNX form: its updateOutput is its own", nn.Sequential():add(relu))
-    refuses("nn.SplitTable '0' has no ONNX form", nn.Sequential():add(nn.SplitTable(2)))
+    refuses("nn.Parallel '0' has no ONNX form", nn.Sequential():add(nn.Parallel(2, 2)))
+    refuses("puts its padding between elements", nn.Sequential():add(nn.Padding(2, 2, nil, 0, 2)))
     refuses("nn.SpatialConvolution '0' takes 4 channels, and gets Nx3x8x8",
       nn.Sequential():add(nn.SpatialConvolution(4, 4, 1, 1)))
     refuses("has no one form for any number of images", nn.Sequential():add(nn.View(7)))
@@ -188,7 +194,7 @@ describe("an ONNX file", function()
     refuses("the network gives a table", nn.ConcatTable():add(nn.Identity()):add(nn.Identity()))
     refuses("gets a table of 2 outputs, where one is expected",
       nn.Sequential():add(nn.ConcatTable():add(nn.Identity()):add(nn.Identity())):add(nn.Tanh()))
-    refuses("takes a part of the batch", nn.Sequential():add(nn.Narrow(1, 1, 1)))
+    refuses("works along the batch", nn.Sequential():add(nn.Narrow(1, 1, 1)))
   end)
 
   it("is written for options that make sense, and says which do not", function()

@@ -33,8 +33,8 @@ describe("dn.io.pth.load", function()
     old_names_python2_legacy = false, module_prefix_zip = false, protocol4_zip = false,
     nested_zip = "the weights are its entry 'state_dict'",
     nested_model_legacy = "the weights are its entry 'model'; 1 whole numbers beyond 64 bits became floating-point",
-    whole_module_legacy = "it is a whole module, torchvision.models.densenet.DenseNet; its parameters were read, and no "
-      .. "code",
+    whole_module_legacy = "it is a whole module, torchvision.models.densenet.DenseNet; its parameters were read, and "
+      .. "no code",
     whole_module = "it is a whole module, torchvision.models.densenet.DenseNet; its parameters were read, and no code",
   }
   for name, note in sorted(notes) do

@@ -70,6 +70,29 @@ describe("dn.io.t7.load", function()
     temporary.remove(directory)
   end)
 
+  it("leaves out fields that are not wanted, and takes no memory for them", function()
+    local path = os.tmpname()
+    local large = core.tensor_new("cpu", "float", { 100000 })
+    core.fill(large, 1)
+    local shared = core.tensor_from("cpu", "float", { 1, 2, 3, 4 })
+    local list = { 1 }
+    assert(t7.save(path, { a = { gradWeight = large, weight = shared:narrow(1, 2, 2), b = { gradWeight = { large } } },
+      Z = { gradWeight = shared, kept = "x" }, z = list }))
+    collectgarbage()
+    core.memory_limit("cpu", core.memory("cpu").live + 1000)
+    local value = assert(t7.load(path, { without = { gradWeight = true } }))
+    assert.same({ 2, 3 }, value.a.weight:totable())
+    assert.is_nil(value.a.gradWeight or value.a.b.gradWeight or value.Z.gradWeight)
+    assert.equal("x", value.Z.kept)
+    core.memory_limit("cpu", 0)
+    -- What is left out cannot be wanted elsewhere, unless it is memory.
+    assert(t7.save(path, { a = { gradWeight = list }, b = list }))
+    local _, message, code = t7.load(path, { without = { gradWeight = true } })
+    assert.equal("format", code)
+    assert.is_truthy(message:find("was passed over, and is wanted", 1, true), message)
+    os.remove(path)
+  end)
+
   local wrong = {
     truncated_half = "where 152 bytes are left: cut short or damaged",
     truncated_int = "4 bytes expected at byte 0, 2 are left", empty = "got an empty file",
@@ -226,6 +249,31 @@ describe("a network of Torch7", function()
     local wide = { __class = "nn.Sequential", modules = {} } -- 2^20 modules by way of 20
     for _ = 1, 20 do wide = { __class = "nn.Sequential", modules = { wide, wide } } end
     refuses("it has more than 10000 modules", wide)
+  end)
+
+  it("takes no memory for gradients beside it, and is read where something refers to what they are", function()
+    local path = os.tmpname()
+    local model = dn.models.densenet { depth = 22, growthRate = 12 }
+    local count = 0
+    local function addGradients(module)
+      if module.weight then
+        module.gradWeight, count = module.weight:clone(), count + module.weight:nElement()
+      end
+      for _, child in ipairs(module.modules or {}) do addGradients(child) end
+      return module
+    end
+    assert(t7.save(path, addGradients(dn.models.toTorch7(model))))
+    collectgarbage()
+    local formats = require "densenet.models.formats"
+    core.memory_limit("cpu", core.memory("cpu").live + 4 * model:parameterCount() + 2 * count)
+    assert.is_truthy(assert(formats.read(path)).tensors["classifier.weight"])
+    core.memory_limit("cpu", 0)
+    local tree = dn.models.toTorch7(model)
+    tree.output, tree.modules[1].modules[1].bias = { tree.modules[1].modules[1] }, nil -- a module seen there first
+    tree.again = tree.output[1]
+    assert(t7.save(path, tree))
+    assert.is_truthy(assert(formats.read(path)).tensors["classifier.weight"])
+    os.remove(path)
   end)
 
   it("is the one that a checkpoint names", function()

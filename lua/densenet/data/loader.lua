@@ -100,7 +100,8 @@ end
 -- @function Loader
 -- @param options
 --   set        data set: size(), and images (N,C,H,W, best bytes) and labels (N long) or get(i) →
---              {input = tensor C,H,W, target = label}
+--              {input = tensor C,H,W, target = label}; with channels and readWith(i, read), as a FolderSet has
+--              them, the usual chains for photographs are one call of C for each file
 --   batchSize  images in a batch; the last one of an epoch has what is left
 --   shard      a communicator (dist.open): this process gets its rank's share of every batch, in the order of ranks;
 --              batchSize stays the whole batch's. A sample then has share (nn.batch_share), and size 0 where this rank

@@ -51,9 +51,9 @@ local function isAscii(source)
     or ("it is cut short or damaged: 4 bytes expected at byte 0, %d are left"):format(#start))
 end
 
-local function readForm(source, form, make)
+local function readForm(source, form, make, without)
   source.at = 0
-  local reader = newReader(source, form, make)
+  local reader = newReader(source, form, make, without)
   local isRead, value = byteSource.try(reader.value, reader)
   if isRead and value == nil then isRead, value = false, "it holds nil, and nothing else" end
   return isRead, value, reader.tokens.hasLongs
@@ -68,10 +68,10 @@ function t7.read(path, options, make)
   return byteSource.read(path, function(source)
     local form = { ascii = options.ascii, longSize = options.longSize or 8 }
     if form.ascii == nil then form.ascii = isAscii(source) end
-    local isRead, value, hasLongs = readForm(source, form, make)
+    local isRead, value, hasLongs = readForm(source, form, make, options.without)
     if not isRead and hasLongs and not options.longSize then
       local short = { ascii = false, longSize = 4 }
-      local isShort, other = readForm(source, short, make)
+      local isShort, other = readForm(source, short, make, options.without)
       -- Numbers that are cut in the wrong place may look right for a while, and not to the end.
       if isShort and source:left() == 0 then return other, short end
     end
@@ -86,6 +86,7 @@ end
 --
 --    longSize  8 or 4: bytes of a long; found out when left out
 --    ascii     true or false; found out when left out
+--    without   set of names of fields that are left out, such as {gradWeight = true}, and take no memory
 --
 -- @return the value: tables, strings, numbers, booleans; tensors on the CPU, which share memory as they did, with
 -- integers of 8, 16 and 32 bits as long (bytes as byte) and types of CUDA as the CPU's; storages as vectors;

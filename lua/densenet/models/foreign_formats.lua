@@ -26,13 +26,24 @@ local function modelBeside(path, value)
   return (path:match("^(.*/)") or "") .. base
 end
 
+-- Fields of modules and of checkpoints that a network in evaluation has no use for.
+local UNUSED = { output = true, gradInput = true, gradWeight = true, gradBias = true, optimState = true }
+
+-- Without them, where nothing else in the file refers to what is in them.
+local function loadT7(path)
+  local t7 = require "densenet.io.t7"
+  local value, message, code = t7.load(path, { without = UNUSED })
+  if value == nil and code == "format" then return t7.load(path) end
+  return value, message, code
+end
+
 local function readT7(path)
-  local t7, readTree = require "densenet.io.t7", require "densenet.models.torch7_tree"
-  local value, message, code = t7.load(path)
+  local readTree = require "densenet.models.torch7_tree"
+  local value, message, code = loadT7(path)
   if value == nil then return nil, message, code end
   local file = modelBeside(path, value)
   if file then
-    value, message, code = t7.load(file)
+    value, message, code = loadT7(file)
     if value == nil then return nil, message, code end
   end
   local tree

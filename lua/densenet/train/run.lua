@@ -150,13 +150,29 @@ local function staysIn(directory, resumed)
   return real ~= nil and core.directory_real(directory) == real
 end
 
--- A log elsewhere than in the -save directory is moved aside as that is.
-local function moveLogAside(self)
-  local path = self.options.log
-  if self.origin.resumed or not path or not Log.hasRows(path, Run.columns) then return true end
-  local to, message, code = claim.moveAside(path)
-  if not to then return nil, message, code end
-  self.console:print("%s holds the log of an earlier run, which is now %s", path, to)
+-- Where the errors of classes go: beside the log.
+local function classLogPath(self)
+  local log = self.options.log
+  return log and log:gsub("%.tsv$", "") .. "_classes.tsv" or self.store:path("classes.tsv")
+end
+
+-- Is a file the errors of classes of a run, which may have had other classes?
+local function isClassLog(path)
+  local text = core.file_exists(path) and core.file_read(path)
+  return text and text:find("^epoch\t") ~= nil
+end
+
+-- Logs elsewhere than in the -save directory are moved aside as that is.
+local function moveLogsAside(self)
+  local log = self.options.log
+  if self.origin.resumed or not log then return true end
+  local held = { Log.hasRows(log, Run.columns) and log or nil }
+  held[#held + 1] = isClassLog(classLogPath(self)) and classLogPath(self) or nil
+  for _, path in ipairs(held) do
+    local to, message, code = claim.moveAside(path)
+    if not to then return nil, message, code end
+    self.console:print("%s holds the log of an earlier run, which is now %s", path, to)
+  end
   return true
 end
 
@@ -187,13 +203,12 @@ local function openFiles(self)
   end
   self.store, message, code = checkpoint.Store { directory = opt.save, keep = opt.keep, kept = stays and resumed.kept }
   if not self.store then return nil, message, code end
-  done, message, code = moveLogAside(self)
+  done, message, code = moveLogsAside(self)
   if not done then return nil, message, code end
   self.log, message, code = Log.open(opt.log or self.store:path("log.tsv"), Run.columns, self.trainer.epoch)
   if not self.log then return nil, message, code end
-  local logPath = opt.log and opt.log:gsub("%.tsv$", "") .. "_classes.tsv"
-  self.classLog, message, code = Log.open(logPath or self.store:path("classes.tsv"),
-    ClassErrors.columns(self.sets.test.classes), self.trainer.epoch)
+  self.classLog, message, code = Log.open(classLogPath(self), ClassErrors.columns(self.sets.test.classes),
+    self.trainer.epoch)
   if not self.classLog then return nil, message, code end
   if opt.tensorboard then
     self.events, message, code = Events.open(opt.tensorboard, self.trainer.steps, opt.device,

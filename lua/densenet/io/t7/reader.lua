@@ -3,7 +3,8 @@
 --    0 nil   1 number   2 string   3 table   4 object of a class   5 boolean   6, 7, 8 function
 --
 -- Functions are bytecode, which is passed over and never loaded. What tables, objects and storages become is the
--- caller's choice (`make`).
+-- caller's choice (`make`). Fields that the caller does not want are read through without keeping anything: their
+-- storages' elements are passed over, and read after all where a tensor that is wanted stands on one.
 -- Source: torch7's File.lua, from its documentation and files.
 
 local core = require "densenet.core"
@@ -12,6 +13,7 @@ local tokens = require "densenet.io.t7.tokens"
 
 local MOST_DEPTH = 1000
 local PENDING = {} -- stands for a tensor or a storage while it is read
+local PASSED = {} -- stands for a tensor that nobody wants
 
 local Reader = {}
 Reader.__index = Reader
@@ -46,6 +48,10 @@ local function known(self)
   local number = self.tokens:int()
   local value = self.seen[number]
   if value == PENDING then self.source:refuse("object %d is a part of itself", number) end
+  if self.passedOver[number] and not self.isPassing then
+    if self.passedOver[number] == true then self.source:refuse("object %d was passed over, and is wanted", number) end
+    value = self:fetch(number)
+  end
   return value, number
 end
 
@@ -55,8 +61,11 @@ local function readTable(self, into)
   for _ = 1, n do
     local key = self:value()
     if key == nil or key ~= key then self.source:refuse("a table's key that is none before byte %d", self.source.at) end
+    local wasPassing = self.isPassing
+    self.isPassing = wasPassing or self.without[key] ~= nil
     local value = self:value()
-    rawset(into, key, value)
+    if not self.isPassing then rawset(into, key, value) end
+    self.isPassing = wasPassing
   end
   return into
 end
@@ -65,14 +74,14 @@ read[3] = function(self)
   local value, number = known(self)
   if value ~= nil then return value end
   value = {}
-  self.seen[number] = value
+  self:note(number, value)
   return readTable(self, value)
 end
 
 -- The upvalues, too, may be referred to from elsewhere.
 local function readFunction(self, number)
   local placeholder = self.make.placeholder()
-  if number then self.seen[number] = placeholder end
+  if number then self:note(number, placeholder) end
   string(self)
   self:value()
   return placeholder
@@ -90,9 +99,35 @@ read[8] = read[7]
 
 -- ---- Objects of classes ----
 
-local function readStorage(self, word)
+-- Stands for a storage whose elements were passed over.
+local function passStorage(self, number, word, name)
   local n = self.tokens:long()
-  return self.tokens:vector(word, n)
+  local at = self.source.at
+  self.tokens:skipVector(word, n)
+  self.passedOver[number] = { at = at, word = word, name = name, n = n }
+  self.seen[number] = {}
+  return self.seen[number]
+end
+
+local function readStorage(self, number, word, name)
+  local n = self.tokens:long()
+  local vector = self.tokens:vector(word, n)
+  local value = self.make.storage(vector, name)
+  self.vectorOf[value] = vector
+  self.seen[number] = value
+  return value
+end
+
+-- A storage that was passed over, after all.
+function Reader:fetch(number)
+  local passed, source = self.passedOver[number], self.source
+  local at = source.at
+  source.at = passed.at
+  local vector = self.tokens:vector(passed.word, passed.n)
+  source.at = at
+  local value = self.make.storage(vector, passed.name)
+  self.vectorOf[value], self.seen[number], self.passedOver[number] = vector, value, nil
+  return value
 end
 
 local function longs(self, n)
@@ -111,6 +146,7 @@ local function readTensor(self, word)
     source:refuse("a tensor whose first element is number %d of its storage", first)
   end
   local storage = self:value()
+  if self.isPassing then return PASSED end
   local vector = storage ~= nil and self.vectorOf[storage]
   if storage ~= nil and not vector then source:refuse("a tensor whose storage is none, before byte %d", source.at) end
   local dtype = tokens.kinds[word].dtype or "long"
@@ -130,7 +166,7 @@ end
 -- Objects of all other classes are a table of their fields.
 local function readFields(self, number, class, version)
   local object = self.make.object(self.source, class, version)
-  self.seen[number] = object
+  self:note(number, object)
   local payload = self:value()
   if type(payload) == "table" then
     for key, value in pairs(payload) do rawset(object, key, value) end
@@ -154,14 +190,18 @@ read[4] = function(self)
   if not element then return readFields(self, number, class, version) end
   self.seen[number] = PENDING
   if what == "Storage" then
-    local vector = readStorage(self, element)
-    value = self.make.storage(vector, name)
-    self.vectorOf[value] = vector
-  else
-    value = self.make.tensor(readTensor(self, element), name)
+    return (self.isPassing and passStorage or readStorage)(self, number, element, name)
   end
-  self.seen[number] = value
+  value = readTensor(self, element)
+  if value ~= PASSED then value = self.make.tensor(value, name) end
+  self:note(number, value)
   return value
+end
+
+--- Notes what a number stands for.
+function Reader:note(number, value)
+  self.seen[number] = value
+  if self.isPassing then self.passedOver[number] = true end
 end
 
 --- The next value.
@@ -182,7 +222,8 @@ end
 -- @param form {ascii =, longSize =}
 -- @param make functions: storage(vector, word), tensor(tensor, word), object(source, class, version), which the fields
 -- are put into, finish(object, class, version) → what it becomes, placeholder() for a function
-return function(source, form, make)
+-- @param without set of fields that are not wanted, or nil
+return function(source, form, make, without)
   return setmetatable({ source = source, tokens = tokens.of(source, form), make = make, seen = {}, vectorOf = {},
-    depth = 0 }, Reader)
+    depth = 0, without = without or {}, passedOver = {}, isPassing = false }, Reader)
 end

@@ -5,6 +5,7 @@
 -- nothing at all for none of either.
 
 local core = require "densenet.core"
+local dtypeBytes = require "densenet.dtype_bytes"
 
 local tokens = {}
 
@@ -40,6 +41,13 @@ function Binary:characters(n) return self.source:take(n) end
 function Binary:vector(word, n)
   local isShort = word == "Long" and self.longSize == 4
   return self.source:vector(isShort and SHORT_LONG or tokens.kinds[word], n)
+end
+
+function Binary:skipVector(word, n)
+  local kind = tokens.kinds[word]
+  local size = word == "Long" and self.longSize or kind.bytes or dtypeBytes[kind.dtype]
+  self.source:expect(n, size, "a vector")
+  self.source:skip(n * size)
 end
 
 -- ---- ASCII ----
@@ -98,6 +106,9 @@ function Ascii:vector(kindWord, n)
   end
   return vector
 end
+
+-- Where numbers of no fixed length end is known when they have been read.
+function Ascii:skipVector(kindWord, n) self:vector(kindWord, n) end
 
 --- Tokens of a source.
 -- @param source densenet.io.byte_source's

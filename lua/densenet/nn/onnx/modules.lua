@@ -344,11 +344,47 @@ function write.Flatten(graph, module, x)
   return graph:node("Flatten", { single(graph, module, x) }, { axis = 1 }, { x.dims[1], perSample(x) })
 end
 
+-- The dimension that a module means, which is not the batch's; and its size.
+local function dimensionOf(graph, module, x, given)
+  local isBatch = module.nInputDims and #single(graph, module, x).dims == module.nInputDims + 1
+  local dim = given < 0 and #single(graph, module, x).dims + 1 + given or given + (isBatch and 1 or 0)
+  if dim < 2 or dim > #x.dims then graph:refuse(module, "works along the batch") end
+  return dim, x.dims[dim]
+end
+
+-- One position, from 1, along a dimension, which disappears.
+local function selectOne(graph, x, dim, index)
+  local dims = table.move(x.dims, 1, #x.dims, 1, {})
+  table.remove(dims, dim)
+  return graph:node("Gather", { x, graph:constant("long", index - 1) }, { axis = dim - 1 }, dims)
+end
+
+function write.Select(graph, module, x)
+  local dim, size = dimensionOf(graph, module, x, module.dimension)
+  local index = module.index < 0 and size + 1 + module.index or module.index
+  if index < 1 or index > size then graph:refuse(module, "gets %s", table.concat(x.dims, "x")) end
+  return selectOne(graph, x, dim, index)
+end
+
+function write.SplitTable(graph, module, x)
+  local dim, size = dimensionOf(graph, module, x, module.dimension)
+  local parts = {}
+  for i = 1, size do parts[i] = selectOne(graph, x, dim, i) end
+  return parts
+end
+
+function write.Padding(graph, module, x)
+  local dim, size = dimensionOf(graph, module, x, module.dim)
+  if module.index ~= 1 then graph:refuse(module, "puts its padding between elements, which ONNX does not") end
+  local pads, n = {}, #x.dims
+  for i = 1, 2 * n do pads[i] = 0 end
+  pads[module.pad < 0 and dim or n + dim] = math.abs(module.pad)
+  return graph:node("Pad", { x, graph:constant("long", pads), graph:constant("float", module.value + 0.0) }, nil,
+    withDims(x, { [dim] = size + math.abs(module.pad) }))
+end
+
 function write.Narrow(graph, module, x)
-  single(graph, module, x)
-  local dim = module.dimension < 0 and #x.dims + 1 + module.dimension or module.dimension
-  if dim < 2 or dim > #x.dims then graph:refuse(module, "takes a part of the batch") end
-  local size = x.dims[dim]
+  local dim, size = dimensionOf(graph, module, x, module.dimension)
   local first = module.index < 0 and size + 1 + module.index or module.index
   local length = module.length < 0 and size - first + 2 + module.length or module.length
   if first < 1 or length < 1 or first + length - 1 > size then
