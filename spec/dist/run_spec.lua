@@ -155,8 +155,8 @@ describe("a run of several ranks", function()
   end)
 
   ranked("ends where one rank lacks its data, with that rank's sentence on all", function()
-    local line = "-dataset fashion-mnist -depth 10 -growthRate 2 -trainSize 8 -testSize 8 -batchSize 8 -nEpochs 1 -device "
-      .. "cpu -nThreads 0 -save " .. directory .. "/a"
+    local line = "-dataset fashion-mnist -depth 10 -growthRate 2 -trainSize 8 -testSize 8 -batchSize 8 -nEpochs 1 "
+      .. "-device cpu -nThreads 0 -save " .. directory .. "/a"
     local words = {}
     for word in line:gmatch "%S+" do words[#words + 1] = word end
     local status, _, err = ranks.run(2, "spec/dist/programs/apart.lua", words)
