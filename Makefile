@@ -150,7 +150,9 @@ CUDA_OBJECTS += $(EMULATION_SOURCES:%.cpp=$(B)/obj/%.o)
 NCCL_OBJECTS += $(EMULATED_NCCL:%.cpp=$(B)/obj/%.o)
 $(NCCL_MODULE): $(CUDA_MODULE)
 endif
-cuda: $(if $(filter nvcc emulated,$(CUDA_BUILD)),$(CUDA_MODULE)) $(if $(filter nvcc emulated,$(NCCL_BUILD)),$(NCCL_MODULE))
+HAS_CUDA := $(filter nvcc emulated,$(CUDA_BUILD))
+HAS_NCCL := $(and $(HAS_CUDA),$(filter nvcc emulated,$(NCCL_BUILD)))
+cuda: $(if $(HAS_CUDA),$(CUDA_MODULE)) $(if $(HAS_NCCL),$(NCCL_MODULE))
 
 $(CUDA_MODULE): $(CUDA_OBJECTS) $(PURE_OBJECTS)
 	@mkdir -p $(@D)
@@ -290,7 +292,7 @@ install: all
 	install -m 755 $(MODULE) "$(DESTDIR)$(LIBDIR)/densenet/core.so"
 	$(if $(MPI_BUILD),install -m 755 $(MPI_MODULE) "$(DESTDIR)$(LIBDIR)/densenet/mpi.so")
 	$(if $(filter nvcc,$(CUDA_BUILD)),install -m 755 $(CUDA_MODULE) "$(DESTDIR)$(LIBDIR)/densenet/cuda.so")
-	$(if $(filter nvcc,$(NCCL_BUILD)),install -m 755 $(NCCL_MODULE) "$(DESTDIR)$(LIBDIR)/densenet/nccl.so")
+	$(if $(and $(filter nvcc,$(CUDA_BUILD)),$(HAS_NCCL)),install -m 755 $(NCCL_MODULE) "$(DESTDIR)$(LIBDIR)/densenet/nccl.so")
 
 # LDoc says what it cannot read in a comment; that is an error.
 docs:

@@ -78,3 +78,11 @@ dn_status cuda_wait_watched(dn_device *device) {
   const cuda_device *state = cuda_state(device);
   return watcher_of(state) ? cuda_wait(device, state->stream) : DN_OK;
 }
+
+/* Bad news come again, from whoever waits next. */
+void cuda_wait_inside(dn_device *device) {
+  dn_device_check *check = watcher_of(cuda_state(device));
+  dn_status status = DN_OK;
+  if (check && wait_watched(device, cuda_stream(), check, &status) != cudaSuccess)
+    (void)cudaGetLastError();
+}

@@ -18,6 +18,9 @@ dn_status cuda_wait(dn_device *device, cudaStream_t stream);
 /* The same for the device's stream, if somebody watches; else it returns at once. */
 dn_status cuda_wait_watched(dn_device *device);
 
+/* The same inside of cuda_enter, before a call of CUDA that waits for the device by itself. */
+void cuda_wait_inside(dn_device *device);
+
 /* The backend's slots. */
 void cuda_watch(dn_device *device, dn_device_check *check);
 dn_status cuda_queue_enter(dn_device *device, void **queue);

@@ -56,7 +56,8 @@ describe("a backend beside core.so", function()
 
   it("has one device where it does not say how many", function()
     assert.equal("1\n", output [[print(core.device_count "small")]])
-    assert.equal("nil\tunknown device 'smaller'; expected 'cuda'\targument\n", output [[print(core.device_count "smaller")]])
+    assert.equal("nil\tunknown device 'smaller'; expected 'cuda'\targument\n",
+      output [[print(core.device_count "smaller")]])
   end)
 
   it("says which of its devices are not there, and that it cannot plan", function()

@@ -132,6 +132,28 @@ describe("a run of several ranks", function()
     assert.matches("the loss is not a number in epoch 2, iteration 1 of 3", answer.message, 1, true)
   end)
 
+  ranked("writes events for TensorBoard once, the same ones", function()
+    local sizes = {}
+    for i, n in ipairs { 1, 2 } do
+      local path = ("%s/%d"):format(directory, n)
+      assert.are.equal("", run(n, ("%s%s -tensorboard %s/events"):format(LINE, path, path)).message)
+      local names = assert(core.directory_list(path .. "/events"))
+      assert.are.equal(1, #names)
+      sizes[i] = #temporary.read(path .. "/events/" .. names[1])
+    end
+    assert.is_true(sizes[1] > 500)
+    assert.are.equal(sizes[1], sizes[2])
+  end)
+
+  it("does not tell its mistakes", function()
+    local values = assert(dn.train.options.parse { "-retrain", "FILE", "-testOnly", "true", "-confusion", directory,
+      "-device", "cpu", "-rank", "0", "-size", "2" })
+    local found, message, code = dn.train.ranks.open(values)
+    assert.is_nil(found)
+    assert.matches("^%-confusion is told by one process", message)
+    assert.are.equal("usage", code)
+  end)
+
   ranked("is refused where options differ", function()
     local path = directory .. "/a"
     local answer = run(3, LINE .. path, { line2 = ("%q"):format((LINE:gsub("%-growthRate 3", "-growthRate 4"))

@@ -86,7 +86,8 @@ local function addExchange(rows, module)
     size, dtype = size + parameter.tensor:nElement(), parameter.tensor:dtype()
     bytes = bytes + trace.bytesOf(parameter.tensor)
   end
-  rows[#rows + 1] = { name = "gradients between ranks", size = { size }, dtype = dtype, lifetime = "step", bytes = bytes }
+  rows[#rows + 1] = { name = "gradients between ranks", size = { size }, dtype = dtype, lifetime = "step",
+    bytes = bytes }
 end
 
 local function addTensors(rows, name, value)
