@@ -98,7 +98,8 @@ $(MPI_MODULE): $(MPI_OBJECTS) $(B)/obj/src/dn_dtype.o
 	@echo "link $@"
 	$(Q)$(CC) -shared $(KEEP_LOADED) -pthread $(EXTRA_CFLAGS) $(LIBFLAG_EXTRA) -o $@ $^ $(MPI_FLAGS)
 
-$(MPI_OBJECTS): OWN_CFLAGS = $(patsubst -I%,-isystem %,$(MPI_FLAGS))
+# Of its flags those that a compiler reads; its headers are not ours to warn of.
+$(MPI_OBJECTS): OWN_CFLAGS = $(patsubst -I%,-isystem %,$(filter -I% -D%,$(MPI_FLAGS)))
 
 $(B)/obj/%.o: %.c $(B)/config.mk Makefile
 	@mkdir -p $(@D)

@@ -66,6 +66,7 @@ for group in "$@"; do
       need luarocks command -v luarocks
       want libopenmpi-dev command -v "${MPICC:-mpicc}"
       want openmpi-bin command -v mpirun
+      want iproute2 command -v ip # two machines made of one
       need locales test -e /usr/share/i18n/locales/de_DE
       need lua5.1 command -v lua5.1 # told to use another one
       need lua5.3 command -v lua5.3

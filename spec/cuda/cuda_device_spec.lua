@@ -35,6 +35,7 @@ describe("a GPU", function()
     assert.matches("^%d+%.%d$", device.runtime)
     assert.matches("^%d+%.%d+%.%d+$", device.cublas)
     assert.matches("^%d+%.%d+%.%d+$", device.cudnn)
+    assert.equal(core.comm_engine "nccl" or nil, device.nccl and "NCCL " .. device.nccl)
     assert.is_true(device.free > 0 and device.free <= device.memory)
   end)
 

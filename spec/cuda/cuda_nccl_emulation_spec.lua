@@ -20,9 +20,11 @@ describe("the emulated NCCL", function()
     program = directory .. "/misuse"
     if not gpuRanks.library then return end
     local build = temporary.absolute(os.getenv("DENSENET_BUILD") or "build") .. "/densenet"
-    -- Objects of the sanitizers are left to find their runtime where they are loaded.
-    local said = outputOf(([[%s -std=c++17 -Ispec/support/cuda_emulation -o '%s' spec/support/nccl_misuse.cpp \
-      '%s/nccl.so' '%s/cuda.so' -Wl,-rpath,'%s' 2>&1]]):format(os.getenv("CXX") or "g++", program, build, build, build))
+    -- Where the objects are the sanitizers', so is the program.
+    local isSanitized = outputOf(("ldd '%s/nccl.so'"):format(build)):find("libasan", 1, true)
+    local said = outputOf(([[%s -std=c++17 %s -Ispec/support/cuda_emulation -o '%s' spec/support/nccl_misuse.cpp \
+      '%s/nccl.so' '%s/cuda.so' -Wl,-rpath,'%s' 2>&1]]):format(os.getenv("CXX") or "g++",
+      isSanitized and "-fsanitize=address,undefined" or "", program, build, build, build))
     assert(os.execute(("test -x '%s'"):format(program)), said)
   end)
   teardown(function() temporary.remove(directory) end)

@@ -154,6 +154,19 @@ describe("a run of several ranks", function()
     assert.are.equal("usage", code)
   end)
 
+  ranked("ends where one rank lacks its data, with that rank's sentence on all", function()
+    local line = "-dataset fashion-mnist -depth 10 -growthRate 2 -trainSize 8 -testSize 8 -batchSize 8 -nEpochs 1 "
+      .. "-device cpu -nThreads 0 -save " .. directory .. "/a"
+    local words = {}
+    for word in line:gmatch "%S+" do words[#words + 1] = word end
+    local status, _, err = ranks.run(2, "spec/dist/programs/apart.lua", words)
+    assert.are.equal(1, status)
+    assert.matches("main.lua: fashion-mnist: there is no /nowhere/train", err, 1, true)
+    assert.matches("main.lua: rank 0 of 2: rank 1 has ended: fashion-mnist: there is no /nowhere/train", err, 1, true)
+    assert.is_nil(err:find("traceback", 1, true))
+    assert.is_false(core.file_exists(directory .. "/a"))
+  end)
+
   ranked("is refused where options differ", function()
     local path = directory .. "/a"
     local answer = run(3, LINE .. path, { line2 = ("%q"):format((LINE:gsub("%-growthRate 3", "-growthRate 4"))

@@ -15,6 +15,17 @@ function launched.missing()
   wires:stop()
 end
 
+--- Variables of every process that is started here: the build, threads that do not spin while they wait, and of the
+-- sanitizer, where it runs, no word about what MPI leaves behind.
+-- @param more (optional) further ones, which come first
+function launched.environment(more)
+  local sanitizer = os.getenv "ASAN_OPTIONS"
+  local variables = { DENSENET_BUILD = absolute(os.getenv "DENSENET_BUILD" or "build"), OMP_WAIT_POLICY = "passive",
+    ASAN_OPTIONS = sanitizer and sanitizer .. ":detect_leaks=0" }
+  for name, value in pairs(more or {}) do variables[name] = value end
+  return variables
+end
+
 --- Starts a command in a directory, its streams going to the files out and err there.
 -- @param directory where
 -- @param script its path from the root
@@ -22,12 +33,10 @@ end
 -- @param environment (optional) variables, false for none of that name
 -- @return child, with which `finish` is called
 function launched.start(directory, script, arguments, environment)
-  local variables = { DENSENET_BUILD = absolute(os.getenv "DENSENET_BUILD" or "build"), OMP_WAIT_POLICY = "passive" }
   os.remove(directory .. "/out") -- an earlier one's
-  for name, value in pairs(environment or {}) do variables[name] = value end
   return assert(core.process_spawn({ "sh", "-c", 'cd "$1" && shift && exec "$@" >out 2>err', "sh", directory,
-    interpreter, absolute(script), table.unpack(arguments) }, { environment = variables, group = true,
-    parentSignal = 9 }))
+    interpreter, absolute(script), table.unpack(arguments) },
+    { environment = launched.environment(environment), group = true, parentSignal = 9 }))
 end
 
 --- Waits for its end.

@@ -1,5 +1,6 @@
 --- Two machines made of this one (two_machines.sh), for tests.
 local core = require "densenet.core"
+local launched = require "spec.support.launched"
 local temporary = require "spec.support.temporary"
 
 local machines = {}
@@ -42,13 +43,10 @@ Pair.__close = Pair.down
 -- @param command a list of words
 -- @param environment (optional) variables
 function machines.start(name, side, directory, command, environment)
-  local variables = { DENSENET_BUILD = temporary.absolute(os.getenv "DENSENET_BUILD" or "build"),
-    OMP_WAIT_POLICY = "passive" }
   os.remove(directory .. "/out") -- an earlier one's
-  for key, value in pairs(environment or {}) do variables[key] = value end
   return assert(core.process_spawn({ "sh", "-c", 'cd "$1" && shift && exec "$@" >out 2>err', "sh", directory,
-    machines.script, "on", name, side, table.unpack(command) }, { environment = variables, group = true,
-    parentSignal = 9 }))
+    machines.script, "on", name, side, table.unpack(command) },
+    { environment = launched.environment(environment), group = true, parentSignal = 9 }))
 end
 
 return machines

@@ -65,7 +65,7 @@ end
 -- @param n how many
 -- @param script its path from the root
 -- @param arguments (optional) a list
--- @param options (optional) directory where it runs, a temporary one by default; seconds, 120
+-- @param options (optional) directory where it runs, a temporary one by default; seconds, 300
 -- @return exit status, stdout, stderr of all
 function ranks.run(n, script, arguments, options)
   options = options or {}
@@ -74,7 +74,7 @@ function ranks.run(n, script, arguments, options)
   local sanitizer = os.getenv "ASAN_OPTIONS" and "ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0" or ""
   local before = n == 1 and ""
     or ("env %s %s %s %s"):format(sanitizer, starter.environment, program, starter.options:format(n))
-  local status, out, err = execute(directory, before, script, arguments or {}, options.seconds or 120)
+  local status, out, err = execute(directory, before, script, arguments or {}, options.seconds or 300)
   if not options.directory then temporary.remove(directory) end
   return status, out, err
 end

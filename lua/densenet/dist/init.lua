@@ -70,8 +70,8 @@ local function deviceFor(place, given)
   return found.name
 end
 
--- The bytes that NCCL's ranks share, from rank 0 by way of MPI.
-local function rendezvousByMpi(place, timeout)
+-- The bytes that NCCL's ranks share, from rank 0 by way of MPI. No two of them have one GPU.
+local function rendezvousByMpi(place, name, timeout)
   local handle, message, code = core.comm_open("mpi", "cpu", place.rank, place.size, timeout)
   if not handle then return nil, message, code end
   local comm <close> = Comm.new(handle, { rank = place.rank, size = place.size, device = "cpu", engine = "mpi" })
@@ -83,7 +83,11 @@ local function rendezvousByMpi(place, timeout)
       return nil, message, code
     end
   end
-  return comm:broadcastText(bytes)
+  bytes = comm:broadcastText(bytes)
+  local seat = core.tensor_from("cpu", "long", { rendezvous.seat(name) })
+  message = ranks.clash(comm:allGather(seat):view(place.size):totable())
+  if message then return nil, message, "usage" end
+  return bytes
 end
 
 -- The same, by the way that whoever started this process has prepared.
@@ -92,7 +96,7 @@ local function rendezvousOf(options, place, name, timeout)
   local way = rendezvous.way(place)
   if way == "launcher" then return launcher.rendezvous() end
   if way == "nccl" then return "" end
-  if way == "mpi" then return rendezvousByMpi(place, timeout) end
+  if way == "mpi" then return rendezvousByMpi(place, name, timeout) end
   return rendezvous.byTcp(place, { device = name, timeout = timeout, options = options.agree })
 end
 

@@ -151,19 +151,18 @@ function ranks.gpu(place, nGPUs, getenv)
   return nil, ("%s is %d, and this machine has %s"):format(place.localName, localRank, there), "device"
 end
 
---- Do two ranks of a machine compute on one GPU? (Not on "cpu", which they share.)
--- @param list { rank=, machine=, device= } each: `machine` any value that is another one on each machine
+--- Do two ranks compute on one GPU of one machine?
+-- @param seats of rank 0, 1, …: numbers as densenet.dist.rendezvous.seat gives them
 -- @return nil, or a sentence
-function ranks.clash(list)
+function ranks.clash(seats)
   local first = {}
-  for _, each in ipairs(list) do
-    local key = ("%s %s"):format(each.machine, each.device)
-    local other = each.device ~= "cpu" and first[key]
+  for i, seat in ipairs(seats) do
+    local other = seat ~= 0 and first[seat]
     if other then
-      return ("ranks %d and %d both compute on %s of one machine: a GPU is one rank's (LOCAL_RANK counts the ranks of "
-        .. "a machine)"):format(other.rank, each.rank, each.device)
+      return ("ranks %d and %d compute on one GPU of one machine: each needs its own (LOCAL_RANK counts the ranks of a "
+        .. "machine)"):format(other, i - 1)
     end
-    first[key] = each
+    first[seat] = i - 1
   end
 end
 

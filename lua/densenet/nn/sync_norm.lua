@@ -53,10 +53,11 @@ local function weightsFor(comm, owner, like)
     return weights
   end
   local share = shareOf()
-  if not share.weights or share.weights:dtype() ~= like:dtype() then
+  local kept = share.weights -- on the device, once for all norms
+  if not kept or kept:dtype() ~= like:dtype() or kept:device() ~= like:device() then
     local list = {}
     for r, size in ipairs(share.sizes) do list[r] = { size / share.whole } end
-    share.weights = core.tensor_from("cpu", like:dtype(), list)
+    share.weights = core.tensor_from("cpu", like:dtype(), list):to(like:device())
   end
   core.copy(weights, share.weights)
   return weights

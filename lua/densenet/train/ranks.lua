@@ -217,7 +217,11 @@ function Ranks:checkSame(epoch)
   return true
 end
 
---- The run is over: the others may end too.
-function Ranks:close() self.comm:close() end
+-- The end of the scope in which a run takes place. Others that wait for a rank that has failed hear why.
+Ranks.__close = function(self, failure)
+  if failure == nil then return self.comm:close() end
+  local message = type(failure) == "table" and failure.message or failure
+  self.comm:abort((tostring(message):match "^[^\n]*"))
+end
 
 return Ranks

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <memory>
+#include <vector>
 
 #include "emulated_nccl_board.h"
 #include "emulated_numbers.h"
@@ -216,7 +217,9 @@ struct ncclComm {
 
 namespace {
 
-/* Handles are never given back, so that one that is over is still known as such. */
+/* Handles are never given back, so that one that is over is still known as such; nor is their list. */
+std::vector<ncclComm_t> &handles = *new std::vector<ncclComm_t>();
+
 ncclResult_t refused(ncclComm_t comm, ncclResult_t result, const std::string &reason) {
   comm->all->reason = reason;
   return result;
@@ -306,6 +309,7 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *comm, int n_ranks, ncclUniqueId 
   if (n_ranks < 1 || rank < 0 || rank >= n_ranks || id.internal[0] != '/')
     return ncclInvalidArgument;
   *comm = new ncclComm();
+  handles.push_back(*comm);
   (*comm)->device = emulation_current();
   const std::string wrong =
       (*comm)->all->board.join(id.internal, n_ranks, rank, emulation_current());
