@@ -1,6 +1,6 @@
 # densenet: a C module for Lua 5.4 that trains DenseNets.
 #
-#   make            the module, build/densenet/core.so, and cuda.so beside it where nvcc is found
+#   make            the module, build/densenet/core.so, and cuda.so and nccl.so beside it where nvcc is found
 #   make demo       installs what is missing, builds, trains a small DenseNet on Fashion-MNIST
 #   make test       installs what is missing, builds, runs every spec, those of CUDA on an emulation
 #   make test-all   the same, with every case in every dtype there too, and a build by luarocks from nothing
@@ -16,7 +16,8 @@
 #   make docs       the API reference from the comments, as HTML in build/docs (LDoc)
 #   make env        prints what lets a shell's Lua scripts require "densenet" from this checkout
 #
-# Choices: CC, ARCH (of the compiler; empty for its default, native for this machine), LUA_INCDIR, BLAS_LIBS, NO_OPENMP=1, NO_JPEG=1, NO_PNG=1,
+# Choices: CC, ARCH (of the compiler; empty for its default, native for this machine), LUA_INCDIR, BLAS_LIBS, NO_OPENMP=1,
+# NO_JPEG=1, NO_PNG=1, MPI (0: left out), MPICC (mpicc), NCCL (0: left out),
 # CUDA (0: left out; emulated: a GPU made of the host), NVCC, CUDA_ARCHS (80 90), CXX (emulated only),
 # EXTRA_CFLAGS, B (the build directory), V=1 (show commands). scripts/configure.sh finds the rest and says what it found.
 
@@ -38,7 +39,7 @@ TWICE := $(filter-out %/cpu_tiles_choice.c,$(wildcard src/cpu/tiles/*.c)) $(pats
   conv/cpu_conv_patches conv/cpu_conv_pixels conv/cpu_gemm_tiles conv/cpu_gradient conv/cpu_patches conv/cpu_shares \
   dense/cpu_norm_fast dense/cpu_norm_relu_pool_fast nn/cpu_batchnorm_fast nn/cpu_dropout_row nn/cpu_relu_rows)
 OBJECTS := $(SOURCES:%.c=$(B)/obj/%.o) $(TWICE:%.c=$(B)/obj/%_double.o)
-C_FILES := $(wildcard src/*.[ch] src/cpu/*.[ch] src/cpu/*/*.[ch] src/bind/*.[ch] scripts/*.c \
+C_FILES := $(wildcard src/*.[ch] src/cpu/*.[ch] src/cpu/*/*.[ch] src/bind/*.[ch] src/mpi/*.[ch] scripts/*.c \
   spec/support/*.[ch] cuda/*.cu cuda/*.h spec/support/cuda_emulation/*.h spec/support/cuda_emulation/*.cpp)
 LUA_FILES := main.lua lua scripts scripts/densenet examples spec rockspec
 
@@ -54,19 +55,19 @@ ALL_CFLAGS = $(CFLAGS) -std=c11 -D_POSIX_C_SOURCE=200809L -O3 -g -fPIC -fvisibil
 
 Q := $(if $(V),,@)
 
-all: $(MODULE) cuda
+all: $(MODULE) mpi cuda
 
 # What the machine has is asked once per build directory, and again when a choice changes. Of CUDA only
 # where more than the module is built.
-CHOICES := $(foreach name,CC ARCH LUA_INCDIR BLAS_LIBS NO_OPENMP NO_JPEG NO_PNG CUDA NVCC CUDA_ARCHS CXX CFLAGS EXTRA_CFLAGS \
+CHOICES := $(foreach name,CC ARCH LUA_INCDIR BLAS_LIBS NO_OPENMP NO_JPEG NO_PNG MPI MPICC CUDA NCCL NVCC CUDA_ARCHS CXX CFLAGS EXTRA_CFLAGS \
   CUDA_EXTRA_FLAGS RACES,$(name)='$($(name))')
-BUILDING := $(filter all install cuda $(MODULE),$(or $(MAKECMDGOALS),all))
+BUILDING := $(filter all install cuda mpi $(MODULE),$(or $(MAKECMDGOALS),all))
 ifneq ($(BUILDING),)
 ifneq ($(shell cat $(B)/choices 2>/dev/null),$(CHOICES))
 $(shell mkdir -p $(B) && printf '%s\n' "$(CHOICES)" > $(B)/choices)
 endif
 include $(B)/config.mk
-ifneq ($(BUILDING),$(MODULE))
+ifneq ($(filter-out mpi $(MODULE),$(BUILDING)),)
 include $(B)/config_cuda.mk
 endif
 endif
@@ -91,6 +92,19 @@ $(MODULE): $(OBJECTS)
 	@echo "link $@"
 	$(Q)$(CC) -shared $(KEEP_LOADED) -pthread $(OPENMP_LINK) $(EXTRA_CFLAGS) $(LIBFLAG_EXTRA) -o $@ $(OBJECTS) $(JPEG_LIBS) $(PNG_LIBS) -lz -lm $(DL_LIBS)
 
+# MPI joins processes on CPUs: an object of its own, loaded when ranks first talk to each other.
+MPI_MODULE := $(B)/densenet/mpi.so
+MPI_OBJECTS := $(patsubst %.c,$(B)/obj/%.o,$(wildcard src/mpi/*.c))
+mpi: $(if $(MPI_BUILD),$(MPI_MODULE))
+
+$(MPI_MODULE): $(MPI_OBJECTS) $(B)/obj/src/dn_dtype.o
+	@mkdir -p $(@D)
+	@echo "link $@"
+	$(Q)$(CC) -shared $(KEEP_LOADED) -pthread $(EXTRA_CFLAGS) $(LIBFLAG_EXTRA) -o $@ $^ $(MPI_FLAGS)
+
+# Of its flags those that a compiler reads; its headers are not ours to warn of.
+$(MPI_OBJECTS): OWN_CFLAGS = $(patsubst -I%,-isystem %,$(filter -I% -D%,$(MPI_FLAGS)))
+
 $(B)/obj/%.o: %.c $(B)/config.mk Makefile
 	@mkdir -p $(@D)
 	@echo "$(CC) $<"
@@ -109,11 +123,15 @@ $(B)/obj/src/dn_image_png.o: OWN_CFLAGS = $(PNG_CFLAGS)
 # with nvcc, and with the host's compiler against the emulation in spec/support. CUDA_BUILD is nvcc,
 # emulated or none (configure_cuda.sh).
 CUDA_MODULE := $(B)/densenet/cuda.so
-CUDA_SOURCES := $(wildcard cuda/*.cu)
-EMULATION_SOURCES := $(wildcard spec/support/cuda_emulation/*.cpp)
+NCCL_MODULE := $(B)/densenet/nccl.so
+NCCL_SOURCES := $(wildcard cuda/nccl_*.cu)
+CUDA_SOURCES := $(filter-out $(NCCL_SOURCES),$(wildcard cuda/*.cu))
+EMULATED_NCCL := $(wildcard spec/support/cuda_emulation/emulated_nccl*.cpp)
+EMULATION_SOURCES := $(filter-out $(EMULATED_NCCL),$(wildcard spec/support/cuda_emulation/*.cpp))
 PURE_BUILD ?= $(B)
 PURE_OBJECTS := $(patsubst %,$(PURE_BUILD)/obj/src/%.o,dn_dtype dn_shape dn_tensor)
 CUDA_OBJECTS := $(CUDA_SOURCES:%.cu=$(B)/obj/%.o)
+NCCL_OBJECTS := $(NCCL_SOURCES:%.cu=$(B)/obj/%.o)
 CXX := $(if $(filter default,$(origin CXX)),g++,$(CXX))
 COMPILE_CUDA_nvcc = $(NVCC_FOUND) -std=c++17 -O3 -lineinfo $(CUDA_CODE) \
   -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra $(CUDA_EXTRA_FLAGS) -c
@@ -125,7 +143,7 @@ COMPILE_CUDA_emulated = $(CXX) -x c++ -std=c++17 -O2 -g -fPIC -fvisibility=hidde
 # Kernels that tell of their accesses (emulation_races.h): the compiler's calls, without its library.
 # At -O1 each access in the source is one in the program.
 ifneq ($(RACES),)
-$(CUDA_SOURCES:%.cu=$(B)/obj/%.o) $(B)/obj/spec/support/cuda_emulation/emulation_broken.o: \
+$(CUDA_OBJECTS) $(NCCL_OBJECTS) $(B)/obj/spec/support/cuda_emulation/emulation_broken.o: \
   COMPILE_CUDA_emulated += -O1 -fsanitize=thread --param tsan-distinguish-volatile=1 \
     --param tsan-instrument-func-entry-exit=0
 endif
@@ -133,16 +151,32 @@ LINK_CUDA_nvcc = $(NVCC_FOUND) -shared -cudart shared
 LINK_CUDA_emulated = $(CXX) -shared -pthread $(EXTRA_CFLAGS)
 # Behind the objects: some linkers drop a library that nothing before it has asked for.
 CUDA_LIBS_nvcc = -lcublas -lcudnn
+CUDA_LIBS_emulated = -Wl,-soname,cuda.so
+NCCL_LIBS_nvcc = -lnccl
+# The emulated runtime is in cuda.so, and there is to be one of it in a process.
+NCCL_LIBS_emulated = $(CUDA_MODULE) -Wl,-rpath,'$$ORIGIN'
 
 ifeq ($(CUDA_BUILD),emulated)
 CUDA_OBJECTS += $(EMULATION_SOURCES:%.cpp=$(B)/obj/%.o)
+NCCL_OBJECTS += $(EMULATED_NCCL:%.cpp=$(B)/obj/%.o)
+$(NCCL_MODULE): $(CUDA_MODULE)
 endif
-cuda: $(if $(filter nvcc emulated,$(CUDA_BUILD)),$(CUDA_MODULE))
+HAS_CUDA := $(filter nvcc emulated,$(CUDA_BUILD))
+HAS_NCCL := $(and $(HAS_CUDA),$(filter nvcc emulated,$(NCCL_BUILD)))
+cuda: $(if $(HAS_CUDA),$(CUDA_MODULE)) $(if $(HAS_NCCL),$(NCCL_MODULE))
 
 $(CUDA_MODULE): $(CUDA_OBJECTS) $(PURE_OBJECTS)
 	@mkdir -p $(@D)
 	@echo "link $@"
 	$(Q)$(LINK_CUDA_$(CUDA_BUILD)) -o $@ $^ $(CUDA_LIBS_$(CUDA_BUILD))
+
+$(NCCL_MODULE): $(NCCL_OBJECTS)
+	@mkdir -p $(@D)
+	@echo "link $@"
+	$(Q)$(LINK_CUDA_$(CUDA_BUILD)) -o $@ $(NCCL_OBJECTS) $(NCCL_LIBS_$(CUDA_BUILD))
+
+# What the emulation of CUDA and of NCCL offers, objects beside its own use.
+$(B)/obj/spec/support/cuda_emulation/%.o: COMPILE_CUDA_emulated += -fvisibility=default
 
 $(B)/obj/%.o: %.cu $(B)/config_cuda.mk Makefile
 	@mkdir -p $(@D)
@@ -164,7 +198,7 @@ $(TILE_SUFFIXES:%=$(TILES)_avx512%): TILE_CFLAGS += -mavx512f -mavx512dq -mavx51
 $(TILE_SUFFIXES:%=$(TILES)_avx2%): TILE_CFLAGS += -mavx2 -mfma
 endif
 
--include $(OBJECTS:.o=.d) $(CUDA_OBJECTS:.o=.d)
+-include $(OBJECTS:.o=.d) $(MPI_OBJECTS:.o=.d) $(CUDA_OBJECTS:.o=.d) $(NCCL_OBJECTS:.o=.d)
 
 JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 MAKE_SIDE_BY_SIDE = $(MAKE) --no-print-directory -j$(JOBS)
@@ -174,7 +208,7 @@ BUSTED = "$$(command -v busted)" --ignore-lua
 # On the CPU: compiling the GPU's part takes longer than the training.
 demo:
 	@sh scripts/install_dependencies.sh build data
-	@$(MAKE_SIDE_BY_SIDE) $(MODULE)
+	@$(MAKE_SIDE_BY_SIDE) $(MODULE) mpi
 	$(LUA) main.lua $(DEMO_OPTIONS) -save $(DEMO)
 
 # Small enough for minutes on two cores, real enough to be below 15 % error.
@@ -184,7 +218,7 @@ DEMO_OPTIONS ?= -device cpu -dataset fashion-mnist -depth 22 -growthRate 12 -bat
 # Of all that can be built these are the module and its emulated GPU: nvcc takes longer than all specs.
 test test-all test-cuda-emulated racecheck-cuda-emulated:
 	@sh scripts/install_dependencies.sh build data test
-	@$(MAKE_SIDE_BY_SIDE) $(MODULE)
+	@$(MAKE_SIDE_BY_SIDE) $(MODULE) mpi
 	@$(BUILD_EMULATED) $(EMULATED_CHOICES)
 	@$(RUN_SPECS)
 
@@ -195,7 +229,7 @@ racecheck-cuda-emulated: EMULATED_CHOICES := CXX=g++ RACES=1
 
 # Only cuda.so is another one; the rest is taken from B.
 EMULATED := build/cuda-emulated
-BUILD_EMULATED = mkdir -p $(EMULATED)/densenet; ln -sf $(abspath $(B)/densenet/core.so) $(EMULATED)/densenet; \
+BUILD_EMULATED = mkdir -p $(EMULATED)/densenet; ln -sf $(abspath $(B)/densenet/core.so) $(wildcard $(abspath $(B)/densenet/mpi.so)) $(EMULATED)/densenet; \
   $(MAKE_SIDE_BY_SIDE) B=$(EMULATED) CUDA=emulated PURE_BUILD=$(B) cuda
 
 # Spec files run side by side, each in a process of its own (run.sh). The longest go first.
@@ -263,7 +297,7 @@ bench: all
 # Nothing of it is built into the module: the faults are preloaded.
 MINUTES ?= 5
 soak:
-	@$(MAKE_SIDE_BY_SIDE) $(MODULE)
+	@$(MAKE_SIDE_BY_SIDE) $(MODULE) mpi
 	@$(CC) -shared -fPIC -O1 -Wall -Wextra spec/support/file_faults.c -o $(B)/file_faults.so -ldl
 	@DENSENET_BUILD=$(B) $(LUA) scripts/soak.lua -minutes $(MINUTES) \
 	  -faults $(B)/file_faults.so $(SOAK_OPTIONS)
@@ -277,7 +311,9 @@ install: all
 	install -m 644 scripts/*.lua scripts/*.py "$(PROGRAMS)/scripts"
 	install -m 755 scripts/densenet "$(DESTDIR)$(BINDIR)"
 	install -m 755 $(MODULE) "$(DESTDIR)$(LIBDIR)/densenet/core.so"
+	$(if $(MPI_BUILD),install -m 755 $(MPI_MODULE) "$(DESTDIR)$(LIBDIR)/densenet/mpi.so")
 	$(if $(filter nvcc,$(CUDA_BUILD)),install -m 755 $(CUDA_MODULE) "$(DESTDIR)$(LIBDIR)/densenet/cuda.so")
+	$(if $(and $(filter nvcc,$(CUDA_BUILD)),$(HAS_NCCL)),install -m 755 $(NCCL_MODULE) "$(DESTDIR)$(LIBDIR)/densenet/nccl.so")
 
 # LDoc says what it cannot read in a comment; that is an error.
 docs:
@@ -298,5 +334,5 @@ env:
 clean:
 	rm -rf build
 
-.PHONY: all cuda demo test test-all test-cuda test-cuda-emulated racecheck-cuda-emulated sanitize-cuda lint asan bench soak fuzz \
+.PHONY: all cuda mpi demo test test-all test-cuda test-cuda-emulated racecheck-cuda-emulated sanitize-cuda lint asan bench soak fuzz \
   install docs help env clean

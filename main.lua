@@ -9,25 +9,30 @@ local function main(dn)
   if not opt then train.program.refuse(given) end
   if opt.version then return print("densenet " .. dn.version) end
   if opt.help then return print(train.options.help(opt)) end
+  local status = check(train.launch.go(opt, arg)) -- of a run whose ranks are processes of their own
+  if status then return status end
+
+  local ranks <close> = check(train.ranks.open(opt)) -- the other processes that share every batch; usually none
 
   -- What to start from, images, network
   local origin = check(train.origin.find(opt, given))
+  opt.device = ranks and ranks.comm.device or opt.device
   local notes = check(train.device.choose(opt, given))
   opt.nCores = dn.threads(opt.nCores)
-  check(train.memory.chooseBatch(opt, origin, notes))
+  check(train.memory.chooseBatch(opt, origin, notes, ranks))
   if opt.plan then return print(check(train.memory.plan(opt, origin)):table(opt.plan == "rows")) end
   dn.manualSeed(opt.manualSeed)
-  local sets, loaders = check(train.sources.open(opt, origin.about, origin.recipe))
+  local sets, loaders = check(train.sources.open(opt, origin.about, origin.recipe, ranks and ranks.comm))
   local plan = not opt.testOnly and check(train.memory.check(opt, origin)) or nil
   local model = check(train.network.build(opt, origin, sets.test))
 
   -- The trainer
   local optimizer = check(train.network.optimizer(opt, origin, model))
   local schedule = optim.schedule[opt.lrShape] { learningRate = opt.LR, nEpochs = opt.nEpochs }
-  local console = train.Console.new(opt.nEpochs, loaders)
+  local console = train.Console.new(opt.nEpochs, loaders, ranks and ranks:writer())
   local criterion, testCriterion = check(train.criterion(opt, sets, model))
   local trainer = train.Trainer.new { model = model, criterion = criterion, testCriterion = testCriterion,
-    optimizer = optimizer, schedule = schedule, console = console }
+    optimizer = optimizer, schedule = schedule, console = console, ranks = ranks, syncBN = opt.syncBN }
 
   -- The run
   local run = train.Run.new { options = opt, origin = origin, trainer = trainer, loaders = loaders, sets = sets,

@@ -7,6 +7,7 @@
 #include "cuda_copy.h"
 #include "cuda_host.h"
 #include "cuda_plan.h"
+#include "cuda_wait.h"
 
 /* The device of a call: its first argument is a tensor. */
 static dn_device *device_of(const dn_tensor *first, ...) { return first->storage->device; }
@@ -37,6 +38,9 @@ static const dn_backend backend = {
     cuda_upload_join,
     cuda_upload_wait,
     cuda_synchronize,
+    cuda_queue_enter,
+    cuda_queue_leave,
+    cuda_watch,
     cuda_describe,
     cuda_tf32,
     cuda_scratch_release,
@@ -53,5 +57,6 @@ extern "C" __attribute__((visibility("default"))) dn_status dn_plugin_open(
   plugin->backend = &backend;
   plugin->plan_backend = &cuda_plan_backend;
   plugin->device_open = cuda_device_open;
+  plugin->device_count = cuda_device_count;
   return DN_OK;
 }

@@ -1,22 +1,20 @@
 #include "cuda_copy.h"
 
 #include "cuda_backend.h"
+#include "cuda_wait.h"
 
 /* Enqueues a copy and waits for it, without the lock. */
 static dn_status copy_and_wait(dn_device *device, void *to, const void *from, int64_t n_bytes,
                                cudaMemcpyKind kind) {
+  /* With memory that is not pinned the copy's own call waits for what is before it, and nobody could ask. */
+  DN_TRY(cuda_wait_watched(device));
   DN_TRY(cuda_enter(device));
   const cudaStream_t stream = cuda_stream();
   const dn_status status =
       cuda_check(cudaMemcpyAsync(to, from, (size_t)n_bytes, kind, stream), "cudaMemcpyAsync");
   cuda_leave();
   DN_TRY(status);
-  const cudaError_t error = cudaStreamSynchronize(stream);
-  if (error == cudaSuccess) return DN_OK;
-  DN_TRY(cuda_enter(device));
-  const dn_status failure = cuda_check(error, "cudaStreamSynchronize");
-  cuda_leave();
-  return failure;
+  return cuda_wait(device, stream);
 }
 
 dn_status cuda_upload(dn_device *device, void *to, const void *from, int64_t n_bytes) {
@@ -106,10 +104,9 @@ dn_status cuda_upload_wait(dn_device *device) {
   cuda_device *state = cuda_current();
   const int64_t n_started = state->n_started;
   cuda_leave();
-  const cudaError_t error = cudaStreamSynchronize(state->side_stream);
+  DN_TRY(cuda_wait(device, state->side_stream));
   DN_TRY(cuda_enter(device));
-  const dn_status status = cuda_check(error, "cudaStreamSynchronize");
-  if (status == DN_OK && n_started > state->n_waited) state->n_waited = n_started;
+  if (n_started > state->n_waited) state->n_waited = n_started;
   cuda_leave();
-  return status;
+  return DN_OK;
 }

@@ -6,6 +6,7 @@
 #include "cuda_backend.h"
 #include "cuda_cublas.h"
 #include "cuda_cudnn.h"
+#include "cuda_wait.h"
 
 static thread_local cuda_device *current;
 
@@ -74,7 +75,7 @@ void cuda_leave(void) {
 
 /* ---- Opening ---- */
 
-static dn_status count_devices(int *count) {
+dn_status cuda_device_count(int *count) {
   *count = 0;
   const cudaError_t error = cudaGetDeviceCount(count);
   if (error != cudaSuccess) (void)cudaGetLastError();
@@ -121,7 +122,7 @@ static void close_state(cuda_device *state) {
 
 dn_status cuda_device_open(dn_device *device, int ordinal) {
   int count;
-  DN_TRY(count_devices(&count));
+  DN_TRY(cuda_device_count(&count));
   if (ordinal >= count)
     return dn_error(DN_EDEVICE, "no %s: there %s %d NVIDIA GPU%s here, counted from 0",
                     device->name, count == 1 ? "is" : "are", count, count == 1 ? "" : "s");
@@ -169,16 +170,12 @@ dn_status cuda_describe(dn_device *device, dn_device_info *info) {
   return status;
 }
 
-/* The host waits without the lock, so that other threads may go on enqueueing. */
 dn_status cuda_synchronize(dn_device *device) {
+  cuda_device *state = cuda_state(device);
+  DN_TRY(cuda_wait(device, state->stream));
+  DN_TRY(cuda_wait(device, state->side_stream));
   DN_TRY(cuda_enter(device));
-  cuda_device *state = current;
-  cuda_leave();
-  cudaError_t error = cudaStreamSynchronize(state->stream);
-  if (error == cudaSuccess) error = cudaStreamSynchronize(state->side_stream);
-  DN_TRY(cuda_enter(device));
-  dn_status status = cuda_check(error, "cudaStreamSynchronize");
-  if (status == DN_OK) status = cuda_fault_take();
+  const dn_status status = cuda_fault_take();
   cuda_leave();
   return status;
 }

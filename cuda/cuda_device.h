@@ -21,6 +21,7 @@ typedef struct cuda_device {
   dn_device *device;
   pthread_mutex_t lock; /* held while an operation is enqueued */
   cudaStream_t stream, side_stream;
+  dn_device_check *check;      /* asked while the host waits; NULL: nobody */
   cudaEvent_t reached;         /* a place in `stream` that others wait for */
   cudaEvent_t side_done;       /* behind the last copy on the side */
   bool side_is_open;           /* copies were started that `stream` does not wait for yet */
@@ -42,6 +43,7 @@ typedef struct cuda_device {
 
 /* dn_plugin's. */
 dn_status cuda_device_open(dn_device *device, int ordinal);
+dn_status cuda_device_count(int *n);
 
 /*
 ** Around everything that is done on a device: makes it this thread's current one and locks it.

@@ -4,6 +4,7 @@
 
 #include "cuda_backend.h"
 #include "cuda_copy.h"
+#include "cuda_wait.h"
 
 enum { LEAST_BYTES = 512, STEPS = 16 };
 
@@ -74,12 +75,14 @@ static void empty(cuda_pool *pool, release_function *release) {
 
 /* ---- Memory of the device ---- */
 
-static cudaError_t make_block(cuda_pool *pool, int64_t n_bytes, void **data) {
+static cudaError_t make_block(dn_device *device, int64_t n_bytes, void **data) {
+  cuda_pool *pool = &cuda_state(device)->memory;
   *data = NULL;
   if (!make_room(pool)) return cudaErrorMemoryAllocation;
   cudaError_t error = cudaMalloc(data, (size_t)n_bytes);
   if (error == cudaErrorMemoryAllocation && pool->n_free > 0) {
     (void)cudaGetLastError();
+    cuda_wait_inside(device);
     empty(pool, cudaFree);
     error = cudaMalloc(data, (size_t)n_bytes);
   }
@@ -101,8 +104,7 @@ dn_status cuda_memory_new(dn_device *device, int64_t n_bytes, void **block) {
   if (status == DN_OK) {
     pthread_mutex_lock(&state->memory.lock);
     *block = take(&state->memory, rounded(n_bytes));
-    if (!*block)
-      status = cuda_check(make_block(&state->memory, rounded(n_bytes), block), "cudaMalloc");
+    if (!*block) status = cuda_check(make_block(device, rounded(n_bytes), block), "cudaMalloc");
     pthread_mutex_unlock(&state->memory.lock);
   }
   if (!is_inside) cuda_leave();
@@ -118,6 +120,7 @@ void cuda_memory_free(dn_device *device, void *block, int64_t n_bytes) {
 
 void cuda_memory_give_up(dn_device *device, int64_t n_bytes) {
   cuda_pool *pool = &cuda_state(device)->memory;
+  cuda_wait_inside(device);
   pthread_mutex_lock(&pool->lock);
   void *data = take(pool, rounded(n_bytes));
   if (data) {
@@ -138,6 +141,8 @@ int64_t cuda_memory_reserved(dn_device *device, int64_t live) {
 }
 
 void cuda_memory_trim(dn_device *device) {
+  /* Giving memory back to CUDA waits for all work, and nobody could ask meanwhile. */
+  (void)cuda_wait_watched(device);
   if (cuda_enter(device) != DN_OK) return;
   cuda_device *state = cuda_current();
   pthread_mutex_lock(&state->memory.lock);

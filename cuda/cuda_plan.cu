@@ -75,6 +75,9 @@ const dn_backend cuda_plan_backend = {
     wait,
     wait,
     wait,
+    NULL, /* it has no queue */
+    NULL,
+    NULL,
     describe,
     tf32,
     cuda_scratch_keep,

@@ -4,7 +4,7 @@
 # configure_cuda.sh.
 #
 # Read from the environment: CC, ARCH (for -march; empty: the compiler's default), LUA_INCDIR,
-# BLAS_LIBS (for example "-lmkl_rt"), NO_OPENMP=1, NO_JPEG=1, NO_PNG=1.
+# BLAS_LIBS (for example "-lmkl_rt"), NO_OPENMP=1, NO_JPEG=1, NO_PNG=1, MPI=0, MPICC (mpicc.mpich...).
 set -u
 output=$1
 CC=${CC:-cc}
@@ -127,6 +127,31 @@ int main(void) {
 }'
 find_format PNG "${NO_PNG:-}" libpng libpng-dev "-lpng -lz" '#include <png.h>
 int main(void) { return png_access_version_number() == 0; }'
+
+# An MPI joins processes that train together on CPUs; it is an object of its own, beside the module.
+mpi=
+mpicc=${MPICC:-mpicc}
+mpi_program='#include <mpi.h>
+#if MPI_VERSION < 3
+#error MPI 3.1 is needed
+#endif
+int main(void) { return MPI_VERSION < 3; }'
+if [ "${MPI:-}" = 0 ]; then
+  say MPI "left out on request: one process trains on CPUs"
+elif ! command -v "$mpicc" > /dev/null 2>&1; then
+  say MPI "no $mpicc: one process trains on CPUs (Debian, Ubuntu: apt-get install libopenmpi-dev openmpi-bin)"
+else
+  # What mpicc adds to a compiler, so that the module's own compiler is used: -show is MPICH's and Open MPI's.
+  mpi_flags=$("$mpicc" -show 2> /dev/null | cut -s -d' ' -f2-)
+  if try "$mpi_program" $mpi_flags; then
+    mpi=found
+    say MPI "found: $("$mpicc" -show | cut -d' ' -f2- | tr -s ' ' | cut -c1-60)"
+    put MPI_FLAGS "$mpi_flags"
+  else
+    say MPI "$mpicc is there but compiles nothing for MPI 3: one process trains on CPUs"
+  fi
+fi
+put MPI_BUILD "$mpi"
 
 arch=
 if [ -z "${ARCH:-}" ]; then

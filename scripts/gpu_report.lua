@@ -20,6 +20,7 @@ local root, build, started = setup.root, setup.build, os.time()
 local CommandLine = require "densenet.train.command_line"
 local json = require "densenet.io.json"
 local page = require "gpu_report_page"
+local ranks = require "gpu_report_ranks"
 local program = require "densenet.train.program"
 
 local commandLine = CommandLine.new {
@@ -38,6 +39,7 @@ local commandLine = CommandLine.new {
     { name = "skipSuite", type = "flag", help = "do not run them" },
   },
   { title = "Measurements",
+    { name = "skipRanks", type = "flag", help = "not several GPUs together" },
     { name = "steps", type = "integer", default = 20, min = 1, help = "timed steps; of large networks a quarter" },
     { name = "seconds", type = "integer", default = 120, min = 1, help = "for one measurement at most" },
     { name = "tiny", type = "flag", help = "a tiny network and few measurements, to try the report itself" },
@@ -219,11 +221,12 @@ local function specFiles(opt, core)
   return list
 end
 
--- Starts a spec file in a process of its own. A GPU that tests see is cuda:0.
+-- Starts a spec file in a process of its own. A GPU that tests see is cuda:0; those of NCCL see all.
 local function startSpec(opt, file, seconds)
+  local visible = file:find("cuda_nccl_", 1, true) and "" or onlyGpu(opt.device)
   return start(("unset DENSENET_TOTALS; export DENSENET_COMPLETE=1 DENSENET_DEVICES=cuda:0 DENSENET_BUILD=%s %s "
     .. "OMP_NUM_THREADS=1; cd %s && exec %s \"$(command -v busted)\" --ignore-lua --run=cuda %s </dev/null"):format(
-    quote(absolute(build)), onlyGpu(opt.device), quote(root), quote(opt.lua), quote(file)), seconds)
+    quote(absolute(build)), visible, quote(root), quote(opt.lua), quote(file)), seconds)
 end
 
 -- What came of it: state "passed", "failed", "crashed" or "too slow", and its counts where it got that far.
@@ -289,6 +292,7 @@ local function options()
   local file = opt.peer and io.open(opt.peer)
   if opt.peer and not file then program.refuse(("-peer %s: there is no such file"):format(opt.peer)) end
   if file then file:close() end
+  opt.root = root
   opt.out, opt.lua = opt.out or build .. "/gpu_report", arg[-1] or "lua5.4"
   function opt.stepsOf(network) return network.isLarge and math.max(1, opt.steps // 4) or opt.steps end
   return opt
@@ -323,6 +327,8 @@ local function main()
   local function isStopped() return core.interrupted() > 0 end
   local report = { about = describe(opt, gpu, dn), specs = json.array {}, measurements = measurements(opt) }
   report.about.emulated = core.testing.cuda_emulation("reverse", 0)
+  report.about.gpus = program.check(core.device_count "cuda")
+  report.ranks = json.array(opt.skipRanks and {} or ranks.plan(opt, report.about.gpus))
   local function save(state)
     report.about.state, report.about.seconds = state, os.time() - started
     program.check(core.file_write(opt.out .. ".json", json.encode(report, " ") .. "\n", {}))
@@ -342,6 +348,14 @@ local function main()
     report.specs[i] = one
     say("%s: %s", file, page.specText(one))
     save("under way")
+  end
+
+  for i, one in ipairs(report.ranks) do
+    if not isStopped() and left() > 0 then
+      measure(one, math.min(left(), opt.seconds))
+      say("%d of %d about several GPUs: %s", i, #report.ranks, ranks.text(one))
+      save("under way")
+    end
   end
 
   local peerReason

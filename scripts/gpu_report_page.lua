@@ -1,6 +1,8 @@
 -- The page that gpu_report.lua writes, in Markdown: what it ran on, the specs, a table for each network,
 -- what failed and why, what was left out and why. MB are 2^20 bytes.
 
+local ranks = require "gpu_report_ranks"
+
 local page = {}
 
 local STATES = {
@@ -214,6 +216,7 @@ local function write(report)
   end
   addFacts(lines, report.about)
   addSpecs(lines, report.specs)
+  ranks.addTo(lines, report.ranks, report.about.gpus)
   addTables(lines, tried)
   addFailures(lines, tried)
   addRest(lines, leftOut, #report.measurements, report.about.state)

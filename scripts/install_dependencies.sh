@@ -32,7 +32,7 @@ want() { # package, then a command that succeeds when it is there
 # Ends with the reason in $1, unless nothing is missing that a build needs.
 give_up() {
   [ -z "$missing" ] && {
-    echo "densenet: goes on without$wanted: slower, or without a format of images ($1)" >&2
+    echo "densenet: goes on without$wanted: slower, or without a format of images or several processes ($1)" >&2
     exit 0
   }
   echo "densenet: $1" >&2
@@ -60,6 +60,9 @@ for group in "$@"; do
       need lua-busted has_busted
       need g++ command -v "${CXX:-g++}"
       need luarocks command -v luarocks
+      want libopenmpi-dev command -v "${MPICC:-mpicc}"
+      want openmpi-bin command -v mpirun
+      want iproute2 command -v ip # two machines made of one
       need locales test -e /usr/share/i18n/locales/de_DE
       need lua5.1 command -v lua5.1 # told to use another one
       need lua5.3 command -v lua5.3

@@ -13,6 +13,7 @@
 #define DN_H
 
 #include "dn_alloc.h"
+#include "dn_comm.h"
 #include "dn_device.h"
 #include "dn_devices.h"
 #include "dn_dtype.h"

@@ -11,6 +11,8 @@
 
 #include "dn_ops.h"
 
+typedef dn_status dn_device_check(dn_device *device);
+
 typedef struct dn_backend {
   const char *name;
 
@@ -50,6 +52,17 @@ typedef struct dn_backend {
 
   /* Waits for everything called before; returns late errors and failures of the device. */
   dn_status (*synchronize)(dn_device *device);
+
+  /*
+  ** For engines that join ranks (dn_comm.h) and have work of their own for the device; NULL where it has
+  ** no queue. queue_enter makes the device this thread's current one, locks it until queue_leave, and
+  ** gives what operations are queued on (a cudaStream_t); where it returns DN_EDEVICE, there is
+  ** nothing to leave. After watch(check) the host, while it waits for the device, calls check every
+  ** 100 ms; when that fails, so does the wait, with its status and sentence. NULL ends it.
+  */
+  dn_status (*queue_enter)(dn_device *device, void **queue);
+  void (*queue_leave)(dn_device *device);
+  void (*watch)(dn_device *device, dn_device_check *check);
 
   dn_status (*describe)(dn_device *device, dn_device_info *info);
 

@@ -127,6 +127,18 @@ dn_status dn_device_find(const char *name, dn_device **device) {
   return status;
 }
 
+dn_status dn_device_count(const char *name, int *n) {
+  kind *of = NULL;
+  if (!dn_plugin_is_known(name))
+    return dn_error(DN_EARG, "unknown device '%s'; expected 'cuda'", name);
+  pthread_mutex_lock(&opening);
+  const dn_status status = find_kind(name, &of);
+  pthread_mutex_unlock(&opening);
+  DN_TRY(status);
+  *n = 1;
+  return of->plugin.device_count ? of->plugin.device_count(n) : DN_OK;
+}
+
 /* ---- A process that forks ---- */
 
 static pthread_once_t watching = PTHREAD_ONCE_INIT;

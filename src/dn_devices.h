@@ -17,6 +17,12 @@
 */
 dn_status dn_device_find(const char *name, dn_device **device);
 
+/*
+** How many devices of a plugin there are, "cuda" for one, without opening them. Returns DN_EDEVICE where there
+** is none, with the reason, and DN_EARG for a word that names no plugin.
+*/
+dn_status dn_device_count(const char *kind, int *n);
+
 dn_status dn_device_describe(dn_device *device, dn_device_info *info);
 
 /*

@@ -43,28 +43,50 @@ static bool find_object(const char *name, char path[PATH_MAX]) {
   return n > 0 && n < PATH_MAX && access(path, R_OK) == 0;
 }
 
-/* core.so itself is no plugin. */
+/* Objects beside core.so that hold no device: the library itself, and engines of dn_comm.h. */
+static bool is_other_object(const char *name) {
+  static const char *const others[] = {"core", "mpi", "nccl"};
+  for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+    if (strcmp(name, others[i]) == 0) return true;
+  return false;
+}
+
 bool dn_plugin_is_known(const char *name) {
   char path[PATH_MAX];
-  return position_of(name) < N_KNOWN || (strcmp(name, "core") != 0 && find_object(name, path));
+  return position_of(name) < N_KNOWN || (!is_other_object(name) && find_object(name, path));
+}
+
+/* The object, and its symbol. */
+static dn_status open_object(const char *name, const char *title, const char *why_missing, int mode,
+                             const char *symbol_name, void **object, void **symbol) {
+  char path[PATH_MAX];
+  if (!find_object(name, path))
+    return dn_error(DN_EDEVICE, "no %s: %s.so is not beside core.so; %s", title, name, why_missing);
+  *object = dlopen(path, mode);
+  if (!*object) return dn_error(DN_EDEVICE, "no %s: %s", title, dlerror());
+  *symbol = dlsym(*object, symbol_name);
+  if (*symbol) return DN_OK;
+  dlclose(*object);
+  return dn_error(DN_EDEVICE, "no %s: %s is of another version of densenet", title, path);
+}
+
+dn_status dn_plugin_symbol(const char *name, const char *title, const char *why_missing,
+                           const char *symbol_name, void **symbol) {
+  void *object = NULL;
+  return open_object(name, title, why_missing, RTLD_NOW | RTLD_GLOBAL, symbol_name, &object,
+                     symbol);
 }
 
 dn_status dn_plugin_load(const char *name, dn_plugin *plugin) {
-  char path[PATH_MAX];
   const int i = position_of(name);
-  const char *title = i < N_KNOWN ? known[i].title : name;
-  if (!find_object(name, path))
-    return dn_error(DN_EDEVICE, "no %s: %s.so is not beside core.so; %s", title, name,
-                    i < N_KNOWN ? known[i].why_missing : "it is no part of this build");
-  void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  if (!object) return dn_error(DN_EDEVICE, "no %s: %s", title, dlerror());
+  void *object = NULL, *symbol = NULL;
+  DN_TRY(open_object(name, i < N_KNOWN ? known[i].title : name,
+                     i < N_KNOWN ? known[i].why_missing : "it is no part of this build",
+                     RTLD_NOW | RTLD_LOCAL, DN_PLUGIN_ENTRY, &object, &symbol));
   /* ISO C knows no way from an object pointer to a function. */
   dn_plugin_entry *entry = NULL;
-  void *symbol = dlsym(object, DN_PLUGIN_ENTRY);
   memcpy(&entry, &symbol, sizeof entry);
-  const dn_status status =
-      entry ? entry(&host, plugin)
-            : dn_error(DN_EDEVICE, "no %s: %s is of another version of densenet", title, path);
+  const dn_status status = entry(&host, plugin);
   if (status != DN_OK) dlclose(object);
   return status;
 }

@@ -36,6 +36,8 @@ typedef struct dn_plugin {
   const dn_backend *plan_backend;
   /* Fills device->state for device `ordinal`. Returns DN_EDEVICE saying what is missing, DN_ENOMEM. */
   dn_status (*device_open)(dn_device *device, int ordinal);
+  /* How many devices there are, none of which it opens. NULL: one. Returns DN_EDEVICE. */
+  dn_status (*device_count)(int *n);
 } dn_plugin;
 
 /* The object's one entry. Returns DN_EDEVICE. */
@@ -47,5 +49,13 @@ bool dn_plugin_is_known(const char *name);
 
 /* Loads NAME.so and opens it. Returns DN_EDEVICE with the reason. */
 dn_status dn_plugin_load(const char *name, dn_plugin *plugin);
+
+/*
+** `symbol_name` of another object beside core.so, NAME.so, loaded for good; libraries that it links find
+** their symbols in it and in each other, as MPI's components do. Returns DN_EDEVICE with the reason, which
+** calls the object `title` and says `why_missing` where there is none.
+*/
+dn_status dn_plugin_symbol(const char *name, const char *title, const char *why_missing,
+                           const char *symbol_name, void **symbol);
 
 #endif

@@ -10,7 +10,7 @@ local Device = { __tostring = function(self) return self.name end }
 --- The device called `name`: "cpu", or a GPU, "cuda:0" ("cuda" for short). What it is, it says in
 -- `product` (a name), `memory` (bytes), and for a GPU `free` (bytes of it that no program has taken),
 -- `capability` ("9.0"), `driver` and `runtime` (versions of CUDA, "13.0"), `cublas` and `cudnn` (of these
--- libraries, "9.19.0").
+-- libraries, "9.19.0"), and where ranks can be joined there `nccl`, too.
 -- @return {name =, product =, memory =, ...}, or nil, message, code where there is no such device
 function device.find(name)
   argument.string(1, "device", name)
@@ -20,6 +20,7 @@ function device.find(name)
   described, message, code = core.device_describe(name)
   if not described then return nil, message, code end
   described.name, described.product = name == "cuda" and "cuda:0" or name, described.name
+  if name:find "^cuda" then described.nccl = (core.comm_engine "nccl" or ""):match "^NCCL (.*)" end
   return setmetatable(described, Device)
 end
 

@@ -54,6 +54,12 @@ describe("a backend beside core.so", function()
     assert.matches("\n1\tfill\ttrue\n$", text)
   end)
 
+  it("has one device where it does not say how many", function()
+    assert.equal("1\n", output [[print(core.device_count "small")]])
+    assert.equal("nil\tunknown device 'smaller'; expected 'cuda'\targument\n",
+      output [[print(core.device_count "smaller")]])
+  end)
+
   it("says which of its devices are not there, and that it cannot plan", function()
     assert.equal("nil\tno small:1: there is one\tdevice\nnil\tsmall has no plan devices\tdevice\n" ..
       "nil\tunknown device 'smaller'; expected 'cpu' or 'cuda'\targument\n" ..

@@ -25,10 +25,10 @@ describe("gpu_report.lua", function()
   end)
   after_each(function() temporary.remove(directory) end)
 
-  -- Returns the exit status, and all that was printed.
-  local function run(line)
-    local pipe = assert(io.popen(("COPY_FROM='%s' '%s' scripts/gpu_report.lua -tiny -skipBuild -steps 1 %s 2>&1")
-      :format(out, temporary.interpreter(), line)))
+  -- Returns the exit status, and all that was printed; without several GPUs unless `ranks` is "".
+  local function run(line, ranks)
+    local pipe = assert(io.popen(("COPY_FROM='%s' '%s' scripts/gpu_report.lua -tiny -skipBuild %s -steps 1 %s 2>&1")
+      :format(out, temporary.interpreter(), ranks or "-skipRanks", line)))
     local text = pipe:read("a")
     local _, _, status = pipe:close()
     return status, text
@@ -122,6 +122,33 @@ describe("gpu_report.lua", function()
     assert.equal("measured", found["-optMemory 5, half"].state)
     has(page, "1 of 5 measurements, because: the peer does not start: ")
     assert.equal("complete", report.about.state)
+  end)
+
+  it("measures several GPUs together, or one rank where there is one", function()
+    if not core.comm_engine "nccl" then return pending "no nccl.so" end
+    local status, output = run(("-out '%s' -skipSuite"):format(out), "")
+    assert.equal(0, status, output)
+    local _, report, page = results(out)
+    local n = core.device_count "cuda"
+    has(page, n == 1 and "One GPU is here: one rank, which goes every way but the wire. NCCL "
+      or ("%d GPUs are here, each with a process. NCCL "):format(n))
+    local found = {}
+    for _, one in ipairs(report.ranks) do
+      assert.equal("measured", one.state, one.reason)
+      found[one.what .. one.ranks] = one
+    end
+    local sums = found["sums" .. (n > 1 and 2 or 1)].result
+    assert.equal(4, #sums.sums)
+    has(page, ("| %d | 65536 | %.1f | %.1f |"):format(sums.ranks, sums.sums[4].seconds * 1e6,
+      sums.sums[4].apart_s * 1e6))
+    if n > 1 then
+      assert.same({ 8, 16, 8 }, { found.alone1.batch, found.weak2.batch, found.strong2.batch })
+      local weak = found.weak2.result.median_s
+      has(page, ("| 2 | 16 | weak | %.5f | %.5f | %.0f | %.0f %% |"):format(weak, found.weak2.result.min_s, 16 / weak,
+        100 * found.alone1.result.median_s / weak))
+    else
+      assert.equal(1, #report.ranks)
+    end
   end)
 
   it("lists all that the time did not reach", function()

@@ -111,7 +111,7 @@ end)
 describe("the largest batch", function()
   local function chosen(line, available)
     local values, notes = options.complete(parse(line)), {}
-    local done, message, code = memory.chooseBatch(values, {}, notes, available)
+    local done, message, code = memory.chooseBatch(values, {}, notes, nil, available)
     return done and values.batchSize, done and notes[1] or message, code
   end
 

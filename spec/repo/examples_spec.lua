@@ -21,6 +21,7 @@ local programs = {
   ["spirals.lua"] = "spec/train/open_lists_spec.lua",
   ["pictures.lua"] = "spec/train/pictures_spec.lua",
   ["recipe.lua"] = { "1", "the first test picture is a [%a ]+ with probability [01]%.%d%d" },
+  ["distributed.lua"] = { "1", "epoch 1: %d+%.%d %% of the 600 test pictures right" },
   ["own_module.lua"] = { "", "^1\t.*\n5\t" },
   ["faces.lua"] = "spec/data/faces_spec.lua", -- wants a file that is not here
   ["embed.c"] = { "", "loss of exclusive%-or after 500 steps: 0%.0" },
@@ -33,7 +34,7 @@ describe("examples", function()
     pipe:close()
   end)
 
-  for _, name in ipairs { "train.lua", "recipe.lua", "own_module.lua" } do
+  for _, name in ipairs { "train.lua", "recipe.lua", "own_module.lua", "distributed.lua" } do
     it(name .. " runs", function()
       local arguments, expected = table.unpack(programs[name])
       assert.matches(expected, run(("%s examples/%s %s"):format(temporary.interpreter(), name, arguments)))

@@ -112,5 +112,6 @@ dn_status dn_plugin_open(const dn_plugin_host *given, dn_plugin *plugin) {
   plugin->backend = &backend;
   plugin->plan_backend = NULL;
   plugin->device_open = device_open;
+  plugin->device_count = NULL;
   return DN_OK;
 }

@@ -25,19 +25,20 @@ local function image_set(split, n)
 end
 
 -- 20 images to train on, 4 to choose by, 7 to test on.
-local function open_sets(batchSize)
+local function open_sets(opt, ranks)
   local set = image_set("train", 24)
   local sets = { train = set:subset(0, 20), validation = set:subset(20, 4), test = image_set("test", 7) }
   local loaders = {}
   for name, part in pairs(sets) do
-    loaders[name] = dn.data.Loader { set = part, batchSize = batchSize, nThreads = 0, seed = 4,
+    loaders[name] = dn.data.Loader { set = part, batchSize = opt.batchSize, nThreads = 0, seed = 4,
+      shard = ranks and ranks.comm, precision = opt.precision == "double" and "double" or "float",
       shuffle = name == "train",
       transform = dn.data.preprocess(part, name == "train" and "train" or "test") }
   end
   return sets, loaders
 end
 
---- Does what main.lua does with a command line.
+--- Does what main.lua does with a command line; where this process is one of several ranks, as one of them.
 -- @param interrupted (optional) function() → count, signal
 -- @param on_start (optional) function(run) before it is announced
 -- @return the run, its lines of the console in `lines` and its options in `values`; or nil, message, code, status
@@ -46,11 +47,15 @@ function smallRun.go(line, interrupted, on_start)
   for word in line:gmatch("%S+") do argv[#argv + 1] = word end
   local opt, given = train.options.parse(argv)
   assert(opt, given)
-  local origin, message, code = train.origin.find(opt, given)
+  opt.device = "cpu"
+  local ranks, message, code, status = train.ranks.open(opt)
+  if message then return nil, message, code, status end
+  local origin
+  origin, message, code = train.origin.find(opt, given)
   if not origin then return nil, message, code end
   opt.nCores, opt.device = core.threads(1), "cpu"
   dn.manualSeed(opt.manualSeed)
-  local sets, loaders = open_sets(opt.batchSize)
+  local sets, loaders = open_sets(opt, ranks)
   local model
   model, message, code = train.network.build(opt, origin, sets.test)
   if not model then return nil, message, code end
@@ -59,26 +64,28 @@ function smallRun.go(line, interrupted, on_start)
   local trainer = train.Trainer.new {
     model = model, criterion = dn.nn.CrossEntropyCriterion(), optimizer = optimizer,
     schedule = dn.optim.schedule[opt.lrShape] { learningRate = opt.LR, nEpochs = opt.nEpochs },
-    console = train.Console.new(opt.nEpochs, loaders, function(text) lines[#lines + 1] = text end),
+    console = train.Console.new(opt.nEpochs, loaders, ranks and ranks:writer()
+      or function(text) lines[#lines + 1] = text end),
+    ranks = ranks, syncBN = opt.syncBN,
   }
   local run = train.Run.new { options = opt, origin = origin, trainer = trainer, loaders = loaders, sets = sets,
-    interrupted = interrupted or function() return 0 end }
+    interrupted = interrupted or not ranks and function() return 0 end or nil }
   run.lines = lines
   if on_start then on_start(run) end
   run:announce()
   local function epochs()
-    local done, status
-    done, message, code = run:open()
+    local done
+    done, message, code, status = run:open()
     for epoch = trainer.epoch, done and opt.nEpochs or 0 do
       local trained, tested
       trained, message, code, status = run:train(epoch)
       if not trained then return nil, message, code, status end
       tested, message, code, status = run:test(epoch)
       if not tested then return nil, message, code, status end
-      done, message, code = run:finish(epoch, trained, tested)
+      done, message, code, status = run:finish(epoch, trained, tested)
       if not done then break end
     end
-    if not done then return nil, message, code end
+    if not done then return nil, message, code, status end
     run:report()
     return run
   end

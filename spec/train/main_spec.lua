@@ -56,7 +56,8 @@ describe("main.lua", function()
   end
 
   local bad_lines = {
-    "-depth forty", "-depth 41", "-batchSize 0", "-testOnly maybe", "-nEpochs -3", "-dept 40", "-depth", "-nGPU 2",
+    "-depth forty", "-depth 41", "-batchSize 0", "-testOnly maybe", "-nEpochs -3", "-dept 40", "-depth",
+    "-nProcesses 2", "-device cpu -nGPU 2",
     "-device cuda -nGPU 0", "-precision tf32 -device cpu", "-optMemory 4 -memory minimal",
     "-tenCrop true", "-dataset imagenet", "-testOnly true",
   }

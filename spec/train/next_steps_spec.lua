@@ -16,11 +16,20 @@ describe("the next steps of a run", function()
     assert.equal("main.lua -resume run", nextSteps.resume(values, {}, "main.lua"))
     assert.equal("main.lua -resume run -nEpochs 4", nextSteps.resume(values, {}, "main.lua", "-nEpochs 4"))
     values.data = "my images"
+    values.nGPU, values.nProcesses = 0, 1
     for _, given in ipairs { { device = true }, { nGPU = true } } do
       assert.equal("main.lua -retrain run/best -testOnly true -data 'my images' -device cpu",
         nextSteps.test(values, given, "main.lua", "run/best"))
       assert.equal("main.lua -resume run -device cpu", nextSteps.resume(values, given, "main.lua"))
     end
+  end)
+
+  it("have as many processes as the run", function()
+    local values = { save = "run", device = "cuda:0", nGPU = 4, nProcesses = 1 }
+    assert.equal("main.lua -resume run -nGPU 4", nextSteps.resume(values, { nGPU = true }, "main.lua"))
+    values = { save = "run", device = "cpu", nProcesses = 2 }
+    assert.equal("main.lua -resume run -nProcesses 2 -device cpu",
+      nextSteps.resume(values, { device = true, nProcesses = true }, "main.lua"))
   end)
 
   it("are words for a shell", function()

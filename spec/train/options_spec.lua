@@ -38,7 +38,9 @@ local refused = {
   { "-depth", "-depth needs a value" },
   { "-depth -growthRate 12", "-depth needs a value" },
   { "-depth 40 -depth 40", "-depth is given twice" },
-  { "-nGPU 2", "not available in this version", "one GPU" },
+  { "-nGPU -1", "expected an integer of at least 0 and of at most 1024" },
+  { "-nGPU 2 -device cuda:1", "-device cuda:1 and -nGPU 2 contradict each other" },
+  { "-nProcesses 2", "-nProcesses 2 is for the CPU: say -device cpu, or -nGPU N" },
   { "-backend cunn", "not available", "cuDNN" },
   { "-cudnn fastest", "not available" },
   { "-device gpu", "expected one of cpu, cuda, cuda:N" },
@@ -149,7 +151,8 @@ describe("the help", function()
     for name in ([[data dataset manualSeed nGPU backend cudnn gen precision nThreads nEpochs epochNumber batchSize
       testOnly tenCrop save resume LR momentum weightDecay lrShape netType depth retrain optimState shareGradInput
       optnet resetClassifier nClasses growthRate bottleneck reduction dropRate optMemory d1 d2 d3 d4 device valSize
-      freeze memory plan log keep trainSize testSize saveEvery nCores stem initChannels]]):gmatch("%w+") do
+      freeze memory plan log keep trainSize testSize saveEvery nCores stem initChannels
+      nProcesses rank size commTimeout]]):gmatch("%w+") do
       assert.is_truthy(text:find("\n  -" .. name .. " ", 1, true), name)
     end
   end)

@@ -4,6 +4,7 @@ local core = require "densenet.core"
 local dn = require "densenet"
 local json = require "densenet.io.json"
 local mainProcess = require "spec.support.main_process"
+local ranks = require "spec.support.ranks"
 local temporary = require "spec.support.temporary"
 
 local absolute = temporary.absolute
@@ -114,6 +115,24 @@ describe("pictures", function()
     os.execute(("cp '%s/pictures/train/disc/1.png' '%s/pictures/train/disc/90.png'"):format(directory, directory))
     assert.matches("changes: +the folder trained on holds other files than it did %(25 images, it had 24%)",
       runs("-resume killed -nEpochs 3 -device cpu"))
+  end)
+
+  ranks.it(it, pending)("are shared by two processes, with the weights and the errors of classes of all", function()
+    local line = tiny .. "-nEpochs 1 -precision double -classWeights auto -labelSmoothing 0.1 -randomErasing 0.2 "
+      .. "-gen index -badImages skip "
+    temporary.write(directory .. "/pictures/train/disc/3.png", "<html>")
+    runs(line .. "-save one")
+    local status, _, stderr = run(line .. "-nProcesses 2 -syncBN true -save two")
+    assert.equal(0, status, stderr)
+    assert.equal(temporary.read(directory .. "/one/classes.tsv"), temporary.read(directory .. "/two/classes.tsv"))
+    local one = dn.safetensors.load(directory .. "/one/model_1.safetensors")
+    local two = dn.safetensors.load(directory .. "/two/model_1.safetensors")
+    for name, tensor in pairs(one) do
+      assert.is_true((tensor:double() - two[name]:double()):abs():max() < 1e-10, name)
+    end
+    status, _, stderr = run(tiny .. "-nEpochs 1 -nProcesses 2 -save three")
+    assert.equal(1, status)
+    assert.matches("pictures/train/disc/3.png: is an HTML page", stderr)
   end)
 
   it("stop a run by name where one cannot be read, or are skipped with a line", function()

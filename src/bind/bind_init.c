@@ -38,7 +38,10 @@ int luaopen_densenet_core(lua_State *L) {
   bind_register_folder(L);
   bind_register_mat(L);
   bind_register_worker(L, luaopen_densenet_core);
+  bind_register_comm(L);
   bind_register_signal(L);
+  bind_register_child(L);
+  bind_register_rendezvous(L);
   bind_register_text(L);
   bind_register_clock(L);
   bind_register_terminal(L);

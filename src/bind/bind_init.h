@@ -19,7 +19,10 @@ void bind_register_folder(lua_State *L);
 void bind_register_mat(lua_State *L);
 /* `open` opens the module in a worker's own state. */
 void bind_register_worker(lua_State *L, lua_CFunction open);
+void bind_register_comm(lua_State *L);
 void bind_register_signal(lua_State *L);
+void bind_register_child(lua_State *L);
+void bind_register_rendezvous(lua_State *L);
 void bind_register_text(lua_State *L);
 void bind_register_clock(lua_State *L);
 void bind_register_terminal(lua_State *L);

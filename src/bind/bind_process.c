@@ -84,6 +84,15 @@ static dn_device *optional_device(lua_State *L, int arg, const char *name) {
   return device;
 }
 
+/* device_count(kind) -> how many devices of a plugin, "cuda", there are, none of them opened | nil, message, code */
+static int device_count(lua_State *L) {
+  int n = 0;
+  const dn_status status = dn_device_count(luaL_checkstring(L, 1), &n);
+  if (status != DN_OK) return bind_fail(L, status);
+  lua_pushinteger(L, n);
+  return 1;
+}
+
 /* scratch_release([device]): gives back the scratch memory of "cpu" (the calling thread's) or another */
 static int scratch_release(lua_State *L) {
   dn_device *device = optional_device(L, 1, "cpu");
@@ -157,6 +166,7 @@ static int environment(lua_State *L) {
 void bind_register_process(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"device_find", device_find},
+      {"device_count", device_count},
       {"memory", memory},
       {"memory_limit", memory_limit},
       {"memory_reset_peak", memory_reset_peak},

@@ -12,6 +12,7 @@
 -- is allocated in the long run. Whoever keeps one clones it.
 
 local argument = require "densenet.argument"
+local batchShare = require "densenet.nn.batch_share"
 local core = require "densenet.core"
 local failure = require "densenet.data.failure"
 require "densenet.tensor"
@@ -31,7 +32,7 @@ local BATCHES_AHEAD = 2 -- for each thread: one being made, one waiting
 
 local KNOWN = {
   set = true, batchSize = true, nThreads = true, seed = true, shuffle = true, transform = true,
-  precision = true, prefetch = true, worker = true, pinFor = true, sampling = true,
+  precision = true, prefetch = true, worker = true, pinFor = true, sampling = true, shard = true,
 }
 
 local function isCount(value, least)
@@ -84,6 +85,11 @@ local function complaintAbout(options)
     return "balanced sampling needs to know the labels beforehand, which this data set does not say"
   end
   if options.pinFor ~= nil and type(options.pinFor) ~= "string" then return "pinFor must be the name of a device" end
+  local shard = options.shard
+  if shard ~= nil and not (type(shard) == "table" and isCount(shard.size, 1) and isCount(shard.rank, 0)
+    and shard.rank < shard.size) then
+    return "shard must be a communicator (dist.open), or a table with rank, from 0, and size"
+  end
   if (options.nThreads or 0) > 0 and not options.set.images and not (options.worker or options.set.worker) then
     return "threads cannot share a data set that has only get(i); say worker = {module =, argument =}"
       .. " so that each makes its own, or nThreads = 0"
@@ -97,6 +103,9 @@ end
 --              {input = tensor C,H,W, target = label}; with channels and readWith(i, read), as a FolderSet has
 --              them, the usual chains for photographs are one call of C for each file
 --   batchSize  images in a batch; the last one of an epoch has what is left
+--   shard      a communicator (dist.open): this process gets its rank's share of every batch, in the order of ranks;
+--              batchSize stays the whole batch's. A sample then has share (nn.batch_share), and size 0 where this rank
+--              has no image: input and target then are of some images of the batch that do not count
 --   nThreads   worker threads; 0, the default, makes each batch when it is asked for
 --   seed       of the order and the augmentation; default 1
 --   shuffle    true: another order every epoch; default: the set's order
@@ -124,6 +133,8 @@ local function new(_, options)
     transform = options.transform,
     worker = options.worker or options.set.worker,
     pinFor = options.pinFor,
+    shard = options.shard and options.shard.size > 1 and options.shard or nil,
+    shares = {}, -- by size of the whole batch
   }, Loader)
   self.prefetch = options.prefetch or BATCHES_AHEAD * self.nThreads
   self.spare = {} -- buffers {input, target} that nobody uses
@@ -189,10 +200,17 @@ local function sourceOf(self)
   return { module = self.worker.module, argument = self.worker.argument }
 end
 
--- first, count: the images of batch n.
+-- first, count: the images of batch n here; and the share of the whole batch that they are, where there is one.
 local function shareOf(self, n)
   local first = (n - 1) * self.batchSize + 1
-  return first, math.min(self.batchSize, self.set:size() - first + 1)
+  local whole = math.min(self.batchSize, self.set:size() - first + 1)
+  if not self.shard then return first, whole end
+  local share = self.shares[whole]
+  if not share then
+    share = batchShare.of(whole, self.shard.rank, self.shard.size)
+    self.shares[whole] = share
+  end
+  return first + share.first, share.rows, share
 end
 
 local function place(n, epoch, message)
@@ -216,8 +234,13 @@ local function accepted(self, input, target, more)
   return { input, target }
 end
 
-local function sampleOf(buffers)
-  return { input = buffers[1], target = buffers[2], size = buffers[2]:size(1) }
+-- Computing with a share begins when its sample is given.
+local function sampleOf(self, n, buffers)
+  local sample = { input = buffers[1], target = buffers[2], size = buffers[2]:size(1) }
+  local _, _, share = shareOf(self, n)
+  if share then sample.share, sample.size = share, share.size end
+  if self.shard then batchShare.set(share) end
+  return sample
 end
 
 -- take(n) → the buffers of batch n, made on the spot.
@@ -314,10 +337,13 @@ function Loader:run(epoch, firstBatch)
     if self.current ~= run then error("Loader: this run was ended by a later one", 2) end
     if given then table.insert(self.spare, reusable(self, given)) end
     given = nil
-    if n >= last then return nil end
+    if n >= last then
+      if self.shard then batchShare.set(nil) end
+      return nil
+    end
     n = n + 1
     given = take(n)
-    return n, sampleOf(given)
+    return n, sampleOf(self, n, given)
   end
 end
 

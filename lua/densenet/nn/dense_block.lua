@@ -15,12 +15,14 @@
 -- @classmod densenet.nn.DenseBlock
 
 local argument = require "densenet.argument"
+local backwardWatch = require "densenet.nn.backward_watch"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
 local DenseLayer = require "densenet.nn.dense_layer"
 local FusedStage = require "densenet.nn.fused_stage"
 local fusedChildren = require "densenet.nn.fused_children"
+local syncNorm = require "densenet.nn.sync_norm"
 
 local DenseBlock, parent = class("nn.DenseBlock", FusedStage)
 
@@ -111,7 +113,9 @@ function DenseBlock:forwardBatch(input)
   local front = x:narrow(2, 1, self.nInput)
   core.copy(front, input)
   if stats then
-    core.channel_stats(stats:narrow(2, 1, self.nInput), front)
+    local own = stats:narrow(2, 1, self.nInput)
+    core.channel_stats(own, front)
+    syncNorm.join(self.modules[1]:get("norm1"), self.scratch, own)
   end
   for l = 1, #self.modules do
     local before, own = channelsOf(self, l, x)
@@ -183,6 +187,9 @@ function DenseBlock:backwardBatch(_, dy, scale, field, isWhole)
     local gBefore, gOwn = channelsOf(self, l, g)
     local deferredBefore, deferredOwn = channelsOf(self, l, deferred)
     self:callChild(l, "growBackward", gBefore, deferredBefore, gOwn, deferredOwn, before, own, scale, self.scratch)
+    if scale then
+      backwardWatch.tell(self, self.modules[l])
+    end
   end
   if self.skipsGradInput then
     return nil

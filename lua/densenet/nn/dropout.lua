@@ -24,8 +24,8 @@ function Dropout:isActive()
 end
 
 local function forward(self, output, input)
-  self.seed, self.stream, self.position = dropoutMask.reserve(input:nElement())
-  core.dropout_forward(output, input, self.p, self.seed, self.stream, self.position)
+  self.mask = dropoutMask.reserve(input:nElement())
+  dropoutMask.apply(self.scratch, output, input, self.p, self.mask)
 end
 
 function Dropout:updateOutput(input)
@@ -46,7 +46,7 @@ function Dropout:updateGradInput(_, gradOutput)
     return gradOutput
   end
   self.gradInput = buffer.like(self.scratch, "gradInput", gradOutput)
-  core.dropout_backward(self.gradInput, gradOutput, self.p, self.seed, self.stream, self.position)
+  dropoutMask.apply(self.scratch, self.gradInput, gradOutput, self.p, self.mask, true)
   return self.gradInput
 end
 
@@ -58,11 +58,11 @@ end
 
 --- The same elements as at the last forward.
 function Dropout:againInPlace(x)
-  core.dropout_forward(x, x, self.p, self.seed, self.stream, self.position)
+  dropoutMask.apply(self.scratch, x, x, self.p, self.mask)
 end
 
 function Dropout:backwardInPlace(dx)
-  core.dropout_backward(dx, dx, self.p, self.seed, self.stream, self.position)
+  dropoutMask.apply(self.scratch, dx, dx, self.p, self.mask, true)
 end
 
 function Dropout:__tostring__()

@@ -3,6 +3,9 @@
 -- @module densenet.nn.dropout_mask
 
 local argument = require "densenet.argument"
+local batchShare = require "densenet.nn.batch_share"
+local buffer = require "densenet.nn.buffer"
+local core = require "densenet.core"
 local random = require "densenet.random"
 
 local dropoutMask = {}
@@ -21,11 +24,43 @@ function dropoutMask.share(name, p)
   return p
 end
 
---- Takes from the default generator what a mask needs.
--- @tparam integer nElements elements of the mask
--- @return seed, stream, position, as core.dropout_forward takes them
+--- Takes from the default generator what a mask needs: where processes share a mini-batch (nn.batch_share) that of the
+-- whole batch, of which this process's images have their part. So masks are those of one process.
+-- @tparam integer nElements elements of the mask here
+-- @treturn table seed, stream and position, as core.dropout_forward takes them, and `lead`, how many of the first
+-- position's elements belong to images before this process's: 0 to 3
 function dropoutMask.reserve(nElements)
-  return random.reserve((nElements + ELEMENTS_PER_POSITION - 1) // ELEMENTS_PER_POSITION)
+  local whole, before = batchShare.extent(nElements)
+  local seed, stream, position = random.reserve((whole + ELEMENTS_PER_POSITION - 1) // ELEMENTS_PER_POSITION)
+  return { seed = seed, stream = stream, position = position + before // ELEMENTS_PER_POSITION,
+    lead = before % ELEMENTS_PER_POSITION }
+end
+
+-- A mask that begins within a position: on a vector that has the elements before it as well.
+local function withLead(pass, scratch, y, x, p, mask)
+  local n = x:nElement()
+  local whole = buffer.shaped(scratch, "withLead", x, mask.lead + n)
+  core.fill(whole, 0)
+  local part = whole:narrow(1, mask.lead + 1, n):view(x:size())
+  core.copy(part, x)
+  pass(whole, whole, p, mask.seed, mask.stream, mask.position)
+  core.copy(y, part)
+end
+
+--- Drops from x, or from a gradient: y = x · mask / (1 − p).
+-- @tparam table scratch for a buffer
+-- @tparam tensor y [out] may be x
+-- @tparam tensor x
+-- @tparam number p share of zeros
+-- @tparam table mask from `reserve`
+-- @tparam ?boolean isBackward x is a gradient
+function dropoutMask.apply(scratch, y, x, p, mask, isBackward)
+  local pass = isBackward and core.dropout_backward or core.dropout_forward
+  if mask.lead > 0 then
+    withLead(pass, scratch, y, x, p, mask)
+  else
+    pass(y, x, p, mask.seed, mask.stream, mask.position)
+  end
 end
 
 return dropoutMask

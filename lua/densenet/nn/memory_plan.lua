@@ -79,6 +79,17 @@ local function addOptimizerScratch(rows, count)
   end
 end
 
+-- What ranks on the CPU send each other of the gradients: as many bytes again (densenet.dist).
+local function addExchange(rows, module)
+  local size, dtype, bytes = 0, nil, 0
+  for _, parameter in ipairs(trained.of(module)) do
+    size, dtype = size + parameter.tensor:nElement(), parameter.tensor:dtype()
+    bytes = bytes + trace.bytesOf(parameter.tensor)
+  end
+  rows[#rows + 1] = { name = "gradients between ranks", size = { size }, dtype = dtype, lifetime = "step",
+    bytes = bytes }
+end
+
 local function addTensors(rows, name, value)
   if type(value) == "table" then
     for key, each in pairs(value) do
@@ -104,6 +115,7 @@ end
 --    optMemory  0 to 5; by default what the module was built with (config.optMemory), else 0
 --    momentum   false: an optimizer without; or how many tensors it keeps for each parameter, 1 by default
 --    optimizerScratch  how many it computes in, as large as the largest parameter; 0 by default
+--    exchange   true: of a rank that sends its gradients to others by way of the host's memory
 --    type       dtype of the input, by default the module's type()
 --    record     of densenet.nn.plan.trace for the same module and input, if there is one already
 --
@@ -119,6 +131,7 @@ function MemoryPlan:__init(module, inputSize, options)
   self.type = options.type or module:activationType()
   self.nMomenta = math.type(options.momentum) == "integer" and options.momentum or options.momentum == false and 0 or 1
   self.optimizerScratch = options.optimizerScratch or 0
+  self.exchange = options.exchange or false
   local record = options.record or trace.record(module, inputSize, self.type)
   self.record = record
   self.signatures, self.callsHalves = record.signatures, record.callsHalves
@@ -128,6 +141,7 @@ function MemoryPlan:__init(module, inputSize, options)
   self.rows, self.placed = {}, {}
   addHeldRows(self.rows, module, self.nMomenta)
   addOptimizerScratch(self.rows, self.optimizerScratch)
+  if self.exchange then addExchange(self.rows, module) end
   addTensors(self.rows, "input", record.input)
   addTensors(self.rows, "gradOutput", record.gradOutput)
   for _, kept in ipairs(record.rows) do
@@ -187,8 +201,8 @@ function MemoryPlan:inMode(mode)
     freezing.copy(self.module, module)
   end
   return module and MemoryPlan(module, self.inputSize,
-    { optMemory = mode, momentum = self.nMomenta, optimizerScratch = self.optimizerScratch, type = self.type,
-      record = record })
+    { optMemory = mode, momentum = self.nMomenta, optimizerScratch = self.optimizerScratch, exchange = self.exchange,
+      type = self.type, record = record })
 end
 
 --- The plan as a text: totals in MB of 2^20 bytes, what each optMemory would need, and the buffers.

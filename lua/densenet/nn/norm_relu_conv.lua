@@ -13,6 +13,7 @@
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local fusedChildren = require "densenet.nn.fused_children"
+local syncNorm = require "densenet.nn.sync_norm"
 
 local normReluConv = {}
 
@@ -25,6 +26,13 @@ function normReluConv.valuesPerChannel(x)
   return x:size(1) * x:size(3) * x:size(4)
 end
 
+-- Statistics of y that were taken here: of the whole batch, where ranks share it.
+local function joinStats(step, stats)
+  if stats then
+    syncNorm.join(step.norm, step.conv.scratch, stats)
+  end
+end
+
 --- Writes y and its statistics; in training, moves the norm's running statistics.
 -- @tparam table step
 -- @tparam tensor y [out]
@@ -35,12 +43,14 @@ function normReluConv.forward(step, y, stats, x, xStats)
   local norm = step.norm:normTable(xStats, normReluConv.valuesPerChannel(x))
   if not isDropping(step) then
     core.norm_relu_conv_forward(y, stats, x, norm, step.conv.weight)
+    joinStats(step, stats)
     return
   end
   core.norm_relu_conv_forward(y, nil, x, norm, step.conv.weight)
   step.drop:forwardInPlace(y)
   if stats then
     core.channel_stats(stats, y)
+    joinStats(step, stats)
   end
 end
 
@@ -68,6 +78,7 @@ function normReluConv.forwardKept(step, y, stats, x, xStats, z)
   end
   if stats then
     core.channel_stats(stats, y)
+    joinStats(step, stats)
   end
 end
 

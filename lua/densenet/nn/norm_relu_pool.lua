@@ -11,6 +11,7 @@ local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
 local FusedStage = require "densenet.nn.fused_stage"
 local fusedChildren = require "densenet.nn.fused_children"
+local syncNorm = require "densenet.nn.sync_norm"
 local SpatialBatchNormalization = require "densenet.nn.spatial_batch_normalization"
 local normReluConv = require "densenet.nn.norm_relu_conv"
 
@@ -52,6 +53,7 @@ function NormReLUPool:inputStats(x)
   if not stats then
     stats = buffer.besides(self.scratch, "stats", x, 2, x:size(2))
     core.channel_stats(stats, x)
+    syncNorm.join(self:norm(), self.scratch, stats)
   end
   return stats
 end

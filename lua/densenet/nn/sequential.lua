@@ -2,6 +2,7 @@
 -- @classmod densenet.nn.Sequential
 
 local argument = require "densenet.argument"
+local backwardWatch = require "densenet.nn.backward_watch"
 local class = require "densenet.nn.class"
 local Container = require "densenet.nn.container"
 
@@ -41,6 +42,7 @@ end
 function Sequential:accGradParameters(input, gradOutput, scale)
   walkBack(self, input, gradOutput, function(i, childInput, childGradOutput)
     self:accumulateChild(i, childInput, childGradOutput, scale)
+    backwardWatch.tell(self, self.modules[i])
     return self.modules[i].gradInput
   end)
 end
@@ -51,7 +53,9 @@ function Sequential:backward(input, gradOutput, scale)
     return parent.backward(self, input, gradOutput, scale)
   end
   self.gradInput = walkBack(self, input, gradOutput, function(i, childInput, childGradOutput)
-    return self:callChild(i, "backward", childInput, childGradOutput, scale or 1)
+    local gradInput = self:callChild(i, "backward", childInput, childGradOutput, scale or 1)
+    backwardWatch.tell(self, self.modules[i])
+    return gradInput
   end)
   return self.gradInput
 end

@@ -10,6 +10,8 @@ local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
 local ImageModule = require "densenet.nn.image_module"
 local ownMethods = require "densenet.nn.own_methods"
+local syncNorm = require "densenet.nn.sync_norm"
+local syncedPasses = require "densenet.nn.synced_passes"
 
 local SpatialBatchNormalization, parent = class("nn.SpatialBatchNormalization", ImageModule)
 
@@ -56,11 +58,13 @@ end
 
 function SpatialBatchNormalization:forwardBatch(input)
   local output = buffer.like(self.scratch, "output", input)
-  if self:usesBatch() then
+  if syncNorm.isOn(self) then
+    syncedPasses.forward(self, output, input)
+  elseif self:usesBatch() then
     local mean = buffer.besides(self.scratch, "mean", input, self.nChannels)
     local inverseDeviation = buffer.besides(self.scratch, "inverseDeviation", input, self.nChannels)
     core.batchnorm_forward(output, mean, inverseDeviation, self.running_mean, self.running_var, input, self.weight,
-      self.bias, self.momentum, self.eps)
+      self.bias, syncNorm.momentum(self), self.eps)
   else
     core.batchnorm_inference_forward(output, input, self.running_mean, self.running_var, self.weight, self.bias,
       self.eps)
@@ -70,7 +74,9 @@ end
 
 -- One call gives both kinds of gradient; which of them count is for the caller to choose.
 local function backwardBatch(self, gradInput, gradWeight, gradBias, input, gradOutput, scale)
-  if self:usesBatch() then
+  if syncNorm.isOn(self) then
+    syncedPasses.backward(self, gradInput, gradWeight, gradBias, input, gradOutput, scale)
+  elseif self:usesBatch() then
     core.batchnorm_backward(gradInput, gradWeight, gradBias, gradOutput, input, self.scratch.mean,
       self.scratch.inverseDeviation, self.weight, scale)
   else
@@ -114,12 +120,12 @@ SpatialBatchNormalization.frozenBackward = SpatialBatchNormalization.backward
 -- takes the batch's statistics and moves the running ones; evaluation takes the running ones. It stays
 -- in scratch.normTable for backward.
 -- @tparam ?tensor stats 2,C mean and biased variance of the batch; read where usesBatch() says so
--- @tparam integer nValues that the statistics are over: N·H·W
+-- @tparam integer nValues N·H·W of the input; where the statistics are of all ranks' images, those of the input here
 function SpatialBatchNormalization:normTable(stats, nValues)
   local result = buffer.shaped(self.scratch, "normTable", self.weight, 4, self.nChannels)
   if self:usesBatch() then
-    core.norm_table(result, self.running_mean, self.running_var, stats, self.weight, self.bias, nValues,
-      self.momentum, self.eps)
+    core.norm_table(result, self.running_mean, self.running_var, stats, self.weight, self.bias,
+      syncNorm.count(self, nValues), syncNorm.momentum(self), self.eps)
   else
     local running = buffer.shaped(self.scratch, "runningStats", self.weight, 2, self.nChannels)
     core.copy(running:select(1, 1), self.running_mean)
@@ -143,13 +149,14 @@ function SpatialBatchNormalization:accumulateSums(scale)
 end
 
 --- Writes (or adds) the terms that the gradient of the norm's input still lacks, made from the sums:
--- those by way of the batch's mean and variance. Running statistics make none.
+-- those by way of the batch's mean and variance. Running statistics make none. Call it once for sums, after
+-- accumulateSums.
 -- @tparam tensor deferred 3,C [out]
 -- @tparam integer nValues as in normTable
 -- @tparam boolean isAdded to what is there
 function SpatialBatchNormalization:defer(deferred, nValues, isAdded)
-  if self:usesBatch() then
-    core.deferred_update(deferred, self.scratch.sums, self.scratch.normTable, nValues, isAdded)
+  if self:usesBatch() and syncNorm.addUp(self, self.scratch.sums) then
+    core.deferred_update(deferred, self.scratch.sums, self.scratch.normTable, syncNorm.count(self, nValues), isAdded)
   elseif not isAdded then
     core.fill(deferred, 0)
   end

@@ -21,7 +21,7 @@ end
 local function drawPlanes(self, input)
   local stays = buffer.shaped(self.scratch, "stays", input, input:size(1), input:size(2), 1, 1)
   core.fill(stays, 1)
-  core.dropout_forward(stays, stays, self.p, dropoutMask.reserve(stays:nElement()))
+  dropoutMask.apply(self.scratch, stays, stays, self.p, dropoutMask.reserve(stays:nElement()))
   core.unary(stays, stays, "sign") -- dropout has scaled them
 end
 

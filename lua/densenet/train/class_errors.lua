@@ -22,6 +22,12 @@ function ClassErrors:add(output, target)
   end
 end
 
+--- Counts of all ranks' images, where each has seen its share.
+-- @param ranks densenet.train.ranks
+function ClassErrors:addUp(ranks)
+  self.count, self.wrong = ranks:total(self.count), ranks:total(self.wrong)
+end
+
 --- Percent of a class's images; nil where there were none.
 function ClassErrors:error(class)
   local n = self.count[class]

@@ -9,7 +9,15 @@ local device = {}
 -- @return true, or nil and a sentence
 function device.check(values)
   local on, gpus = values.device, values.nGPU
-  if on == "cpu" and gpus == 1 then return nil, "-device cpu and -nGPU 1 contradict each other" end
+  if on == "cpu" and gpus and gpus > 0 then
+    return nil, ("-device cpu and -nGPU %d contradict each other"):format(gpus)
+  end
+  if gpus and gpus > 1 and on and on ~= "cuda" then
+    return nil, ("-device %s and -nGPU %d contradict each other: each of the processes has its own"):format(on, gpus)
+  end
+  if values.nProcesses and values.nProcesses > 1 and on ~= "cpu" and gpus ~= 0 then
+    return nil, ("-nProcesses %d is for the CPU: say -device cpu, or -nGPU N for GPUs"):format(values.nProcesses)
+  end
   if on and on ~= "cpu" and gpus == 0 then
     return nil, ("-device %s and -nGPU 0 contradict each other"):format(on)
   end

@@ -13,7 +13,8 @@ local coreMemory = setmetatable({ isPinned = function(x) return x:isPinned() end
 local Feed = {}
 Feed.__index = Feed
 
---- @param loader size(), and run(epoch, first) over n, sample; a sample has input, target and size
+--- @param loader size(), and run(epoch, first) over n, sample; a sample has input, target, size, and share where ranks
+-- share batches
 -- @param device a device's name, as tensors have it
 -- @param dtype of the network's activations
 -- @param memory (optional) what copies on the side: copy_async(y, x), copy_join(device), copy_wait(device)
@@ -42,7 +43,8 @@ local function inPlace(self, epoch, first)
   return function()
     local n, sample = nextSample()
     if not n then return nil end
-    return n, { input = converted(self, self.sets[1], sample.input), target = sample.target, size = sample.size }
+    return n, { input = converted(self, self.sets[1], sample.input), target = sample.target, size = sample.size,
+      share = sample.share }
   end
 end
 
@@ -69,7 +71,7 @@ local function ahead(self, epoch, first)
     if not n then return nil end
     local set = self.sets[turn]
     turn = 3 - turn
-    return { n = n, set = set, size = sample.size,
+    return { n = n, set = set, size = sample.size, share = sample.share,
       input = upload(self, set, "input", sample.input), target = upload(self, set, "target", sample.target) }
   end
 
@@ -79,7 +81,8 @@ local function ahead(self, epoch, first)
     if not batch then return nil end
     self.memory.copy_join(self.device)
     coming = fetch()
-    return batch.n, { input = converted(self, batch.set, batch.input), target = batch.target, size = batch.size }
+    return batch.n, { input = converted(self, batch.set, batch.input), target = batch.target, size = batch.size,
+      share = batch.share }
   end
 end
 

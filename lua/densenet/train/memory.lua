@@ -6,6 +6,8 @@ local memoryModes = require "densenet.nn.memory_modes"
 local models = require "densenet.models"
 local network = require "densenet.train.network"
 local optimizer = require "densenet.train.optimizer"
+local ranks = require "densenet.dist.ranks"
+local syncNorm = require "densenet.nn.sync_norm"
 
 local memory = {}
 
@@ -21,11 +23,21 @@ local function imagesOf(values, origin)
   return images
 end
 
+-- How many ranks share a batch, as options or the environment say it.
+local function rankCount(values)
+  local place = ranks.find(values)
+  return math.max(place and place.size or 1, values.nGPU or 1, values.nProcesses or 1)
+end
+
 local function planFor(values, origin, batchSize, optMemory)
   local images, changed = imagesOf(values, origin), setmetatable({ optMemory = optMemory }, { __index = values })
   local model, message, code = network.withoutMemory(changed, origin, images)
   if not model then return nil, message, code end
-  return model:plan({ batchSize, images.channels, images.height, images.width }, optimizer.planOptions(values))
+  local count, planOptions = rankCount(values), optimizer.planOptions(values)
+  local share = (batchSize - 1) // count + 1 -- the largest that a rank has
+  planOptions.exchange = count > 1 and values.device == "cpu"
+  if values.syncBN then syncNorm.attachAll(model, { size = count }) end -- nobody is asked while it is planned
+  return model:plan({ share, images.channels, images.height, images.width }, planOptions)
 end
 
 --- The plan of a run's training step (densenet.nn.MemoryPlan). The images need not be there.
@@ -117,11 +129,13 @@ end
 -- @param values options as origin.find leaves them; changed
 -- @param origin what origin.find found
 -- @param notes list, to which a sentence about the choice is added
+-- @param others (optional) densenet.train.ranks: processes that share each batch, and the memory of one machine's CPU
 -- @param available bytes there are; memory.available(values.device) when left out
 -- @return true; or nil, message, code
-function memory.chooseBatch(values, origin, notes, available)
+function memory.chooseBatch(values, origin, notes, others, available)
   if values.batchSize ~= "auto" then return true end
   available = available or memory.available(values.device)
+  if others and available and values.device == "cpu" then available = available // others.size end
   local share = values.memoryLimit or available and available * SHARE
   if not share then
     return nil, "-batchSize auto: this system does not say how much memory there is; give -memory SIZE, such as 4GB",
@@ -136,6 +150,7 @@ function memory.chooseBatch(values, origin, notes, available)
   end
   local batch = largestBatch(values, origin, share, tooLargeBatch(values, origin, share))
   if values.trainSize > 0 then batch = math.min(batch, values.trainSize) end
+  if others then batch = others:least(batch) end
   values.batchSize = batch
   notes[#notes + 1] = ("-batchSize auto is %d: %s planned for a training step, %s %s"):format(batch,
     megabytes(planFor(values, origin, batch, values.optMemory).totalBytes), megabytes(share),

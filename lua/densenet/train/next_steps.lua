@@ -21,9 +21,16 @@ function nextSteps.program(argv)
   return table.concat(words, " ")
 end
 
--- A command with the device at its end, where the run's command line said it: without, a command takes the
--- machine's best.
+-- A command with the device, and how many of them, at its end, where the run's command line said it: without, a
+-- command takes the machine's best.
 local function command(values, given, words)
+  if given.nGPU and values.nGPU > 1 then
+    words[#words + 1] = option("nGPU", tostring(values.nGPU))
+    return table.concat(words, " ")
+  end
+  if given.nProcesses and values.nProcesses > 1 then
+    words[#words + 1] = option("nProcesses", tostring(values.nProcesses))
+  end
   if given.device or given.nGPU then words[#words + 1] = option("device", values.device) end
   return table.concat(words, " ")
 end

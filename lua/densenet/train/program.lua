@@ -34,11 +34,15 @@ local function interrupted() return setmetatable({ status = 130, message = "inte
 function program.check(value, message, code, status, ...)
   if not value and message then
     if isInterrupt(tostring(message)) then error(interrupted(), 0) end
+    if code == "agreed" then program.stop(status) end -- rank 0 tells it
     if code == "usage" then program.refuse(message) end
     program.stop(status or 1, tostring(message))
   end
   return value, message, code, status, ...
 end
+
+-- What a rank says of others that have failed (src/dn_comm.h).
+local RANKS = "rank %d+ of %d+: [^\n]*"
 
 -- Running out of memory or threads is the outside world too, though Lua learns of it as an error, whose place in the
 -- sources says nothing to a user.
@@ -47,6 +51,7 @@ local function explain(err)
   if failure.is(err) then return setmetatable({ status = 1, message = tostring(err) }, Stop) end
   local text = tostring(err)
   if isInterrupt(text) then return interrupted() end
+  if text:find(RANKS) then return setmetatable({ status = 1, message = text:match(RANKS) }, Stop) end
   if text:find("out of memory", 1, true) or text:find("not enough memory", 1, true)
     or text:find("no thread can be started", 1, true) then
     local sentence = text:gsub("\nstack traceback:.*", ""):gsub("^[^\n:]*%.lua:%d+: ", "")

@@ -21,6 +21,7 @@ local Mistakes = require "densenet.train.mistakes"
 local models = require "densenet.models"
 local nextSteps = require "densenet.train.next_steps"
 local options = require "densenet.train.options"
+local progress = require "densenet.dist.progress"
 local device = require "densenet.train.device"
 local random = require "densenet.random"
 local setRecipe = require "densenet.data.set_recipe"
@@ -69,13 +70,15 @@ end
 --   given     (optional) the set of names that the command line had
 --   program   (optional) what commands begin with that the run tells of: "main.lua" when left out
 --   interrupted  (optional) function() → count, signal; core.interrupted when left out
+-- Where the trainer has ranks, all of them run this; rank 0 alone reads and writes the run's files.
 function Run.new(parts)
   local self = setmetatable({
     options = parts.options, origin = parts.origin, trainer = parts.trainer, console = parts.trainer.console,
     sets = parts.sets, loaders = parts.loaders, plan = parts.plan, notes = parts.notes or {}, best = nil,
     given = parts.given or {}, program = parts.program or "main.lua", since = meters.Stopwatch(),
     facts = factsOf(parts.trainer.model, parts.sets, parts.options, parts.origin),
-    interrupted = parts.interrupted or core.interrupted,
+    interrupted = parts.interrupted or parts.trainer.ranks and function() return parts.trainer.ranks:interrupted() end
+      or core.interrupted, ranks = parts.trainer.ranks,
     seconds = 0.0, -- spent training in the epoch under way, also by earlier processes
   }, Run)
   self.trainer.epoch = self.options.epochNumber
@@ -174,11 +177,20 @@ local function moveLogsAside(self)
   return true
 end
 
---- Claims the places the run writes to, so that one that cannot be written, or where another run is at work,
--- is known before training, and saves the start, so that the run can be resumed from its first second.
--- @return true, or nil, message, code
-function Run:open()
-  core.interrupt_install()
+-- Lets rank 0 do something with the run's files.
+local function byFirst(self, action)
+  if self.ranks then return self.ranks:first(action) end
+  return action()
+end
+
+-- What all ranks have found alike, rank 0 tells.
+local function told(self, ...)
+  if self.ranks then return self.ranks:outcome(...) end
+  return ...
+end
+
+-- What `open` does with files.
+local function openFiles(self)
   local opt, resumed = self.options, self.origin.resumed
   local stays = staysIn(opt.save, resumed)
   local message, code, done
@@ -207,20 +219,39 @@ function Run:open()
   return saveStart(self, stays)
 end
 
+--- Claims the places the run writes to, so that one that cannot be written, or where another run is at work,
+-- is known before training, and saves the start, so that the run can be resumed from its first second.
+-- @return true, or nil, message, code
+function Run:open()
+  core.interrupt_install()
+  self.savesFiles = true
+  return told(self, byFirst(self, function() return openFiles(self) end))
+end
+
 --- Lets other processes into the -save directory. Once is enough; also done by the end of the process.
 function Run:close()
   if self.claim then self.claim:release() end
   if self.events then self.events:close() end
 end
 
+-- `save`, on the rank that has the files.
+local function saveFiles(self, finished)
+  local snapshot = self:snapshot(finished)
+  local name = finite.exception(snapshot.model) or finite.exception(snapshot.optimizer)
+  if not name then
+    local done, message, code = self.store:save(snapshot)
+    if done then progress.checkpoint(self.store:path(self.store:latest())) end
+    return done, message, code
+  end
+  return nil, self:divergence(("%s is not all finite numbers after batch %d of epoch %d: training diverged"):format(
+    name, self.trainer.iteration, self.trainer.epoch)), "diverged"
+end
+
 -- Saves what is worth going on from.
 -- @return true; or nil, message, code: "diverged" where a weight is no finite number, and nothing is saved
 local function save(self, finished)
-  local snapshot = self:snapshot(finished)
-  local name = finite.exception(snapshot.model) or finite.exception(snapshot.optimizer)
-  if not name then return self.store:save(snapshot) end
-  return nil, self:divergence(("%s is not all finite numbers after batch %d of epoch %d: training diverged"):format(
-    name, self.trainer.iteration, self.trainer.epoch)), "diverged"
+  if self.ranks then self.ranks:averageStatistics() end
+  return byFirst(self, function() return saveFiles(self, finished) end)
 end
 
 -- The command that goes on with this run, with a further option where there is one.
@@ -228,6 +259,7 @@ function Run:resumeCommand(more) return nextSteps.resume(self.options, self.give
 
 -- The sentence about a run that has diverged, with what there is to go on from.
 function Run:divergence(sentence)
+  if not self.store then return sentence end -- another rank has it
   local latest, kept = self.store:latest(), self.store.kept[#self.store.kept]
   local files = latest and self.store:path(latest) or self.store:path("latest.json")
   local earlier = kept and ("model_%d.safetensors"):format(kept)
@@ -245,8 +277,11 @@ end
 
 -- Saves where it is due, and stops where it is asked for.
 function Run:afterBatch(n, count, seen)
-  if self.events then
-    local written, message, code = self.events:trained(self.trainer.steps, n, count, seen)
+  progress.batch()
+  if self.options.tensorboard then
+    local written, message, code = byFirst(self, function()
+      return self.events:trained(self.trainer.steps, n, count, seen)
+    end)
     if not written then return nil, message, code end
   end
   local every = self.options.saveEvery
@@ -263,6 +298,10 @@ end
 local function reportBad(self, loader)
   local bad = loader.badImages and loader:badImages() or {}
   if #bad == 0 then return end
+  if self.ranks and self.ranks.rank > 0 then -- its console is silent
+    for _, message in ipairs(bad) do io.stderr:write(message, "; another image stood for it\n") end
+    return
+  end
   self.console:print(" | %d images could not be read, and others of their classes stood for them:", #bad)
   for _, message in ipairs(bad) do self.console:print(" |   %s", message) end
 end
@@ -273,7 +312,7 @@ function Run:train(epoch)
   local scores, seconds, code, status = self.trainer:train(epoch, self.loaders.train)
   if not scores then
     if code == "diverged" and not seconds:find("last checkpoint", 1, true) then seconds = self:divergence(seconds) end
-    return nil, seconds, code, status
+    return told(self, nil, seconds, code, status)
   end
   self.seconds = self.seconds + seconds
   reportBad(self, self.loaders.train)
@@ -300,17 +339,18 @@ function Run:test(epoch, observe)
     if loader then
       local result, seconds, code = self.trainer:test(part[2], epoch, loader,
         part[1] == "test" and observer(self, observe) or nil)
-      if not result and code == "interrupted" and self.store then
+      if not result and code == "interrupted" and self.savesFiles then
         local saved, message, saveCode = save(self, false)
-        if not saved then return nil, message, saveCode end
-        return self:stop()
+        if not saved then return told(self, nil, message, saveCode) end
+        return told(self, self:stop())
       end
-      if not result and code == "diverged" and self.store then seconds = self:divergence(seconds) end
-      if not result then return nil, seconds, code end
+      if not result and code == "diverged" and self.savesFiles then seconds = self:divergence(seconds) end
+      if not result then return told(self, nil, seconds, code) end
       scores[part[1]], scores.seconds = result, scores.seconds + seconds
       reportBad(self, loader)
     end
   end
+  if self.ranks then self.classErrors:addUp(self.ranks) end
   if self.options.perClass then self.classErrors:print(self.console) end
   return scores
 end
@@ -341,18 +381,25 @@ function Run:finish(epoch, trained, tested)
   fill(row, "train", trained)
   fill(row, "val", tested.validation)
   fill(row, "test", tested.test)
-  local done, message, code = self.log:add(epoch, row)
-  if done then done, message, code = self.classLog:add(epoch, self.classErrors:row()) end
+  local done, message, code = byFirst(self, function()
+    local added, why, kind = self.log:add(epoch, row)
+    if added then added, why, kind = self.classLog:add(epoch, self.classErrors:row()) end
+    return added, why, kind
+  end)
   self.seconds = 0.0
-  if done and self.events then done, message, code = self.events:tested(self.trainer.steps, tested) end
+  if done and self.ranks then done, message, code = self.ranks:checkSame(epoch) end
+  if done and self.options.tensorboard then
+    done, message, code = byFirst(self, function() return self.events:tested(self.trainer.steps, tested) end)
+  end
   if done then done, message, code = save(self, true) end
-  if not done then return nil, message, code end
+  if not done then return told(self, nil, message, code) end
   return true
 end
 
 --- What the run came to, how long it took, and what can be done with its model.
 function Run:report()
   local best = self.best
+  if self.savesFiles and not self.store then return end -- another rank tells it
   if not best then return self.console:print("No epoch was trained.") end
   self.console:print(" * Best: %s error top1 %.3f %%, top5 %.3f %% after epoch %d", best.by, best.top1, best.top5,
     best.epoch)

@@ -19,14 +19,19 @@ end
 
 -- A split of the data set, or the first `size` images of it.
 -- @param known what is known of the images from elsewhere: mean, std, classes; or nil
-local function open(values, split, size, known)
+-- @param comm (optional) of ranks: the first of them tells what takes long, and keeps the list of files
+local function open(values, split, size, known, comm)
   local chosen = dataOptions.of(values, { split = split, size = count(size), mean = known and known.mean,
     std = known and known.std })
-  if dataOptions.hasOwnClasses(values) then chosen.classes, chosen.report = known and known.classes, report end
+  local isFirst = not comm or comm.rank == 0
+  if dataOptions.hasOwnClasses(values) then
+    chosen.classes, chosen.report = known and known.classes, isFirst and report or nil
+    chosen.index = isFirst and chosen.index or nil
+  end
   return data.open(values.dataset, chosen)
 end
 
-local function loader(values, set, split)
+local function loader(values, set, split, comm)
   local isTraining = split == "train"
   local tenCrop = values.tenCrop and not isTraining
   return Loader {
@@ -35,14 +40,14 @@ local function loader(values, set, split)
     sampling = isTraining and values.sampling or nil,
     transform = preprocess(set, split, { tenCrop = tenCrop, randomErasing = values.randomErasing }),
     precision = values.precision == "double" and "double" or "float",
-    pinFor = values.device ~= "cpu" and values.device or nil,
+    pinFor = values.device ~= "cpu" and values.device or nil, shard = comm,
   }
 end
 
 -- What is tested and nothing else.
-local function openTest(values, splits, about)
+local function openTest(values, splits, about, comm)
   local split = values.split or (splits.test or not splits.val) and "test" or "val"
-  local test, message, code = open(values, split, values.testSize, about)
+  local test, message, code = open(values, split, values.testSize, about, comm)
   if not test then return nil, message, code end
   -- Also where the set has figures of its own: the network knows images as it was shown them.
   test.mean, test.std = about and about.mean or test.mean, about and about.std or test.std
@@ -61,7 +66,7 @@ local function holdOut(values, sets, name)
 end
 
 -- The sets of a training.
-local function openAll(values, splits, about)
+local function openAll(values, splits, about, comm)
   local sets, message, code = {}
   if splits.val and splits.test and values.valSize > 0 then
     return nil, ("-valSize %d: %s has val, which chooses the best model"):format(values.valSize, values.data), "usage"
@@ -70,15 +75,15 @@ local function openAll(values, splits, about)
     return nil, ("%s: there is no val to test on: expected %s/val/<class>/<image>, or -valSize N, which holds N "
       .. "training images out"):format(values.data, values.data), "usage"
   end
-  sets.train, message, code = open(values, "train", values.trainSize, about)
+  sets.train, message, code = open(values, "train", values.trainSize, about, comm)
   if not sets.train then return nil, message, code end
   local test = splits.test and "test" or splits.val and "val"
   if test then
-    sets.test, message, code = open(values, test, values.testSize, sets.train)
+    sets.test, message, code = open(values, test, values.testSize, sets.train, comm)
     if not sets.test then return nil, message, code end
   end
   if splits.val and splits.test then
-    sets.validation, message, code = open(values, "val", 0, sets.train)
+    sets.validation, message, code = open(values, "val", 0, sets.train, comm)
     if not sets.validation then return nil, message, code end
   end
   if values.valSize > 0 then
@@ -106,21 +111,22 @@ end
 -- count, and in a run that goes on with a folder of images
 -- @param recipe (optional) what the images of the network that a run starts from went through: a folder's are
 -- normalised as it says
+-- @param comm (optional) densenet.dist.Comm of ranks that share every batch
 -- @return sets and loaders, two tables with train, validation (both absent with testOnly;
 -- validation also without -valSize) and test; or nil, message, code
-function sources.open(values, about, recipe)
+function sources.open(values, about, recipe, comm)
   local isOwn = dataOptions.hasOwnClasses(values)
   local known = (values.testOnly or values.resume and isOwn) and about or isOwn and recipe and figuresOf(recipe) or nil
   local facts, message, code = data.about(values.dataset, dataOptions.of(values, {
     classes = isOwn and known and known.classes or nil }))
   if not facts then return nil, message, code end
   local sets
-  sets, message, code = (values.testOnly and openTest or openAll)(values, facts.splits, known)
+  sets, message, code = (values.testOnly and openTest or openAll)(values, facts.splits, known, comm)
   if not sets then return nil, message, code end
   local loaders = {}
   for name, set in pairs(sets) do
     if isOwn and recipe then set.rounding = recipe.rounding end
-    loaders[name] = loader(values, set, name == "train" and "train" or "test")
+    loaders[name] = loader(values, set, name == "train" and "train" or "test", comm)
   end
   return sets, loaders
 end

@@ -6,10 +6,12 @@
 -- epochs done), the score of the epoch's batches, and where the loss scale of half precision is.
 --
 -- Batches come to the model's device and dtype by themselves (densenet.train.feed).
+local crops = require "densenet.train.crops"
 local finite = require "densenet.train.finite"
 local Feed = require "densenet.train.feed"
 local LossScale = require "densenet.optim.loss_scale"
 local meters = require "densenet.train.meters"
+local sharedBatch = require "densenet.train.shared_batch"
 
 local Trainer = {}
 Trainer.__index = Trainer
@@ -24,15 +26,20 @@ Trainer.__index = Trainer
 --   onBatch    (optional) function(n, count, seen) after each training batch, when it may be saved; seen as
 --              Console:trained gets it; returning nil, message, code, … stops the training
 --   interrupted  (optional) function() → true to stop an evaluation
+--   ranks      (optional) densenet.train.ranks, of which this process is one; the model is attached here
+--   syncBN     (optional) with ranks: norms take the statistics of the whole batch
 function Trainer.new(parts)
-  return setmetatable({
+  local self = setmetatable({
     model = parts.model, criterion = parts.criterion, testCriterion = parts.testCriterion or parts.criterion,
     optimizer = parts.optimizer, schedule = parts.schedule,
     console = parts.console, onBatch = parts.onBatch, interrupted = parts.interrupted,
     epoch = parts.epoch or 1, iteration = 0, steps = 0, errors = meters.ErrorMeter(),
     lossScale = parts.model:activationType() == "half" and LossScale(parts.model) or nil,
     feeds = setmetatable({}, { __mode = "k" }), -- by loader
+    ranks = parts.ranks,
   }, Trainer)
+  if self.ranks then self.ranks:attach(self.model, self.optimizer, parts.syncBN or false) end
+  return self
 end
 
 -- The loader's batches on the model's device.
@@ -64,19 +71,33 @@ function Trainer:goTo(position)
   if self.lossScale and position.lossScale then self.lossScale:setState(position.lossScale) end
 end
 
--- Scores N,classes of images of which each came as several crops, N,crops,C,H,W: the mean over its crops, which
--- orders classes as the sum does.
-local function forwardCrops(model, input)
-  local n, crops, channels, height, width = table.unpack(input:size())
-  local output = model:forward(input:view(n * crops, channels, height, width))
-  return output:view(n, crops, output:size(2)):mean(2):view(n, output:size(2))
+local function lossText(loss) return loss == loss and "the loss is infinite" or "the loss is not a number" end
+
+-- The step that follows a backward pass, unless gradients overflow. Returns nil and a sentence where training has
+-- diverged.
+local function update(self)
+  local scaling = self.lossScale
+  local isLeast = scaling and scaling:isLeast()
+  if not scaling or scaling:check() then
+    self.optimizer:step()
+  elseif isLeast then
+    return nil, "gradients overflow half precision without any loss scale"
+  end
+  return true
 end
 
-local function lossText(loss) return loss == loss and "the loss is infinite" or "the loss is not a number" end
+-- `step` on a share of the batch. All ranks have the same gradients, so all skip the same steps.
+local function sharedStep(self, batch, n)
+  local score, loss = sharedBatch.backward(self, batch, self.lossScale and self.lossScale.scale or 1, { self.epoch, n })
+  if not finite.number(loss) then return nil, lossText(loss) end
+  local done, wrong = update(self)
+  return done and score, wrong
+end
 
 -- One step of SGD on a batch. Returns the batch's score from before the step; or nil and a sentence
 -- where training has diverged.
-local function step(self, batch)
+local function step(self, batch, n)
+  if self.ranks then return sharedStep(self, batch, n) end
   local output = self.model:forward(batch.input)
   local loss = self.criterion:forward(output, batch.target)
   if not finite.number(loss) then return nil, lossText(loss) end
@@ -86,13 +107,8 @@ local function step(self, batch)
   local scale = scaling and scaling.scale or 1
   self.model:zeroGradParameters()
   self.model:backward(batch.input, self.criterion:backward(output, batch.target, scale), 1 / scale)
-  local isLeast = scaling and scaling:isLeast()
-  if not scaling or scaling:check() then
-    self.optimizer:step()
-  elseif isLeast then
-    return nil, "gradients overflow half precision without any loss scale"
-  end
-  return score
+  local done, wrong = update(self)
+  return done and score, wrong
 end
 
 -- Once: why the network trains without a memory plan.
@@ -125,7 +141,7 @@ function Trainer:train(epoch, loader)
   for n, batch in feedOf(self, loader):run(epoch, first) do
     local waited = since:seconds()
     self.optimizer.learningRate = self.schedule:learningRate(epoch, n, count)
-    local score, wrong = step(self, batch)
+    local score, wrong = step(self, batch, n)
     if not score then
       return nil, ("%s in epoch %d, iteration %d of %d: training diverged"):format(wrong, epoch,
         n, count), "diverged"
@@ -149,6 +165,22 @@ end
 --- Seconds since train was called, until it returns the epoch's scores; 0 outside.
 function Trainer:secondsTraining() return self.whole and self.whole:seconds() or 0.0 end
 
+-- A batch's score, and what is wrong with the outputs or the loss.
+local function tested(self, batch, n, observe)
+  local score, loss, isFinite
+  if self.ranks then
+    score, loss, isFinite = sharedBatch.test(self, batch, { self.epoch, self.iteration, n }, observe)
+  else
+    local output = crops.forward(self.model, batch.input)
+    loss = self.testCriterion:forward(output, batch.target)
+    isFinite = finite.tensor(output)
+    if observe and isFinite then observe(output, batch.target) end
+    score = isFinite and finite.number(loss) and meters.score(output, batch.target, loss)
+  end
+  return score, not isFinite and "the network's outputs are not all finite numbers"
+    or not finite.number(loss) and lossText(loss) or nil
+end
+
 --- Tests the model as it is: evaluation mode, batch by batch, in the loader's order.
 -- @param name "Test" or "Validation", for the console
 -- @param epoch number shown
@@ -157,6 +189,7 @@ function Trainer:secondsTraining() return self.whole and self.whole:seconds() or
 -- @return { loss=, top1=, top5=, count= } and seconds; or nil, message, code: "interrupted", or "diverged"
 -- where an output or the loss is no finite number, of which no error rate would mean anything
 function Trainer:test(name, epoch, loader, observe)
+  if self.ranks then self.ranks:averageStatistics() end
   self.model:evaluate()
   local count, whole = loader:size(), meters.Stopwatch()
   local errors = meters.ErrorMeter()
@@ -164,15 +197,10 @@ function Trainer:test(name, epoch, loader, observe)
   local since = meters.Stopwatch()
   for n, batch in feedOf(self, loader):run(epoch) do
     local waited = since:seconds()
-    local output = batch.input:dim() == 5 and forwardCrops(self.model, batch.input) or self.model:forward(batch.input)
-    local loss = self.testCriterion:forward(output, batch.target)
-    local wrong = not finite.tensor(output) and "the network's outputs are not all finite numbers"
-      or not finite.number(loss) and lossText(loss)
+    local score, wrong = tested(self, batch, n, observe)
     if wrong then
       return nil, ("%s in the %s of epoch %d, batch %d of %d"):format(wrong, name:lower(), epoch, n, count), "diverged"
     end
-    local score = meters.score(output, batch.target, loss)
-    if observe then observe(output, batch.target) end
     errors:add(score)
     self.console:tested(name, epoch, n, count, { time = since:lap(), data = waited, score = score }, errors)
     if self.interrupted and self.interrupted() then return nil, "interrupted", "interrupted" end

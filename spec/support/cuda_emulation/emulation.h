@@ -17,7 +17,7 @@
 **
 ** emulation_hook(name, n), for specs: "fail malloc" fails the n-th cudaMalloc from now as out of
 ** memory; "fail launch" the n-th launch; "fail copy" the n-th copy; "fail cublas" and those of cuDNN
-** are told in cublas_v2.h and cudnn.h; "reverse" (0 or 1) the order of threads and blocks; "broken"
+** and NCCL are told in cublas_v2.h, cudnn.h and nccl.h; "reverse" (0 or 1) the order of threads and blocks; "broken"
 ** (from 1) runs a kernel that is wrong on purpose on device 0 (emulation_broken.cpp); "races" asks
 ** whether races are found (emulation_races.h). The environment sets what is there from the start:
 ** DENSENET_EMULATED_GPUS, a number (2 when not set), or "no driver"; DENSENET_EMULATED_BYTES, the memory
@@ -56,6 +56,15 @@ void *emulation_shared_dynamic(void);
 /* Puts work on a stream; it may touch the memory of the stream's device. For libraries' stand-ins. */
 void emulation_enqueue(cudaStream_t stream, const std::function<void()> &work);
 
+/*
+** The same of work that needs other processes: it waits for nothing, and returns false until they have
+** come as far as it takes; then it is called again.
+*/
+void emulation_enqueue_until(cudaStream_t stream, const std::function<bool()> &work);
+/* Goes on with the stream's work, one piece; false where that waits for other processes. */
+bool emulation_advance(cudaStream_t stream);
+int emulation_device_of_stream(cudaStream_t stream);
+
 /* From inside such work: it failed, and why. The device is lost, as it would be. */
 void emulation_fail(cudaError_t error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -78,6 +87,8 @@ bool emulation_hook(const char *name, int64_t value);
 
 /* One step of the countdown that the hook of this name set; true for the one to fail. */
 bool emulation_is_ordered(const char *name);
+/* What that hook was set to, less the steps; 0 at first. */
+int64_t emulation_hook_value(const char *name);
 bool emulation_is_reversed(void);
 
 /* One call of the runtime at a time; a call may make others. */

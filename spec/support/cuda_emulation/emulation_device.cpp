@@ -47,6 +47,11 @@ bool emulation_is_ordered(const char *name) {
   return found != orders.end() && found->second > 0 && --found->second == 0;
 }
 
+int64_t emulation_hook_value(const char *name) {
+  auto found = orders.find(name);
+  return found != orders.end() ? found->second : 0;
+}
+
 bool emulation_is_reversed(void) { return reversed; }
 
 bool emulation_hook(const char *name, int64_t value) {
@@ -58,10 +63,12 @@ bool emulation_hook(const char *name, int64_t value) {
   }
   if (word == "broken") return emulation_break(value);
   if (word == "races") return emulation_finds_races();
-  if (word != "fail malloc" && word != "fail launch" && word != "refuse launch" &&
-      word != "fail copy" && word != "fail cublas" && word != "fail cudnn" &&
-      word != "refuse cudnn" && word != "misalign cudnn")
-    return false;
+  static const char *const words[] = {
+      "fail malloc",  "fail launch",    "refuse launch", "fail copy", "fail cublas", "fail cudnn",
+      "refuse cudnn", "misalign cudnn", "refuse nccl",   "fail nccl", "deaf nccl",   "hold nccl"};
+  bool is_known = false;
+  for (const char *known : words) is_known = is_known || word == known;
+  if (!is_known) return false;
   orders[word] = value;
   return true;
 }

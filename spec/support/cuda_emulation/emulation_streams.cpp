@@ -1,12 +1,14 @@
 /*
 ** Streams as queues of work, which runs when somebody waits for it: in order on its stream, and
 ** behind the events that the stream waits for, for which other streams go on as far as is needed.
+** Work that needs other processes is tried again and again until they have come as far.
 */
 #include "cuda_runtime.h"
 
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include <deque>
 #include <memory>
@@ -21,7 +23,7 @@ struct event_state {
 };
 
 struct task {
-  std::function<void()> work;          /* or nothing, and */
+  std::function<bool()> work;          /* true when done; or nothing, and */
   std::shared_ptr<event_state> awaits; /* this one has to pass `number` */
   uint64_t number = 0;
 };
@@ -66,37 +68,49 @@ namespace {
 
 std::vector<cudaStream_t> streams;
 
-void pass(const std::shared_ptr<event_state> &state, uint64_t number);
-
-/* The first task of the stream. */
-void step(cudaStream_t stream) {
-  const task first = stream->queue.front();
-  if (first.awaits) pass(first.awaits, first.number);
-  stream->queue.pop_front();
-  if (!first.work || lost[stream->device] != cudaSuccess) return;
-  const int before = working_device;
-  working_device = stream->device;
-  first.work();
-  working_device = before;
+/* A lost device passes nothing any more, and nobody waits for it. */
+bool is_passed(const event_state &event, uint64_t number) {
+  return event.passed >= number || lost[event.on->device] != cudaSuccess;
 }
+
+/*
+** Goes on with the stream's first task, or with what that waits for. False where nothing can be done
+** before another process has done something.
+*/
+bool step(cudaStream_t stream) {
+  task &first = stream->queue.front();
+  if (first.awaits && !is_passed(*first.awaits, first.number)) return step(first.awaits->on);
+  if (first.work && lost[stream->device] == cudaSuccess) {
+    const int before = working_device;
+    working_device = stream->device;
+    emulation_memory_open(stream->device);
+    const bool is_done = first.work();
+    emulation_memory_close(stream->device);
+    working_device = before;
+    if (!is_done) return false;
+  }
+  stream->queue.pop_front();
+  return true;
+}
+
+/* While others have to come first: they may be in need of this core. */
+void rest() { usleep(50); }
 
 cudaError_t drain(cudaStream_t stream) {
   if (!stream->queue.empty()) {
     emulation_memory_open(stream->device);
-    while (!stream->queue.empty()) step(stream);
+    while (!stream->queue.empty())
+      if (!step(stream)) rest();
     emulation_memory_close(stream->device);
   }
   const cudaError_t error = lost[stream->device];
   return error == cudaSuccess ? error : emulation_leave_error(error);
 }
 
-/* A stream may advance because another one waits for it; its memory opens for that. */
+/* A stream may advance because another one waits for it. */
 void pass(const std::shared_ptr<event_state> &state, uint64_t number) {
-  while (state->passed < number) {
-    emulation_memory_open(state->on->device);
-    step(state->on);
-    emulation_memory_close(state->on->device);
-  }
+  while (state->on && !is_passed(*state, number))
+    if (!step(state->on)) rest();
 }
 
 void copy_bytes(void *to, const void *from, size_t n_bytes) {
@@ -111,12 +125,26 @@ void copy_bytes(void *to, const void *from, size_t n_bytes) {
 
 }  // namespace
 
-void emulation_enqueue(cudaStream_t stream, const std::function<void()> &work) {
+void emulation_enqueue_until(cudaStream_t stream, const std::function<bool()> &work) {
   locked here;
   task added;
   added.work = work;
   stream->queue.push_back(added);
 }
+
+void emulation_enqueue(cudaStream_t stream, const std::function<void()> &work) {
+  emulation_enqueue_until(stream, [work]() {
+    work();
+    return true;
+  });
+}
+
+bool emulation_advance(cudaStream_t stream) {
+  locked here;
+  return stream->queue.empty() || step(stream);
+}
+
+int emulation_device_of_stream(cudaStream_t stream) { return stream->device; }
 
 void emulation_fail(cudaError_t error, const char *format, ...) {
   char text[400];
@@ -179,6 +207,18 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags) {
   return cudaSuccess;
 }
 
+/* As the GPUs of today have them: six, of which this takes none into account. */
+cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest) {
+  *least = 0;
+  *greatest = -5;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned flags, int priority) {
+  if (priority > 0 || priority < -5) return emulation_leave_error(cudaErrorInvalidValue);
+  return cudaStreamCreateWithFlags(stream, flags);
+}
+
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   locked here;
   const cudaError_t error = drain(stream);
@@ -224,9 +264,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   if (state->on && state->on != stream) pass(state, state->recorded);
   state->on = stream;
   const uint64_t number = ++state->recorded;
-  task added;
-  added.work = [state, number]() { state->passed = number; };
-  stream->queue.push_back(added);
+  emulation_enqueue(stream, [state, number]() { state->passed = number; });
   return cudaSuccess;
 }
 
@@ -245,9 +283,8 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
   locked here;
   const std::shared_ptr<event_state> state = event->state;
   if (state->passed >= state->recorded) return cudaSuccess;
-  emulation_memory_open(state->on->device);
-  step(state->on);
-  emulation_memory_close(state->on->device);
+  if (lost[state->on->device] != cudaSuccess) return emulation_leave_error(lost[state->on->device]);
+  if (!step(state->on)) rest();
   return emulation_leave_error(cudaErrorNotReady);
 }
 
