@@ -35,7 +35,7 @@ MODULE := $(B)/densenet/core.so
 SOURCES := $(wildcard src/*.c src/cpu/*.c src/cpu/*/*.c src/bind/*.c)
 OBJECTS := $(SOURCES:%.c=$(B)/obj/%.o)
 C_FILES := $(wildcard src/*.[ch] src/cpu/*.[ch] src/cpu/*/*.[ch] src/bind/*.[ch] src/mpi/*.[ch] scripts/*.c \
-  spec/support/*.[ch] cuda/*.cu cuda/*.h spec/support/cuda_emulation/*.h spec/support/cuda_emulation/*.cpp)
+  spec/support/*.[ch] spec/support/*.cpp cuda/*.cu cuda/*.h spec/support/cuda_emulation/*.h spec/support/cuda_emulation/*.cpp)
 LUA_FILES := main.lua lua scripts scripts/densenet examples spec rockspec
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Wstrict-prototypes \
