@@ -301,3 +301,21 @@ describe("a run", function()
     end
   end)
 end)
+
+describe("the seconds of an epoch", function()
+  it("count those before a kill in its middle", function()
+    local directory = temporary.directory()
+    finally(function() temporary.remove(directory) end)
+    local path, asked = directory .. "/a", 0
+    assert.is_nil(go(new_run .. path, function()
+      asked = asked + 1
+      if asked == 2 then os.execute "sleep 0.3" end
+      return asked >= 2 and 1 or 0, 15
+    end))
+    local state = dn.json.decode(temporary.read(path .. "/latest.json"))
+    assert.is_true(state.settings.seconds >= 0.3, state.settings.seconds)
+    assert(go("-resume " .. path))
+    local row = temporary.read(path .. "/log.tsv"):match("\n(1\t[^\n]*)")
+    assert.is_true(tonumber(row:match("([^\t]*)\t[^\t]*$")) >= 0.3, row)
+  end)
+end)

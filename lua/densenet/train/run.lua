@@ -107,7 +107,8 @@ function Run:snapshot(finished)
   state.finished, state.best, state.random = finished, self.best, random.state()
   for name, value in pairs(self.facts) do state[name] = value end
   local settings = options.select(self.options, "free")
-  settings.seconds, settings.device = self.seconds, self.options.device
+  settings.seconds = self.seconds + self.trainer:secondsTraining()
+  settings.device = self.options.device
   settings.events = self.events and self.events:state()
   return { state = state, settings = settings,
     model = self.trainer.model:stateDict(), optimizer = self.trainer.optimizer:state() }

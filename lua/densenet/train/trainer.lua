@@ -126,10 +126,14 @@ end
 function Trainer:train(epoch, loader)
   self:enter(epoch)
   self.model:training()
-  local count, whole = loader:size(), meters.Stopwatch()
+  local count = loader:size()
+  self.whole = meters.Stopwatch()
   local first = self.iteration + 1
   self.console:startTraining(epoch, first, count, self.schedule:learningRate(epoch, math.min(first, count), count))
-  if first > count then return self.errors:result(), 0.0 end
+  if first > count then
+    self.whole = nil
+    return self.errors:result(), 0.0
+  end
   local since = meters.Stopwatch()
   for n, batch in feedOf(self, loader):run(epoch, first) do
     local waited = since:seconds()
@@ -150,8 +154,13 @@ function Trainer:train(epoch, loader)
       if not goesOn then return nil, message, code, status end
     end
   end
-  return self.errors:result(), whole:seconds()
+  local seconds = self:secondsTraining()
+  self.whole = nil
+  return self.errors:result(), seconds
 end
+
+--- Seconds since train was called, until it returns the epoch's scores; 0 outside.
+function Trainer:secondsTraining() return self.whole and self.whole:seconds() or 0.0 end
 
 -- A batch's score, and what is wrong with the outputs or the loss.
 local function tested(self, batch, n)
