@@ -40,7 +40,7 @@ TWICE := $(filter-out %/cpu_tiles_choice.c,$(wildcard src/cpu/tiles/*.c)) $(pats
   dense/cpu_norm_fast dense/cpu_norm_relu_pool_fast nn/cpu_batchnorm_fast nn/cpu_dropout_row nn/cpu_relu_rows)
 OBJECTS := $(SOURCES:%.c=$(B)/obj/%.o) $(TWICE:%.c=$(B)/obj/%_double.o)
 C_FILES := $(wildcard src/*.[ch] src/cpu/*.[ch] src/cpu/*/*.[ch] src/bind/*.[ch] src/mpi/*.[ch] scripts/*.c \
-  spec/support/*.[ch] cuda/*.cu cuda/*.h spec/support/cuda_emulation/*.h spec/support/cuda_emulation/*.cpp)
+  spec/support/*.[ch] spec/support/*.cpp cuda/*.cu cuda/*.h spec/support/cuda_emulation/*.h spec/support/cuda_emulation/*.cpp)
 LUA_FILES := main.lua lua scripts scripts/densenet examples spec rockspec
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Wstrict-prototypes \

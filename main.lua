@@ -12,7 +12,7 @@ local function main(dn)
   local status = check(train.launch.go(opt, arg)) -- of a run whose ranks are processes of their own
   if status then return status end
 
-  local ranks <close> = check(train.ranks.open(opt)) -- the other processes that share every batch; usually none
+  local ranks = check(train.ranks.open(opt)) -- the other processes that share every batch; usually none
 
   -- What to start from, images, network
   local origin = check(train.origin.find(opt, given))

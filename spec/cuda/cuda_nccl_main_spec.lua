@@ -110,7 +110,7 @@ describe("main.lua -nGPU", function()
     it("more than there are says how many there are", function()
       local status, _, err = run "-nGPU 3 -trainSize 28 -nEpochs 1 -save none"
       assert.equal(1, status)
-      assert.matches("DENSENET_LOCAL_RANK is 2, and this machine has 2 GPUs, cuda:0 to cuda:1", err, 1, true)
+      assert.matches("3 processes are to have a GPU each, and this machine has 2 GPUs, cuda:0 to cuda:1", err, 1, true)
     end)
   end
 end)

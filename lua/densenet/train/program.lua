@@ -60,14 +60,22 @@ local function explain(err)
   return { message = debug.traceback(text, 2) }
 end
 
+local endings = {}
+
+--- Has `action` called when the program ends: action(failure), the sentence or the traceback that it ends with; nil
+-- where all is well.
+function program.atEnd(action) endings[#endings + 1] = action end
+
 --- Runs `main` and returns the exit status, having reported on stderr.
 -- @param name the script's name, for messages: "main.lua"
 -- @param usage shown after a refusal: one or a few lines
 -- @param main a function; what it returns is the status, nothing being 0
 function program.run(name, usage, main)
   local done, result = xpcall(main, explain)
+  if not done and type(result) ~= "table" then result = explain(result) end -- Lua's own memory: it was not asked
+  for _, action in ipairs(endings) do action(not done and (result.message or "it failed") or nil) end
+  endings = {}
   if done then return result or 0 end
-  if type(result) ~= "table" then result = explain(result) end -- Lua's own memory: explain was not asked
   liveLine.clear()
   io.stdout:flush()
   if result.message then io.stderr:write(name, ": ", result.message, "\n") end

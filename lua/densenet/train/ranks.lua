@@ -7,6 +7,7 @@ local core = require "densenet.core"
 local dist = require "densenet.dist"
 local json = require "densenet.io.json"
 local options = require "densenet.train.options"
+local program = require "densenet.train.program"
 local ranksFound = require "densenet.dist.ranks"
 
 local Ranks = {}
@@ -64,6 +65,12 @@ local function firstSentence(comm, sentence)
   return comm:broadcastText(sentence, comm.size - number)
 end
 
+-- The end of the program. Others that wait for a rank that has failed hear why.
+local function leave(self, failure)
+  if not failure then return self.comm:close() end
+  self.comm:abort((failure:match "^[^\n]*"))
+end
+
 --- Joins the ranks, where this process is one of several; settles where it computes (values.device).
 -- @param values options as options.parse returns them; changed
 -- @return ranks; nil where this process is the only one; or nil, message, code
@@ -80,6 +87,7 @@ function Ranks.open(values)
   if not comm then return nil, message, code end
   values.device = comm.device
   local self = setmetatable({ comm = comm, size = comm.size, rank = comm.rank }, Ranks)
+  program.atEnd(function(failure) leave(self, failure) end)
   local text = optionsText(values)
   local theirs = json.decode(comm:broadcastText(text))
   message = firstSentence(comm, differenceOf(comm, theirs, json.decode(text)))
@@ -215,13 +223,6 @@ function Ranks:checkSame(epoch)
     end
   end
   return true
-end
-
--- The end of the scope in which a run takes place. Others that wait for a rank that has failed hear why.
-Ranks.__close = function(self, failure)
-  if failure == nil then return self.comm:close() end
-  local message = type(failure) == "table" and failure.message or failure
-  self.comm:abort((tostring(message):match "^[^\n]*"))
 end
 
 return Ranks

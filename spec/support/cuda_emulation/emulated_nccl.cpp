@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -282,6 +283,22 @@ ncclResult_t ncclGetVersion(int *version) {
   return ncclSuccess;
 }
 
+/* Who gives ids stays until the ranks have met, or have failed to: it then takes away what is left. */
+static struct given_ids {
+  std::vector<std::string> names;
+  pid_t giver = 0;
+  ~given_ids() {
+    if (getpid() != giver) return; /* a child that was forked */
+    for (const std::string &name : names) (void)shm_unlink(name.c_str());
+  }
+} given;
+
+static ncclResult_t noted(const ncclUniqueId *id) {
+  given.giver = getpid();
+  given.names.push_back(id->internal);
+  return ncclSuccess;
+}
+
 /* Of an address that all were given, the same for all. */
 ncclResult_t ncclGetUniqueId(ncclUniqueId *id) {
   memset(id, 0, sizeof *id);
@@ -289,14 +306,14 @@ ncclResult_t ncclGetUniqueId(ncclUniqueId *id) {
   if (address) {
     snprintf(id->internal, sizeof id->internal, "/densenet-nccl-%d-%zx", (int)getuid(),
              std::hash<std::string>()(address));
-    return ncclSuccess;
+    return noted(id);
   }
   static unsigned n_given;
   struct timespec time;
   clock_gettime(CLOCK_REALTIME, &time);
   snprintf(id->internal, sizeof id->internal, "/densenet-nccl-%d-%lx%09lx-%u", (int)getpid(),
            (unsigned long)time.tv_sec, (unsigned long)time.tv_nsec, n_given++);
-  return ncclSuccess;
+  return noted(id);
 }
 
 ncclResult_t ncclCommInitRankConfig(ncclComm_t *comm, int n_ranks, ncclUniqueId id, int rank,
