@@ -107,7 +107,7 @@ function launcher.run(job)
   if wires then wires:stop() end
   if not team then return nil, message, code end
   local epitaph = team:epitaph()
-  if epitaph then io.stderr:write(job.program, ": ", epitaph, "\n") end
+  if epitaph then io.stderr:write(("%s: %s\n"):format(job.program, epitaph)) end
   return status
 end
 

@@ -78,7 +78,8 @@ function program.run(name, usage, main)
   if done then return result or 0 end
   liveLine.clear()
   io.stdout:flush()
-  if result.message then io.stderr:write(name, ": ", result.message, "\n") end
+  -- At once: of several processes that fail none writes into another's line.
+  if result.message then io.stderr:write(("%s: %s\n"):format(name, result.message)) end
   if result.isUsage then io.stderr:write(usage, "\n") end
   return result.status or 1
 end
