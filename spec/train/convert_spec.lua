@@ -24,8 +24,8 @@ describe("scripts/convert.lua", function()
     local status, output, errors = convert(T7 .. " a.safetensors -classes names.txt -preprocess torch7")
     assert.equal(0, status, errors)
     assert.equal("a.safetensors: DenseNet-BC: blocks of 2, 2 layers, growth rate 4, 4621 parameters\n", output)
-    for _, line in ipairs { "a.safetensors b.onnx -inputSize 3,32,32 -normalize true", "b.onnx c.t7", "a.safetensors d.onnx",
-      "d.onnx e.safetensors" } do
+    for _, line in ipairs { "a.safetensors b.onnx -inputSize 3,32,32 -normalize true", "b.onnx c.t7",
+      "a.safetensors d.onnx", "d.onnx e.safetensors" } do
       status, _, errors = convert(line)
       assert.equal(0, status, errors)
     end
