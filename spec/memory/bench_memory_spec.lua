@@ -26,7 +26,9 @@ describe("bench_memory.lua", function()
     assert.is_truthy(svg:find("^<svg ") and svg:find("</svg>\n$"))
     assert.equal(15, select(2, svg:gsub("<circle ", ""))) -- three lines of five depths
     local heights = {}
-    for y, name in svg:gmatch('y="([%d.]+)" text%-anchor="start" style="fill:[^"]+">(%a+)') do heights[name] = tonumber(y) end
+    for y, name in svg:gmatch('y="([%d.]+)" text%-anchor="start" style="fill:[^"]+">(%a+)') do
+      heights[name] = tonumber(y)
+    end
     assert.is_true(heights.naive < heights.linear - 15 and heights.linear <= heights.minimal - 15)
   end)
 end)
