@@ -28,8 +28,8 @@ local c_layers = {
   { "^dn_status%.", "^dn_locale%.", "^dn_alloc%.", "^dn_dtype%.", "^dn_shape%.", "^dn_device%.", "^dn_storage%.",
     "^dn_tensor%.", "^dn_account%.", "^dn_shared%.h", "^dn_philox%.h", "^dn_float16%.h", "^dn_threads%." },
   { "^dn_backend%.h", "^dn_ops%.h", "^dn_ops%.def", "^dn_roles%.h", "^dn_plan%.", "^dn_plan_roles%.h",
-    "^dn_element%.h", "^dn_batchnorm%.h", "^dn_fold%.h", "^dn_norm%.h", "^dn_order%.h", "^dn_pool2d%.h",
-    "^dn_random%.h", "^dn_sgd%.h" },
+    "^dn_element%.h", "^dn_batchnorm%.h", "^dn_fold%.h", "^dn_mlg%.h", "^dn_norm%.h", "^dn_order%.h", "^dn_pool2d%.h",
+    "^dn_quantize%.h", "^dn_random%.h", "^dn_sgd%.h" },
   { "^cpu_" },
   { "^dn_ops", "^dn_plugin%.", "^dn_devices%." },
   { "^dn_file", "^dn_gzip", "^dn_directory", "^dn_lock", "^dn_image", "^dn_message", "^dn_channel", "^dn%.h" },
@@ -143,8 +143,8 @@ describe("the layers", function()
 
   it("leave cuda/ its own headers and those of src/ that keep nothing", function()
     local allowed = { "dn_backend.h", "dn_batchnorm.h", "dn_device.h", "dn_dtype.h", "dn_element.h",
-      "dn_float16.h", "dn_fold.h", "dn_norm.h", "dn_ops.def", "dn_ops.h", "dn_order.h", "dn_philox.h",
-      "dn_plan.h", "dn_plan_roles.h", "dn_plugin.h", "dn_pool2d.h", "dn_random.h",
+      "dn_float16.h", "dn_fold.h", "dn_mlg.h", "dn_norm.h", "dn_ops.def", "dn_ops.h", "dn_order.h", "dn_philox.h",
+      "dn_plan.h", "dn_plan_roles.h", "dn_plugin.h", "dn_pool2d.h", "dn_quantize.h", "dn_random.h",
       "dn_sgd.h", "dn_shape.h", "dn_status.h", "dn_tensor.h" }
     for i = 1, #allowed do allowed[allowed[i]] = true end
     local wrong = {}
