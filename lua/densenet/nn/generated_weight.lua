@@ -76,11 +76,30 @@ end
 local methods = {}
 
 --- Adds the methods and fields below to a class.
-function generatedWeight.extend(class)
+-- @param class whose objects have `weight` and `gradWeight`
+-- @param parent of the class
+function generatedWeight.extend(class, parent)
   for name, method in pairs(methods) do class[name] = method end
   class.parameterFields = { table.unpack(generatedWeight.FACTORS) }
   class.parameterFields[#class.parameterFields + 1] = { "bias", "gradBias" }
   class.derivedFields = { "weight", "gradWeight" }
+
+  -- The parent's constructor calls it before there are factors.
+  function class:reset(deviation)
+    parent.reset(self, deviation)
+    if self.basis then self:resetFactors() end
+    return self
+  end
+
+  function class:zeroGradParameters()
+    parent.zeroGradParameters(self)
+    core.fill(self.gradWeight, 0)
+  end
+
+  function class:clearState()
+    self.isGenerated = false
+    return parent.clearState(self)
+  end
 end
 
 --- Makes the factors of a module whose weight exists.
@@ -131,21 +150,18 @@ function methods:pull()
   return self
 end
 
---- New factors, normal: the basis of deviation √(2/(O·S)), coeffIn √(2/(P·B)), coeffOut √(2/O); without levels the
--- basis as the class's parent draws its weight. The bias as there.
-function methods:reset(deviation)
-  if not self.basis then return self end -- the parent's constructor calls it
-  getmetatable(getmetatable(self)).__index.reset(self, deviation)
+--- New factors, normal: the basis of deviation √(2/(O·S)), coeffIn √(2/(P·B)), coeffOut √(2/O); without levels
+-- the basis is what `weight` holds.
+function methods:resetFactors()
   self.isGenerated = false
   if not self.coeffIn and not self.coeffOut then
     core.copy(self.basis, self.weight)
-    return self
+    return
   end
   local nOutputs, nTaps = self.weight:size(1), three(self.weight):size(3)
   self.basis:normal(0, math.sqrt(2 / (nOutputs * nTaps)))
   if self.coeffIn then self.coeffIn:normal(0, math.sqrt(2 / (self.coeffIn:size(1) * self.coeffIn:size(3)))) end
   if self.coeffOut then self.coeffOut:normal(0, math.sqrt(2 / nOutputs)) end
-  return self
 end
 
 --- The factors there are, in order.

@@ -46,8 +46,8 @@ local function rowOf(name, tensor, lifetime)
   }
 end
 
--- Parameters, gradients, nMomenta tensors of an optimizer for each parameter that is trained, and running
--- statistics; what shares its memory is there once.
+-- Parameters, gradients, nMomenta tensors of an optimizer for each parameter that is trained, running
+-- statistics, and what is made of parameters and stays; what shares its memory is there once.
 local function addHeldRows(rows, module, nMomenta)
   local isStepped = {} -- by the tensor that an optimizer steps
   for _, parameter in ipairs(trained.of(module)) do
@@ -64,6 +64,9 @@ local function addHeldRows(rows, module, nMomenta)
     for _ = 1, isStepped[held.tensor] and nMomenta or 0 do
       rows[#rows + 1] = rowOf(held.name .. " momentum", held.tensor, "parameter")
     end
+  end
+  for _, derived in ipairs(stateDict.derived(module)) do
+    rows[#rows + 1] = rowOf(derived.name, derived.tensor, "parameter")
   end
 end
 
