@@ -7,6 +7,7 @@
 --     dn.nn       modules and criterions          dn.models       networks
 --     dn.optim    optimizers, schedules           dn.data         data sets, transforms, loader
 --     dn.train    options, trainer, checkpoints   dn.image        images and their files
+--     dn.mlg      generated weights
 --     dn.safetensors, dn.json                     files of those formats
 --
 -- This file is also read by Lua 5.1 to 5.3 and LuaJIT, which is how they can say what is missing:
@@ -72,6 +73,7 @@ local parts = {
   data = "densenet.data",
   image = "densenet.image",
   train = "densenet.train",
+  mlg = "densenet.mlg",
   safetensors = "densenet.io.safetensors",
   json = "densenet.io.json",
 }

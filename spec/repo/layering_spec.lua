@@ -52,7 +52,7 @@ local lua_layers = {
   { "argument", "random", "tensor", "constructors", "functions", "device", "dtype_bytes", "nearest", "open_list" },
   { "io/" },
   { "nn/" },
-  { "models/", "optim/", "data/", "image" },
+  { "models/", "optim/", "mlg/", "data/", "image" },
   { "train/" },
   { "report/" },
   { "init", "torch7/" },
