@@ -66,7 +66,9 @@ local function addHeldRows(rows, module, nMomenta)
     end
   end
   for _, derived in ipairs(stateDict.derived(module)) do
-    rows[#rows + 1] = rowOf(derived.name, derived.tensor, "parameter")
+    local row = rowOf(derived.name, derived.tensor, "parameter")
+    row.isDerived = true
+    rows[#rows + 1] = row
   end
 end
 
@@ -74,7 +76,8 @@ end
 local function addOptimizerScratch(rows, count)
   local largest
   for _, row in ipairs(rows) do
-    if row.lifetime == "parameter" and row.bytes > (largest and largest.bytes or 0) then largest = row end
+    local isStepped = row.lifetime == "parameter" and not row.isDerived
+    if isStepped and row.bytes > (largest and largest.bytes or 0) then largest = row end
   end
   for _ = 1, largest and count or 0 do
     rows[#rows + 1] = { name = "scratch of the optimizer", size = largest.size, dtype = largest.dtype,
@@ -107,6 +110,8 @@ end
 --    optMemory  0 to 5; by default what the module was built with (config.optMemory), else 0
 --    momentum   false: an optimizer without; or how many tensors it keeps for each parameter, 1 by default
 --    optimizerScratch  how many it computes in, as large as the largest parameter; 0 by default
+--    besides    list of rows of what is held beside the module, such as another network's: name, size, dtype, bytes,
+--               lifetime
 --    type       dtype of the input, by default the module's type()
 --    record     of densenet.nn.plan.trace for the same module and input, if there is one already
 --
@@ -122,6 +127,7 @@ function MemoryPlan:__init(module, inputSize, options)
   self.type = options.type or module:activationType()
   self.nMomenta = math.type(options.momentum) == "integer" and options.momentum or options.momentum == false and 0 or 1
   self.optimizerScratch = options.optimizerScratch or 0
+  self.besides = options.besides or {}
   local record = options.record or trace.record(module, inputSize, self.type)
   self.record = record
   self.signatures, self.callsHalves = record.signatures, record.callsHalves
@@ -131,6 +137,7 @@ function MemoryPlan:__init(module, inputSize, options)
   self.rows, self.placed = {}, {}
   addHeldRows(self.rows, module, self.nMomenta)
   addOptimizerScratch(self.rows, self.optimizerScratch)
+  table.move(self.besides, 1, #self.besides, #self.rows + 1, self.rows)
   addTensors(self.rows, "input", record.input)
   addTensors(self.rows, "gradOutput", record.gradOutput)
   for _, kept in ipairs(record.rows) do
@@ -191,7 +198,7 @@ function MemoryPlan:inMode(mode)
   end
   return module and MemoryPlan(module, self.inputSize,
     { optMemory = mode, momentum = self.nMomenta, optimizerScratch = self.optimizerScratch, type = self.type,
-      record = record })
+      besides = self.besides, record = record })
 end
 
 --- The plan as a text: totals in MB of 2^20 bytes, what each optMemory would need, and the buffers.

@@ -5,6 +5,7 @@ local memoryModes = require "densenet.nn.memory_modes"
 local models = require "densenet.models"
 local network = require "densenet.train.network"
 local optimizer = require "densenet.train.optimizer"
+local teacher = require "densenet.train.teacher"
 
 local memory = {}
 
@@ -22,7 +23,11 @@ local function planFor(values, origin, batchSize, optMemory)
   local images, changed = imagesOf(values, origin), setmetatable({ optMemory = optMemory }, { __index = values })
   local model, message, code = network.withoutMemory(changed, origin, images)
   if not model then return nil, message, code end
-  return model:plan({ batchSize, images.channels, images.height, images.width }, optimizer.planOptions(values))
+  local inputSize, options = { batchSize, images.channels, images.height, images.width }, optimizer.planOptions(values)
+  if values.teacher and values.distill > 0 then
+    options.besides = teacher.planRows(model.config, inputSize, values.device)
+  end
+  return model:plan(inputSize, options)
 end
 
 --- The plan of a run's training step (densenet.nn.MemoryPlan). The images need not be there.

@@ -3,6 +3,7 @@
 local CommandLine = require "densenet.train.command_line"
 local data = require "densenet.data"
 local device = require "densenet.train.device"
+local generation = require "densenet.train.generation"
 local memoryModes = require "densenet.nn.memory_modes"
 local models = require "densenet.models"
 local optimizer = require "densenet.train.optimizer"
@@ -121,6 +122,7 @@ end
 function options.check(values, given)
   local settled, why = settleMemory(values, given)
   if settled then settled, why = device.check(values) end
+  if settled then settled, why = generation.check(values, given) end
   if settled then settled, why = optimizer.settle(values, given) end
   if not settled then return nil, why end
   if not (values.retrain or values.resume) then

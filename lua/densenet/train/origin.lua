@@ -3,6 +3,7 @@
 -- and where both speak and differ, the run is refused.
 local checkpoint = require "densenet.train.checkpoint"
 local core = require "densenet.core"
+local generation = require "densenet.train.generation"
 local models = require "densenet.models"
 local options = require "densenet.train.options"
 local safetensors = require "densenet.io.safetensors"
@@ -81,10 +82,13 @@ local function loadWeights(values, given)
   local tensors, metadata, code = safetensors.load(values.retrain)
   if not tensors then return nil, metadata, code end
   local note = leftOutNote(values.retrain, code)
-  local state, network, message
+  local state, network, message, isPacked
   state, message, code = checkpoint.stateOf(metadata, values.retrain)
   if message then return nil, message, code end
+  tensors, isPacked, code = generation.unpacked(values.retrain, tensors, metadata)
+  if not tensors then return nil, isPacked, code end
   if state then
+    if isPacked then state.network.mlg = nil end
     network, message, code = describedNetwork(state.network, tensors, values.retrain)
     if not network then return nil, message, code end
     local joined
@@ -95,6 +99,9 @@ local function loadWeights(values, given)
     asked, message = options.networkConfig(values, given)
     if not asked then return nil, message, "usage" end
   end
+  local isJoined
+  isJoined, message = generation.join(values, given, network)
+  if not isJoined then return nil, message, "usage" end
   local conflict = classesConflict(values, given, tensors, network)
   if conflict then return nil, conflict, "usage" end
   if state and values.testOnly then

@@ -17,6 +17,12 @@ Trainer.__index = Trainer
 --- @param parts
 --   model      of the type and on the device that it stays in; in half the loss is scaled
 --   criterion, optimizer   as in densenet.nn and densenet.optim
+--   target     (optional) function(batch) → what the criterion compares outputs with in training; batch.target when
+--              left out
+--   testCriterion  (optional) for tests, with batch.target; the criterion when left out
+--   complete   (optional) function(): called once a step when the batch's gradients are there, before anything reads
+--              them. Where replicas share a step it comes behind their sum: of generated weights they sum
+--              generatedWeight.reducible's tensors, and what is done here is done to the sum, once
 --   schedule   learningRate(epoch, iteration, count): for the iteration-th (from 1) of count batches
 --   console    what prints (densenet.train.console)
 --   epoch      number of the first epoch, 1 when left out
@@ -26,6 +32,7 @@ Trainer.__index = Trainer
 function Trainer.new(parts)
   return setmetatable({
     model = parts.model, criterion = parts.criterion, optimizer = parts.optimizer, schedule = parts.schedule,
+    target = parts.target, testCriterion = parts.testCriterion or parts.criterion, complete = parts.complete,
     console = parts.console, onBatch = parts.onBatch, interrupted = parts.interrupted,
     epoch = parts.epoch or 1, iteration = 0, steps = 0, errors = meters.ErrorMeter(),
     lossScale = parts.model:activationType() == "half" and LossScale(parts.model) or nil,
@@ -68,14 +75,16 @@ local function lossText(loss) return loss == loss and "the loss is infinite" or 
 -- where training has diverged.
 local function step(self, batch)
   local output = self.model:forward(batch.input)
-  local loss = self.criterion:forward(output, batch.target)
+  local target = self.target and self.target(batch) or batch.target
+  local loss = self.criterion:forward(output, target)
   if not finite.number(loss) then return nil, lossText(loss) end
   -- Before the backward pass, so that a GPU has something to do while the next batch is prepared.
   local score = meters.score(output, batch.target, loss)
   local scaling = self.lossScale
   local scale = scaling and scaling.scale or 1
   self.model:zeroGradParameters()
-  self.model:backward(batch.input, self.criterion:backward(output, batch.target, scale), 1 / scale)
+  self.model:backward(batch.input, self.criterion:backward(output, target, scale), 1 / scale)
+  if self.complete then self.complete() end
   local isLeast = scaling and scaling:isLeast()
   if not scaling or scaling:check() then
     self.optimizer:step()
@@ -155,7 +164,7 @@ function Trainer:test(name, epoch, loader, observe)
   for n, batch in feedOf(self, loader):run(epoch) do
     local waited = since:seconds()
     local output = self.model:forward(batch.input)
-    local loss = self.criterion:forward(output, batch.target)
+    local loss = self.testCriterion:forward(output, batch.target)
     local wrong = not finite.tensor(output) and "the network's outputs are not all finite numbers"
       or not finite.number(loss) and lossText(loss)
     if wrong then

@@ -75,7 +75,8 @@ end
 layer("large", { O = 64, C = 60, S = 9, P = 32, B = 2 }, { 4, 6, 4 })
 
 case("mlg_generate", "by hand", {
-  output { 2, 2, 2 }, literal { { { 1, 2 } } }, literal { { { 3 }, { -1 } } }, literal { { 1 }, { 10 } }, NONE, NONE, NONE,
+  output { 2, 2, 2 }, literal { { { 1, 2 } } }, literal { { { 3 }, { -1 } } }, literal { { 1 }, { 10 } }, NONE, NONE,
+  NONE,
 }, { { { { 3, 6 }, { -1, -2 } }, { { 30, 60 }, { -10, -20 } } } })
 case("mlg_generate", "a quantised weight, by hand", {
   output { 1, 3, 1 }, literal { { { 0 }, { 1 }, { -1 } } }, "nil", "nil", 2, 0, 0,
