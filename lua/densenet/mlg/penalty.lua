@@ -11,6 +11,7 @@
 -- @module densenet.mlg.penalty
 
 local core = require "densenet.core"
+local buffer = require "densenet.nn.buffer"
 local generatedWeight = require "densenet.nn.generated_weight"
 
 -- The vectors of a layer: { tensor, gradient, sizes G,M,K, are they columns? } each.
@@ -42,7 +43,7 @@ return function(model, weight)
       for _, term in ipairs(termsOf(module)) do
         local tensor, gradient, sizes, areColumns = table.unpack(term)
         if not loss then
-          loss = core.tensor_new(tensor:device(), tensor:dtype(), { 1 })
+          loss = buffer.shaped(model.scratch, "penalty", tensor, 1)
           core.fill(loss, 0)
         end
         core.orthonormality(loss, gradient:view(sizes), tensor:view(sizes), areColumns, weight or 1)
