@@ -85,6 +85,9 @@ describe("dn.mlg.project", function()
   it("gives the teacher's outputs where nothing is generated and many bits are left", function()
     local teacher, student = network(), network { baseIn = 0, ratio = 0, plainBits = 16 }
     local x = dn.randn(2, 2, 8, 8)
+    for name, tensor in pairs(teacher:stateDict()) do -- below 1, which tanh can say
+      if name:find "conv" then tensor:mul(0.5) end
+    end
     assert.is_true(dn.mlg.project(student, teacher, { method = "svd" }) < 1e-6)
     compare.near(student:evaluate():forward(x), teacher:evaluate():forward(x), 1e-3, "outputs")
   end)

@@ -82,6 +82,7 @@ end
 
 --- The settings in a few words: "2, ratio 0.5; 4-6-4 bits, others 8".
 function settings.text(of)
+  if of.baseIn + of.baseOut + of.ratio == 0 then return ("nothing, all weights of %d bits"):format(of.plainBits) end
   local out = of.baseOut > 0 and ("%d"):format(of.baseOut) or core.format("ratio %g", of.ratio)
   return ("%d, %s; %d-%d-%d bits, others %d%s%s"):format(of.baseIn, out, of.basisBits, of.coeffInBits, of.coeffOutBits,
     of.plainBits, of.linear and ", linear" or "", of.rule == "published" and ", published rule" or "")
