@@ -263,8 +263,8 @@ describe("nn.DistillationCriterion", function()
 
   it("refuses what it cannot be", function()
     assert.error_matches(function() nn.DistillationCriterion(0) end, "temperature: a number above 0 expected, got 0")
-    assert.error_matches(function() nn.DistillationCriterion(3, 1.5) end, "beta: a number from 0 to 1 expected, got 1.5",
-      1, true)
+    assert.error_matches(function() nn.DistillationCriterion(3, 1.5) end,
+      "beta: a number from 0 to 1 expected, got 1.5", 1, true)
     local criterion, y = nn.DistillationCriterion(), dn.randn(2, 3)
     assert.error_matches(function() criterion:forward(y, dn.tensor({ 1, 2 }, "long")) end,
       "{ labels, the teacher's scores } expected as target of nn.DistillationCriterion")

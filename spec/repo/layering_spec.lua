@@ -32,7 +32,8 @@ local c_layers = {
     "^dn_quantize%.h", "^dn_random%.h", "^dn_sgd%.h" },
   { "^cpu_" },
   { "^dn_ops", "^dn_plugin%.", "^dn_devices%." },
-  { "^dn_file", "^dn_gzip", "^dn_directory", "^dn_lock", "^dn_image", "^dn_svd%.", "^dn_message", "^dn_channel", "^dn%.h" },
+  { "^dn_file", "^dn_gzip", "^dn_directory", "^dn_lock", "^dn_image", "^dn_svd%.",
+    "^dn_message", "^dn_channel", "^dn%.h" },
   { "^bind" },
 }
 
