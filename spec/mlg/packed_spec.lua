@@ -97,6 +97,29 @@ describe("a packed network", function()
     temporary.remove(directory)
   end)
 
+  it("is loaded as an ordinary network by models.loadPacked", function()
+    local directory = temporary.directory()
+    local path = directory .. "/a"
+    local model, x = trained {}
+    assert(dn.mlg.save(path, model))
+    local loaded = assert(dn.models.loadPacked(path))
+    assert.is_nil(loaded.config.mlg)
+    compare.identical(loaded:forward(x), model:forward(x), "outputs")
+    local tensors, metadata = assert(dn.safetensors.load(path))
+    local function refusal(file, about)
+      assert(dn.safetensors.save(path, file, about))
+      local made, message, code = dn.models.loadPacked(path)
+      assert.is_nil(made)
+      assert.equal("format", code)
+      return message
+    end
+    assert.matches("expected a packed network, got another file", refusal({ a = dn.zeros(1) }, {}), 1, true)
+    assert.matches("its metadata describes no network", refusal(tensors, { mlg = metadata.mlg }), 1, true)
+    tensors["classifier.bias"] = nil
+    assert.matches("missing (1): classifier.bias", refusal(tensors, metadata), 1, true)
+    temporary.remove(directory)
+  end)
+
   it("has the gradients of images of its dense export, where nothing is quantised", function()
     dn.manualSeed(10)
     local config = { basisBits = 32, coeffInBits = 32, coeffOutBits = 32, plainBits = 32, rule = "published" }

@@ -109,9 +109,9 @@ describe("dn.mlg.recalibrate", function()
   it("takes plain averages of the batches' statistics, and leaves the rest as it was", function()
     dn.manualSeed(8)
     local norm = nn.SpatialBatchNormalization(2)
-    local network1 = nn.Sequential():add(norm):evaluate()
+    local net = nn.Sequential():add(norm):evaluate()
     local inputs = { dn.randn(4, 2, 3, 3), dn.randn(4, 2, 3, 3):add(1), dn.randn(4, 2, 3, 3):mul(2) }
-    assert.equal(3, dn.mlg.recalibrate(network1, inputs))
+    assert.equal(3, dn.mlg.recalibrate(net, inputs))
     local mean, variance = 0, 0
     for _, input in ipairs(inputs) do
       local values = input:select(2, 1):clone():view(36)

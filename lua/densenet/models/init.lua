@@ -14,6 +14,7 @@ local convert = require "densenet.mlg.convert"
 local mlgSettings = require "densenet.mlg.settings"
 local family = require "densenet.models.family"
 local fields = require "densenet.models.fields"
+local loadPacked = require "densenet.models.load_packed"
 local precision = require "densenet.models.precision"
 local presets = require "densenet.models.presets"
 
@@ -170,6 +171,12 @@ end
 function models.withoutMemory(config, device)
   return shadow.build(function() return models.fromConfig(config) end, device)
 end
+
+--- A network from a packed file, which mlg.save or -mlgExport wrote: an ordinary one, whose weights are those that the
+-- generated network had, bit for bit.
+-- @tparam string path
+-- @return the model, in evaluation mode; or nil, message, code
+function models.loadPacked(path) return loadPacked(models, path) end
 
 --- A line on a configuration: what its family says of it.
 function models.describe(config)
