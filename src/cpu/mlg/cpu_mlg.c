@@ -11,17 +11,22 @@
 #include "cpu_matrix_product.h"
 #include "cpu_quantize.h"
 
-/* One factor: where its values will be, and in the end what they are. */
+/* One factor: where its values and, for a gradient, its tanh will be, and in the end what they are. */
 typedef struct factor {
   const dn_tensor *tensor; /* NULL: left out */
-  int64_t count, bits, begin;
-  const void *values;
+  int64_t count, bits, begin, tanh_begin;
+  const void *values, *tanh;
+  double scale;
 } factor;
 
-static factor reserve(const dn_tensor *tensor, int64_t bits, int64_t *n_bytes) {
-  factor made = {tensor, tensor ? dn_tensor_count(tensor) : 0, bits, 0, NULL};
-  if (tensor && dn_quantize_is(bits))
+static factor reserve(const dn_tensor *tensor, int64_t bits, bool keeps_tanh, int64_t *n_bytes) {
+  factor made = {.tensor = tensor, .count = tensor ? dn_tensor_count(tensor) : 0, .bits = bits};
+  if (tensor && dn_quantize_is(bits)) {
     made.begin = cpu_scratch_place(n_bytes, made.count, dn_dtype_size(tensor->dtype));
+    made.tanh_begin = made.begin;
+    if (keeps_tanh)
+      made.tanh_begin = cpu_scratch_place(n_bytes, made.count, dn_dtype_size(tensor->dtype));
+  }
   return made;
 }
 
@@ -29,9 +34,22 @@ static void fill(factor *made, void *block) {
   if (!made->tensor) return;
   made->values = dn_tensor_data(made->tensor);
   if (!dn_quantize_is(made->bits)) return;
+  const dn_dtype dtype = made->tensor->dtype;
+  void *const tanh_at = cpu_scratch_at(block, made->tanh_begin);
   void *const values = cpu_scratch_at(block, made->begin);
-  cpu_quantize_values(made->tensor->dtype, made->count, values, made->values, made->bits);
+  made->scale = cpu_quantize_tanh(dtype, made->count, tanh_at, made->values);
+  cpu_quantize_values(dtype, made->count, values, tanh_at, made->scale, made->bits);
   made->values = values;
+  made->tanh = tanh_at;
+}
+
+/* gradient += what dvalues makes of a factor that was filled. */
+static void pull(const factor *made, dn_tensor *gradient, const void *dvalues) {
+  void *const to = dn_tensor_data(gradient);
+  if (dn_quantize_is(made->bits))
+    cpu_quantize_pull(gradient->dtype, made->count, to, dvalues, made->tanh, made->scale);
+  else
+    cpu_quantize_add(gradient->dtype, made->count, to, dvalues);
 }
 
 /* ---- Level 1: kernels P,C,S from coeff_in P,C,B and basis P,B,S; loops, for B is a few ---- */
@@ -105,9 +123,9 @@ dn_status cpu_mlg_generate(dn_tensor *weight, const dn_tensor *basis, const dn_t
   const int64_t row = n.inputs * n.taps;
   const bool is_alone = !coeff_in && !coeff_out;
   int64_t n_bytes = 0, kernels_begin = 0;
-  factor b = reserve(is_alone ? NULL : basis, basis_bits, &n_bytes);
-  factor u = reserve(coeff_in, coeff_in_bits, &n_bytes);
-  factor v = reserve(coeff_out, coeff_out_bits, &n_bytes);
+  factor b = reserve(is_alone ? NULL : basis, basis_bits, false, &n_bytes);
+  factor u = reserve(coeff_in, coeff_in_bits, false, &n_bytes);
+  factor v = reserve(coeff_out, coeff_out_bits, false, &n_bytes);
   if (coeff_in && coeff_out)
     kernels_begin = cpu_scratch_place(&n_bytes, n.bases_out * row, dn_dtype_size(dtype));
   void *block = NULL;
@@ -115,7 +133,9 @@ dn_status cpu_mlg_generate(dn_tensor *weight, const dn_tensor *basis, const dn_t
   void *const out = dn_tensor_data(weight);
   if (is_alone) {
     if (!dn_quantize_is(basis_bits)) return cpu_copy(weight, basis);
-    cpu_quantize_values(dtype, dn_tensor_count(basis), out, dn_tensor_data(basis), basis_bits);
+    const int64_t count = dn_tensor_count(basis);
+    const double scale = cpu_quantize_tanh(dtype, count, out, dn_tensor_data(basis));
+    cpu_quantize_values(dtype, count, out, out, scale, basis_bits);
     return DN_OK;
   }
   fill(&b, block);
@@ -140,12 +160,11 @@ dn_status cpu_mlg_pull(dn_tensor *dbasis, dn_tensor *dcoeff_in, dn_tensor *dcoef
   const dn_dtype dtype = dweight->dtype;
   const size_t size = dn_dtype_size(dtype);
   const int64_t row = n.inputs * n.taps;
-  const bool is_alone = !coeff_in && !coeff_out;
   int64_t n_bytes = 0, kernels_begin = 0, dkernels_begin = 0, dbasis_begin = 0, din_begin = 0;
   int64_t dout_begin = 0;
-  factor b = reserve(is_alone ? NULL : basis, basis_bits, &n_bytes);
-  factor u = reserve(coeff_in, coeff_in_bits, &n_bytes);
-  factor v = reserve(coeff_out, coeff_out_bits, &n_bytes);
+  factor b = reserve(basis, basis_bits, true, &n_bytes);
+  factor u = reserve(coeff_in, coeff_in_bits, true, &n_bytes);
+  factor v = reserve(coeff_out, coeff_out_bits, true, &n_bytes);
   if (coeff_out) {
     if (coeff_in) kernels_begin = cpu_scratch_place(&n_bytes, n.bases_out * row, size);
     dkernels_begin = cpu_scratch_place(&n_bytes, n.bases_out * row, size);
@@ -173,8 +192,7 @@ dn_status cpu_mlg_pull(dn_tensor *dbasis, dn_tensor *dcoeff_in, dn_tensor *dcoef
     DN_TRY(cpu_matrix_product(dtype, n.outputs, n.bases_out, row, dv, slope, false, kernels, true));
     DN_TRY(cpu_matrix_product(dtype, n.bases_out, row, n.outputs, dkernels, v.values, true, slope,
                               false));
-    cpu_quantize_pull(dtype, v.count, dn_tensor_data(dcoeff_out), dv, dn_tensor_data(coeff_out),
-                      coeff_out_bits);
+    pull(&v, dcoeff_out, dv);
     slope = dkernels;
   }
   if (coeff_in) {
@@ -184,11 +202,9 @@ dn_status cpu_mlg_pull(dn_tensor *dbasis, dn_tensor *dcoeff_in, dn_tensor *dcoef
       kernels_pull_float(&n, du, db, slope, u.values, b.values);
     else
       kernels_pull_double(&n, du, db, slope, u.values, b.values);
-    cpu_quantize_pull(dtype, u.count, dn_tensor_data(dcoeff_in), du, dn_tensor_data(coeff_in),
-                      coeff_in_bits);
+    pull(&u, dcoeff_in, du);
     slope = db;
   }
-  cpu_quantize_pull(dtype, dn_tensor_count(basis), dn_tensor_data(dbasis), slope,
-                    dn_tensor_data(basis), basis_bits);
+  pull(&b, dbasis, slope);
   return DN_OK;
 }
