@@ -17,8 +17,11 @@ local tree = require "densenet.mlg.tree"
 
 local packed = {}
 
---- Keys in a file's metadata: the list of factors; the network's configuration, as JSON, where no run says it.
-packed.KEY, packed.NETWORK_KEY = "mlg", "mlg.network"
+--- The key of the list of factors in a file's metadata.
+packed.KEY = "mlg"
+
+--- The key of the network's configuration, as JSON, for files of which no run says it.
+packed.NETWORK_KEY = "mlg.network"
 
 local PACKED, SCALE = "mlg.packed", "mlg.scale"
 local FACTOR = { basis = true, coeffIn = true, coeffOut = true, weight = true }

@@ -1,4 +1,4 @@
---- Options of main.lua for generated weights (densenet.mlg).
+-- Options of main.lua for generated weights (densenet.mlg).
 local project = require "densenet.mlg.project"
 local settings = require "densenet.mlg.settings"
 

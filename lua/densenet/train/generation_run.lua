@@ -1,5 +1,6 @@
 --- What a run with generated weights does beside an ordinary one: it starts from a teacher's weights, learns from its
 -- outputs, and keeps its factors near orthonormal.
+-- @module densenet.train.generation_run
 local core = require "densenet.core"
 local CrossEntropyCriterion = require "densenet.nn.cross_entropy_criterion"
 local DistillationCriterion = require "densenet.nn.distillation_criterion"
