@@ -6,6 +6,7 @@
 ** The levels are +-r/n, +-3r/n ... +-r, so 0 is not among them. The gradient goes straight through the
 ** rounding, r being a constant, and is held where it is above 1 / (2 r):
 **   dx = clamp(2 r dvalue, -1, 1) / (2 r) (1 - t^2)
+** An infinite gradient and NaN stay, so that an overflow shows.
 ** r = 0 gives codes of 0 and values of 0, and lets the gradient pass. NaN is never lost: a tensor with one
 ** has a scale of NaN.
 **
@@ -81,7 +82,8 @@ DN_SHARED_INLINE double dn_quantize_double_rint(double x) { return rint(x); }
   DN_SHARED_INLINE real dn_quantize_##name##_slope(real dvalue, real t, real scale) {  \
     if (scale == 0) return dvalue;                                                     \
     const real reach = 2 * scale * dvalue;                                             \
-    const real held = reach > 1 ? 1 : reach < -1 ? -1 : reach; /* NaN stays */         \
+    if (reach - reach != 0) return reach; /* an overflow has to show */                \
+    const real held = reach > 1 ? 1 : reach < -1 ? -1 : reach;                         \
     return held / (2 * scale) * dn_quantize_##name##_sum(-t, t, 1);                    \
   }
 

@@ -183,6 +183,11 @@ describe("a packed network", function()
       { "scales too few", function(f) f.scales[#f.scales] = nil end, "mlg.scale of F32 with %d+ elements expected" },
       { "a shape", function(f) f.list[1][3] = { 2, -3 } end, "its shape is none" },
       { "a huge shape", function(f) f.list[1][3] = { 1 << 30, 1 << 30 } end, "its shape is none" },
+      { "a weight that is larger than the file says", function(f)
+        f.list = { { "a.basis", 2, { 1, 1 << 14 } }, { "a.coeffOut", 2, { 1 << 15, 1 } } }
+        f.bytes, f.scales = {}, { 1, 1 }
+        for i = 1, (1 << 12) + (1 << 13) do f.bytes[i] = 0 end
+      end, "a.weight is too large" },
       { "a name", function(f) f.list[1][1] = "a.bias" end, "entry 1 names no factor" },
       { "a name twice", function(f) f.list[2] = f.list[1] end, "is there twice" },
       { "an entry", function(f) f.list[1] = 3 end, "entry 1 names no factor" },

@@ -189,6 +189,25 @@ describe("a module with a generated weight", function()
     end
   end)
 
+  it("shows an overflow to a loss scale, and is clipped", function()
+    local module = conv(QUANTIZED)
+    local scale, x = dn.optim.LossScale(module), dn.randn(1, 12, 4, 4)
+    module:forward(x)
+    module:backward(x, dn.randn(1, 16, 4, 4))
+    assert.is_true(scale:check())
+    module:zeroGradParameters()
+    module:forward(x)
+    module:backward(x, dn.randn(1, 16, 4, 4))
+    module.gradWeight[1][1][1][1] = math.huge
+    assert.is_false(scale:check())
+    module:zeroGradParameters()
+    module:forward(x)
+    module:backward(x, dn.randn(1, 16, 4, 4))
+    assert.is_true(dn.optim.clipGradNorm(module, 0.01) > 0.01)
+    assert.is_true(math.abs(module.gradBasis:norm() ^ 2 + module.gradCoeffIn:norm() ^ 2
+      + module.gradCoeffOut:norm() ^ 2 - 1e-4) < 1e-6)
+  end)
+
   it("is frozen and thawed as others are", function()
     local network = nn.Sequential():add(conv(QUANTIZED), "a"):add(conv(QUANTIZED, 16), "b")
     network:freeze "^a"

@@ -147,6 +147,7 @@ describe("a run with generated weights", function()
       directory)))
     assert.equal(3, again.trainer.model.config.mlg.baseIn)
     assert.equal("radam", again.values.optimizer)
+    assert.equal(0.002, again.values.LR)
     refused(("-mlgBasisBits 8, but the network in -retrain %s has 4 (3, ratio 0.5; 4-6-4 bits, others 8, published "
       .. "rule)"):format(file), "usage", ("-dataset mnist -mlg true -mlgBasisBits 8 -retrain %s"):format(file))
     refused("-mlg false, but the weights in -retrain " .. file .. " are generated", "usage",

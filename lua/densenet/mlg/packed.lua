@@ -25,7 +25,7 @@ packed.NETWORK_KEY = "mlg.network"
 
 local PACKED, SCALE = "mlg.packed", "mlg.scale"
 local FACTOR = { basis = true, coeffIn = true, coeffOut = true, weight = true }
-local MOST_DIMENSIONS, MOST_ELEMENTS = 4, 1 << 40
+local MOST_DIMENSIONS, MOST_ELEMENTS = 4, 1 << 28 -- of a tensor, and of all weights: a small file may stand for many
 
 local function floatOnCpu(tensor)
   local copy = core.tensor_new("cpu", "float", tensor:size())
@@ -161,7 +161,7 @@ local function weightOf(factors, path)
   local nOutputs, nInputs = coeffOut and coeffOut:size(1) or nKernels, coeffIn and coeffIn:size(2) or basis:size(2)
   local sizes = basis:size()
   sizes[1], sizes[2] = nOutputs, nInputs
-  if not countOf(sizes) or nOutputs * nInputs * nTaps > MOST_ELEMENTS then return nil, path .. "weight is too large" end
+  if not countOf(sizes) then return nil, path .. "weight is too large" end
   local weight = core.tensor_new("cpu", "float", sizes)
   local none = generatedWeight.NOT_QUANTIZED
   core.mlg_generate(weight:view(nOutputs, nInputs, nTaps), basis:view(nKernels, basis:size(2), nTaps), coeffIn,
@@ -191,10 +191,13 @@ function packed.unpack(tensors, metadata)
       end
     end
   end
+  local nElements = 0
   for path, factors in pairs(found) do
     local weight
     weight, wrong = weightOf(factors, path)
     if not weight then return nil, wrong end
+    nElements = nElements + weight:nElement()
+    if nElements > MOST_ELEMENTS then return nil, "its weights are too large" end
     state[path .. "weight"] = weight
   end
   return state

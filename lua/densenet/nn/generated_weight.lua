@@ -11,9 +11,9 @@
 --
 -- The weight is made when a network's forward begins: in training each time, in evaluation where the factors may
 -- have changed since (a step, a state loaded, a conversion). Who changes factors by hand calls `generate`. The
--- factors' gradients are made of gradWeight by `pull`, once a step: optimizers do it first, and who reads
--- gradients before, such as to clip them, calls generatedWeight.pull(model). The gradient's limit then
--- counts once for the sum over micro-batches.
+-- factors' gradients are made of gradWeight by `pull`, once a step: optimizers, optim.LossScale and
+-- optim.clipGradNorm do it first, and who reads gradients before them calls generatedWeight.pull(model). The
+-- gradient's limit then counts once for the sum over micro-batches.
 --
 -- Where replicas of a network share a step, gradWeight is what they add up, and each pulls the sum: the same as one
 -- replica with the whole batch. generatedWeight.reducible(model) lists those tensors.
@@ -141,7 +141,7 @@ end
 -- nothing. A step may follow, so the weight counts as old from here on.
 -- @return the module
 function methods:pull()
-  self.isGenerated = false
+  self.isGenerated, self.isPulled = false, true
   if not self.frozen then
     core.mlg_pull(three(self.gradBasis), self.gradCoeffIn, self.gradCoeffOut, three(self.gradWeight),
       three(self.basis), self.coeffIn, self.coeffOut, table.unpack(self.factorBits))
@@ -207,7 +207,7 @@ function generatedWeight.prepare(root)
   root:apply(function(module)
     if module.factorBits then
       if module.train or not module.isGenerated then module:generate() end
-      module.isGenerated = not module.train
+      module.isGenerated, module.isPulled = not module.train, false
     end
   end)
 end
@@ -216,6 +216,14 @@ end
 function generatedWeight.pull(root)
   root:apply(function(module)
     if module.factorBits then module:pull() end
+  end)
+end
+
+--- The same where a forward has been since the last time, as there has before every backward: for those that read
+-- gradients one after the other.
+function generatedWeight.pullDue(root)
+  root:apply(function(module)
+    if module.factorBits and not module.isPulled then module:pull() end
   end)
 end
 

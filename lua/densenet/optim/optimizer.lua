@@ -76,7 +76,7 @@ end
 
 --- `distinct` for a step: gradients of generated weights have become those of their factors.
 function Optimizer:due()
-  if self.module then generatedWeight.pull(self.module) end
+  if self.module then generatedWeight.pullDue(self.module) end
   return self:distinct()
 end
 

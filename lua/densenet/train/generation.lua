@@ -3,6 +3,7 @@
 local generationOptions = require "densenet.train.generation_options"
 local mlg = require "densenet.mlg"
 local core = require "densenet.core"
+local optimizer = require "densenet.train.optimizer"
 
 local generation = {}
 
@@ -130,7 +131,9 @@ function generation.join(values, given, network)
   end
   for option, field in pairs(FIELDS) do values[option] = has[field] end
   values.mlg = true
-  return generation.check(values, given)
+  local fine, wrong = generation.check(values, given)
+  if not fine then return nil, wrong end
+  return optimizer.settle(values, given)
 end
 
 --- A file's tensors and network as they are to be used: those of a packed file unpacked.
