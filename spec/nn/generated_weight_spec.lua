@@ -148,6 +148,7 @@ describe("a module with a generated weight", function()
       :add(nn.SpatialBatchNormalization(6)):add(nn.SpatialConvolution(6, 2, 1, 1))
     local list = generatedWeight.reducible(network, require("densenet.nn.trained").of(network))
     local first, norm, last = network:get(1), network:get(2), network:get(3)
+    assert.same({ first.gradWeight }, generatedWeight.weightGradients(network))
     assert.same({ first.gradWeight, first.gradBias, norm.gradWeight, norm.gradBias, last.gradWeight, last.gradBias },
       list)
   end)

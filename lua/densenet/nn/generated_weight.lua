@@ -16,7 +16,7 @@
 -- gradient's limit then counts once for the sum over micro-batches.
 --
 -- Where replicas of a network share a step, gradWeight is what they add up, and each pulls the sum: the same as one
--- replica with the whole batch. generatedWeight.reducible(model) lists those tensors.
+-- replica with the whole batch (weightGradients, reducible).
 --
 -- Source: Gu et al. 2021 (arXiv:2108.11430).
 -- @module densenet.nn.generated_weight
@@ -234,17 +234,32 @@ function generatedWeight.forget(root)
   end)
 end
 
---- The gradients that replicas of a network add up before they pull: gradWeight in place of the factors'.
+--- The gradients of the weights that are made, of all modules in a tree that are trained: what replicas of a network
+-- add up beside the gradients of its parameters. The factors' own are zeros until somebody pulls, and may be added up,
+-- too. A sum of the vector of parameters' gradients (getParameters) becomes right so:
+--
+--    backward; add up the vector; add up each of generatedWeight.weightGradients(model); step
+--
+-- Whoever writes the parameters, such as the first replica's into the others', calls generatedWeight.forget(model).
+-- @treturn table list of tensors, in one order for all replicas
+function generatedWeight.weightGradients(root)
+  local list = {}
+  for _, module in ipairs(generatedWeight.of(root)) do
+    if not module.frozen then list[#list + 1] = module.gradWeight end
+  end
+  return list
+end
+
+--- All gradients that replicas have to add up, and no more: gradWeight in place of the factors'.
 -- @param root any module
 -- @tparam table parameters of nn.trained
 -- @treturn table list of tensors, in one order for all replicas
 function generatedWeight.reducible(root, parameters)
-  local list, isFactor = {}, {}
+  local list, isFactor = generatedWeight.weightGradients(root), {}
   for _, module in ipairs(generatedWeight.of(root)) do
     for _, factor in ipairs(module:factors()) do
       if factor.gradient then isFactor[factor.gradient] = true end
     end
-    if not module.frozen then list[#list + 1] = module.gradWeight end
   end
   for _, parameter in ipairs(parameters) do
     if not isFactor[parameter.gradient] then list[#list + 1] = parameter.gradient end
