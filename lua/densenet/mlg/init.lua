@@ -37,9 +37,10 @@ local mlg = {
   reducible = generatedWeight.reducible,
 }
 
--- A file's own metadata beside further ones.
+-- A file's own metadata beside further ones; a run says of itself what network it has.
 local function joined(metadata, further)
   for name, text in pairs(further or {}) do metadata[name] = text end
+  if metadata.densenet then metadata[packed.NETWORK_KEY] = nil end
   return metadata
 end
 
