@@ -10,6 +10,7 @@
 #   make lint       formatting, luacheck, warnings as errors with gcc and clang, layers and circles, docs
 #   make asan       the specs under AddressSanitizer and UndefinedBehaviorSanitizer, leaks included
 #   make soak MINUTES=n  main.lua killed, without disk space and with damaged files, at random (SOAK_OPTIONS=-seed 2)
+#   make fuzz MINUTES=n  damaged files for every reader, under the sanitizers (or N=100000 files for each)
 #   make bench      memory and seconds of a training step in every memory mode, as a table and a plot
 #   make install    into PREFIX (or LUADIR and LIBDIR)
 #   make docs       the API reference from the comments, as HTML in build/docs (LDoc)
@@ -223,17 +224,26 @@ lint:
 # Thread-local memory of loaded objects is no place to look for leaks: LeakSanitizer of gcc 12 crashes
 # over what it takes for its addresses.
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-asan: B := build/asan
+asan fuzz: B := build/asan
 asan: EMULATED := build/asan-cuda
-asan: LUA := build/asan/lua
+asan fuzz: LUA := build/asan/lua
 asan: export ASAN_OPTIONS := detect_leaks=1:allocator_may_return_null=1:intercept_tls_get_addr=0
-asan: export LSAN_OPTIONS := suppressions=$(CURDIR)/spec/support/leaks.supp:print_suppressions=0
+asan fuzz: export LSAN_OPTIONS := suppressions=$(CURDIR)/spec/support/leaks.supp:print_suppressions=0
+BUILD_HOST = gcc -g $(SANITIZERS) -Wall -Wextra spec/support/lua_host.c -o $(LUA) $$(pkg-config --cflags --libs lua5.4) -Wl,-E
 asan:
 	@sh scripts/install_dependencies.sh build data test
 	@$(BUILD) B=$(B) CUDA=0 EXTRA_CFLAGS="$(SANITIZERS) -O1"
 	@$(BUILD_EMULATED) EXTRA_CFLAGS="$(SANITIZERS) -O1"
-	gcc -g $(SANITIZERS) -Wall -Wextra spec/support/lua_host.c -o $(LUA) $$(pkg-config --cflags --libs lua5.4) -Wl,-E
+	$(BUILD_HOST)
 	@$(RUN_SPECS)
+
+# FUZZ_OPTIONS=-reader png; scripts/fuzz.lua tells what it does and how a finding is repeated.
+fuzz: export ASAN_OPTIONS := detect_leaks=1:allocator_may_return_null=1:intercept_tls_get_addr=0:malloc_context_size=4
+fuzz:
+	@sh scripts/install_dependencies.sh build
+	@$(BUILD) B=$(B) CUDA=0 EXTRA_CFLAGS="$(SANITIZERS) -O1"
+	$(BUILD_HOST)
+	@DENSENET_BUILD=$(B) $(LUA) scripts/fuzz.lua -minutes $(MINUTES) $(if $(N),-files $(N)) $(FUZZ_OPTIONS)
 
 # A few minutes; BENCH_OPTIONS=-full adds the large networks.
 bench: all
@@ -254,7 +264,7 @@ install: all
 	install -d "$(DESTDIR)$(LUADIR)" "$(DESTDIR)$(LIBDIR)/densenet" "$(PROGRAMS)/scripts" "$(DESTDIR)$(BINDIR)"
 	cp -R lua/densenet "$(DESTDIR)$(LUADIR)/"
 	install -m 644 main.lua "$(PROGRAMS)"
-	install -m 644 scripts/*.lua "$(PROGRAMS)/scripts"
+	install -m 644 scripts/*.lua scripts/*.py "$(PROGRAMS)/scripts"
 	install -m 755 scripts/densenet "$(DESTDIR)$(BINDIR)"
 	install -m 755 $(MODULE) "$(DESTDIR)$(LIBDIR)/densenet/core.so"
 	$(if $(filter nvcc,$(CUDA_BUILD)),install -m 755 $(CUDA_MODULE) "$(DESTDIR)$(LIBDIR)/densenet/cuda.so")
@@ -278,5 +288,5 @@ env:
 clean:
 	rm -rf build
 
-.PHONY: all cuda demo test test-all test-cuda test-cuda-emulated racecheck-cuda-emulated sanitize-cuda lint asan bench soak \
+.PHONY: all cuda demo test test-all test-cuda test-cuda-emulated racecheck-cuda-emulated sanitize-cuda lint asan bench soak fuzz \
   install docs help env clean

@@ -14,9 +14,10 @@ local function main(dn)
   local origin = check(train.origin.find(opt, given))
   local notes = check(train.device.choose(opt, given))
   opt.nCores = dn.threads(opt.nCores)
+  check(train.memory.chooseBatch(opt, origin, notes))
   if opt.plan then return print(check(train.memory.plan(opt, origin)):table(opt.plan == "rows")) end
   dn.manualSeed(opt.manualSeed)
-  local sets, loaders = check(train.sources.open(opt, origin.about))
+  local sets, loaders = check(train.sources.open(opt, origin.about, origin.recipe))
   local plan = not opt.testOnly and check(train.memory.check(opt, origin)) or nil
   local model = check(train.network.build(opt, origin, sets.test))
   local written = check(train.generationRun.export(opt, origin, model))
@@ -26,8 +27,9 @@ local function main(dn)
   local optimizer = check(train.network.optimizer(opt, origin, model))
   local schedule = optim.schedule[opt.lrShape] { learningRate = opt.LR, nEpochs = opt.nEpochs }
   local console = train.Console.new(opt.nEpochs, loaders)
-  local parts = check(train.generationRun.prepare(opt, origin, model, loaders))
-  local trainer = train.Trainer.new { model = model, criterion = parts.criterion, testCriterion = parts.testCriterion,
+  local criterion, testCriterion = check(train.criterion(opt, sets, model))
+  local parts = check(train.generationRun.prepare(opt, origin, model, loaders, criterion))
+  local trainer = train.Trainer.new { model = model, criterion = parts.criterion, testCriterion = testCriterion,
     target = parts.target, complete = parts.complete, optimizer = optimizer, schedule = schedule, console = console }
 
   -- The run

@@ -9,9 +9,17 @@
 --   reserved_mb               what the device had from the system for it, free blocks kept included
 --   rss_mb                    the most memory the process had, as the system counts
 --   allocations               tensor allocations while the timed steps ran
+--
+-- `lua scripts/bench.lua -loader -images DIR` times the making of batches from JPEG files instead
+-- (bench_loader.lua).
 
 -- Older versions of Lua read this file too, so there is no syntax of 5.4 in it.
-dofile((arg[0]:match("^(.*)/[^/]*$") or ".") .. "/setup.lua")
+local here = arg[0]:match("^(.*)/[^/]*$") or "."
+if arg[1] == "-loader" then
+  table.remove(arg, 1)
+  return dofile(here .. "/bench_loader.lua")
+end
+dofile(here .. "/setup.lua")
 
 local dn = require "densenet"
 local core = require "densenet.core"

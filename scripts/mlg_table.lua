@@ -117,7 +117,7 @@ local function measure(given, config, teacher, files, loaders, options)
     model:loadStateDict(state)
     return errorOf(model, loaders.test)
   end
-  local unpacked = ordinary(program.check(dn.mlg.load(files.packed)))
+  local unpacked = errorOf(program.check(dn.models.load(files.packed)), loaders.test)
   local dense = ordinary(program.check(dn.safetensors.load(files.dense)))
   assert(unpacked == distilled and dense == distilled, "the files are of another network")
   local size = dn.mlg.size(student)

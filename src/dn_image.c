@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "dn_image_draw.h"
 #include "dn_image_row.h"
 
 /* --- moving pixels ------------------------------------------------------------------------- */
@@ -168,27 +169,10 @@ static void normalize_row_mirrored(void *out, dn_dtype to, const uint8_t *in, in
     for (int64_t i = 0; i < n; i++) ((double *)out)[i] = ((double)in[-i] - mean) / deviation;
 }
 
-/* random.lua's generator:integer(n) - 1: uniform in 0..n-1; moves rng past what it used. */
-static int64_t draw_integer(dn_rng *rng, int64_t n) {
-  const uint64_t range = UINT64_C(1) << 53;
-  const uint64_t fair = range - range % (uint64_t)n; /* from here on small results are favoured */
-  uint64_t bits;
-  do {
-    const dn_philox_words words = dn_philox(*rng, 0);
-    bits = ((uint64_t)words.word[0] << 32 | words.word[1]) >> 11;
-    rng->position++;
-  } while (bits >= fair);
-  return (int64_t)(bits % (uint64_t)n);
-}
-
 dn_status dn_image_draw(dn_image_recipe recipe, dn_rng rng, const int64_t in_size[2],
                         const int64_t out_size[2], dn_image_augmentation *drawn) {
   dn_image_augmentation how = {0};
-  if (recipe.flips) {
-    const dn_philox_words words = dn_philox(rng, 0);
-    rng.position++;
-    how.flip = dn_uniform_double(words.word[0], words.word[1]) < recipe.flip_probability;
-  }
+  if (recipe.flips) how.flip = dn_image_draw_uniform(&rng, 0, 1) < recipe.flip_probability;
   if (recipe.crops) {
     const int64_t rows = in_size[0] + 2 * recipe.padding - out_size[0] + 1;
     const int64_t columns = in_size[1] + 2 * recipe.padding - out_size[1] + 1;
@@ -197,8 +181,8 @@ dn_status dn_image_draw(dn_image_recipe recipe, dn_rng rng, const int64_t in_siz
                       "a crop of %" PRId64 "x%" PRId64 " pixels does not fit an image of %" PRId64
                       "x%" PRId64 " padded by %" PRId64,
                       out_size[0], out_size[1], in_size[0], in_size[1], recipe.padding);
-    how.left = draw_integer(&rng, columns) - recipe.padding;
-    how.top = draw_integer(&rng, rows) - recipe.padding;
+    how.left = dn_image_draw_integer(&rng, columns) - recipe.padding;
+    how.top = dn_image_draw_integer(&rng, rows) - recipe.padding;
   } else if (in_size[0] != out_size[0] || in_size[1] != out_size[1])
     return dn_error(DN_EARG,
                     "without a crop, images of %" PRId64 "x%" PRId64

@@ -17,6 +17,7 @@
 typedef enum dn_image_filter {
   DN_IMAGE_BILINEAR, /* triangle, reaches 1 pixel */
   DN_IMAGE_BICUBIC,  /* Catmull-Rom (a = -0.5), reaches 2 pixels */
+  DN_IMAGE_TORCH,    /* Torch7's bicubic: corners on corners, 4 pixels whatever the factor */
   DN_IMAGE_FILTER_COUNT
 } dn_image_filter;
 
@@ -27,13 +28,27 @@ dn_status dn_image_flip(dn_tensor *out, const dn_tensor *in);
 dn_status dn_image_crop(dn_tensor *out, const dn_tensor *in, int64_t top, int64_t left);
 
 /*
-** Resamples the whole of `in` to out's size; out float or double, in also byte. The filter widens
-** by the factor of the shrinkage, so that every pixel of `in` counts (no aliasing), and is cut off
-** and renormalised at the border: PIL's resize. No pixel is rounded or clipped, so bicubic may
-** overshoot. From byte to byte it is PIL's own arithmetic of 22 bits: columns are narrowed first, and
-** each pass is rounded and clipped. Also DN_ENOMEM.
+** Resamples the whole of `in` to out's size; out float or double, in also byte. Bilinear and bicubic
+** are PIL's resize: they widen by the factor of the shrinkage, so that every pixel of `in` counts (no
+** aliasing), and are cut off and renormalised at the border. No pixel is rounded or clipped, so bicubic
+** may overshoot. From byte to byte it is PIL's own arithmetic of 22 bits: columns are narrowed first,
+** and each pass is rounded and clipped. Also DN_ENOMEM.
 */
 dn_status dn_image_resize(dn_tensor *out, const dn_tensor *in, dn_image_filter filter);
+
+/* A rectangle of an image, the size that it is scaled to, and where in that the output begins. */
+typedef struct dn_image_window {
+  int64_t top, left, height, width; /* what lies outside of it counts for nothing */
+  int64_t scaled_height, scaled_width;
+  int64_t first_row, first_column;
+} dn_image_window;
+
+/*
+** The pixels that dn_image_resize of the rectangle and then dn_image_crop would leave in `out`, to the bit,
+** and no others are computed.
+*/
+dn_status dn_image_resample(dn_tensor *out, const dn_tensor *in, dn_image_window window,
+                            dn_image_filter filter);
 
 /*
 ** Turns the picture counter-clockwise by `angle` radians about the middle of `in`; bilinear, zeros

@@ -7,12 +7,13 @@
 #ifndef DN_IMAGE_DECODE_H
 #define DN_IMAGE_DECODE_H
 
-#include "dn_tensor.h"
+#include "dn_image_read.h"
 
 typedef struct dn_image_source {
   const char *name; /* for messages */
   const uint8_t *bytes;
   int64_t n_bytes;
+  const dn_image_request *request; /* or NULL; only JPEG can do less than all */
 } dn_image_source;
 
 /* Each makes *image by dn_image_new and fills it; on failure the caller frees what is there. */

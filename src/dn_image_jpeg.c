@@ -136,6 +136,16 @@ static void read_rows(reading *r, dn_tensor *image) {
   }
 }
 
+/* Fewer than 8 of 8x8 values are made of each block. */
+static dn_status ask_for_size(reading *r) {
+  const dn_image_request *request = r->source->request;
+  int eighths = 8;
+  DN_TRY(request->decide(request->context, r->jpeg.image_height, r->jpeg.image_width, &eighths));
+  r->jpeg.scale_num = (unsigned)eighths;
+  r->jpeg.scale_denom = 8;
+  return DN_OK;
+}
+
 static dn_status decode(reading *r, int n_channels, dn_tensor *image) {
   struct jpeg_decompress_struct *jpeg = &r->jpeg;
   if (setjmp(r->escape) != 0) return r->status;
@@ -145,7 +155,9 @@ static dn_status decode(reading *r, int n_channels, dn_tensor *image) {
   jpeg_read_header(jpeg, TRUE);
   DN_TRY(check_header(r));
   const bool is_grey = jpeg->num_components == 1;
-  DN_TRY(dn_image_new(n_channels, is_grey, jpeg->image_height, jpeg->image_width, image));
+  if (r->source->request) DN_TRY(ask_for_size(r));
+  jpeg_calc_output_dimensions(jpeg);
+  DN_TRY(dn_image_new(n_channels, is_grey, jpeg->output_height, jpeg->output_width, image));
   jpeg->out_color_space = jpeg->num_components == 4 ? JCS_CMYK : JCS_RGB;
   jpeg_start_decompress(jpeg);
   read_rows(r, image);

@@ -70,17 +70,14 @@ static dn_status decode(dn_image_format format, const dn_image_source *source, i
   return status;
 }
 
-dn_status dn_image_decode(const char *name, const void *bytes, int64_t n_bytes, int n_channels,
-                          dn_tensor *image) {
-  const dn_image_source source = {.name = name, .bytes = bytes, .n_bytes = n_bytes};
+static dn_status decode_all(const dn_image_source *source, int n_channels, dn_tensor *image) {
   dn_image_format format;
-  DN_TRY(check_channels(n_channels));
-  DN_TRY(recognize(name, bytes, n_bytes, &format));
-  return decode(format, &source, n_channels, image);
+  DN_TRY(recognize(source->name, source->bytes, source->n_bytes, &format));
+  return decode(format, source, n_channels, image);
 }
 
 static dn_status read_whole(const dn_file *file, dn_image_format format, int n_channels,
-                            dn_tensor *image) {
+                            const dn_image_request *request, dn_tensor *image) {
   if (file->n_bytes > MOST_FILE_BYTES)
     return dn_error(DN_EFORMAT,
                     DN_PATH_FORMAT ": too large: has %" PRId64 " bytes; images of up to %" PRId64
@@ -89,26 +86,76 @@ static dn_status read_whole(const dn_file *file, dn_image_format format, int n_c
   void *bytes;
   DN_TRY(dn_alloc(dn_device_cpu(), file->n_bytes, &bytes));
   dn_status status = dn_file_read(file, 0, file->n_bytes, bytes);
-  const dn_image_source source = {.name = file->path, .bytes = bytes, .n_bytes = file->n_bytes};
+  const dn_image_source source = {
+      .name = file->path, .bytes = bytes, .n_bytes = file->n_bytes, .request = request};
   if (status == DN_OK) status = decode(format, &source, n_channels, image);
   dn_free(dn_device_cpu(), bytes, file->n_bytes);
   return status;
 }
 
-static dn_status read_open(const dn_file *file, int n_channels, dn_tensor *image) {
+static dn_status read_open(const dn_file *file, int n_channels, const dn_image_request *request,
+                           dn_tensor *image) {
   uint8_t start[START_BYTES];
   const int64_t n_start = file->n_bytes < START_BYTES ? file->n_bytes : START_BYTES;
   dn_image_format format;
   DN_TRY(dn_file_read(file, 0, n_start, start));
   DN_TRY(recognize(file->path, start, n_start, &format));
-  return read_whole(file, format, n_channels, image);
+  return read_whole(file, format, n_channels, request, image);
+}
+
+static dn_status read_path(const char *path, int n_channels, const dn_image_request *request,
+                           dn_tensor *image) {
+  dn_file file;
+  DN_TRY(dn_file_open(path, &file));
+  const dn_status status = read_open(&file, n_channels, request, image);
+  dn_file_close(&file);
+  return status;
+}
+
+dn_status dn_image_decode(const char *name, const void *bytes, int64_t n_bytes, int n_channels,
+                          dn_tensor *image) {
+  const dn_image_source source = {.name = name, .bytes = bytes, .n_bytes = n_bytes};
+  DN_TRY(check_channels(n_channels));
+  return decode_all(&source, n_channels, image);
 }
 
 dn_status dn_image_read(const char *path, int n_channels, dn_tensor *image) {
-  dn_file file;
   DN_TRY(check_channels(n_channels));
-  DN_TRY(dn_file_open(path, &file));
-  const dn_status status = read_open(&file, n_channels, image);
-  dn_file_close(&file);
-  return status;
+  return read_path(path, n_channels, NULL, image);
+}
+
+/* Asks on behalf of the reader and remembers what the size was. */
+typedef struct asking {
+  const dn_image_request *request;
+  int64_t height, width; /* 0 until asked */
+} asking;
+
+static dn_status ask(void *context, int64_t height, int64_t width, int *eighths) {
+  asking *a = context;
+  a->height = height;
+  a->width = width;
+  return a->request->decide(a->request->context, height, width, eighths);
+}
+
+dn_status dn_image_read_reduced(const char *name, const void *bytes, int64_t n_bytes,
+                                int n_channels, const dn_image_request *request, int64_t *height,
+                                int64_t *width, dn_tensor *image) {
+  DN_TRY(check_channels(n_channels));
+  asking a = {.request = request};
+  const dn_image_request wrapped = {ask, &a};
+  const dn_image_source source = {
+      .name = name, .bytes = bytes, .n_bytes = n_bytes, .request = &wrapped};
+  dn_tensor made = {.storage = NULL};
+  DN_TRY(bytes ? decode_all(&source, n_channels, &made)
+               : read_path(name, n_channels, &wrapped, &made));
+  int eighths;
+  const dn_status status = a.height ? DN_OK : ask(&a, made.size[1], made.size[2], &eighths);
+  if (status != DN_OK) {
+    dn_tensor_free(&made);
+    return status;
+  }
+  *height = a.height;
+  *width = a.width;
+  *image = made;
+  return DN_OK;
 }

@@ -43,6 +43,24 @@ dn_status dn_image_read(const char *path, int n_channels, dn_tensor *image);
 dn_status dn_image_decode(const char *name, const void *bytes, int64_t n_bytes, int n_channels,
                           dn_tensor *image);
 
+/*
+** How much of a picture its reader needs, asked once the header has told the size: *eighths of height and
+** width, 1 to 8, are enough. A status other than DN_OK ends the reading.
+*/
+typedef struct dn_image_request {
+  dn_status (*decide)(void *context, int64_t height, int64_t width, int *eighths);
+  void *context;
+} dn_image_request;
+
+/*
+** dn_image_read, and dn_image_decode where `bytes` is not NULL, for a reader that may need less. *height and
+** *width become the picture's size, *image has that or, of JPEG, the eighths asked for, rounded up: made so
+** by a smaller transform, which is faster for large pictures and gives other pixels than resizing does.
+*/
+dn_status dn_image_read_reduced(const char *name, const void *bytes, int64_t n_bytes,
+                                int n_channels, const dn_image_request *request, int64_t *height,
+                                int64_t *width, dn_tensor *image);
+
 /* Half a GiB in three channels. */
 #define DN_IMAGE_MOST_PIXELS INT64_C(178956970)
 

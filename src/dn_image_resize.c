@@ -1,83 +1,63 @@
 /*
-** Separable resampling: a pixel of the output is a weighted sum of the input pixels under a filter
-** centred on it, first along rows and then along columns. When shrinking, the filter is as many
-** times wider as the image gets smaller.
-** Source: the method of PIL's Image.resize (libImaging/Resample.c); Keys 1981, "Cubic convolution
-** interpolation", for the bicubic filter with a = -0.5.
+** Separable resampling: first along rows, then along columns, each output pixel a weighted sum of its
+** taps (dn_image_weights.h). Of the result only a window is computed, and of the input only what that
+** window's pixels read.
 */
 #include <inttypes.h>
-#include <math.h>
 
 #include "dn_image.h"
+#include "dn_image_lanes.h"
 #include "dn_image_row.h"
+#include "dn_image_weights.h"
 
-/* One direction: pixel i of the output reads in[first[i] .. first[i] + n_taps[i] - 1]. */
+/* One resize at work: weights of both directions and what lies between the two passes. */
 typedef struct resampling {
-  int64_t most_taps; /* weights kept for a pixel */
-  int64_t *first, *n_taps;
-  double *weights; /* n_out x most_taps; those of a pixel sum to 1 */
+  dn_image_weights columns, rows;
+  int64_t top, left;       /* of the rectangle in the input */
+  int64_t from, n_between; /* rows of the rectangle that the window reads */
+  void *between;           /* n_between x width: those rows, narrowed */
+  void *sums;              /* a row of the output in the making */
+  int32_t *column_weights; /* whole numbers, for bytes */
+  int32_t *row_weights;
+  uint8_t *strip, *narrow_strip; /* LANES rows of the input and of `between`, turned, for bytes */
+  uint8_t *strip_work, *spare_row;
 } resampling;
 
-static double reach(dn_image_filter filter) { return filter == DN_IMAGE_BICUBIC ? 2 : 1; }
+/* ---- Reals, or bytes into reals ---- */
 
-static double weigh(dn_image_filter filter, double x) {
-  x = fabs(x);
-  if (filter == DN_IMAGE_BILINEAR) return x < 1 ? 1 - x : 0;
-  if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
-  if (x < 2) return ((-0.5 * x + 2.5) * x - 4) * x + 2;
-  return 0;
-}
-
-static double widening(int64_t n_in, int64_t n_out) {
-  const double scale = (double)n_in / (double)n_out;
-  return scale > 1 ? scale : 1;
-}
-
-static int64_t count_taps(int64_t n_in, int64_t n_out, dn_image_filter filter) {
-  const int64_t taps = 2 * (int64_t)ceil(reach(filter) * widening(n_in, n_out)) + 1;
-  return taps < n_in ? taps : n_in;
-}
-
-static void plan_weights(const resampling *plan, int64_t n_in, int64_t n_out,
-                         dn_image_filter filter) {
-  const double scale = (double)n_in / (double)n_out, wide = widening(n_in, n_out);
-  const double radius = reach(filter) * wide;
-  for (int64_t i = 0; i < n_out; i++) {
-    const double centre = ((double)i + 0.5) * scale;
-    int64_t begin = (int64_t)(centre - radius + 0.5), end = (int64_t)(centre + radius + 0.5);
-    if (centre - radius + 0.5 < 0) begin = 0;
-    if (end > n_in) end = n_in;
-    double *weights = plan->weights + i * plan->most_taps, sum = 0;
-    for (int64_t k = 0; k < end - begin; k++) {
-      weights[k] = weigh(filter, ((double)(begin + k) + 0.5 - centre) / wide);
-      sum += weights[k];
-    }
-    for (int64_t k = 0; k < end - begin; k++) weights[k] /= sum;
-    plan->first[i] = begin;
-    plan->n_taps[i] = end - begin;
-  }
-}
-
-/* Row y of `narrow` (H_in x W_out) from row y of the image. */
-static void resample_row(const resampling *columns, int64_t n_out, const void *row, dn_dtype dtype,
-                         double *narrow) {
-  for (int64_t x = 0; x < n_out; x++) {
-    const double *weights = columns->weights + x * columns->most_taps;
+/* Row y of `between`, from row y of what the window reads. */
+static void narrow_row(const resampling *r, const void *row, dn_dtype dtype, double *narrow) {
+  const dn_image_weights *columns = &r->columns;
+  for (int64_t x = 0; x < columns->count; x++) {
+    const double *weight = columns->weight + x * columns->most_taps;
     double sum = 0;
     for (int64_t k = 0; k < columns->n_taps[x]; k++)
-      sum += weights[k] * dn_image_load(row, dtype, columns->first[x] + k);
+      sum += weight[k] * dn_image_load(row, dtype, r->left + columns->first[x] + k);
     narrow[x] = sum;
   }
 }
 
-/* Row y of the output, from the rows of `narrow` under the filter. */
-static void combine_rows(const resampling *rows, int64_t y, const double *narrow, int64_t width,
-                         double *sums) {
-  const double *weights = rows->weights + y * rows->most_taps;
+static void combine_rows(const resampling *r, int64_t y, double *sums) {
+  const int64_t width = r->columns.count;
+  const double *weight = r->rows.weight + y * r->rows.most_taps;
   for (int64_t x = 0; x < width; x++) sums[x] = 0;
-  for (int64_t k = 0; k < rows->n_taps[y]; k++) {
-    const double *from = narrow + (rows->first[y] + k) * width;
-    for (int64_t x = 0; x < width; x++) sums[x] += weights[k] * from[x];
+  for (int64_t k = 0; k < r->rows.n_taps[y]; k++) {
+    const double *from = (const double *)r->between + (r->rows.first[y] + k - r->from) * width;
+    for (int64_t x = 0; x < width; x++) sums[x] += weight[k] * from[x];
+  }
+}
+
+static void resample_reals(const resampling *r, dn_tensor *out, const dn_tensor *in) {
+  const int64_t height = r->rows.count, width = r->columns.count;
+  double *between = r->between, *sums = r->sums;
+  for (int64_t c = 0; c < in->size[0]; c++) {
+    for (int64_t y = 0; y < r->n_between; y++)
+      narrow_row(r, dn_image_row(in, c, r->top + r->from + y), in->dtype, between + y * width);
+    for (int64_t y = 0; y < height; y++) {
+      combine_rows(r, y, sums);
+      for (int64_t x = 0; x < width; x++)
+        dn_image_store(dn_image_row(out, c, y), out->dtype, x, sums[x]);
+    }
   }
 }
 
@@ -88,15 +68,15 @@ static void combine_rows(const resampling *rows, int64_t y, const double *narrow
 ** ends in bytes, rounded and clipped. The weights of a pixel sum to 1 and their magnitudes to less
 ** than 1.5, so that 255 of them fit 32 bits.
 */
-enum { WEIGHT_BITS = 22 };
+enum { WEIGHT_BITS = 22, LANES = DN_IMAGE_LANES };
 
 #define HALF (INT32_C(1) << (WEIGHT_BITS - 1))
 
-static void round_weights(const resampling *plan, int64_t n_out, int32_t *rounded) {
+static void round_weights(const dn_image_weights *plan, int32_t *rounded) {
   const double one = (double)(INT32_C(1) << WEIGHT_BITS);
-  for (int64_t i = 0; i < n_out; i++)
+  for (int64_t i = 0; i < plan->count; i++)
     for (int64_t k = 0; k < plan->n_taps[i]; k++) {
-      const double weight = plan->weights[i * plan->most_taps + k] * one;
+      const double weight = plan->weight[i * plan->most_taps + k] * one;
       rounded[i * plan->most_taps + k] = (int32_t)(weight + (weight < 0 ? -0.5 : 0.5));
     }
 }
@@ -106,28 +86,77 @@ static uint8_t settle(int32_t sum) {
   return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
 }
 
-/* As resample_row. */
-static void resample_bytes(const resampling *columns, const int32_t *all_weights, int64_t n_out,
-                           const uint8_t *row, uint8_t *narrow) {
-  for (int64_t x = 0; x < n_out; x++) {
-    const int32_t *weights = all_weights + x * columns->most_taps;
-    const uint8_t *from = row + columns->first[x];
-    int32_t sum = HALF;
-    for (int64_t k = 0; k < columns->n_taps[x]; k++) sum += weights[k] * from[k];
-    narrow[x] = settle(sum);
-  }
+/*
+** Vectors that a processor may lack are passed by address: how they would be passed by value depends
+** on what it has. Comparisons give -1 where they hold.
+*/
+static void settle_lanes(const dn_image_lane_sums *sums, dn_image_lane_bytes *settled) {
+  dn_image_lane_sums value = *sums >> WEIGHT_BITS;
+  value &= value > 0;
+  const dn_image_lane_sums is_over = value > 255;
+  value = (is_over & 255) | (~is_over & value);
+  *settled = __builtin_convertvector(__builtin_convertvector(value, dn_image_lane_shorts),
+                                     dn_image_lane_bytes);
 }
 
-/* As combine_rows, and into the output. */
-static void combine_bytes(const resampling *rows, const int32_t *all_weights, int64_t y,
-                          const uint8_t *narrow, int64_t width, int32_t *sums, uint8_t *out) {
-  const int32_t *weights = all_weights + y * rows->most_taps;
+/* Bytes become sums in two steps, each of which is an instruction. */
+static void add_tap(dn_image_lane_sums *sums, int32_t weight, const dn_image_lane_bytes *tap) {
+  *sums += weight * __builtin_convertvector(__builtin_convertvector(*tap, dn_image_lane_shorts),
+                                            dn_image_lane_sums);
+}
+
+/*
+** Rows y .. y+n_rows-1 (at most LANES) of `between` from those of the input. Lanes without a row of
+** their own read the last one and write nowhere.
+*/
+static void narrow_rows(const resampling *r, const dn_tensor *in, int64_t c, int64_t y,
+                        int64_t n_rows) {
+  const dn_image_weights *columns = &r->columns;
+  const int64_t width = columns->count, from = dn_image_weights_from(columns);
+  const uint8_t *rows[LANES];
+  uint8_t *narrow[LANES];
+  for (int64_t lane = 0; lane < LANES; lane++) {
+    const int64_t row = lane < n_rows ? lane : n_rows - 1;
+    rows[lane] = (const uint8_t *)dn_image_row(in, c, r->top + r->from + y + row) + r->left + from;
+    narrow[lane] = lane < n_rows ? (uint8_t *)r->between + (y + lane) * width : r->spare_row;
+  }
+  const dn_image_lane_bytes *strip = (const dn_image_lane_bytes *)(const void *)r->strip;
+  dn_image_lane_bytes *narrow_strip = (dn_image_lane_bytes *)(void *)r->narrow_strip;
+  dn_image_lanes_gather(rows, dn_image_weights_to(columns) - from, r->strip, r->strip_work);
+  for (int64_t x = 0; x < width; x++) {
+    const int32_t *weight = r->column_weights + x * columns->most_taps;
+    const dn_image_lane_bytes *taps = strip + columns->first[x] - from;
+    dn_image_lane_sums sums = HALF - (dn_image_lane_sums){0};
+    for (int64_t k = 0; k < columns->n_taps[x]; k++) add_tap(&sums, weight[k], &taps[k]);
+    settle_lanes(&sums, &narrow_strip[x]);
+  }
+  dn_image_lanes_scatter(r->narrow_strip, width, narrow, r->strip_work);
+}
+
+static void narrow_bytes(const resampling *r, const dn_tensor *in, int64_t c) {
+  for (int64_t y = 0; y < r->n_between; y += LANES)
+    narrow_rows(r, in, c, y, r->n_between - y < LANES ? r->n_between - y : LANES);
+}
+
+static void combine_bytes(const resampling *r, int64_t y, uint8_t *restrict out) {
+  const int64_t width = r->columns.count;
+  const int32_t *weight = r->row_weights + y * r->rows.most_taps;
+  int32_t *restrict sums = r->sums;
   for (int64_t x = 0; x < width; x++) sums[x] = HALF;
-  for (int64_t k = 0; k < rows->n_taps[y]; k++) {
-    const uint8_t *from = narrow + (rows->first[y] + k) * width;
-    for (int64_t x = 0; x < width; x++) sums[x] += weights[k] * from[x];
+  for (int64_t k = 0; k < r->rows.n_taps[y]; k++) {
+    const uint8_t *from = (const uint8_t *)r->between + (r->rows.first[y] + k - r->from) * width;
+    for (int64_t x = 0; x < width; x++) sums[x] += weight[k] * from[x];
   }
   for (int64_t x = 0; x < width; x++) out[x] = settle(sums[x]);
+}
+
+static void resample_bytes(const resampling *r, dn_tensor *out, const dn_tensor *in) {
+  round_weights(&r->columns, r->column_weights);
+  round_weights(&r->rows, r->row_weights);
+  for (int64_t c = 0; c < in->size[0]; c++) {
+    narrow_bytes(r, in, c);
+    for (int64_t y = 0; y < r->rows.count; y++) combine_bytes(r, y, dn_image_row(out, c, y));
+  }
 }
 
 /* ---- Both ---- */
@@ -135,11 +164,33 @@ static void combine_bytes(const resampling *rows, const int32_t *all_weights, in
 /* Keeps products of two sides and a few factors far from overflow. */
 enum { LONGEST_SIDE = 1 << 24 };
 
-static dn_status check_sides(int argument, const dn_tensor *image) {
-  const int64_t height = image->size[1], width = image->size[2];
+static dn_status check_sides(int argument, int64_t height, int64_t width) {
   if (height >= 1 && width >= 1 && height <= LONGEST_SIDE && width <= LONGEST_SIDE) return DN_OK;
   return dn_error_argument(argument, "cannot resize an image of %" PRId64 "x%" PRId64 " pixels",
                            height, width);
+}
+
+static bool is_inside(int64_t begin, int64_t count, int64_t whole) {
+  return begin >= 0 && count >= 1 && begin <= whole - count;
+}
+
+static dn_status check_window(const dn_tensor *out, const dn_tensor *in, dn_image_window window) {
+  if (!is_inside(window.top, window.height, in->size[1]) ||
+      !is_inside(window.left, window.width, in->size[2]))
+    return dn_error_argument(3,
+                             "a rectangle of %" PRId64 "x%" PRId64 " pixels at (%" PRId64
+                             ", %" PRId64 ") of an image of %" PRId64 "x%" PRId64,
+                             window.height, window.width, window.top, window.left, in->size[1],
+                             in->size[2]);
+  DN_TRY(check_sides(3, window.scaled_height, window.scaled_width));
+  if (is_inside(window.first_row, out->size[1], window.scaled_height) &&
+      is_inside(window.first_column, out->size[2], window.scaled_width))
+    return DN_OK;
+  return dn_error_argument(3,
+                           "%" PRId64 "x%" PRId64 " pixels at (%" PRId64 ", %" PRId64
+                           ") of a scaled image of %" PRId64 "x%" PRId64,
+                           out->size[1], out->size[2], window.first_row, window.first_column,
+                           window.scaled_height, window.scaled_width);
 }
 
 static dn_status check_resize(const dn_tensor *out, const dn_tensor *in, dn_image_filter filter) {
@@ -148,8 +199,8 @@ static dn_status check_resize(const dn_tensor *out, const dn_tensor *in, dn_imag
   if (out->size[0] != in->size[0])
     return dn_error_argument(1, "has %" PRId64 " channels, the image has %" PRId64, out->size[0],
                              in->size[0]);
-  DN_TRY(check_sides(1, out));
-  DN_TRY(check_sides(2, in));
+  DN_TRY(check_sides(1, out->size[1], out->size[2]));
+  DN_TRY(check_sides(2, in->size[1], in->size[2]));
   if (filter < 0 || filter >= DN_IMAGE_FILTER_COUNT)
     return dn_error_argument(3, "%d names no filter", (int)filter);
   if (dn_tensor_overlaps(out, in))
@@ -157,71 +208,77 @@ static dn_status check_resize(const dn_tensor *out, const dn_tensor *in, dn_imag
   return DN_OK;
 }
 
-static void resize_reals(dn_tensor *out, const dn_tensor *in, const resampling *columns,
-                         const resampling *rows, double *narrow, double *sums) {
-  const int64_t in_height = in->size[1], height = out->size[1], width = out->size[2];
-  for (int64_t c = 0; c < in->size[0]; c++) {
-    for (int64_t y = 0; y < in_height; y++)
-      resample_row(columns, width, dn_image_row(in, c, y), in->dtype, narrow + y * width);
-    for (int64_t y = 0; y < height; y++) {
-      combine_rows(rows, y, narrow, width, sums);
-      for (int64_t x = 0; x < width; x++)
-        dn_image_store(dn_image_row(out, c, y), out->dtype, x, sums[x]);
-    }
-  }
+/* Hands out the parts of a block, each aligned for any element; without a block it only counts. */
+typedef struct carving {
+  char *block;
+  int64_t n_bytes;
+} carving;
+
+static void *carve(carving *c, int64_t n_bytes) {
+  void *part = c->block ? c->block + c->n_bytes : NULL;
+  c->n_bytes += (n_bytes + 63) / 64 * 64;
+  return part;
 }
 
-/* `weights` has room for those of the columns and then of the rows. */
-static void resize_bytes(dn_tensor *out, const dn_tensor *in, const resampling *columns,
-                         const resampling *rows, int32_t *weights, uint8_t *narrow, int32_t *sums) {
-  const int64_t in_height = in->size[1], height = out->size[1], width = out->size[2];
-  int32_t *row_weights = weights + width * columns->most_taps;
-  round_weights(columns, width, weights);
-  round_weights(rows, height, row_weights);
-  for (int64_t c = 0; c < in->size[0]; c++) {
-    for (int64_t y = 0; y < in_height; y++)
-      resample_bytes(columns, weights, width, dn_image_row(in, c, y), narrow + y * width);
-    for (int64_t y = 0; y < height; y++)
-      combine_bytes(rows, row_weights, y, narrow, width, sums, dn_image_row(out, c, y));
-  }
+static void lay_out(resampling *r, bool is_byte, carving *c) {
+  const int64_t height = r->rows.count, width = r->columns.count;
+  r->between = carve(c, r->n_between * width * (is_byte ? 1 : (int64_t)sizeof(double)));
+  r->sums = carve(c, width * (int64_t)sizeof(double));
+  if (!is_byte) return;
+  const int64_t weight_bytes = sizeof(int32_t);
+  const int64_t span = dn_image_weights_to(&r->columns) - dn_image_weights_from(&r->columns);
+  r->column_weights = carve(c, width * r->columns.most_taps * weight_bytes);
+  r->row_weights = carve(c, height * r->rows.most_taps * weight_bytes);
+  r->strip = carve(c, LANES * span);
+  r->narrow_strip = carve(c, LANES * width);
+  r->strip_work = carve(c, LANES * (span > width ? span : width));
+  r->spare_row = carve(c, width);
+}
+
+static dn_status resample_planned(resampling *r, dn_tensor *out, const dn_tensor *in) {
+  const bool is_byte = out->dtype == DN_BYTE;
+  carving count = {NULL, 0};
+  lay_out(r, is_byte, &count);
+  void *block;
+  DN_TRY(dn_alloc(dn_device_cpu(), count.n_bytes, &block));
+  carving parts = {block, 0};
+  lay_out(r, is_byte, &parts);
+  if (is_byte)
+    resample_bytes(r, out, in);
+  else
+    resample_reals(r, out, in);
+  dn_free(dn_device_cpu(), block, count.n_bytes);
+  return DN_OK;
+}
+
+/* The weights tell how many rows lie between the passes, so they have a block of their own. */
+dn_status dn_image_resample(dn_tensor *out, const dn_tensor *in, dn_image_window window,
+                            dn_image_filter filter) {
+  DN_TRY(check_resize(out, in, filter));
+  DN_TRY(check_window(out, in, window));
+  const dn_image_axis across = {window.width, window.scaled_width, window.first_column,
+                                out->size[2], filter};
+  const dn_image_axis down = {window.height, window.scaled_height, window.first_row, out->size[1],
+                              filter};
+  const int64_t across_bytes = dn_image_weights_bytes(across);
+  const int64_t n_bytes = across_bytes + dn_image_weights_bytes(down);
+  void *block;
+  DN_TRY(dn_alloc(dn_device_cpu(), n_bytes, &block));
+  resampling r = {.top = window.top, .left = window.left};
+  dn_image_weights_plan(across, block, &r.columns);
+  dn_image_weights_plan(down, (char *)block + across_bytes, &r.rows);
+  r.from = dn_image_weights_from(&r.rows);
+  r.n_between = dn_image_weights_to(&r.rows) - r.from;
+  const dn_status status = resample_planned(&r, out, in);
+  dn_free(dn_device_cpu(), block, n_bytes);
+  return status;
 }
 
 dn_status dn_image_resize(dn_tensor *out, const dn_tensor *in, dn_image_filter filter) {
   DN_TRY(check_resize(out, in, filter));
-  const int64_t in_height = in->size[1], in_width = in->size[2];
-  const int64_t height = out->size[1], width = out->size[2];
-  const bool is_byte = out->dtype == DN_BYTE;
-  resampling columns = {.most_taps = count_taps(in_width, width, filter)};
-  resampling rows = {.most_taps = count_taps(in_height, height, filter)};
-
-  /*
-  ** One block: the indices, weights of both directions, a row of sums, the narrowed channel; the last
-  ** two are of 32 and 8 bits for bytes, and rounded weights lie between them.
-  */
-  const int64_t n_weights = width * columns.most_taps + height * rows.most_taps;
-  const int64_t n_narrow = in_height * width;
-  const int64_t n_bytes = 2 * (width + height) * (int64_t)sizeof(int64_t) +
-                          n_weights * (int64_t)sizeof(double) +
-                          (is_byte ? (width + n_weights) * (int64_t)sizeof(int32_t) + n_narrow
-                                   : (width + n_narrow) * (int64_t)sizeof(double));
-  void *block;
-  DN_TRY(dn_alloc(dn_device_cpu(), n_bytes, &block));
-  columns.first = block;
-  columns.n_taps = columns.first + width;
-  rows.first = columns.n_taps + width;
-  rows.n_taps = rows.first + height;
-  columns.weights = (double *)(void *)(rows.n_taps + height);
-  rows.weights = columns.weights + width * columns.most_taps;
-  void *sums = rows.weights + height * rows.most_taps;
-
-  plan_weights(&columns, in_width, width, filter);
-  plan_weights(&rows, in_height, height, filter);
-  if (is_byte) {
-    int32_t *weights = (int32_t *)sums + width;
-    resize_bytes(out, in, &columns, &rows, weights, (uint8_t *)(weights + n_weights), sums);
-  } else {
-    resize_reals(out, in, &columns, &rows, (double *)sums + width, sums);
-  }
-  dn_free(dn_device_cpu(), block, n_bytes);
-  return DN_OK;
+  const dn_image_window whole = {.height = in->size[1],
+                                 .width = in->size[2],
+                                 .scaled_height = out->size[1],
+                                 .scaled_width = out->size[2]};
+  return dn_image_resample(out, in, whole, filter);
 }

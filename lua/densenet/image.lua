@@ -11,6 +11,7 @@
 local argument = require "densenet.argument"
 local core = require "densenet.core"
 local fileKind = require "densenet.io.file_kind"
+local oneThread = require "densenet.one_thread"
 require "densenet.tensor"
 
 local image = {}
@@ -53,6 +54,7 @@ local function explained(name, start, message, code)
 end
 
 local function finished(bytes, options)
+  local alone <close> = oneThread() -- luacheck: ignore 211
   return options.type == "float" and bytes:type("float"):div(255) or bytes
 end
 
@@ -117,6 +119,7 @@ function image.save(path, picture)
     argument.refuse(2, "image.save", picture, ("an image of %s for %s"):format(
       wanted == 1 and "1 channel" or wanted == 3 and "3 channels" or "1 or 3 channels", path), "image")
   end
+  local alone <close> = oneThread() -- luacheck: ignore 211
   if picture:dtype() == "float" then picture = (picture * 255):round():clamp(0, 255):type("byte") end
   return core.image_write(path, whole(picture), format)
 end

@@ -74,6 +74,7 @@ local parts = {
   image = "densenet.image",
   train = "densenet.train",
   mlg = "densenet.mlg",
+  io = "densenet.io.init",
   safetensors = "densenet.io.safetensors",
   json = "densenet.io.json",
 }

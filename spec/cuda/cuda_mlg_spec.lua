@@ -7,7 +7,9 @@ local mlgGolden = require "spec.support.mlg_golden"
 local DEVICE = "cuda:0"
 
 describe("a network with generated weights on a GPU", function()
-  for _, case in ipairs { { "double", 1e-10, 0 }, { "double", 1e-10, 4 }, { "float", 2e-4, 3 }, { "float", 2e-4, 5 } } do
+  for _, case in ipairs {
+    { "double", 1e-10, 0 }, { "double", 1e-10, 4 }, { "float", 2e-4, 3 }, { "float", 2e-4, 5 },
+  } do
     local dtype, tolerance, optMemory = table.unpack(case)
     it(("takes PyTorch's step in %s, optMemory %d"):format(dtype, optMemory), function()
       local file, about = mlgGolden.load "network"

@@ -1,6 +1,8 @@
 -- CIFAR-10 and CIFAR-100: records of small files made here, and the sizes of the real ones.
 local cifar = require "densenet.data.cifar"
+local core = require "densenet.core"
 local data = require "densenet.data"
+local t7 = require "densenet.io.t7"
 local temporary = require "spec.support.temporary"
 
 local IMAGE_BYTES = 3 * 32 * 32
@@ -138,5 +140,43 @@ describe("cifar", function()
     path = temporary.write(directory .. "/test.bin", "x")
     assert_refused("format", { path, "expected 30740000 bytes", "got 1" },
       data.open("cifar100", { split = "test", directory = directory }))
+  end)
+
+  describe("in fb.resnet.torch's file", function()
+    local function write_t7(value) assert(t7.save(directory .. "/ten.t7", value)) end
+    local function images(n, value)
+      local tensor = core.tensor_new("cpu", "byte", { n, 3, 32, 32 })
+      core.fill(tensor, value)
+      return tensor
+    end
+    local function labels(list) return core.tensor_from("cpu", "byte", list) end
+
+    it("is read by split, with its labels as they are", function()
+      write_t7 { train = { data = images(2, 7), labels = labels { 1, 4 } },
+        val = { data = images(1, 9), labels = labels { 2 } } }
+      local train = assert(cifar.open(TEN, { split = "train", directory = directory }))
+      assert.same({ 2, 3, 32, 32 }, train.images:size())
+      assert.same({ 1, 4 }, train.labels:totable())
+      assert.equal("long", train.labels:dtype())
+      assert.same({ 1, 2, 3 }, train.mean)
+      assert.equal(9, assert(cifar.open(TEN, { split = "test", directory = directory })):get(1).input:at(1, 1, 1))
+    end)
+
+    it("is refused where it holds something else, and says what", function()
+      local function refused(part, value)
+        write_t7(value)
+        assert_refused("format", { directory .. "/ten.t7: ", part },
+          cifar.open(TEN, { split = "test", directory = directory }))
+      end
+      refused("val: images and labels expected, got nil", { train = {} })
+      refused("val: images and labels expected", { 1 })
+      refused("val.data: a byte tensor Nx3x32x32 expected, got nil", { val = {} })
+      refused("got float tensor of size", { val = { data = core.tensor_new("cpu", "float", { 1, 3, 32, 32 }) } })
+      refused("val.labels: 2 labels expected", { val = { data = images(2, 1), labels = labels { 1 } } })
+      refused("val.labels: numbers from 1 to 4 expected, got 0 to 4",
+        { val = { data = images(2, 1), labels = labels { 0, 4 } } })
+      temporary.write(directory .. "/ten.t7", "nonsense")
+      assert_refused("format", { "ten.t7: " }, cifar.open(TEN, { split = "test", directory = directory }))
+    end)
   end)
 end)

@@ -181,11 +181,11 @@ end)
 
 describe("data.open", function()
   it("knows its data sets", function()
-    assert.same({ "cifar10", "cifar100", "fashion-mnist", "mnist" }, data.names())
+    assert.same({ "cifar10", "cifar100", "fashion-mnist", "imagenet", "mnist", "svhn" }, data.names())
   end)
 
   for part, arguments in tablex.sort({
-    ["no data set is called 'imagenet2'; known are cifar10,"] = { "imagenet2" },
+    ["no data set is called 'imagenet2' (did you mean imagenet?); known are cifar10,"] = { "imagenet2" },
     ["no data set is called 'nil'"] = {},
     ["unknown option trainSize"] = { "mnist", { trainSize = 3 } },
     ["split: expected train or test, got val"] = { "mnist", { split = "val" } },

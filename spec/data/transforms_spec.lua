@@ -65,6 +65,58 @@ describe("a transform", function()
     end
   end)
 
+  it("leaves a byte image one where pixels only move or are resized, and else makes it what is asked for", function()
+    local image = picture(3, 6, 7, "byte")
+    local function dtypeOf(t, ...) return t(image, random.generator(1, 2), ...):dtype() end
+    local normalize = transforms.ColorNormalize { mean = { 1, 2, 3 }, std = { 2, 2, 2 } }
+    for _, t in ipairs {
+      transforms.HorizontalFlip(1), transforms.Scale(5), transforms.RandomScale(4, 9), transforms.CenterCrop(4),
+      transforms.RandomCrop(6, 2), transforms.TenCrop(4), transforms.RandomSizedCrop(5), transforms.Compose {},
+      transforms.RandomOrder { transforms.CenterCrop(4), transforms.HorizontalFlip(1) },
+    } do
+      assert.equal("byte", dtypeOf(t), tostring(t))
+    end
+    for _, t in ipairs {
+      normalize, transforms.Rotation(30), transforms.Lighting(0.1), transforms.Brightness(0.4),
+      transforms.Contrast(0.4), transforms.Saturation(0.4), transforms.ColorJitter { brightness = 0.4 },
+      transforms.Compose { transforms.Scale(5), normalize }, transforms.RandomSizedCrop(5, "torch"),
+    } do
+      assert.equal("float", dtypeOf(t), tostring(t))
+      assert.equal("double", dtypeOf(t, "double"), tostring(t))
+      -- Pixels that were resized as numbers were not rounded, as bytes are.
+      if t.name ~= "Compose" then
+        local real = t(compare.clone(image, "double"), random.generator(1, 2))
+        compare.near(t(image, random.generator(1, 2), "double"), real, 0, tostring(t))
+      end
+    end
+    local given
+    transforms.Compose { transforms.CenterCrop(4), function(each) given = each:dtype() return each end }(image)
+    assert.equal("float", given) -- functions of one's own are written for such images
+  end)
+
+  it("works with one thread of computing, and leaves the number as it was", function()
+    local before, seen = core.threads(), {}
+    core.threads(2)
+    if core.threads() ~= 2 then return pending("this build computes with one thread") end
+    local function step(image)
+      seen[#seen + 1] = core.threads()
+      return image
+    end
+    local inner = transforms.Compose { step }
+    transforms.Compose { step, inner, step }(picture(1, 2, 2))
+    seen[#seen + 1] = core.threads()
+    pcall(transforms.Compose { function() error("no") end }, picture(1, 2, 2))
+    seen[#seen + 1] = core.threads()
+    local Loader = require "densenet.data.loader"
+    local loader = Loader { batchSize = 1, set = { size = function() return 1 end, get = function()
+      seen[#seen + 1] = core.threads()
+      return { input = picture(1, 2, 2), target = 1 }
+    end } }
+    for _ in loader:run(1) do seen[#seen + 1] = core.threads() end
+    core.threads(before)
+    assert.same({ 1, 1, 1, 2, 2, 1, 2 }, seen)
+  end)
+
   it("gives the same for the same generator and by default draws from the default one", function()
     local t = transforms.Compose {
       transforms.HorizontalFlip(0.5), transforms.RandomCrop(5, 4), transforms.Rotation(20),
@@ -82,8 +134,9 @@ describe("a transform", function()
   it("refuses what is no image", function()
     local t = transforms.CenterCrop(2)
     fails("CenterCrop: an image is a tensor C,H,W, not a table", t, { 1 })
-    fails("CenterCrop: an image is a float or double tensor C,H,W, not double 2x2", t, tensor { { 1, 2 }, { 4, 5 } })
-    fails("CenterCrop: an image is a float or double tensor C,H,W, not byte 1x4x4", t, picture(1, 4, 4, "byte"))
+    local expected = "CenterCrop: an image is a byte, float or double tensor C,H,W, not "
+    fails(expected .. "double 2x2", t, tensor { { 1, 2 }, { 4, 5 } })
+    fails(expected .. "long 1x4x4", t, picture(1, 4, 4, "long"))
   end)
 
   it("prints itself", function()
@@ -99,8 +152,12 @@ describe("constructors", function()
       { "RandomCrop: size must be a whole number from 1 on, not nil", transforms.RandomCrop },
       { "RandomCrop: padding must be a whole number from 0 on, not %-1", transforms.RandomCrop, 3, -1 },
       { "CenterCrop: size .*not 2.5", transforms.CenterCrop, 2.5 },
+      { "CenterCrop: takes a table of options behind the size", transforms.CenterCrop, 2, "even" },
+      { "CenterCrop: knows no option round", transforms.CenterCrop, 2, { round = "even" } },
+      { "TenCrop: the rounding must be up or even, not down", transforms.TenCrop, 2, { rounding = "down" } },
+      { "RandomSizedCrop: the filter must be bicubic, .* or torch, not box", transforms.RandomSizedCrop, 2, "box" },
       { "TenCrop: size .*not x", transforms.TenCrop, "x" },
-      { "Scale: the filter must be bicubic or bilinear, not nearest", transforms.Scale, 3, "nearest" },
+      { "Scale: the filter must be bicubic, bilinear or torch, not nearest", transforms.Scale, 3, "nearest" },
       { "RandomScale: the largest size must be a whole number from 5 on, not 4", transforms.RandomScale, 5, 4 },
       { "RandomSizedCrop: size", transforms.RandomSizedCrop, -3 },
       { "HorizontalFlip: the probability must be a number from 0 to 1, not 1.5", transforms.HorizontalFlip, 1.5 },

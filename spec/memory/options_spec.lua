@@ -107,3 +107,62 @@ describe("main.lua", function()
     assert.is_truthy(text:find("it had -optMemory 5 (minimal): it goes on the same to rounding", 1, true), text)
   end)
 end)
+
+describe("the largest batch", function()
+  local function chosen(line, available)
+    local values, notes = options.complete(parse(line)), {}
+    local done, message, code = memory.chooseBatch(values, {}, notes, available)
+    return done and values.batchSize, done and notes[1] or message, code
+  end
+
+  it("is chosen for a size of memory, to the image", function()
+    for _, size in ipairs { "64MB", "0.25GB" } do
+      local batch, note = chosen("-depth 22 -batchSize auto -memory " .. size, 1 << 20)
+      local bytes = size == "64MB" and 64 << 20 or 256 << 20
+      local function planned(n)
+        return memory.plan(options.complete(parse("-depth 22 -batchSize " .. n)), {}).totalBytes
+      end
+      assert.is_true(planned(batch) <= bytes)
+      assert.is_true(planned(batch + 1) > bytes)
+      assert.matches(("^%%-batchSize auto is %d: [%%d.]+ MB planned for a training step, %d.0 MB allowed by %%-memory$")
+        :format(batch, bytes >> 20), note)
+    end
+  end)
+
+  it("fits nine tenths of what there is, or the images to train on", function()
+    local batch, note = chosen("-depth 22 -batchSize auto", 100 << 20)
+    assert.equal(batch, chosen("-depth 22 -batchSize auto -memory 90MB"))
+    assert.matches("90.0 MB are nine tenths of what is available$", note)
+    assert.equal(3, (chosen("-depth 22 -batchSize auto -trainSize 3", 100 << 20)))
+    assert.equal(64, (chosen("-depth 22", 100)))
+  end)
+
+  it("is refused where not one image fits, and in a resumed run", function()
+    local none, message, code = chosen("-depth 22 -batchSize auto -memory 1MB")
+    assert.same({ nil, "memory" }, { none or nil, code })
+    assert.matches("a training step of one image takes [%d.]+ MB with %-optMemory 4 %(linear%), and 1.0 MB are allowed",
+      message)
+    assert.matches("cannot go with %-resume", (select(2, options.parse { "-resume", "x", "-batchSize", "auto" })))
+  end)
+
+  it("limits a batch size that is given", function()
+    local values = options.complete(parse "-depth 22 -batchSize 64 -memory 50MB")
+    local plan, message, code = memory.check(values, {}, 1 << 40)
+    assert.same({ nil, "memory" }, { plan, code })
+    assert.matches("and 50.0 MB are allowed by %-memory; the largest %-batchSize that fits is %d+", message)
+    assert.matches("and 1.0 MB are available", (select(2, memory.check(values, {}, 1 << 20))))
+    assert.is_truthy(memory.check(options.complete(parse "-depth 22 -batchSize 1 -memory 1TB"), {}, 1 << 40))
+  end)
+
+  it("is said in words that are understood", function()
+    for _, line in ipairs { "-batchSize some", "-memory 4", "-memory 4XB", "-memory GB" } do
+      local argv = {}
+      for word in line:gmatch("%S+") do argv[#argv + 1] = word end
+      local values, message = options.parse(argv)
+      assert.is_nil(values)
+      assert.matches("expected .*[4a][Gu][Bt]", message)
+    end
+    assert.equal(4, parse("-memory 4GB").optMemory)
+    assert.equal(5, parse("-memory 4GB -optMemory 5").optMemory)
+  end)
+end)

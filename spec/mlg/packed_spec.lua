@@ -81,8 +81,9 @@ describe("a packed network", function()
     local model, x = trained { basisBits = 32, coeffInBits = 5 }
     local output = model:forward(x):clone()
     assert(dn.mlg.save(path, model, { format = "pt" }))
-    local state, metadata = assert(dn.mlg.load(path))
+    local tensors, metadata = assert(dn.safetensors.load(path))
     assert.equal("pt", metadata.format)
+    local state = assert(dn.mlg.unpack(tensors, metadata))
     for _, each in ipairs { state, dn.mlg.dense(model) } do
       for optMemory = 0, 5 do
         local ordinary = network(nil, optMemory)
@@ -97,26 +98,33 @@ describe("a packed network", function()
     temporary.remove(directory)
   end)
 
-  it("is loaded as an ordinary network by models.loadPacked", function()
+  it("is loaded as an ordinary network by models.load", function()
     local directory = temporary.directory()
     local path = directory .. "/a"
     local model, x = trained {}
     assert(dn.mlg.save(path, model))
-    local loaded = assert(dn.models.loadPacked(path))
+    local loaded = assert(dn.models.load(path))
     assert.is_nil(loaded.config.mlg)
     compare.identical(loaded:forward(x), model:forward(x), "outputs")
     local tensors, metadata = assert(dn.safetensors.load(path))
-    local function refusal(file, about)
-      assert(dn.safetensors.save(path, file, about))
-      local made, message, code = dn.models.loadPacked(path)
-      assert.is_nil(made)
-      assert.equal("format", code)
-      return message
-    end
-    assert.matches("expected a packed network, got another file", refusal({ a = dn.zeros(1) }, {}), 1, true)
-    assert.matches("its metadata describes no network", refusal(tensors, { mlg = metadata.mlg }), 1, true)
-    tensors["classifier.bias"] = nil
-    assert.matches("missing (1): classifier.bias", refusal(tensors, metadata), 1, true)
+    tensors["mlg.scale"] = dn.tensor { 1 }
+    assert(dn.safetensors.save(path, tensors, metadata))
+    local made, message, code = dn.models.load(path)
+    assert.is_nil(made)
+    assert.equal("format", code)
+    assert.matches(path .. ": mlg.packed of U8 and mlg.scale of F32 with ", message, 1, true)
+    temporary.remove(directory)
+  end)
+
+  it("with its trained factors, not packed, is loaded as it is", function()
+    local directory = temporary.directory()
+    local path = directory .. "/a"
+    local model, x = trained {}
+    local output = model:forward(x):clone()
+    assert(dn.safetensors.save(path, model:stateDict(), { network = json.encode(model.config) }))
+    local loaded = assert(dn.models.load(path))
+    assert.equal(0.5, loaded.config.mlg.ratio)
+    compare.identical(loaded:forward(x), output, "outputs")
     temporary.remove(directory)
   end)
 
@@ -148,16 +156,8 @@ describe("a packed network", function()
     temporary.remove(directory)
   end)
 
-  it("is refused where there is nothing to pack, or the file is another", function()
+  it("is refused where there is nothing to pack", function()
     assert.error_matches(function() dn.mlg.save("x", network()) end, "no generated or quantised weight")
-    local directory = temporary.directory()
-    local path = directory .. "/a"
-    assert(dn.safetensors.save(path, { a = dn.zeros(1) }))
-    local state, message, code = dn.mlg.load(path)
-    assert.is_nil(state)
-    assert.equal("format", code)
-    assert.matches("expected a packed network, got another file", message, 1, true)
-    temporary.remove(directory)
   end)
 
   describe("that is damaged", function()

@@ -19,8 +19,10 @@ local programs = {
   ["train.lua"] = { "640", "top%-1 error on 160 test images: %d+%.%d+ %%" },
   ["lenet.lua"] = "spec/train/open_lists_spec.lua", -- modules that main.lua loads, run there
   ["spirals.lua"] = "spec/train/open_lists_spec.lua",
+  ["pictures.lua"] = "spec/train/pictures_spec.lua",
   ["recipe.lua"] = { "1", "the first test picture is a [%a ]+ with probability [01]%.%d%d" },
   ["own_module.lua"] = { "", "^1\t.*\n5\t" },
+  ["faces.lua"] = "spec/data/faces_spec.lua", -- wants a file that is not here
   ["embed.c"] = { "", "loss of exclusive%-or after 500 steps: 0%.0" },
 }
 

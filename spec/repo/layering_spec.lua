@@ -32,7 +32,7 @@ local c_layers = {
     "^dn_quantize%.h", "^dn_random%.h", "^dn_sgd%.h" },
   { "^cpu_" },
   { "^dn_ops", "^dn_plugin%.", "^dn_devices%." },
-  { "^dn_file", "^dn_gzip", "^dn_directory", "^dn_lock", "^dn_image", "^dn_svd%.",
+  { "^dn_file", "^dn_gzip", "^dn_directory", "^dn_folder", "^dn_mat", "^dn_lock", "^dn_image", "^dn_svd%.",
     "^dn_message", "^dn_channel", "^dn%.h" },
   { "^bind" },
 }
@@ -50,7 +50,8 @@ end
 
 -- Lua: path prefixes under lua/densenet, one list per layer, lowest first.
 local lua_layers = {
-  { "argument", "random", "tensor", "constructors", "functions", "device", "dtype_bytes", "nearest", "open_list" },
+  { "argument", "random", "tensor", "constructors", "functions", "device", "dtype_bytes", "nearest", "open_list",
+    "one_thread" },
   { "io/" },
   { "nn/" },
   { "models/", "optim/", "mlg/", "data/", "image" },

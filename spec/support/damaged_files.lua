@@ -2,12 +2,16 @@
 -- times, and read. A reader then gives a value or a sentence with the file's name, and never raises.
 local core = require "densenet.core"
 local cifar = require "densenet.data.cifar"
+local formats = require "densenet.models.formats"
 local idx = require "densenet.data.idx"
 local image = require "densenet.image"
 local json = require "densenet.io.json"
 local Log = require "densenet.train.log"
 local mnist = require "densenet.data.mnist"
+local onnx = require "densenet.io.onnx"
+local pth = require "densenet.io.pth"
 local safetensors = require "densenet.io.safetensors"
+local t7 = require "densenet.io.t7"
 local temporary = require "spec.support.temporary"
 
 local damagedFiles = {}
@@ -71,6 +75,11 @@ local function pictures(name, wrap)
     wrap = wrap, read = image.load, memory = 128 << 20,
     isMissing = function() return select(3, image.load("spec/golden/images/" .. name)) == "unsupported" end,
   }
+end
+
+-- A golden file of weights, and its reader.
+local function weights(name, read)
+  return { right = function() return temporary.read("spec/golden/" .. name) end, read = read }
 end
 
 -- ---- The readers: right(directory) gives a right file's content, read(path) reads a damaged one; `memory`,
@@ -144,6 +153,17 @@ damagedFiles.readers = {
   bmp = pictures "palette8.bmp",
   ppm = pictures "gray.pgm",
   ["ppm in ASCII"] = pictures "rgb_ascii.ppm",
+  ["t7"] = weights("t7/tensors.t7", t7.load),
+  ["t7 with functions and cycles"] = weights("t7/tables.t7", t7.load),
+  ["t7 in ASCII"] = weights("t7/tensors_ascii.t7", t7.load),
+  ["t7 of 4-byte longs"] = weights("t7/tensors_long4.t7", t7.load),
+  ["t7 of a network"] = weights("t7/model_plain.t7", formats.read),
+  ["pth"] = weights("pth/hand_written_ok.pth", pth.load),
+  ["pth of every type"] = weights("pth/views_zip.pth", pth.load),
+  ["pth of before 1.6"] = weights("pth/views_legacy.pth", pth.load),
+  ["pth of a whole module"] = weights("pth/whole_module.pth", formats.read),
+  ["onnx"] = weights("onnx/by_hand.onnx", onnx.load),
+  ["onnx of a network"] = weights("onnx/torch_ts_opset17_folded.onnx", formats.read),
   log = {
     right = function() return "epoch\tlr\ttop1\n1\t0.1\t5.25\n2\t0.1\tnan\n3\t0.01\t4\n" end,
     read = function(path) return Log.open(path, { "lr", "top1" }, 3) end,

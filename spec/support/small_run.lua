@@ -56,10 +56,11 @@ function smallRun.go(line, interrupted, on_start)
   if not model then return nil, message, code end
   local optimizer = assert(train.network.optimizer(opt, origin, model))
   local lines, parts = {}
-  parts, message, code = train.generationRun.prepare(opt, origin, model, loaders)
+  local criterion = dn.nn.CrossEntropyCriterion()
+  parts, message, code = train.generationRun.prepare(opt, origin, model, loaders, criterion)
   if not parts then return nil, message, code end
   local trainer = train.Trainer.new {
-    model = model, criterion = parts.criterion, testCriterion = parts.testCriterion, target = parts.target,
+    model = model, criterion = parts.criterion, testCriterion = criterion, target = parts.target,
     complete = parts.complete, optimizer = optimizer,
     schedule = dn.optim.schedule[opt.lrShape] { learningRate = opt.LR, nEpochs = opt.nEpochs },
     console = train.Console.new(opt.nEpochs, loaders, function(text) lines[#lines + 1] = text end),

@@ -1,6 +1,5 @@
 -- torch.save and torch.load of densenet.torch7.
 
-local safetensors = require "densenet.io.safetensors"
 local script = require "spec.support.torch7_script"
 local temporary = require "spec.support.temporary"
 
@@ -21,7 +20,6 @@ describe("torch7: torch.save and torch.load", function()
       local loaded = torch.load("value.t7")
       for _, name in ipairs { "epoch", "rate", "isBest", "text", "raw", "inf", "minus", "whole", "big" } do
         same(value[name], loaded[name])
-        same(math.type(value[name]), math.type(loaded[name]))
       end
       same("x", loaded[2.5])
       same(false, loaded[true])
@@ -36,6 +34,14 @@ describe("torch7: torch.save and torch.load", function()
       assert(rawequal(loaded.itself, loaded))
       same({ 4, 5 }, loaded.store:totable())
       assert(loaded.sizes == t:size())
+      same("integer", math.type(loaded.whole)) -- names of files are made of such numbers
+      loaded.t:fill(7) -- memory that was shared is shared
+      same({ { 7, 7 }, { 7, 7 } }, loaded.turned)
+      torch.save("text.t7", value, "ascii")
+      local text = torch.load("text.t7", "ascii")
+      same({ { 1, 2 }, { 3, 4 } }, text.t)
+      same("\xff\xfe", text.raw)
+      assert(rawequal(text.itself, text) and text.sizes == t:size())
       torch.save("nan.t7", 0 / 0)
       local nan = torch.load("nan.t7")
       assert(nan ~= nan)
@@ -83,35 +89,70 @@ describe("torch7: torch.save and torch.load", function()
     ]]
   end)
 
+  it("read what Torch7 saved, and go on with it", function()
+    local directory = temporary.directory()
+    local golden = temporary.absolute "spec/golden/t7"
+    script.passes(([[
+      torch.setdefaulttensortype("torch.FloatTensor")
+      local expected = require("densenet.io.safetensors").load("%s/expected.safetensors")
+      for _, name in ipairs { "model_cifar_concat_float_nn", "model_cifar_bn1_running_std", "model_imagenet_long4" } do
+        local model = torch.load("%s/" .. name .. ".t7"):evaluate()
+        local net = name:match("imagenet") or "cifar"
+        local input, logits = expected["input/" .. net], expected["logits/" .. net]
+        assert((model:forward(input) - logits):abs():max() < 1e-5)
+        torch.save("again.t7", model)
+        assert((torch.load("again.t7"):forward(input) - logits):abs():max() < 1e-5)
+        model:training()
+        model:zeroGradParameters()
+        model:backward(input, model:forward(input))
+        assert(select(2, model:getParameters()):norm() > 0)
+      end
+    ]]):format(golden, golden), { directory = directory })
+    temporary.remove(directory)
+  end)
+
+  it("write what another reader of Torch7's files finds as Torch7 has it", function()
+    script.passes [[
+      local t7 = require "densenet.io.t7"
+      local net = nn.Sequential():add(nn.SpatialConvolution(2, 3, 3, 3)):add(nn.SpatialBatchNormalization(3))
+        :add(nn.ReLU(true)):add(nn.SpatialMaxPooling(2, 2, 2, 2):ceil()):add(nn.Dropout(0.25)):add(nn.Reshape(12))
+        :add(nn.View(-1, 12)):add(nn.Linear(12, 2)):float()
+      torch.save("net.t7", net)
+      local tree = t7.load("net.t7")
+      same("nn.Sequential", tree.__class)
+      same("torch.FloatTensor", tree._type)
+      local conv, norm, relu, pool, drop, reshape, view = table.unpack(tree.modules)
+      same(3, conv.kW)
+      same({ 3, 2, 3, 3 }, conv.weight:size())
+      same(2, norm.__version)
+      same(4, norm.nDim)
+      same(0, relu.threshold)
+      same(true, pool.ceil_mode)
+      same(true, drop.v2)
+      same({ 12 }, reshape.size)
+      same(12, reshape.nelement)
+      same(-12, view.numElements)
+      same(nil, conv.scratch)
+    ]]
+  end)
+
   it("refuse other files and damaged ones, and run nothing", function()
     local directory = temporary.directory()
-    temporary.write(directory .. "/old.t7", "\4\0\0\0\1\0\0\0\3\0\0\0V 1")
-    local function damaged(name, text) -- a file with the skeleton `text`
-      assert(safetensors.save(directory .. "/" .. name, {}, { torch7 = text }))
-    end
-    assert(safetensors.save(directory .. "/plain.t7", {}))
-    damaged("text.t7", "not JSON")
-    damaged("version.t7", '{"version":2,"root":1,"objects":[]}')
-    damaged("object.t7", '{"version":1,"root":["object",2],"objects":[{"keys":[],"values":[]}]}')
-    damaged("tensor.t7", '{"version":1,"root":["tensor","1"],"objects":[]}')
-    damaged("kind.t7", '{"version":1,"root":["function","os.exit(0)"],"objects":[]}')
-    damaged("null.t7", '{"version":1,"root":["object",1],"objects":[{"keys":[null],"values":[1]}]}')
-    damaged("uneven.t7", '{"version":1,"root":1,"objects":[{"keys":[1],"values":[]}]}')
-    damaged("gpu.t7", '{"version":1,"root":1,"objects":[],"onGpu":["9"]}')
-    damaged("bytes.t7", '{"version":1,"root":["bytes","0g"],"objects":[]}')
+    temporary.write(directory .. "/page.t7", "<!DOCTYPE html><html></html>")
+    temporary.write(directory .. "/short.t7", "\3\0\0\0\1\0\0\0\9\0\0\0")
+    temporary.write(directory .. "/code.t7", "\11\0\0\0\1\0\0\0")
+    temporary.write(directory .. "/nil.t7", "\0\0\0\0")
+    temporary.write(directory .. "/function.t7", "\6\0\0\0\4\0\0\0\27Lua\0\0\0\0")
     script.passes([[
-      refuses("Torch7's own .t7 is not read", torch.load, "old.t7")
-      refuses("it has tensors and no value of torch.save", torch.load, "plain.t7")
-      refuses("text.t7", torch.load, "text.t7")
-      refuses("not of version 1", torch.load, "version.t7")
-      refuses("there is no object 2", torch.load, "object.t7")
-      refuses("there is no tensor 1", torch.load, "tensor.t7")
-      refuses("a value of no known kind", torch.load, "kind.t7")
-      refuses("a value of no known kind", torch.load, "null.t7")
-      refuses("object 1 is not as torch.save writes one", torch.load, "uneven.t7")
-      refuses("there is no tensor 9", torch.load, "gpu.t7")
-      refuses("hexadecimal digits", torch.load, "bytes.t7")
+      refuses("expected a Torch7 file (.t7), got an HTML page", torch.load, "page.t7")
+      refuses("short.t7: it is cut short or damaged: 4 bytes expected at byte 12", torch.load, "short.t7")
+      refuses("code.t7: unknown type code 11", torch.load, "code.t7")
+      refuses("nil.t7: it holds nil", torch.load, "nil.t7")
+      refuses("bytecode, and not loaded", torch.load("function.t7"))
       refuses("none.t7", torch.load, "none.t7")
+      refuses("'binary' or 'ascii' expected, got 'b64'", torch.load, "page.t7", "b64")
+      refuses("is 9007199254740993, which a .t7 file cannot hold", torch.save, "no.t7", { 2 ^ 53 // 1 | 1 })
+      refuses("of bfloat16, which .t7 files have not", torch.save, "no.t7", { torch.BFloat16Tensor { 1 } })
     ]], { directory = directory })
     temporary.remove(directory)
   end)

@@ -142,7 +142,7 @@ describe("main.lua", function()
     assert.is_truthy(stderr:find("main.lua: run/optimState_1.safetensors: the state does not fit the optimizer:\n"
       .. "  wrong shape (2): classifier.bias (expected 12, got 10)", 1, true), stderr)
     assert.is_nil(stderr:find("traceback", 1, true), stderr)
-    assert.equal("latest.json log.tsv model_1.safetensors model_best.safetensors optimState_1.safetensors",
+    assert.equal("classes.tsv latest.json log.tsv model_1.safetensors model_best.safetensors optimState_1.safetensors",
       table.concat(core.directory_list(directory .. "/run"), " "))
   end)
 

@@ -161,7 +161,8 @@ describe("a data set of one's own", function()
     assert.same(whole:get(8).input:totable(), part:get(1).input:totable())
     assert.error_matches(function() part:get(4) end, "expected an image from 1 to 3, got 4")
     assert.matches("examples.spirals test: 3 images %(8 to 10 of 600%) of 1x24x24 in 3 classes", part:describe())
-    assert.same({ name = "examples.spirals", channels = 1, height = 24, width = 24, nClasses = 3, epochs = 10 },
+    assert.same({ name = "examples.spirals", channels = 1, height = 24, width = 24, nClasses = 3, epochs = 10,
+      splits = { train = true, test = true }, hasOwnClasses = false },
       dn.data.about("examples.spirals"))
     for _, threads in ipairs { 0, 2 } do
       local loader <close> = dn.data.Loader { set = part, batchSize = 2, nThreads = threads }
@@ -222,7 +223,7 @@ describe("a data set of one's own", function()
     end
     local none, message, code = dn.data.open("own_2")
     assert.same({ nil, "argument" }, { none, code })
-    assert.is_truthy(message:find("no data set is called 'own_2'; known are cifar10, cifar100, fashion-mnist, mnist; "
-      .. "there is no module of that name: no " .. pathOf "own_2", 1, true), message)
+    assert.is_truthy(message:find("no data set is called 'own_2'; known are cifar10, cifar100, fashion-mnist, "
+      .. "imagenet, mnist, svhn; there is no module of that name: no " .. pathOf "own_2", 1, true), message)
   end)
 end)

@@ -35,7 +35,7 @@ describe("a run that diverges", function()
         message, 1, true)
       assert.matches(path .. "/model_2_2.safetensors, and " .. path .. "/model_1.safetensors; to go on with a smaller "
         .. "rate: main.lua -resume " .. path .. " -LR X", message, 1, true)
-      assert.equal("latest.json log.tsv model_1.safetensors model_2_2.safetensors model_best.safetensors "
+      assert.equal("classes.tsv latest.json log.tsv model_1.safetensors model_2_2.safetensors model_best.safetensors "
         .. "optimState_1.safetensors optimState_2_2.safetensors", table.concat(core.directory_list(path), " "))
       assert.equal(2, #log_of(path))
       for _, from in ipairs { path, path .. "/model_1.safetensors" } do

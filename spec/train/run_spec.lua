@@ -32,7 +32,7 @@ describe("a run", function()
   end
 
   it("leaves a log row an epoch and the files that other tools know", function()
-    assert.equal("latest.json log.tsv model_2.safetensors model_best.safetensors optimState_2.safetensors",
+    assert.equal("classes.tsv latest.json log.tsv model_2.safetensors model_best.safetensors optimState_2.safetensors",
       expected.files)
     assert.equal(3, #expected.log)
     assert.is_truthy(expected.log[2]:find("^1\t"))

@@ -22,12 +22,36 @@ static int image_crop(lua_State *L) {
   return 0;
 }
 
-/* core.image_resize(out, image, "bilinear" | "bicubic"): to out's size; byte from byte as PIL does */
+static const char *const filter_names[] = {"bilinear", "bicubic", "torch", NULL};
+
+/* core.image_resize(out, image, filter): to out's size; byte from byte as PIL does */
 static int image_resize(lua_State *L) {
-  static const char *const filters[] = {"bilinear", "bicubic", NULL};
   dn_tensor *out = bind_check_tensor(L, 1), *in = bind_check_tensor(L, 2);
-  const dn_image_filter filter = (dn_image_filter)luaL_checkoption(L, 3, NULL, filters);
+  const dn_image_filter filter = (dn_image_filter)luaL_checkoption(L, 3, NULL, filter_names);
   BIND_TRY(L, dn_image_resize(out, in, filter));
+  return 0;
+}
+
+/*
+** core.image_resample(out, image, filter, scaled height, scaled width, first row, first column
+**                     [, top, left, height, width]): the rectangle, by default the whole image, is
+** scaled, and out is what begins at (first row, first column) of that. Places count from 0.
+*/
+static int image_resample(lua_State *L) {
+  dn_tensor *out = bind_check_tensor(L, 1), *in = bind_check_tensor(L, 2);
+  const dn_image_filter filter = (dn_image_filter)luaL_checkoption(L, 3, NULL, filter_names);
+  const bool is_image = in->n_dim == 3;
+  const dn_image_window window = {
+      .scaled_height = luaL_checkinteger(L, 4),
+      .scaled_width = luaL_checkinteger(L, 5),
+      .first_row = luaL_checkinteger(L, 6),
+      .first_column = luaL_checkinteger(L, 7),
+      .top = luaL_optinteger(L, 8, 0),
+      .left = luaL_optinteger(L, 9, 0),
+      .height = luaL_optinteger(L, 10, is_image ? in->size[1] : 0),
+      .width = luaL_optinteger(L, 11, is_image ? in->size[2] : 0),
+  };
+  BIND_TRY(L, dn_image_resample(out, in, window, filter));
   return 0;
 }
 
@@ -150,10 +174,15 @@ static int image_moments(lua_State *L) {
 
 void bind_register_image(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"image_flip", image_flip},           {"image_crop", image_crop},
-      {"image_resize", image_resize},       {"image_rotate", image_rotate},
-      {"image_normalize", image_normalize}, {"image_augment_batch", image_augment_batch},
-      {"image_moments", image_moments},     {NULL, NULL},
+      {"image_flip", image_flip},
+      {"image_crop", image_crop},
+      {"image_resize", image_resize},
+      {"image_resample", image_resample},
+      {"image_rotate", image_rotate},
+      {"image_normalize", image_normalize},
+      {"image_augment_batch", image_augment_batch},
+      {"image_moments", image_moments},
+      {NULL, NULL},
   };
   luaL_setfuncs(L, functions, 0);
 }

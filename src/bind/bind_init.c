@@ -35,6 +35,9 @@ int luaopen_densenet_core(lua_State *L) {
   bind_register_file(L);
   bind_register_image(L);
   bind_register_image_file(L);
+  bind_register_image_steps(L);
+  bind_register_folder(L);
+  bind_register_mat(L);
   bind_register_worker(L, luaopen_densenet_core);
   bind_register_signal(L);
   bind_register_text(L);

@@ -15,6 +15,9 @@ void bind_register_svd(lua_State *L);
 void bind_register_file(lua_State *L);
 void bind_register_image(lua_State *L);
 void bind_register_image_file(lua_State *L);
+void bind_register_image_steps(lua_State *L);
+void bind_register_folder(lua_State *L);
+void bind_register_mat(lua_State *L);
 /* `open` opens the module in a worker's own state. */
 void bind_register_worker(lua_State *L, lua_CFunction open);
 void bind_register_signal(lua_State *L);

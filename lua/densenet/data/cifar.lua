@@ -3,6 +3,7 @@
 local core = require "densenet.core"
 local fileKind = require "densenet.io.file_kind"
 local ImageSet = require "densenet.data.image_set"
+local cifarT7 = require "densenet.data.cifar_t7"
 local location = require "densenet.data.location"
 
 local cifar = {}
@@ -109,11 +110,30 @@ local function findFiles(definition, options)
   return paths, directory
 end
 
---- Opens CIFAR-10 or CIFAR-100.
+local function setOf(definition, options, directory, images, labels)
+  return ImageSet.new {
+    name = definition.name, split = options.split, images = images, labels = labels,
+    classes = definition.classes, mean = definition.mean, std = definition.std, directory = directory,
+  }
+end
+
+-- The set in fb.resnet.torch's file, cifar10.t7; nil alone where the directory has none.
+local function openT7(definition, options)
+  local directory = location.directory(definition, options.directory)
+  local path = directory and cifarT7.find(definition, directory)
+  if not path then return nil end
+  local images, labels, code = cifarT7.load(path, definition, options.split)
+  if not images then return nil, labels, code end
+  return setOf(definition, options, directory, images, labels)
+end
+
+--- Opens CIFAR-10 or CIFAR-100: of the binary version's files, or of the one that fb.resnet.torch makes (cifar10.t7).
 -- @param definition cifar.TEN, cifar.HUNDRED or a table like them
 -- @param options split ("train" or "test"); directory (optional)
 -- @return an ImageSet; or nil, message, code
 function cifar.open(definition, options)
+  local set, wrong, wrongCode = openT7(definition, options)
+  if set or wrong then return set, wrong, wrongCode end
   local paths, directory, code = findFiles(definition, options)
   if not paths then return nil, directory, code end
   local perFile = definition.imagesPerFile[options.split]
@@ -127,11 +147,7 @@ function cifar.open(definition, options)
       definition, path, images:narrow(1, first, perFile), labels:narrow(1, first, perFile))
     if not ok then return nil, message, code end
   end
-  return ImageSet.new({
-    name = definition.name, split = options.split,
-    images = images:view(n, CHANNELS, HEIGHT, WIDTH), labels = labels,
-    classes = definition.classes, mean = definition.mean, std = definition.std, directory = directory,
-  })
+  return setOf(definition, options, directory, images:view(n, CHANNELS, HEIGHT, WIDTH), labels)
 end
 
 cifar.TEN.open, cifar.HUNDRED.open = cifar.open, cifar.open

@@ -14,12 +14,20 @@
 --               options: split, "train" or "test"; directory, the -data of a command line, or nil; mean and std,
 --               or nil: figures that are known already
 --
+--    options    (optional) set of further names that `open` takes beside these, as data.open does
+--    settled    (optional) function(definition, options) → the definition with what depends on the options, such as
+--               classes that are found in a directory; or nil, message, code. classes may be left out then
+--    networks   (optional) function(options) → table by family of networks: a list of { set = options that they have
+--               unless told otherwise, where = (optional) only where these options are so }
+--
 -- What `open` gives is an ImageSet, with all images in memory, or any table with size() and get(i) →
 -- { input = byte tensor C,H,W, target = label from 1 }: each thread that loads data then opens it for itself.
 local core = require "densenet.core"
 local OpenList = require "densenet.open_list"
 local cifar = require "densenet.data.cifar"
+local folder = require "densenet.data.folder"
 local mnist = require "densenet.data.mnist"
+local svhn = require "densenet.data.svhn"
 
 local definitions = {}
 
@@ -28,6 +36,8 @@ definitions.known = {
   ["mnist"] = mnist.DIGITS,
   ["cifar10"] = cifar.TEN,
   ["cifar100"] = cifar.HUNDRED,
+  ["svhn"] = svhn.DIGITS,
+  ["imagenet"] = folder.IMAGENET,
 }
 
 local USUAL_EPOCHS = 100
@@ -81,14 +91,31 @@ function definitions.names() return list:names() end
 -- @return the table; or nil, message, "argument"
 function definitions.find(name) return list:find(name) end
 
---- What is known of a data set without its files.
+--- A data set's definition, with what depends on options settled.
 -- @param name one of names(), or a module's
--- @return { name=, channels=, height=, width=, nClasses=, epochs= }; or nil, message, code
-function definitions.about(name)
+-- @param options those that data.open takes
+-- @return the table; or nil, message, code
+function definitions.settled(name, options)
   local definition, message, code = list:find(name)
   if not definition then return nil, message, code end
+  if not definition.settled then return definition end
+  return definition.settled(definition, options)
+end
+
+--- The usual number of epochs.
+function definitions.epochs(name) return definitions.find(name).epochs or USUAL_EPOCHS end
+
+--- What is known of a data set before it is opened.
+-- @param name one of names(), or a module's
+-- @param options (optional) those that it would be opened with
+-- @return { name=, channels=, height=, width=, nClasses=, epochs=, splits=, hasOwnClasses= }; splits: the set of those
+-- that there are, hasOwnClasses: a network for it tells its classes apart and no more; or nil, message, code
+function definitions.about(name, options)
+  local definition, message, code = definitions.settled(name, options or {})
+  if not definition then return nil, message, code end
   return { name = name, channels = definition.channels, height = definition.height, width = definition.width,
-    nClasses = #definition.classes, epochs = definition.epochs or USUAL_EPOCHS }
+    nClasses = #definition.classes, epochs = definition.epochs or USUAL_EPOCHS,
+    splits = definition.splits or { train = true, test = true }, hasOwnClasses = definition.hasOwnClasses or false }
 end
 
 local function isListOf(value, n)

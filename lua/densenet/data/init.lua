@@ -3,13 +3,16 @@
 --
 -- A data set answers size(), get(i) → {input = byte tensor C,H,W, target = label from 1} and
 -- describe(), and has the fields of densenet.data.image_set. What turns one into batches is here
--- too, read when first asked for: data.transforms, data.preprocess, data.Loader.
+-- too, read when first asked for: data.transforms, data.preprocess, data.recipe, data.Loader.
 local argument = require "densenet.argument"
 local core = require "densenet.core"
 local Collection = require "densenet.data.collection"
 local definitions = require "densenet.data.definitions"
 
-local data = { names = definitions.names, find = definitions.find, about = definitions.about }
+local folder = require "densenet.data.folder"
+
+local data = { names = definitions.names, find = definitions.find, about = definitions.about,
+  epochs = definitions.epochs, folder = folder.open }
 
 local OPTIONS = { split = true, directory = true, size = true, offset = true, mean = true, std = true }
 
@@ -18,11 +21,15 @@ local function isCount(value, least)
 end
 
 -- What is wrong with the options, or nil.
-local function complaint(options)
+local function complaint(definition, name, options)
   for key in pairs(options) do
-    if not OPTIONS[key] then return ("unknown option %s of a data set"):format(tostring(key)) end
+    if not OPTIONS[key] and not (definition.options and definition.options[key]) then
+      return ("unknown option %s of the data set %s"):format(tostring(key), tostring(name))
+    end
   end
-  if options.split ~= "train" and options.split ~= "test" then
+  local splits = definition.splits
+  local isSplit = options.split == "train" or options.split == "test" or splits and options.split == "val"
+  if not isSplit then
     return ("split: expected train or test, got %s"):format(tostring(options.split))
   end
   if options.size ~= nil and not isCount(options.size, 1) then
@@ -44,22 +51,28 @@ end
 --   offset     how many to pass over, 0 by default
 --   mean, std  tables by channel, 0–255, for sets whose figures are computed (the MNISTs): spares
 --              the test split reading the training images for them
--- @return an ImageSet, or a Collection where the set is not in memory; or nil, message (file,
+--   others     what a set takes besides: `extra` (true) of svhn; of imagenet, where directory has to be given, split
+--              may also be "val", and imageSize, scaleSize, filter, channels, badImages, index and report are as
+--              data.folder has them
+-- @return an ImageSet, a FolderSet for imagenet, or a Collection where the set is not in memory; or nil, message (file,
 -- expected, got), code: "argument", "io" or "format"
 function data.open(name, options)
   if options ~= nil then argument.table(2, "data.open", options, "options") end
   local chosen = { split = "train" }
   for key, value in pairs(options or {}) do chosen[key] = value end
-  local wrong = complaint(chosen)
-  if wrong then return nil, wrong, "argument" end
-  local definition, message, code = definitions.find(name)
+  local definition, message, code = definitions.settled(name, chosen)
   if not definition then return nil, message, code end
+  local wrong = complaint(definition, name, chosen)
+  if wrong then return nil, wrong, "argument" end
   local set
   set, message, code = definition.open(definition, chosen)
   if not set then return nil, message, code end
-  set, message, code = definitions.completed(definition, set, name, chosen)
-  if not set then return nil, message, code end
-  if not set.images then set = Collection.new(set, name, chosen) end
+  local isComplete = type(set) == "table" and set.isComplete
+  if not isComplete then
+    set, message, code = definitions.completed(definition, set, name, chosen)
+    if not set then return nil, message, code end
+  end
+  if not set.images and not isComplete then set = Collection.new(set, name, chosen) end
   if not chosen.size and not chosen.offset then return set end
   local offset = chosen.offset or 0
   local size = chosen.size or set:size() - offset
@@ -73,6 +86,7 @@ end
 local PARTS = {
   transforms = "densenet.data.transforms",
   preprocess = "densenet.data.preprocess",
+  recipe = "densenet.data.recipe",
   Loader = "densenet.data.loader",
 }
 

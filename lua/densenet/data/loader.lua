@@ -13,8 +13,11 @@
 
 local argument = require "densenet.argument"
 local core = require "densenet.core"
+local failure = require "densenet.data.failure"
 require "densenet.tensor"
+local oneThread = require "densenet.one_thread"
 local random = require "densenet.random"
+local labelsOf = require "densenet.data.labels"
 local transforms = require "densenet.data.transforms"
 local worker = require "densenet.data.worker"
 
@@ -23,11 +26,12 @@ Loader.__index = Loader
 Loader.__name = "densenet.data.Loader"
 
 local WORKER = 'return require("densenet.data.worker")(...)'
+local BAD_SHARE, LEAST_BAD = 100, 10 -- one image in a hundred may be bad, and ten of any set
 local BATCHES_AHEAD = 2 -- for each thread: one being made, one waiting
 
 local KNOWN = {
   set = true, batchSize = true, nThreads = true, seed = true, shuffle = true, transform = true,
-  precision = true, prefetch = true, worker = true, pinFor = true,
+  precision = true, prefetch = true, worker = true, pinFor = true, sampling = true,
 }
 
 local function isCount(value, least)
@@ -71,6 +75,14 @@ local function complaintAbout(options)
   if options.transform ~= nil and not argument.isCallable(options.transform) then
     return ("transform must be a transform or a function, got %s"):format(argument.describe(options.transform))
   end
+  local sampling = options.sampling
+  if sampling ~= nil and sampling ~= "shuffled" and sampling ~= "balanced" then
+    return ("sampling must be shuffled or balanced, not %s"):format(tostring(sampling))
+  end
+  if sampling == "balanced" and not options.shuffle then return "balanced sampling shuffles: shuffle must be true" end
+  if sampling == "balanced" and not labelsOf(options.set) then
+    return "balanced sampling needs to know the labels beforehand, which this data set does not say"
+  end
   if options.pinFor ~= nil and type(options.pinFor) ~= "string" then return "pinFor must be the name of a device" end
   if (options.nThreads or 0) > 0 and not options.set.images and not (options.worker or options.set.worker) then
     return "threads cannot share a data set that has only get(i); say worker = {module =, argument =}"
@@ -82,11 +94,14 @@ end
 -- @function Loader
 -- @param options
 --   set        data set: size(), and images (N,C,H,W, best bytes) and labels (N long) or get(i) →
---              {input = tensor C,H,W, target = label}
+--              {input = tensor C,H,W, target = label}; with channels and readWith(i, read), as a FolderSet has
+--              them, the usual chains for photographs are one call of C for each file
 --   batchSize  images in a batch; the last one of an epoch has what is left
 --   nThreads   worker threads; 0, the default, makes each batch when it is asked for
 --   seed       of the order and the augmentation; default 1
 --   shuffle    true: another order every epoch; default: the set's order
+--   sampling   "balanced": an epoch draws as many images as there are, each from a class that is as likely as any
+--              other, so some come several times and others not; needs shuffle. Default "shuffled": each once
 --   transform  a transform or any function(image, rng) of a float image; with threads it must be one
 --              that can be described (densenet.data.transforms; FromModule for your own)
 --   precision  "float" (default) or "double": of the batches, and of the images while transformed
@@ -105,6 +120,7 @@ local function new(_, options)
     seed = options.seed or 1,
     shuffle = options.shuffle or false,
     dtype = options.precision or "float",
+    sampling = options.sampling,
     transform = options.transform,
     worker = options.worker or options.set.worker,
     pinFor = options.pinFor,
@@ -124,8 +140,36 @@ function Loader:size()
   return (self.set:size() + self.batchSize - 1) // self.batchSize
 end
 
+-- The images of each class that has any, a list of lists.
+local function groupsOf(set)
+  local byLabel, groups = {}, {}
+  for i, label in ipairs(labelsOf(set):totable()) do
+    local group = byLabel[label]
+    if not group then
+      group = {}
+      byLabel[label], groups[#groups + 1] = group, group
+    end
+    group[#group + 1] = i
+  end
+  return groups
+end
+
+local function drawBalanced(self, epoch)
+  self.groups = self.groups or groupsOf(self.set)
+  local rng, list = random.generator(self.seed, epoch), {}
+  for n = 1, self.set:size() do
+    local group = self.groups[rng:integer(#self.groups)]
+    list[n] = group[rng:integer(#group)]
+  end
+  return core.tensor_from("cpu", "long", list)
+end
+
 -- The image that comes n-th in an epoch, as a long vector.
 local function orderOf(self, epoch)
+  if self.sampling == "balanced" then
+    self.order = drawBalanced(self, epoch)
+    return self.order
+  end
   if not self.shuffle and self.order then return self.order end
   local n = self.set:size()
   if self.shuffle then
@@ -155,6 +199,23 @@ local function place(n, epoch, message)
   return ("batch %d of epoch %d: %s"):format(n, epoch, message)
 end
 
+-- The buffers of a batch, as its job gave them; what is bad is noted. Raises a failure for nil, message, code.
+local function accepted(self, input, target, more)
+  if input == nil then failure.raise(target, more) end
+  for _, message in ipairs(more or {}) do
+    if not self.bad[message] then
+      self.bad[message] = true
+      self.bad[#self.bad + 1] = message
+    end
+  end
+  local allowed = math.max(LEAST_BAD, self.set:size() // BAD_SHARE)
+  if #self.bad > allowed then
+    failure.raise(("%d images cannot be read, more than the %d of %d that may be skipped; the last is %s"):format(
+      #self.bad, allowed, self.set:size(), self.bad[#self.bad]), "format")
+  end
+  return { input, target }
+end
+
 local function sampleOf(buffers)
   return { input = buffers[1], target = buffers[2], size = buffers[2]:size(1) }
 end
@@ -163,11 +224,12 @@ end
 local function onTheSpot(self, epoch, order)
   self.job = self.job or worker { source = sourceOf(self), transform = self.transform, dtype = self.dtype }
   return function(n)
+    local alone <close> = oneThread() -- luacheck: ignore 211
     local buffers = table.remove(self.spare) or {}
     local first, count = shareOf(self, n)
-    local ok, input, target = pcall(self.job, order, first, count, self.seed, epoch, buffers[1], buffers[2])
+    local ok, input, target, more = pcall(self.job, order, first, count, self.seed, epoch, buffers[1], buffers[2])
     if not ok then error(place(n, epoch, input), 0) end
-    return { input, target }
+    return accepted(self, input, target, more)
   end
 end
 
@@ -176,7 +238,7 @@ local function drain(self)
   while self.pool:pending() > 0 do
     local id, ok, input, target = self.pool:receive()
     if id == nil then error("a worker could not start: " .. input, 0) end
-    if ok then table.insert(self.spare, { input, target }) end
+    if ok and input then table.insert(self.spare, { input, target }) end
   end
 end
 
@@ -198,13 +260,13 @@ local function byThreads(self, epoch, order, firstBatch)
   return function(n)
     while submitted < last and submitted < n + self.prefetch do submit() end
     while not ready[n] do
-      local id, ok, input, target = pool:receive()
+      local id, ok, input, target, more = pool:receive()
       if id == nil then
         self:close()
         error("a worker could not start: " .. input, 0)
       end
       if not ok then error(place(id, epoch, input), 0) end
-      ready[id] = { input, target }
+      ready[id] = accepted(self, input, target, more)
     end
     local buffers = ready[n]
     ready[n] = nil
@@ -229,7 +291,8 @@ end
 -- ends the one before.
 -- @param epoch a whole number from 0, default 1: names the order and the augmentation
 -- @param firstBatch where to start, default 1
--- Raises what a data set or transform raised, at once, with the sample's number and the traceback.
+-- Raises what a data set or transform raised, at once, with the sample's number and the traceback; for an image that
+-- cannot be read a failure (densenet.data.failure).
 function Loader:run(epoch, firstBatch)
   epoch, firstBatch = epoch or 1, firstBatch or 1
   if math.type(epoch) ~= "integer" or epoch < 0 or epoch >= 1 << 31 then
@@ -241,7 +304,7 @@ function Loader:run(epoch, firstBatch)
   if self.closed then error("Loader: it is closed", 2) end
   -- Drained before the order is written anew: batches of a run that was left may still read it.
   if self.pool then drain(self) end
-  self.current = {}
+  self.current, self.bad = {}, {}
   local run, n = self.current, firstBatch - 1
   local order = orderOf(self, epoch)
   local take = (self.nThreads > 0 and byThreads or onTheSpot)(self, epoch, order, firstBatch)
@@ -258,11 +321,15 @@ function Loader:run(epoch, firstBatch)
   end
 end
 
+--- Messages about images that could not be read and that others stand for, in this run so far: each names its
+-- file, once.
+function Loader:badImages() return self.bad or {} end
+
 --- Ends the threads, after the batches they are making, and drops the buffers. Once is enough; also
 -- done by the garbage collector and at the end of a scope (local loader <close>).
 function Loader:close()
   if self.pool then self.pool:close() end
-  self.pool, self.job, self.order, self.spare, self.current = nil, nil, nil, {}, nil
+  self.pool, self.job, self.order, self.spare, self.current, self.groups = nil, nil, nil, {}, nil, nil
   self.closed = true
 end
 Loader.__close = Loader.close

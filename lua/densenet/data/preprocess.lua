@@ -9,6 +9,11 @@
 --    plain       ColorNormalize                                             ColorNormalize
 --    imagenet    RandomSizedCrop(224), ColorJitter 0.4, Lighting(0.1),      Scale(256), ColorNormalize,
 --                ColorNormalize, HorizontalFlip(0.5)                        CenterCrop or TenCrop(224)
+--
+-- The sizes of imagenet, and the filter of its scaling, are the data set's where it says them (imageSize, scaleSize,
+-- filter), else 224, 256 and bicubic; it may also say that what is cut out has another least share of the image
+-- (minArea, 0.08), and that nothing is mirrored (mirror = false). Images of one channel have no colours: of ColorJitter
+-- and Lighting, brightness and contrast are left.
 
 local definitions = require "densenet.data.definitions"
 local transforms = require "densenet.data.transforms"
@@ -32,22 +37,33 @@ function training.cifar(normalize, info)
   return { normalize, transforms.HorizontalFlip(0.5), transforms.RandomCrop(info.height, PADDING) }
 end
 
-function training.imagenet(normalize)
+local function scaling(make, size, filter)
+  if filter then return make(size, filter) end
+  return make(size)
+end
+
+function training.imagenet(normalize, info)
+  local size = info.imageSize or IMAGENET_CROP
+  local crop = info.minArea and transforms.RandomSizedCrop(size, info.filter or "bicubic", info.minArea)
+    or scaling(transforms.RandomSizedCrop, size, info.filter)
+  local flip = info.mirror ~= false and transforms.HorizontalFlip(0.5) or nil
+  if info.channels == 1 then
+    return { crop, transforms.ColorJitter { brightness = JITTER, contrast = JITTER }, normalize, flip }
+  end
   return {
-    transforms.RandomSizedCrop(IMAGENET_CROP),
-    transforms.ColorJitter { brightness = JITTER, contrast = JITTER, saturation = JITTER },
-    transforms.Lighting(LIGHTING, LIGHTING_EIGENVALUES),
-    normalize,
-    transforms.HorizontalFlip(0.5),
+    crop, transforms.ColorJitter { brightness = JITTER, contrast = JITTER, saturation = JITTER },
+    transforms.Lighting(LIGHTING, LIGHTING_EIGENVALUES), normalize, flip,
   }
 end
 
 function testing.plain(normalize) return { normalize } end
 testing.mnist, testing.cifar = testing.plain, testing.plain
 
-function testing.imagenet(normalize, _, options)
+function testing.imagenet(normalize, info, options)
   local crop = options.tenCrop and transforms.TenCrop or transforms.CenterCrop
-  return { transforms.Scale(IMAGENET_SCALE), normalize, crop(IMAGENET_CROP) }
+  local rounding = info.rounding and { rounding = info.rounding } or nil
+  return { scaling(transforms.Scale, info.scaleSize or IMAGENET_SCALE, info.filter), normalize,
+    crop(info.imageSize or IMAGENET_CROP, rounding) }
 end
 
 --- The transform for a data set.
@@ -55,7 +71,8 @@ end
 -- values, 0 to 255), height and width, and family, one of the table above; or the name of a data set
 -- that comes with densenet, whose family it then is
 -- @param split "train" for the training recipe; "val" or "test" for the other
--- @param options (optional) {tenCrop = true}: ten crops a test image, imagenet only
+-- @param options (optional) tenCrop = true: ten crops a test image, imagenet only; randomErasing: the probability
+-- of RandomErasing after the training recipe
 -- @return a transform for float or double images C,H,W
 local function preprocess(info, split, options)
   options = options or {}
@@ -77,7 +94,11 @@ local function preprocess(info, split, options)
   end
   local normalize = transforms.ColorNormalize { mean = info.mean, std = info.std }
   local recipe = split == "train" and training or testing
-  return transforms.Compose(recipe[family](normalize, info, options))
+  local steps = recipe[family](normalize, info, options)
+  if split == "train" and options.randomErasing and options.randomErasing > 0 then
+    steps[#steps + 1] = transforms.RandomErasing(options.randomErasing)
+  end
+  return transforms.Compose(steps)
 end
 
 return preprocess

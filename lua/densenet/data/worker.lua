@@ -8,7 +8,10 @@ local core = require "densenet.core"
 require "densenet.tensor"
 local random = require "densenet.random"
 local batch_augment = require "densenet.data.batch_augment"
+local failure = require "densenet.data.failure"
+local imageSteps = require "densenet.data.image_steps"
 local transforms = require "densenet.data.transforms"
+local applied = require "densenet.data.transforms.transform".apply
 
 local STREAMS_OF_AN_EPOCH = 32 -- bits: images of an epoch have a stream each
 
@@ -30,36 +33,45 @@ local function openSet(module, argument)
   return set
 end
 
--- function(i) → image, label, from whatever the loader was given.
-local function reader(source)
+-- function(i) → image, label, and a list of messages about images that it stands for, or nil; from whatever the
+-- loader was given. Raises a failure for an image that the set gives as nil, message, code.
+local function reader(source, set)
   if source.images then
     local images, labels = source.images, source.labels
     return function(i) return images:select(1, i), labels:at(i) end
   end
-  local set = source.set or openSet(source.module, source.argument)
   return function(i)
-    local sample = set:get(i)
+    local sample, message, code = set:get(i)
+    if sample == nil and message then failure.raise(message, code) end
     if type(sample) ~= "table" or not isTensor(sample.input) then
       error("the data set gave no sample: a table with input = a tensor and target = a label", 0)
     end
     if math.type(sample.target) ~= "integer" then
       error(core.format("the data set gave %s as target, not a whole number", sample.target), 0)
     end
-    return sample.input, sample.target
+    return sample.input, sample.target, sample.bad
   end
 end
 
+-- Adds messages about bad images, if any, to those of the batch.
+local function note(progress, bad)
+  if not bad then return end
+  progress.bad = progress.bad or {}
+  table.move(bad, 1, #bad, #progress.bad + 1, progress.bad)
+end
+
 -- fill(input, target, order, first, count, seed, stream) → input, target; image by image.
-local function oneByOne(source, transform, dtype, progress)
-  local read = reader(source)
+local function oneByOne(source, set, transform, dtype, progress)
+  local read = reader(source, set)
   local function makeImage(i, seed, stream)
-    local image, label = read(i)
-    if image:dtype() ~= dtype then
-      local bytes = image
-      image = core.tensor_new("cpu", dtype, bytes:size())
-      core.copy(image, bytes)
+    local image, label, bad = read(i)
+    note(progress, bad)
+    if image:dtype() ~= dtype and image:dtype() ~= "byte" then
+      local given = image
+      image = core.tensor_new("cpu", dtype, given:size())
+      core.copy(image, given)
     end
-    if transform then image = transform(image, random.generator(seed, stream + i)) end
+    if transform then image = applied(transform, image, random.generator(seed, stream + i), dtype) end
     if not isTensor(image) then
       error(("the transform gave a %s, not an image"):format(type(image)), 0)
     end
@@ -104,6 +116,27 @@ local function allAtOnce(source, transform, dtype)
   end
 end
 
+-- The same for images in files and a chain that is done in one call for each; nothing for others. The set has
+-- channels and readWith(i, read), as a FolderSet has it.
+local function fileByFile(set, transform, dtype, progress)
+  if not set or not set.readWith or not transform then return nil end
+  local load, size = imageSteps(transform, set.channels, set.fastDecode)
+  if not load then return nil end
+  return function(input, target, order, first, count, seed, stream)
+    input = reuse(input, dtype, { count, set.channels, size, size })
+    target = reuse(target, "long", { count })
+    for n = 1, count do
+      local i = order:at(first + n - 1)
+      progress.sample = i
+      local done, label, bad = set:readWith(i, function(path) return load(input, n, path, seed, stream + i) end)
+      if not done then failure.raise(label, bad) end
+      note(progress, bad)
+      target:put(label, n)
+    end
+    return input, target
+  end
+end
+
 --- Makes the function that makes batches.
 -- @function worker
 -- @param argument
@@ -111,27 +144,32 @@ end
 --              or {set =} in the main thread
 --   transform  a transform's description, or the transform itself in the main thread; nil for none
 --   dtype      "float" or "double", of the batch
--- @return job(order, first, count, seed, epoch, input, target) → input, target: images
+-- @return job(order, first, count, seed, epoch, input, target) → input, target, bad: images
 -- order[first .. first + count - 1] as count,C,h,w and their labels as a long vector, in the
--- buffers given, if any. Raises with the sample's number and a traceback
+-- buffers given, if any; and a list of messages about images that others stand for, or nil. For an image
+-- that cannot be read nil, message, code. Raises with the sample's number and a traceback
 local function worker(argument)
   local transform, source = argument.transform, argument.source
   if type(transform) == "table" and transform.transform then transform = transforms.build(transform) end
   local progress = {}
+  local set = source.set or source.module and openSet(source.module, source.argument)
   local fill = allAtOnce(source, transform, argument.dtype)
-    or oneByOne(source, transform, argument.dtype, progress)
+    or fileByFile(set, transform, argument.dtype, progress)
+    or oneByOne(source, set, transform, argument.dtype, progress)
 
   local function place(message)
+    if failure.is(message) then return message end
     local sample = progress.sample and ("sample %d: "):format(progress.sample) or ""
     return core.traceback(sample .. tostring(message))
   end
 
   return function(order, first, count, seed, epoch, input, target)
-    progress.sample = nil
+    progress.sample, progress.bad = nil, nil
     local stream = epoch << STREAMS_OF_AN_EPOCH
     local ok, filled, labels = xpcall(fill, place, input, target, order, first, count, seed, stream)
+    if failure.is(filled) then return nil, filled.message, filled.code end
     if not ok then error(filled, 0) end
-    return filled, labels
+    return filled, labels, progress.bad
   end
 end
 

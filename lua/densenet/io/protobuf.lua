@@ -7,7 +7,10 @@ local protobuf = {}
 
 local VARINT, EIGHT_BYTES, LENGTH, FOUR_BYTES = 0, 1, 2, 5
 
-local function varint(n)
+--- A whole number, 7 bits a byte.
+-- @tparam integer n
+-- @treturn string
+function protobuf.varint(n)
   local bytes = {}
   while n < 0 or n > 0x7F do -- negative: as 64 bits without a sign
     bytes[#bytes + 1] = string.char(n & 0x7F | 0x80)
@@ -17,7 +20,15 @@ local function varint(n)
   return table.concat(bytes)
 end
 
-local function key(field, kind) return varint(field << 3 | kind) end
+local varint = protobuf.varint
+
+--- What stands before a value: the field's number and its wire type, which is 2 for a length and so many bytes.
+-- @tparam integer field number of the field
+-- @tparam integer kind wire type
+-- @treturn string
+function protobuf.key(field, kind) return varint(field << 3 | kind) end
+
+local key = protobuf.key
 
 --- int32, int64, uint64, bool, enum.
 -- @tparam integer field number of the field

@@ -12,6 +12,7 @@
 -- @module densenet.mlg
 
 local argument = require "densenet.argument"
+local networkMetadata = require "densenet.io.network_metadata"
 local safetensors = require "densenet.io.safetensors"
 local generatedWeight = require "densenet.nn.generated_weight"
 local dense = require "densenet.mlg.dense"
@@ -37,38 +38,21 @@ local mlg = {
   reducible = generatedWeight.reducible,
 }
 
--- A file's own metadata beside further ones; a run says of itself what network it has.
-local function joined(metadata, further)
-  for name, text in pairs(further or {}) do metadata[name] = text end
-  if metadata.densenet then metadata[packed.NETWORK_KEY] = nil end
-  return metadata
-end
-
 --- Saves a network packed: quantised factors as codes of their bits (densenet.mlg.packed).
 -- @tparam string path
 -- @param model a network with generated or quantised weights
--- @tparam[opt] table metadata further entries
+-- @tparam[opt] table metadata what the file says of the network; by default its configuration, classes and recipe, as
+-- densenet.models.load reads them
 -- @return true, or nil, message, code
 function mlg.save(path, model, metadata)
   if #generatedWeight.of(model) == 0 then
     argument.raise("mlg.save: the network has no generated or quantised weight")
   end
-  local tensors, own = packed.pack(model)
-  return safetensors.save(path, tensors, joined(own, metadata))
-end
-
---- Loads a packed file as the state of the ordinary network, whose weights it makes: for loadStateDict.
--- @tparam string path
--- @return table name → tensor, and the table of metadata; or nil, message, code
-function mlg.load(path)
-  local tensors, metadata, code = safetensors.load(path)
-  if not tensors then return nil, metadata, code end
-  if not packed.is(tensors, metadata) then
-    return nil, path .. ": expected a packed network, got another file", "format"
+  local tensors, all = packed.pack(model)
+  for name, text in pairs(metadata or networkMetadata.encode(model.config, model.classes, model.recipe)) do
+    all[name] = text
   end
-  local state, wrong = packed.unpack(tensors, metadata)
-  if not state then return nil, ("%s: %s"):format(path, wrong), "format" end
-  return state, metadata
+  return safetensors.save(path, tensors, all)
 end
 
 return argument.closed(mlg, "dn.mlg")

@@ -3,7 +3,6 @@
 --    mlg.packed   U8: all codes, factor after factor, each beginning at a byte (densenet.mlg.bits)
 --    mlg.scale    F32: one a factor
 --    metadata mlg JSON: a list of [name, bits, shape] in that order
---    metadata mlg.network  the network's configuration, where the model has one
 --
 -- Everything else, factors that are not quantised included, is F32 under its own name. The name of a weight that is
 -- quantised and not generated is NAME.weight. Values come back bit for bit: code/n·2r − r, in float.
@@ -19,9 +18,6 @@ local packed = {}
 
 --- The key of the list of factors in a file's metadata.
 packed.KEY = "mlg"
-
---- The key of the network's configuration, as JSON, for files of which no run says it.
-packed.NETWORK_KEY = "mlg.network"
 
 local PACKED, SCALE = "mlg.packed", "mlg.scale"
 local FACTOR = { basis = true, coeffIn = true, coeffOut = true, weight = true }
@@ -46,7 +42,7 @@ end
 --- The tensors and the metadata of a network's file.
 -- @param model a network with quantised weights, in float
 -- @treturn table name → tensor
--- @treturn table metadata: the keys "mlg" and "mlg.network"
+-- @treturn table metadata: the key "mlg"
 function packed.pack(model)
   local tensors, bytes, scales, list, isPacked = {}, {}, {}, {}, {}
   tree.walk(model, function(module, path)
@@ -67,8 +63,7 @@ function packed.pack(model)
   end
   tensors[PACKED] = core.tensor_from("cpu", "byte", bytes)
   tensors[SCALE] = core.tensor_from("cpu", "float", scales)
-  return tensors, { [packed.KEY] = json.encode(json.array(list)),
-    [packed.NETWORK_KEY] = model.config and json.encode(model.config) }
+  return tensors, { [packed.KEY] = json.encode(json.array(list)) }
 end
 
 --- Is it such a file's?

@@ -14,12 +14,13 @@
 -- @module densenet.models.densenet
 
 local nn = require "densenet.nn"
+local inference = require "densenet.models.densenet_inference"
 local initialize = require "densenet.models.initialize"
 local likeness = require "densenet.models.densenet_likeness"
 local options = require "densenet.models.densenet_options"
 
 local densenet = { options = options.rows, config = options.config, complete = options.complete,
-  likeness = likeness }
+  likeness = likeness, infer = inference }
 
 local BOTTLENECK = 4 -- channels between the 1x1 and the 3x3 convolution, in growth rates
 
@@ -155,6 +156,23 @@ function densenet.layers(config)
   local n = 2.0 -- the first convolution and the classifier
   for _, nLayers in ipairs(config.blocks) do n = n + nLayers end
   return n
+end
+
+--- classifier-only: all features are frozen; block2: the stem and all up to the second block, with the transition
+-- behind it.
+function densenet.freezing(config, word)
+  if word == "classifier-only" then return { "^features%." } end
+  local last = tonumber(word:match("^block(%d+)$"))
+  if not last then return nil end
+  if last < 1 or last > #config.blocks then
+    return nil, ("the network has the blocks 1 to %d"):format(#config.blocks)
+  end
+  local patterns = { "^features%.%a+0" }
+  for block = 1, last do
+    patterns[#patterns + 1] = ("^features%%.denseblock%d%%."):format(block)
+    if block < #config.blocks then patterns[#patterns + 1] = ("^features%%.transition%d%%."):format(block) end
+  end
+  return patterns
 end
 
 --- The transitions' poolings halve the images, rounding down, and have to leave a pixel. The imagenet stem

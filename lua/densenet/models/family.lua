@@ -16,6 +16,10 @@
 --                file's metadata may claim is limited by the tensors in it
 --    likeness    (optional) function(state) → a few words on the network that a state (table name → tensor) is of,
 --                from names and shapes alone; nil when it is of another family
+--    infer       (optional) function(state) → a configuration from names and shapes alone, with inputChannels and
+--                nClasses; or nil and a sentence; nil alone when it is of another family
+--    freezing    (optional) function(config, word) → list of patterns for model:freeze that a word of -freeze stands
+--                for; nil where it is none; or nil and a sentence
 --    leastSize   (optional) function(config) → height and width that images need at least
 --    classifier  (optional) name of the last module, an nn.Linear: "classifier"
 --    memory      (optional) { default=, least=, builds=, help= }: the optMemory unless told otherwise, the one
@@ -46,6 +50,8 @@ local FAMILY_FIELDS = {
   { "config", "function", "a function that makes a configuration of options", isOptional = true },
   { "layers", "function", "a function that counts a configuration's layers", isOptional = true },
   { "likeness", "function", "a function that describes a state", isOptional = true },
+  { "infer", "function", "a function that makes a configuration of a state", isOptional = true },
+  { "freezing", "function", "a function that gives patterns for a word", isOptional = true },
   { "leastSize", "function", "a function that gives the least height and width", isOptional = true },
   { "classifier", "string", "the name of the last module", isOptional = true },
   { "memory", "table", "a table { default=, least=, builds= }", isOptional = true },

@@ -12,9 +12,11 @@ local modes = require "densenet.nn.memory_modes"
 local shadow = require "densenet.nn.plan.shadow"
 local convert = require "densenet.mlg.convert"
 local mlgSettings = require "densenet.mlg.settings"
+local stateDict = require "densenet.nn.state_dict"
 local family = require "densenet.models.family"
+local load = require "densenet.models.load"
+local methods = require "densenet.models.methods"
 local fields = require "densenet.models.fields"
-local loadPacked = require "densenet.models.load_packed"
 local precision = require "densenet.models.precision"
 local presets = require "densenet.models.presets"
 
@@ -128,12 +130,33 @@ function models.describeState(state)
   end
 end
 
+--- The configuration of the network that a state (table name → tensor, under torchvision's names) is of, from
+-- names and shapes alone.
+-- @treturn table a complete configuration; or nil and a sentence
+function models.infer(state)
+  local wrong
+  for _, name in ipairs(family.names()) do
+    local definition = family.known[name]
+    local config, message
+    if definition and definition.infer then config, message = definition.infer(state) end
+    if config then
+      config.family = name
+      return models.complete(config)
+    end
+    wrong = wrong or message
+  end
+  return nil, wrong or "its metadata describes no network, and its tensors have the names of none that is known here"
+end
+
 local function build(options, what, level)
   local config, wrong = models.complete(options)
   if not config then error(("models.%s: %s"):format(what, wrong), level) end
   local model = models.family(config.family).build(config)
   if config.mlg then model = convert(model, config.mlg) end
   model.config, model.inMode, model.describeState = config, inMode, models.describeState
+  for method, action in pairs(methods) do
+    if model[method] == nil then model[method] = action end -- a family's class may have its own
+  end
   return model:type(precision.dtypes[config.precision])
 end
 
@@ -172,11 +195,55 @@ function models.withoutMemory(config, device)
   return shadow.build(function() return models.fromConfig(config) end, device)
 end
 
---- A network from a packed file, which mlg.save or -mlgExport wrote: an ordinary one, whose weights are those that the
--- generated network had, bit for bit.
+--- A trained network from a file, known by its content: one that a run here saved, or a run's directory; PyTorch's
+-- weights of a DenseNet (.safetensors, .pth) under the names of torchvision (also those of before 2018), timm or
+-- MONAI, from whose names and shapes the network follows; a DenseNet of Torch7 (.t7) or in an ONNX file.
+--
+--    local model = assert(dn.models.load("densenet121.safetensors",
+--      { preprocess = "torchvision", classes = "imagenet_classes.txt" }))
+--    for _, guess in ipairs(model:classify("cat.jpg")) do print(guess.probability, guess.class) end
+--
 -- @tparam string path
--- @return the model, in evaluation mode; or nil, message, code
-function models.loadPacked(path) return loadPacked(models, path) end
+-- @tparam[opt] table options what the file does not say, or what is to count instead
+--
+--    classes        list of the classes' names, or a text file with one a line
+--    preprocess     what images go through: a recipe (densenet.data.recipe) or the name of one
+--    mean, std, range, scale, filter, crop, rounding  fields of a recipe by themselves
+--    inputChannels  for images of another number of channels: the first convolution's weights are summed to 1,
+--                   or repeated and scaled (densenet.models.input_channels)
+--    device, precision, optMemory  of the network; by default "cpu" and what the file says
+--
+-- @return the model in evaluation mode, whose `classes`, `recipe` (nil where nobody says them), `notes` (a list of
+-- sentences on what was read and changed) and `file` tell what is known of it; or nil, message, code
+function models.load(path, options) return load(models, path, options) end
+
+--- The network that Torch7 saved, from what dn.io.t7.load gave: a module of nn, cudnn or cunn, or a table with one as
+-- its `model`. models.load takes a .t7 file itself.
+-- @param value what was loaded
+-- @treturn module the network in evaluation mode; or nil, message, "format"
+function models.fromTorch7(value)
+  local tree, message = require "densenet.models.torch7_tree" (value)
+  if not tree then return nil, message, "format" end
+  local config
+  config, message = models.infer(tree.tensors)
+  if not config then return nil, message, "format" end
+  config.dropRate = tree.dropRate
+  message = stateDict.mismatch(models.withoutMemory(config), tree.tensors)
+  if message then return nil, message, "format" end
+  local model = models.fromConfig(config)
+  model:loadStateDict(tree.tensors)
+  model.notes = tree.notes
+  return model:evaluate()
+end
+
+--- A network as the tree that Torch7 loads, for dn.io.t7.save: without gradients, for evaluation.
+-- @param model from models.fromConfig or models.load
+-- @treturn table objects of nn's classes
+-- @raise for a module without a form there, by its class and name
+function models.toTorch7(model)
+  checkModel("toTorch7", model, true)
+  return require "densenet.models.torch7_export" (model)
+end
 
 --- A line on a configuration: what its family says of it.
 function models.describe(config)
@@ -189,6 +256,15 @@ function models.leastSize(config)
   argument.table(1, "leastSize", config, "config")
   local definition = models.family(config.family)
   return definition.leastSize and definition.leastSize(config) or 1
+end
+
+--- What a word of -freeze stands for in a network: "classifier-only", or "block2", all up to a block.
+-- @tparam table config of the network
+-- @tparam string word
+-- @treturn table patterns for model:freeze; nil where the word is none of the family's; or nil and a sentence
+function models.freezing(config, word)
+  local definition = models.family(config.family)
+  if definition.freezing then return definition.freezing(config, word) end
 end
 
 --- The name of a family's last layer, which tells the classes apart.

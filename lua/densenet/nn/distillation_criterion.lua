@@ -18,7 +18,9 @@ local DistillationCriterion, parent = class("nn.DistillationCriterion", Criterio
 
 --- @tparam[opt=3] number temperature T, above 0
 -- @tparam[opt=0.9] number beta 0 to 1: the teacher's share
-function DistillationCriterion:__init(temperature, beta)
+-- @param criterion what labels are compared by, nn.CrossEntropyCriterion() when left out: one with class weights or
+-- smoothed labels, say
+function DistillationCriterion:__init(temperature, beta, criterion)
   parent.__init(self)
   local name = "nn.DistillationCriterion"
   self.temperature = argument.optional("number", 3, 1, name, temperature, "temperature")
@@ -28,7 +30,10 @@ function DistillationCriterion:__init(temperature, beta)
   elseif not (self.beta >= 0 and self.beta <= 1) then
     argument.refuse(2, name, beta, "a number from 0 to 1", "beta")
   end
-  self.crossEntropy = CrossEntropyCriterion()
+  if criterion ~= nil and not (type(criterion) == "table" and criterion.updateGradInput) then
+    argument.refuse(3, name, criterion, "a criterion", "criterion")
+  end
+  self.crossEntropy = criterion or CrossEntropyCriterion()
 end
 
 -- log softmax(x/T), kept under a name.

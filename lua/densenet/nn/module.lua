@@ -394,6 +394,24 @@ function Module:loadStateDict(state)
   return self
 end
 
+--- Writes the network for evaluation as an ONNX file (IR version 7, operator set 13), which other programs run:
+-- images "input" N,C,H,W in float to "logits". Tensors are float, whatever the network's precision, and carry their
+-- names of stateDict; classes, preprocessing and configuration, where the network has them, are in the file's metadata.
+-- @tparam string path the file, replaced whole or not at all
+-- @tparam[opt] table options
+--
+--    inputSize  {channels, height, width} of images; by default the network's own crop
+--    batch      "N": any number of images, under that name; or a number of them
+--    softmax    true: probabilities in place of scores
+--    normalize  true: the file's images are those before normalisation (on the recipe's range); or {mean =, std =}
+--    classes    list of names; by default the network's own
+--
+-- @return true; or nil, message, code
+-- @raise for a module that has no ONNX form, by its class and its name in stateDict
+function Module:saveOnnx(path, options)
+  return require "densenet.nn.onnx.export" (self, path, options)
+end
+
 function Module:__tostring__()
   return self.__typename
 end

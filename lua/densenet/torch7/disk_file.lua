@@ -4,7 +4,7 @@
 local argument = require "densenet.argument"
 local core = require "densenet.core"
 local nn = require "densenet.nn"
-local bytes = require "densenet.torch7.bytes"
+local bytes = require "densenet.io.bytes"
 local storage = require "densenet.torch7.storage"
 
 local DiskFile = nn.class("torch.DiskFile")

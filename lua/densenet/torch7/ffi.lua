@@ -2,7 +2,7 @@
 
 local argument = require "densenet.argument"
 local core = require "densenet.core"
-local bytes = require "densenet.torch7.bytes"
+local bytes = require "densenet.io.bytes"
 
 local ffi = {}
 

@@ -5,6 +5,7 @@
 local core = require "densenet.core"
 local json = require "densenet.io.json"
 local options = require "densenet.train.options"
+local recipes = require "densenet.data.recipe"
 
 local checkpointState = {}
 
@@ -75,7 +76,8 @@ local STATE = {
   { "precision", text, "optional" }, { "dataset", text, "optional" },
   { "classes", listOf(text), "optional" }, { "mean", listOf(finite), "optional" },
   { "std", listOf(positive), "optional" }, { "inputSize", listOf(whole(1, 1 << 20), 3), "optional" },
-  { "changes", listOf(object), "optional" },
+  { "trainFiles", listOf(count, 3), "optional" },
+  { "changes", listOf(object), "optional" }, { "preprocess", object, "optional" },
 }
 local PARTS = {
   random = { { "seed", anyWhole }, { "position", anyWhole } },
@@ -129,6 +131,10 @@ local function complaintAboutChannels(state)
   end
 end
 
+local function complaintAboutRecipe(recipe)
+  return recipe ~= nil and select(2, recipes.validate(recipe)) or nil
+end
+
 --- What is wrong with a state, as run.lua writes it; nil when nothing is.
 -- @param state what stands in a file, JSON as it was decoded
 -- @param version of the format
@@ -143,7 +149,8 @@ function checkpointState.complaint(state, version)
     if complaint then return complaint end
   end
   return options.complaint(state.options, "options.") or options.complaint({ precision = state.precision }, "")
-    or complaintAboutChannels(state) or complaintAboutChanges(state.changes, "changes")
+    or complaintAboutChannels(state) or complaintAboutRecipe(state.preprocess)
+    or complaintAboutChanges(state.changes, "changes")
 end
 
 local function complaintAboutEvents(events)

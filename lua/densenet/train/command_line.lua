@@ -9,6 +9,7 @@
 --   default      the value when it is not given; nil means none, and `shown` says what happens then
 --   min, max     bounds that are allowed themselves; above, below: bounds that are not
 --   choices      the words that mean something
+--   words        of a number: words that it may be as well
 --   isOptional   of a "word": it may be left out, and the value is then true
 --   pattern      of further such words, for which one of the choices stands: cuda:N for cuda:1
 --   find         of a "name": looks it up, and gives nil and a sentence where there is none
@@ -21,8 +22,10 @@ local CommandLine = {}
 CommandLine.__index = CommandLine
 
 --- A reader for groups of options.
-function CommandLine.new(groups)
-  local self = setmetatable({ groups = groups, byName = {}, inOrder = {} }, CommandLine)
+-- @param groups as above
+-- @param takesWords (optional) true: arguments that are no options' stand in the list part of the values
+function CommandLine.new(groups, takesWords)
+  local self = setmetatable({ groups = groups, byName = {}, inOrder = {}, takesWords = takesWords }, CommandLine)
   for _, group in ipairs(groups) do
     for _, option in ipairs(group) do
       self.byName[option.name] = option
@@ -67,6 +70,7 @@ local function expectation(option)
   bound("of at most", option.max)
   bound("below", option.below)
   return (option.type == "integer" and "an integer " or "a number ") .. table.concat(bounds, " and ")
+    .. (option.words and ", or " .. join(option.words) or "")
 end
 
 -- Is a value of Lua one that the option may have?
@@ -77,6 +81,7 @@ local function accepts(option, value)
     return not option.choices or contains(option.choices, value)
       or option.pattern ~= nil and value:find(option.pattern) ~= nil
   end
+  if option.words and contains(option.words, value) then return true end
   if type(value) ~= "number" or value - value ~= 0 then return false end -- infinite, or not a number
   if option.type == "integer" and math.type(value) ~= "integer" then return false end
   return not (option.min and value < option.min or option.max and value > option.max
@@ -90,6 +95,8 @@ local function read(option, text)
   local value = text
   if option.type == "boolean" then
     value = words[text]
+  elseif option.words and contains(option.words, text) then
+    value = text
   elseif option.type == "integer" then
     value = text:find("^[+-]?%d+$") and math.tointeger(tonumber(text)) or nil
   elseif option.type == "number" then
@@ -185,13 +192,18 @@ function CommandLine:parse(argv)
   local values, given = {}, {}
   local i = 1
   while i <= #argv do
-    local option, text = find(self, argv[i])
-    if not option then return nil, text end
-    if given[option.name] then return nil, ("-%s is given twice"):format(option.name) end
-    local value, isNext = take(option, text, argv[i + 1])
-    if value == nil then return nil, isNext end
-    values[option.name], given[option.name] = value, true
-    i = i + (isNext and 2 or 1)
+    if self.takesWords and argv[i]:sub(1, 1) ~= "-" then
+      values[#values + 1] = argv[i]
+      i = i + 1
+    else
+      local option, text = find(self, argv[i])
+      if not option then return nil, text end
+      if given[option.name] then return nil, ("-%s is given twice"):format(option.name) end
+      local value, isNext = take(option, text, argv[i + 1])
+      if value == nil then return nil, isNext end
+      values[option.name], given[option.name] = value, true
+      i = i + (isNext and 2 or 1)
+    end
   end
   for _, option in ipairs(self.inOrder) do
     if values[option.name] == nil then values[option.name] = option.default end
@@ -212,7 +224,9 @@ end
 local typeWords = { integer = " N", number = " X", boolean = " true|false", text = " PATH", name = " NAME", flag = "" }
 
 local function valueWord(option)
-  if typeWords[option.type] then return typeWords[option.type] end
+  if typeWords[option.type] then
+    return typeWords[option.type] .. (option.words and "|" .. table.concat(option.words, "|") or "")
+  end
   return (option.isOptional and " [%s]" or " %s"):format(table.concat(option.choices, "|"))
 end
 

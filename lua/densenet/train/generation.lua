@@ -136,16 +136,4 @@ function generation.join(values, given, network)
   return optimizer.settle(values, given)
 end
 
---- A file's tensors and network as they are to be used: those of a packed file unpacked.
--- @param path the file
--- @param tensors name → tensor
--- @param metadata of the file
--- @return tensors, true where they were packed; or nil, message, code
-function generation.unpacked(path, tensors, metadata)
-  if not mlg.isPacked(tensors, metadata) then return tensors, false end
-  local state, wrong = mlg.unpack(tensors, metadata)
-  if not state then return nil, ("%s: %s"):format(path, wrong), "format" end
-  return state, true
-end
-
 return generation

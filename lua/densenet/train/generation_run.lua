@@ -2,7 +2,6 @@
 -- outputs, and keeps its factors near orthonormal.
 -- @module densenet.train.generation_run
 local core = require "densenet.core"
-local CrossEntropyCriterion = require "densenet.nn.cross_entropy_criterion"
 local DistillationCriterion = require "densenet.nn.distillation_criterion"
 local Feed = require "densenet.train.feed"
 local json = require "densenet.io.json"
@@ -72,11 +71,11 @@ end
 -- @param origin from origin.find
 -- @param model from network.build; its weights become those of the teacher in a new run
 -- @param loaders { train= }
--- @return a table: criterion, for training; testCriterion; target, complete: as train.Trainer takes them; facts, for
--- checkpoints; notes, lines for people. Or nil, message, code
-function generationRun.prepare(values, origin, model, loaders)
-  local crossEntropy = CrossEntropyCriterion()
-  local parts = { criterion = crossEntropy, notes = {}, facts = {} }
+-- @param criterion of an ordinary training
+-- @return a table: criterion, target, complete: as train.Trainer takes them; facts, for checkpoints; notes, lines for
+-- people. Or nil, message, code
+function generationRun.prepare(values, origin, model, loaders, criterion)
+  local parts = { criterion = criterion, notes = {}, facts = {} }
   if not model.config.mlg then return parts end
   parts.notes[1] = noteOf(model)
   if values.testOnly then return parts end
@@ -88,7 +87,7 @@ function generationRun.prepare(values, origin, model, loaders)
     if isNew then parts.notes[2] = project(values, model, tensors, loaders.train) end
     if values.distill > 0 then
       local asked = teacher.build(model.config, tensors, values.device)
-      parts.criterion, parts.testCriterion = DistillationCriterion(values.temperature, values.distill), crossEntropy
+      parts.criterion = DistillationCriterion(values.temperature, values.distill, criterion)
       parts.target = function(batch) return { batch.target, asked:forward(batch.input) } end
     end
   end

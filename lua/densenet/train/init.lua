@@ -6,6 +6,7 @@ local argument = require "densenet.argument"
 return argument.closed({
   claim = require "densenet.train.claim",
   checkpoint = require "densenet.train.checkpoint",
+  criterion = require "densenet.train.criterion",
   Console = require "densenet.train.console",
   device = require "densenet.train.device",
   Feed = require "densenet.train.feed",

@@ -11,15 +11,16 @@ local network = {}
 
 local function fits(config, images)
   if config.inputChannels ~= images.channels then
-    return nil, ("the network takes images of %d channels, those of %s have %d"):format(config.inputChannels,
-      images.name, images.channels), "argument"
+    return nil, ("the network takes images of %d channels, those of %s have %d; -retrain FILE -inputChannels %d "
+      .. "changes a network's first layer"):format(config.inputChannels, images.name, images.channels, images.channels),
+      "argument"
   end
   local least = models.leastSize(config)
   if images.height < least or images.width < least then
     return nil, ("images of %dx%d are too small for this network, which needs %dx%d at least"):format(images.height,
       images.width, least, least), "argument"
   end
-  if config.nClasses < images.nClasses then
+  if config.nClasses < images.nClasses or images.hasOwnClasses and config.nClasses ~= images.nClasses then
     return nil, ("the network tells %d classes apart, %s has %d; -retrain FILE -resetClassifier true -nClasses %d "
       .. "gives a network a new last layer"):format(config.nClasses, images.name, images.nClasses,
       images.nClasses), "argument"
@@ -54,9 +55,13 @@ end
 
 -- Freezes what -freeze says. Returns the model; or nil, message, code.
 local function frozen(model, values)
-  if not values.freeze then return model end
-  local patterns = {}
-  for pattern in values.freeze:gmatch("[^,]+") do patterns[#patterns + 1] = pattern end
+  if not values.freeze or values.freeze == "none" then return model end
+  local patterns, wrong = models.freezing(model.config, values.freeze)
+  if wrong then return nil, ("-freeze %s: %s"):format(values.freeze, wrong), "usage" end
+  if not patterns then
+    patterns = {}
+    for pattern in values.freeze:gmatch("[^,]+") do patterns[#patterns + 1] = pattern end
+  end
   local done, message = pcall(model.freeze, model, patterns)
   if not done then return nil, ("-freeze %s: %s"):format(values.freeze, (argument.sentence(message))), "usage" end
   if model:parameterCount() == 0 then

@@ -9,9 +9,11 @@
 local data = require "densenet.data"
 local generationOptions = require "densenet.train.generation_options"
 local models = require "densenet.models"
+local memorySize = require "densenet.train.memory_size"
 local modes = require "densenet.nn.memory_modes"
 local optimizer = require "densenet.train.optimizer"
 local precision = require "densenet.models.precision"
+local recipes = require "densenet.data.recipe"
 
 -- A group with other defaults for some of its options, by name.
 local function withDefaults(group, defaults)
@@ -25,8 +27,14 @@ end
 -- Each data set with its number.
 local function usualEpochs()
   local words = {}
-  for i, name in ipairs(data.names()) do words[i] = ("%s %d"):format(name, data.about(name).epochs) end
+  for i, name in ipairs(data.names()) do words[i] = ("%s %d"):format(name, data.epochs(name)) end
   return table.concat(words, ", ")
+end
+
+local function memoryWords()
+  local words = modes.words()
+  words[#words + 1] = "4GB"
+  return words
 end
 
 local function memoryOptions(memory)
@@ -35,8 +43,10 @@ local function memoryOptions(memory)
       help = "0: plain modules; 1: their buffers shared by life; 2: their gradients' buffers shared; "
         .. (memory.help and memory.help .. ". " or "the family has no other. ")
         .. "A run resumed with another one goes on to rounding, not bit for bit" },
-    { name = "memory", type = "word", shown = modes[memory.default].word, choices = modes.words(),
-      help = "-optMemory by its word, 0 to " .. #modes },
+    { name = "memory", type = "word", shown = modes[memory.default].word, choices = memoryWords(),
+      pattern = memorySize.pattern,
+      help = "two things. A size, such as 512MB or 4GB (MB are 2^20 bytes): a training step whose plan takes more is "
+        .. "refused, and -batchSize auto is as large as fits. Or -optMemory by its word, 0 to " .. #modes },
     { name = "shareGradInput", type = "boolean", default = false, help = "true: -optMemory 2" },
     { name = "optnet", type = "boolean", default = false, help = "true: -optMemory 1" },
     { name = "plan", type = "word", choices = { "rows" }, isOptional = true,
@@ -68,10 +78,34 @@ local general = {
         .. "0: choose by the test set" },
     { name = "nThreads", type = "integer", default = 2, min = 0, max = 256, resume = "free",
       help = "threads that load data, 0: the computing one does; the result does not depend on it" },
-    { name = "tenCrop", type = "boolean", default = false, available = { false },
-      because = "it tests on whole images", help = "test on ten crops of each image" },
-    { name = "gen", type = "text", available = {}, shown = "none",
-      because = "data sets are read as they are, nothing is generated", help = "directory for generated files" },
+    { name = "imageSize", type = "integer", default = 0, min = 0, max = 4096, resume = "same",
+      help = "imagenet: pixels of the square that the network sees; 0: 224" },
+    { name = "scaleSize", type = "integer", default = 0, min = 0, max = 4096, resume = "same",
+      help = "imagenet: pixels of the shorter edge before a test cuts the square out of the middle; 0: in the "
+        .. "proportion 256 to 224" },
+    { name = "filter", type = "word", shown = "bicubic", choices = { "bicubic", "bilinear", "torch" }, resume = "same",
+      help = "imagenet: how images are scaled; torch: as Torch7 did" },
+    { name = "minArea", type = "number", default = 0.08, above = 0, max = 1, resume = "same",
+      help = "imagenet: least share of a picture that training cuts out" },
+    { name = "mirror", type = "boolean", default = true, resume = "same",
+      help = "imagenet: training mirrors pictures, left and right, at random" },
+    { name = "inputChannels", type = "integer", default = 0, min = 0, max = 3, resume = "same",
+      help = "imagenet: 1: images as grey; 0: in three colours. With -retrain the first layer's weights become those "
+        .. "for N channels: summed to 1, or repeated and scaled" },
+    { name = "badImages", type = "word", default = "error", choices = { "error", "skip" }, resume = "free",
+      help = "imagenet: what an image that cannot be read does. error: stops the run; skip: another one of its "
+        .. "class takes its place, and the end of the epoch says so" },
+    { name = "fastDecode", type = "boolean", default = false, resume = "free",
+      help = "imagenet: in training, part of making large JPEGs smaller is done by their decoder: faster, other "
+        .. "pixels" },
+    { name = "tenCrop", type = "boolean", default = false, resume = "free",
+      help = "imagenet: test on ten crops of each image, whose scores are added; batches are a tenth of -batchSize" },
+    { name = "gen", type = "text", shown = "none", resume = "free",
+      help = "imagenet: directory that keeps the list of files, so that a large folder is listed once" },
+    { name = "extra", type = "boolean", default = false, resume = "same",
+      help = "svhn: train on its extra images as well" },
+    { name = "split", type = "word", shown = "test, or val where there is no test", choices = { "val", "test" },
+      help = "imagenet, with -testOnly true: which images to test on" },
   },
   { title = "Machine",
     { name = "device", type = "word", shown = "a GPU where there is one, else cpu",
@@ -98,8 +132,9 @@ local general = {
       help = ("epochs in all; 0: the data set's usual number (%s). May grow when resuming"):format(usualEpochs()) },
     { name = "epochNumber", type = "integer", default = 1, min = 1, max = 1000000, resume = "same",
       help = "number of the first epoch" },
-    { name = "batchSize", type = "integer", default = 64, min = 1, max = 1000000, resume = "change",
-      help = "images in a mini-batch" },
+    { name = "batchSize", type = "integer", default = 64, min = 1, max = 1000000, words = { "auto" }, resume = "change",
+      help = "images in a mini-batch; auto: as many as the plan of a training step fits into nine tenths of the "
+        .. "memory that there is, or into -memory SIZE" },
     { name = "optimizer", type = "word", default = "sgd", choices = optimizer.words, resume = "same",
       help = "how gradients become steps" },
     { name = "LR", type = "number", default = 0.1, above = 0, resume = "change",
@@ -110,8 +145,19 @@ local general = {
       help = "of sgd, in Nesterov's form" },
     { name = "weightDecay", type = "number", default = 1e-4, min = 0, resume = "change",
       help = "on every parameter" },
+    { name = "labelSmoothing", type = "number", default = 0, min = 0, below = 1, resume = "same",
+      help = "share of each label that is spread evenly over all classes; tests are without" },
+    { name = "classWeights", type = "text", shown = "none", resume = "same",
+      help = "weights of the classes in the training loss. auto: a class counts as much as any other, however few its "
+        .. "images are; or numbers with commas between; or a file, a line each: number, or class, tab, number" },
+    { name = "sampling", type = "word", default = "shuffled", choices = { "shuffled", "balanced" }, resume = "same",
+      help = "images of an epoch. shuffled: each once; balanced: as many, drawn so that classes come equally often" },
+    { name = "randomErasing", type = "number", default = 0, min = 0, max = 1, resume = "same",
+      help = "probability that a rectangle of a training image is erased" },
     { name = "testOnly", type = "boolean", default = false,
       help = "test the network of -retrain or -resume and stop" },
+    { name = "perClass", type = "boolean", default = false, resume = "free",
+      help = "print each class's error after each test; the log's neighbour classes.tsv has them always" },
     { name = "confusion", type = "text", shown = "none",
       help = "with -testOnly true: write what class is taken for what (confusion.tsv), and the worst mistakes with "
         .. "their images (mistakes), into this directory" },
@@ -135,8 +181,11 @@ local general = {
       help = "start from the optimizer's state in this file" },
     { name = "resetClassifier", type = "boolean", default = false, resume = "same",
       help = "with -retrain: a new last layer, for -nClasses classes" },
+    { name = "preprocess", type = "word", shown = "the file's", choices = recipes.names(), resume = "same",
+      help = "with -retrain and imagenet: what the network's images went through, where its file does not say" },
     { name = "freeze", type = "text", shown = "none", resume = "same",
-      help = "with -retrain: train all but the modules whose names match this Lua pattern, or one of several after "
+      help = "with -retrain: classifier-only trains the last layer alone; block1, block2, … all behind that block; "
+        .. "none: all. Or train all but the modules whose names match this Lua pattern, or one of several after "
         .. "commas: ^features%.conv0,denseblock[12]" },
     { name = "nClasses", type = "integer", default = 0, min = 0, max = 1000000, resume = "same",
       help = "classes the network tells apart; 0: as many as the data set has" },

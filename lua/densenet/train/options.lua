@@ -2,9 +2,11 @@
 -- those of a run that is resumed. What they are stands in option_list.lua.
 local CommandLine = require "densenet.train.command_line"
 local data = require "densenet.data"
+local dataOptions = require "densenet.train.data_options"
 local device = require "densenet.train.device"
 local generation = require "densenet.train.generation"
 local memoryModes = require "densenet.nn.memory_modes"
+local memorySize = require "densenet.train.memory_size"
 local models = require "densenet.models"
 local optimizer = require "densenet.train.optimizer"
 local optionList = require "densenet.train.option_list"
@@ -52,6 +54,7 @@ function options.parse(argv)
     values.netType = netType
     return values, given
   end
+  dataOptions.chooseNetwork(values, given)
   local fine
   fine, message = options.check(values, given)
   if not fine then return nil, message end
@@ -60,9 +63,11 @@ end
 
 -- Sets optMemory, and marks it as given, from whichever of the four options that say it was given.
 local function settleMemory(values, given)
+  values.memoryLimit = memorySize.bytes(values.memory)
   local said = {
     { given = given.optMemory, text = "-optMemory " .. values.optMemory, mode = values.optMemory },
-    { given = given.memory, text = "-memory " .. tostring(values.memory), mode = memoryModes.number(values.memory) },
+    { given = given.memory and not values.memoryLimit, text = "-memory " .. tostring(values.memory),
+      mode = memoryModes.number(values.memory) },
     { given = values.shareGradInput, text = "-shareGradInput true", mode = 2 },
     { given = values.optnet, text = "-optnet true", mode = 1 },
   }
@@ -124,6 +129,10 @@ function options.check(values, given)
   if settled then settled, why = device.check(values) end
   if settled then settled, why = generation.check(values, given) end
   if settled then settled, why = optimizer.settle(values, given) end
+  -- Which data set is tested, a file says where the command line does not.
+  if settled and (given.dataset or not (values.retrain or values.resume)) then
+    settled, why = dataOptions.check(values)
+  end
   if not settled then return nil, why end
   if not (values.retrain or values.resume) then
     settled, why = options.networkConfig(values, given)
@@ -133,11 +142,17 @@ function options.check(values, given)
   if values.resetClassifier and not (values.retrain or values.resume) then
     return nil, "-resetClassifier true needs -retrain FILE: without it every layer is new"
   end
-  if values.resetClassifier and values.nClasses == 0 then
+  if values.resetClassifier and values.nClasses == 0 and not dataOptions.hasOwnClasses(values) then
     return nil, "-resetClassifier true needs -nClasses N"
+  end
+  if values.preprocess and not (values.retrain or values.resume) then
+    return nil, "-preprocess NAME needs -retrain FILE: it says what that file's network was trained with"
   end
   if values.freeze and not (values.retrain or values.resume) then
     return nil, "-freeze PATTERN needs -retrain FILE: without it what is frozen has weights that nobody trained"
+  end
+  if values.batchSize == "auto" and values.resume then
+    return nil, "-batchSize auto cannot go with -resume: a resumed run has a batch size; give a number"
   end
   if values.testOnly and not (values.retrain or values.resume) then
     return nil, "-testOnly true needs a trained network: -retrain FILE or -resume DIRECTORY"
@@ -152,10 +167,19 @@ function options.check(values, given)
 end
 
 --- Fills in what depends on other options: -nEpochs 0 becomes the data set's usual number.
--- @return values; or nil, message, code where there is no such data set
-function options.complete(values)
-  local set, message, code = data.about(values.dataset)
+-- @param values as parse returns them; changed
+-- @param classes (optional) names of the classes that a network knows which is only tested
+-- @return values; or nil, message, code where there is no such data set, or it has other classes than -nClasses
+function options.complete(values, classes)
+  local set, message, code = data.about(values.dataset, dataOptions.of(values, { classes = classes }))
   if not set then return nil, message, code end
+  if set.hasOwnClasses and not values.data and not values.plan then
+    return nil, ("-dataset %s needs -data DIR, with the images in DIR/train/<class> and DIR/val/<class>"):format(
+      values.dataset), "usage"
+  end
+  if set.hasOwnClasses and values.data and values.nClasses > 0 and values.nClasses ~= set.nClasses then
+    return nil, ("-nClasses %d: %s has %d classes"):format(values.nClasses, values.data, set.nClasses), "usage"
+  end
   if values.nEpochs == 0 then values.nEpochs = math.max(set.epochs, values.epochNumber) end
   return values
 end

@@ -2,10 +2,13 @@
 -- (-retrain, -optimState). What a file says of itself counts unless the command line says otherwise,
 -- and where both speak and differ, the run is refused.
 local checkpoint = require "densenet.train.checkpoint"
-local core = require "densenet.core"
+local dataOptions = require "densenet.train.data_options"
+local formats = require "densenet.models.formats"
 local generation = require "densenet.train.generation"
+local inputChannels = require "densenet.models.input_channels"
 local models = require "densenet.models"
 local options = require "densenet.train.options"
+local preprocessing = require "densenet.models.preprocessing"
 local safetensors = require "densenet.io.safetensors"
 
 local origin = {}
@@ -68,52 +71,84 @@ local function joinNetwork(values, given, network)
   return true
 end
 
--- A line about tensors of a file that this program cannot hold, or nil.
-local function leftOutNote(path, leftOut)
-  local names = {}
-  for name in pairs(leftOut) do names[#names + 1] = name end
-  if #names == 0 then return nil end
-  table.sort(names, core.before)
-  return ("%s: %d of its tensors are left out, the first is %q: %s"):format(path, #names, names[1],
-    leftOut[names[1]])
+-- The network of a file: as it says itself, else as its tensors' names and shapes tell; nil alone where neither
+-- does, and the options have to. Joined with the options. Or nil, message, code.
+local function networkOf(content, values, given)
+  local network, message, code
+  if content.config ~= nil then
+    network, message, code = describedNetwork(content.config, content.tensors, values.retrain)
+    if not network then return nil, message, code end
+  else
+    network = models.infer(content.tensors)
+  end
+  if not network then
+    network, message = options.networkConfig(values, given)
+    return nil, not network and message or nil, "usage"
+  end
+  local joined
+  joined, message = joinNetwork(values, given, network)
+  if not joined then return nil, message, "usage" end
+  return network
+end
+
+-- The weights for images of -inputChannels channels. Returns true; or nil, message, code.
+local function adaptChannels(content, values, network)
+  local wanted = values.inputChannels
+  if not wanted or wanted == 0 or network and network.inputChannels == wanted then return true end
+  local tensors, note = inputChannels.adapt(content.tensors, wanted)
+  if not tensors then return nil, ("-inputChannels %d: %s: %s"):format(wanted, values.retrain, note), "usage" end
+  content.tensors, content.adaptedFrom = tensors, network and network.inputChannels
+  if network then network.inputChannels = wanted end
+  content.notes[#content.notes + 1] = note
+  return true
+end
+
+-- The recipe that the network's images went through, which those of a folder then go through too, where the command
+-- line says nothing else. Returns it; nil alone where nobody says one; or nil, message, code.
+local function recipeOf(content, values, given, network)
+  local channels = network and network.inputChannels
+  local recipe, message, code
+  if channels then
+    recipe, message, code = preprocessing.choose(content, { preprocess = values.preprocess }, channels)
+    if message then return nil, message, values.preprocess and "usage" or code end
+    dataOptions.adoptRecipe(values, given, recipe, channels)
+  end
+  if values.testOnly and not recipe and not content.state and dataOptions.hasOwnClasses(values) then
+    return nil, ("%s does not say what images go through before its network sees them: -preprocess %s"):format(
+      values.retrain, table.concat(preprocessing.names(), "|")), "usage"
+  end
+  return recipe
 end
 
 local function loadWeights(values, given)
-  local tensors, metadata, code = safetensors.load(values.retrain)
-  if not tensors then return nil, metadata, code end
-  local note = leftOutNote(values.retrain, code)
-  local state, network, message, isPacked
-  state, message, code = checkpoint.stateOf(metadata, values.retrain)
+  local content, message, code = formats.read(values.retrain)
+  if not content then return nil, message, code end
+  local state, network, adapted, isJoined
+  state, message, code = checkpoint.stateOf(content.metadata, values.retrain)
   if message then return nil, message, code end
-  tensors, isPacked, code = generation.unpacked(values.retrain, tensors, metadata)
-  if not tensors then return nil, isPacked, code end
-  if state then
-    if isPacked then state.network.mlg = nil end
-    network, message, code = describedNetwork(state.network, tensors, values.retrain)
-    if not network then return nil, message, code end
-    local joined
-    joined, message = joinNetwork(values, given, network)
-    if not joined then return nil, message, "usage" end
-  else
-    local asked
-    asked, message = options.networkConfig(values, given)
-    if not asked then return nil, message, "usage" end
-  end
-  local isJoined
+  network, message, code = networkOf(content, values, given)
+  if message then return nil, message, code end
   isJoined, message = generation.join(values, given, network)
   if not isJoined then return nil, message, "usage" end
-  local conflict = classesConflict(values, given, tensors, network)
+  adapted, message, code = adaptChannels(content, values, network)
+  if not adapted then return nil, message, code end
+  local conflict = classesConflict(values, given, content.tensors, network)
   if conflict then return nil, conflict, "usage" end
   if state and values.testOnly then
     if not given.dataset then values.dataset = state.options.dataset end
     if not given.precision then values.precision = state.precision end
+    dataOptions.adopt(values, given, state.options)
   end
+  local recipe
+  recipe, message, code = recipeOf(content, values, given, network)
+  if message then return nil, message, code end
   local optimizer
   if values.optimState then
     optimizer, message, code = safetensors.load(values.optimState)
     if not optimizer then return nil, message, code end
   end
-  return { about = state, network = network, model = tensors, optimizer = optimizer, note = note }
+  return { about = state, network = network, model = content.tensors, optimizer = optimizer, notes = content.notes,
+    recipe = recipe }
 end
 
 -- What changes in a resumed run, with the epoch and the number of its batches that are done by then.
@@ -143,16 +178,18 @@ local function loadCheckpoint(values, given)
   if not merged then return nil, message, "usage" end
   if not given.save then values.save = saved.directory end
   return { about = state, network = network, model = saved.model, resumed = saved,
-    optimizer = values.momentum > 0 and saved.optimizer or nil, changes = dated(changes, state) }
+    optimizer = values.momentum > 0 and saved.optimizer or nil, recipe = state.preprocess,
+    changes = dated(changes, state) }
 end
 
 --- Finds the origin of a run, and completes its options.
 -- @param values from options.parse; changed
 -- @param given from options.parse
 -- @return origin: { about= state that the file holds, or nil; network= its configuration, or nil;
--- model=, optimizer= tables of tensors, or nil; resumed= the checkpoint, or nil; note= what to tell of
--- the file, or nil; changes= options that are others than the checkpoint's from there on, { option=, from=,
--- to=, epoch=, iteration= } each }; or
+-- model=, optimizer= tables of tensors, or nil; resumed= the checkpoint, or nil; notes= what to tell of
+-- the file, a list of sentences; recipe= what the network's images went through
+-- (densenet.data.recipe), or nil; changes= options that are others than the checkpoint's from there on, { option=,
+-- from=, to=, epoch=, iteration= } each }; or
 -- nil, message, code, code being "usage" when the command line is to blame
 function origin.find(values, given)
   local found, message, code = {}, nil, nil
@@ -164,8 +201,9 @@ function origin.find(values, given)
   if not found then return nil, message, code end
   local fine
   fine, message = options.checkMode(values)
+  if fine then fine, message = dataOptions.check(values) end
   if not fine then return nil, message, "usage" end
-  fine, message, code = options.complete(values)
+  fine, message, code = options.complete(values, values.testOnly and found.about and found.about.classes or nil)
   if not fine then return nil, message, code end
   return found
 end

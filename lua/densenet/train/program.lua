@@ -3,6 +3,7 @@
 -- an interrupt is 128 + the signal's number, also before there is anything to save; a bug keeps its
 -- traceback. Library code returns `nil, message, code`; a script wraps such a call in program.check and
 -- reads on as if it could not fail.
+local failure = require "densenet.data.failure"
 local liveLine = require "densenet.train.live_line"
 
 local program = {}
@@ -43,6 +44,7 @@ end
 -- sources says nothing to a user.
 local function explain(err)
   if getmetatable(err) == Stop then return err end
+  if failure.is(err) then return setmetatable({ status = 1, message = tostring(err) }, Stop) end
   local text = tostring(err)
   if isInterrupt(text) then return interrupted() end
   if text:find("out of memory", 1, true) or text:find("not enough memory", 1, true)

@@ -9,6 +9,7 @@
 local core = require "densenet.core"
 local checkpoint = require "densenet.train.checkpoint"
 local claim = require "densenet.train.claim"
+local ClassErrors = require "densenet.train.class_errors"
 local dtypeBytes = require "densenet.dtype_bytes"
 local Events = require "densenet.train.events"
 local finite = require "densenet.train.finite"
@@ -22,6 +23,7 @@ local nextSteps = require "densenet.train.next_steps"
 local options = require "densenet.train.options"
 local device = require "densenet.train.device"
 local random = require "densenet.random"
+local setRecipe = require "densenet.data.set_recipe"
 local sources = require "densenet.train.sources"
 
 local Run = {}
@@ -46,12 +48,14 @@ local function changesOf(origin)
 end
 
 -- What a file of the run says about itself beside its state, so that it can be used alone.
-local function factsOf(model, set, values, origin)
+local function factsOf(model, sets, values, origin)
+  local set, train = sets.test, sets.train
   return {
     changes = changesOf(origin),
     options = options.select(values, "same"), network = model.config, precision = values.precision,
+    trainFiles = train and train.signature and train:signature(),
     dataset = set.name, classes = set.classes, mean = set.mean, std = set.std,
-    inputSize = { set.channels, set.height, set.width },
+    inputSize = { set.channels, set.height, set.width }, preprocess = setRecipe(set),
   }
 end
 
@@ -71,7 +75,7 @@ function Run.new(parts)
     options = parts.options, origin = parts.origin, trainer = parts.trainer, console = parts.trainer.console,
     sets = parts.sets, loaders = parts.loaders, plan = parts.plan, notes = parts.notes or {}, best = nil,
     given = parts.given or {}, program = parts.program or "main.lua", since = meters.Stopwatch(),
-    facts = factsOf(parts.trainer.model, parts.sets.test, parts.options, parts.origin),
+    facts = factsOf(parts.trainer.model, parts.sets, parts.options, parts.origin),
     interrupted = parts.interrupted or core.interrupted,
     seconds = 0.0, -- spent training in the epoch under way, also by earlier processes
   }, Run)
@@ -146,13 +150,29 @@ local function staysIn(directory, resumed)
   return real ~= nil and core.directory_real(directory) == real
 end
 
--- A log elsewhere than in the -save directory is moved aside as that is.
-local function moveLogAside(self)
-  local path = self.options.log
-  if self.origin.resumed or not path or not Log.hasRows(path, Run.columns) then return true end
-  local to, message, code = claim.moveAside(path)
-  if not to then return nil, message, code end
-  self.console:print("%s holds the log of an earlier run, which is now %s", path, to)
+-- Where the errors of classes go: beside the log.
+local function classLogPath(self)
+  local log = self.options.log
+  return log and log:gsub("%.tsv$", "") .. "_classes.tsv" or self.store:path("classes.tsv")
+end
+
+-- Is a file the errors of classes of a run, which may have had other classes?
+local function isClassLog(path)
+  local text = core.file_exists(path) and core.file_read(path)
+  return text and text:find("^epoch\t") ~= nil
+end
+
+-- Logs elsewhere than in the -save directory are moved aside as that is.
+local function moveLogsAside(self)
+  local log = self.options.log
+  if self.origin.resumed or not log then return true end
+  local held = { Log.hasRows(log, Run.columns) and log or nil }
+  held[#held + 1] = isClassLog(classLogPath(self)) and classLogPath(self) or nil
+  for _, path in ipairs(held) do
+    local to, message, code = claim.moveAside(path)
+    if not to then return nil, message, code end
+    self.console:print("%s holds the log of an earlier run, which is now %s", path, to)
+  end
   return true
 end
 
@@ -174,10 +194,13 @@ function Run:open()
   end
   self.store, message, code = checkpoint.Store { directory = opt.save, keep = opt.keep, kept = stays and resumed.kept }
   if not self.store then return nil, message, code end
-  done, message, code = moveLogAside(self)
+  done, message, code = moveLogsAside(self)
   if not done then return nil, message, code end
   self.log, message, code = Log.open(opt.log or self.store:path("log.tsv"), Run.columns, self.trainer.epoch)
   if not self.log then return nil, message, code end
+  self.classLog, message, code = Log.open(classLogPath(self), ClassErrors.columns(self.sets.test.classes),
+    self.trainer.epoch)
+  if not self.classLog then return nil, message, code end
   if opt.tensorboard then
     self.events, message, code = Events.open(opt.tensorboard, self.trainer.steps, opt.device,
       resumed and resumed.settings.events)
@@ -238,6 +261,14 @@ function Run:afterBatch(n, count, seen)
   return true
 end
 
+-- Images that could not be read, and that others stood for.
+local function reportBad(self, loader)
+  local bad = loader.badImages and loader:badImages() or {}
+  if #bad == 0 then return end
+  self.console:print(" | %d images could not be read, and others of their classes stood for them:", #bad)
+  for _, message in ipairs(bad) do self.console:print(" |   %s", message) end
+end
+
 --- Trains an epoch, or the rest of it.
 -- @return the scores, as Trainer:train; or nil, message, code ("interrupted": and the exit status)
 function Run:train(epoch)
@@ -247,7 +278,17 @@ function Run:train(epoch)
     return nil, seconds, code, status
   end
   self.seconds = self.seconds + seconds
+  reportBad(self, self.loaders.train)
   return scores
+end
+
+-- What sees each batch of the test images: the errors of classes, and `observe` where there is one.
+local function observer(self, observe)
+  self.classErrors = ClassErrors.new(self.sets.test.classes)
+  return function(output, target)
+    self.classErrors:add(output, target)
+    if observe then observe(output, target) end
+  end
 end
 
 --- Tests after an epoch, on the validation images too where there are some.
@@ -260,7 +301,7 @@ function Run:test(epoch, observe)
     local loader = self.loaders[part[1]]
     if loader then
       local result, seconds, code = self.trainer:test(part[2], epoch, loader,
-        part[1] == "test" and observe or nil)
+        part[1] == "test" and observer(self, observe) or nil)
       if not result and code == "interrupted" and self.store then
         local saved, message, saveCode = save(self, false)
         if not saved then return nil, message, saveCode end
@@ -269,8 +310,10 @@ function Run:test(epoch, observe)
       if not result and code == "diverged" and self.store then seconds = self:divergence(seconds) end
       if not result then return nil, seconds, code end
       scores[part[1]], scores.seconds = result, scores.seconds + seconds
+      reportBad(self, loader)
     end
   end
+  if self.options.perClass then self.classErrors:print(self.console) end
   return scores
 end
 
@@ -301,6 +344,7 @@ function Run:finish(epoch, trained, tested)
   fill(row, "val", tested.validation)
   fill(row, "test", tested.test)
   local done, message, code = self.log:add(epoch, row)
+  if done then done, message, code = self.classLog:add(epoch, self.classErrors:row()) end
   self.seconds = 0.0
   if done and self.events then done, message, code = self.events:tested(self.trainer.steps, tested) end
   if done then done, message, code = save(self, true) end
@@ -371,7 +415,9 @@ function Run:announce()
   self.console:fact("device:", "%s in %s precision, %d compute threads, %d loader threads",
     device.describe(opt.device), opt.precision, opt.nCores, opt.nThreads)
   for _, note in ipairs(self.notes) do self.console:fact("", "%s", note) end
-  if self.origin.note then self.console:fact("retrains:", "%s", self.origin.note) end
+  for i, note in ipairs(self.origin.notes or {}) do
+    self.console:fact(i == 1 and "retrains:" or "", "%s: %s", opt.retrain, note)
+  end
   if opt.testOnly then return end
   if self.plan then self.console:fact("memory:", "%s", memory.describe(self.plan)) end
   self.console:fact("saves in:", "%s", opt.save)
@@ -386,6 +432,11 @@ function Run:announce()
   if before.optMemory and before.optMemory ~= opt.optMemory then changed(memory.modeText(before.optMemory)) end
   if before.device and before.device ~= opt.device then changed("-device " .. before.device) end
   if state.precision ~= opt.precision then changed("-precision " .. tostring(state.precision)) end
+  local files, now = state.trainFiles, self.facts.trainFiles
+  if files and now and table.concat(files, " ") ~= table.concat(now, " ") then
+    self.console:fact("changes:", "the folder trained on holds other files than it did (%d images, it had %d): the run "
+      .. "goes on with them, and is no longer what it would have been", now[1], files[1])
+  end
   self:announceChanges()
   if self.trainer.epoch > opt.nEpochs then
     self.console:print("All of its %d epochs are trained; a larger -nEpochs trains on.", opt.nEpochs)

@@ -1,9 +1,7 @@
 --- The teacher of a run: an ordinary, trained network of the same architecture, which is only asked.
 local core = require "densenet.core"
-local checkpoint = require "densenet.train.checkpoint"
-local generation = require "densenet.train.generation"
+local formats = require "densenet.models.formats"
 local models = require "densenet.models"
-local safetensors = require "densenet.io.safetensors"
 local shadow = require "densenet.nn.plan.shadow"
 local stateDict = require "densenet.nn.state_dict"
 
@@ -35,36 +33,30 @@ local function checksumOf(text)
   return ("%016x"):format(hash)
 end
 
---- Reads a teacher's file.
+--- Reads a teacher's file, of any kind that densenet.models.formats knows.
 -- @param path of -teacher
 -- @param config of the student
 -- @return name → tensor of the ordinary network, and the file's checksum; or nil, message, code where it is of another
 -- network, named beside the student's
 function teacher.read(path, config)
-  local content, unread, code = core.file_read(path)
-  if not content then return nil, unread, code end
-  local tensors, metadata
-  tensors, metadata, code = safetensors.load(path)
-  if not tensors then return nil, metadata, code end
-  local state, message
-  state, message, code = checkpoint.stateOf(metadata, path)
-  if message then return nil, message, code end
-  local isPacked
-  tensors, isPacked, code = generation.unpacked(path, tensors, metadata)
-  if not tensors then return nil, isPacked, code end
-  local network = state and state.network
-  if network and network.mlg and not isPacked then
+  local bytes, unread, code = core.file_read(path)
+  if not bytes then return nil, unread, code end
+  local content, message
+  content, message, code = formats.read(path)
+  if not content then return nil, message, code end
+  local network = type(content.config) == "table" and content.config or nil
+  if network and network.mlg then
     return nil, ("-teacher %s has generated weights; expected an ordinary network, such as -mlgExportDense writes")
       :format(path), "usage"
   end
-  message = stateDict.mismatch(models.withoutMemory(ordinary(config)), tensors)
+  message = stateDict.mismatch(models.withoutMemory(ordinary(config)), content.tensors)
   if message then
     local theirs, complete = "", network and models.complete(network)
     if complete then theirs = (" (%s)"):format(models.describe(complete)) end
     return nil, ("-teacher %s%s is of another network than the student (%s): %s"):format(path, theirs,
       models.describe(config), message), "usage"
   end
-  return tensors, checksumOf(content)
+  return content.tensors, checksumOf(bytes)
 end
 
 --- The teacher itself, on a device.

@@ -19,7 +19,8 @@ Trainer.__index = Trainer
 --   criterion, optimizer   as in densenet.nn and densenet.optim
 --   target     (optional) function(batch) → what the criterion compares outputs with in training; batch.target when
 --              left out
---   testCriterion  (optional) for tests, with batch.target; the criterion when left out
+--   testCriterion  (optional) of evaluations, with batch.target, where the one of training is weighted or smoothed,
+--              or compares with a teacher
 --   complete   (optional) function(): called once a step when the batch's gradients are there, before anything reads
 --              them. Where replicas share a step it comes behind their sum: of generated weights they sum
 --              generatedWeight.reducible's tensors, and what is done here is done to the sum, once
@@ -31,8 +32,8 @@ Trainer.__index = Trainer
 --   interrupted  (optional) function() → true to stop an evaluation
 function Trainer.new(parts)
   return setmetatable({
-    model = parts.model, criterion = parts.criterion, optimizer = parts.optimizer, schedule = parts.schedule,
-    target = parts.target, testCriterion = parts.testCriterion or parts.criterion, complete = parts.complete,
+    model = parts.model, criterion = parts.criterion, testCriterion = parts.testCriterion or parts.criterion,
+    optimizer = parts.optimizer, schedule = parts.schedule, target = parts.target, complete = parts.complete,
     console = parts.console, onBatch = parts.onBatch, interrupted = parts.interrupted,
     epoch = parts.epoch or 1, iteration = 0, steps = 0, errors = meters.ErrorMeter(),
     lossScale = parts.model:activationType() == "half" and LossScale(parts.model) or nil,
@@ -67,6 +68,14 @@ function Trainer:goTo(position)
   self.epoch, self.iteration, self.steps = position.epoch, position.iteration, position.steps or 0
   self.errors = meters.ErrorMeter(position.errors)
   if self.lossScale and position.lossScale then self.lossScale:setState(position.lossScale) end
+end
+
+-- Scores N,classes of images of which each came as several crops, N,crops,C,H,W: the mean over its crops, which
+-- orders classes as the sum does.
+local function forwardCrops(model, input)
+  local n, crops, channels, height, width = table.unpack(input:size())
+  local output = model:forward(input:view(n * crops, channels, height, width))
+  return output:view(n, crops, output:size(2)):mean(2):view(n, output:size(2))
 end
 
 local function lossText(loss) return loss == loss and "the loss is infinite" or "the loss is not a number" end
@@ -163,7 +172,7 @@ function Trainer:test(name, epoch, loader, observe)
   local since = meters.Stopwatch()
   for n, batch in feedOf(self, loader):run(epoch) do
     local waited = since:seconds()
-    local output = self.model:forward(batch.input)
+    local output = batch.input:dim() == 5 and forwardCrops(self.model, batch.input) or self.model:forward(batch.input)
     local loss = self.testCriterion:forward(output, batch.target)
     local wrong = not finite.tensor(output) and "the network's outputs are not all finite numbers"
       or not finite.number(loss) and lossText(loss)

@@ -70,7 +70,7 @@ local ColorJitter = transform.define("ColorJitter", function(self, ranges)
     if range and range ~= 0 then steps[#steps + 1] = known[key](range) end
   end
   self.order = compose.RandomOrder(steps)
-end, function(self, image, rng) return self.order(image, rng) end)
+end, function(self, image, rng, dtype) return self.order(image, rng, dtype) end)
 
 return {
   Brightness = Brightness,

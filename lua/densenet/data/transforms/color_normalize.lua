@@ -20,8 +20,10 @@ local function prepare(self, statistics)
   self.std = { table.unpack(statistics.std) }
 end
 
-return transform.define("ColorNormalize", prepare, function(self, image)
-  local out = transform.newImage(image, table.unpack(image:size()))
+return transform.define("ColorNormalize", prepare, function(self, image, _, dtype)
+  local real = image:dtype() == "byte" and (dtype or "float") or nil
+  local channels, height, width = table.unpack(image:size())
+  local out = transform.newImage(image, channels, height, width, real)
   core.image_normalize(out, image, self.mean, self.std)
   return out
-end)
+end, true)

@@ -13,16 +13,18 @@ local function prepare(self, steps)
 end
 
 --- Compose{t1, t2, ...}: t1 first. A step may be any function(image, rng).
-local Compose = transform.define("Compose", prepare, function(self, image, rng)
-  for _, step in ipairs(self.steps) do image = step(image, rng) end
+local Compose = transform.define("Compose", prepare, function(self, image, rng, dtype)
+  for _, step in ipairs(self.steps) do image = transform.apply(step, image, rng, dtype) end
   return image
-end)
+end, true)
 
 --- RandomOrder{t1, t2, ...}: every step once, in a random order.
-local RandomOrder = transform.define("RandomOrder", prepare, function(self, image, rng)
+local RandomOrder = transform.define("RandomOrder", prepare, function(self, image, rng, dtype)
   local left = { table.unpack(self.steps) }
-  while #left > 0 do image = table.remove(left, rng:integer(#left))(image, rng) end
+  while #left > 0 do
+    image = transform.apply(table.remove(left, rng:integer(#left)), image, rng, dtype)
+  end
   return image
-end)
+end, true)
 
 return { Compose = Compose, RandomOrder = RandomOrder }

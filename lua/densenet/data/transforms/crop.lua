@@ -1,6 +1,7 @@
 --- Square cut-outs: from the middle, from anywhere, and the ten of ten-crop testing.
 
 local core = require "densenet.core"
+local geometry = require "densenet.data.geometry"
 local transform = require "densenet.data.transforms.transform"
 
 local function crop(image, size, top, left)
@@ -17,22 +18,30 @@ local function checkFits(name, size, padding, height, width)
   end
 end
 
-local function centre(size, height, width)
-  -- Rounded up, as fb.resnet.torch does, where the middle lies between two pixels.
-  return (height - size + 1) // 2, (width - size + 1) // 2
+local function centre(self, height, width)
+  return geometry.middle(height, self.size, self.rounding), geometry.middle(width, self.size, self.rounding)
 end
 
-local function prepareSize(self, size)
+local ROUNDINGS = { up = true, even = true }
+
+local function prepareCentre(self, size, options)
   transform.checkInteger(self.name, "size", size, 1)
-  self.size = size
+  transform.check(options == nil or type(options) == "table", self.name, "takes a table of options behind the size")
+  for key in pairs(options or {}) do
+    transform.check(key == "rounding", self.name, "knows no option %s", tostring(key))
+  end
+  local rounding = options and options.rounding or "up"
+  transform.check(ROUNDINGS[rounding], self.name, "the rounding must be up or even, not %s", tostring(rounding))
+  self.size, self.rounding = size, rounding
 end
 
---- CenterCrop(size): the square of size x size pixels in the middle.
-local CenterCrop = transform.define("CenterCrop", prepareSize, function(self, image)
+--- CenterCrop(size [, { rounding = "up" }]): the square of size x size pixels in the middle. Where that lies
+-- between two pixels it is rounded "up", as fb.resnet.torch does, or half to "even", as torchvision and timm do.
+local CenterCrop = transform.define("CenterCrop", prepareCentre, function(self, image)
   local height, width = image:size(2), image:size(3)
   checkFits(self.name, self.size, 0, height, width)
-  return crop(image, self.size, centre(self.size, height, width))
-end)
+  return crop(image, self.size, centre(self, height, width))
+end, true)
 
 --- RandomCrop(size [, padding = 0]): a square from anywhere in the image after `padding` zeros were
 -- added on each side. After ColorNormalize zero is the mean colour.
@@ -47,15 +56,16 @@ end, function(self, image, rng)
   local left = rng:integer(width + 2 * padding - size + 1) - 1 - padding
   local top = rng:integer(height + 2 * padding - size + 1) - 1 - padding
   return crop(image, size, top, left)
-end)
+end, true)
 
---- TenCrop(size): 10,C,size,size: the middle and the corners (top left, top right, bottom left,
--- bottom right), then the same five of the mirrored image. Sum the outputs over the ten.
-local TenCrop = transform.define("TenCrop", prepareSize, function(self, image)
+--- TenCrop(size [, { rounding = "up" }]): 10,C,size,size: the middle, as CenterCrop finds it, and the corners
+-- (top left, top right, bottom left, bottom right), then the same five of the mirrored image. Sum the outputs
+-- over the ten.
+local TenCrop = transform.define("TenCrop", prepareCentre, function(self, image)
   local size = self.size
   local channels, height, width = table.unpack(image:size())
   checkFits(self.name, size, 0, height, width)
-  local top, left = centre(size, height, width)
+  local top, left = centre(self, height, width)
   local places = {
     { top, left }, { 0, 0 }, { 0, width - size }, { height - size, 0 },
     { height - size, width - size },
@@ -68,6 +78,6 @@ local TenCrop = transform.define("TenCrop", prepareSize, function(self, image)
     core.image_crop(crops:select(1, 5 + i), mirrored, place[1], place[2])
   end
   return crops
-end)
+end, true)
 
 return { CenterCrop = CenterCrop, RandomCrop = RandomCrop, TenCrop = TenCrop }

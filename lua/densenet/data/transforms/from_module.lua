@@ -12,4 +12,4 @@ return transform.define("FromModule", function(self, name, argument)
   self.apply = make(argument)
   transform.check(type(self.apply) == "function" or type(self.apply) == "table", self.name,
     "module %s made a %s, not a transform", name, type(self.apply))
-end, function(self, image, rng) return self.apply(image, rng) end)
+end, function(self, image, rng, dtype) return transform.apply(self.apply, image, rng, dtype) end)

@@ -18,4 +18,4 @@ end, function(self, image, rng)
   local out = transform.newImage(image, table.unpack(image:size()))
   core.image_flip(out, image)
   return out
-end)
+end, true)

@@ -22,6 +22,7 @@ return {
   HorizontalFlip = require "densenet.data.transforms.horizontal_flip",
   Lighting = require "densenet.data.transforms.lighting",
   RandomCrop = crop.RandomCrop,
+  RandomErasing = require "densenet.data.transforms.random_erasing",
   RandomOrder = compose.RandomOrder,
   RandomScale = scale.RandomScale,
   RandomSizedCrop = require "densenet.data.transforms.random_sized_crop",

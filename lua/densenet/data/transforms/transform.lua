@@ -1,7 +1,9 @@
 --- A transform makes an image from an image: `transform(image, rng)`.
 --
--- An image is a float or double tensor C,H,W of any range (the data sets give 0 to 255). The result
--- is a new tensor, or the image itself where there is nothing to do; the image is never written.
+-- An image is a byte, float or double tensor C,H,W of any range (the data sets give bytes). The result
+-- is a new tensor, or the image itself where there is nothing to do; the image is never written. What
+-- moves or resizes pixels keeps a byte image one, with PIL's numbers; what computes with colours makes
+-- it float, or what a third argument, `dtype`, names.
 -- `rng` is an object of random.generator and by default the default generator; whoever wants the
 -- same augmentation again gives one with the same seed and stream.
 --
@@ -9,6 +11,7 @@
 -- in a worker thread.
 
 local core = require "densenet.core"
+local oneThread = require "densenet.one_thread"
 local random = require "densenet.random"
 
 local transform = {}
@@ -25,24 +28,47 @@ local function checkImage(name, image)
     error(("%s: an image is a tensor C,H,W, not a %s"):format(name, type(image)), 3)
   end
   local dtype = image:dtype()
-  if image:dim() ~= 3 or (dtype ~= "float" and dtype ~= "double") then
-    error(("%s: an image is a float or double tensor C,H,W, not %s %s"):format(
+  if image:dim() ~= 3 or dtype ~= "byte" and dtype ~= "float" and dtype ~= "double" then
+    error(("%s: an image is a byte, float or double tensor C,H,W, not %s %s"):format(
       name, dtype, table.concat(image:size(), "x")), 3)
   end
+end
+
+-- A byte image as one of the dtype that colours are computed in.
+local function real(image, dtype)
+  if image:dtype() ~= "byte" then return image end
+  local out = core.tensor_new("cpu", dtype or "float", image:size())
+  core.copy(out, image)
+  return out
+end
+
+--- Applies a step that may be any function; such a one is written for float and double images.
+function transform.apply(step, image, rng, dtype)
+  if isTransform(step) then return step(image, rng, dtype) end
+  return step(core.is_tensor(image) and real(image, dtype) or image, rng)
+end
+
+-- Arguments that are left out at the end are none.
+local function packed(...)
+  local arguments = table.pack(...)
+  while arguments.n > 0 and arguments[arguments.n] == nil do arguments.n = arguments.n - 1 end
+  return arguments
 end
 
 --- Defines a kind of transform.
 -- @param name as it stands in densenet.data.transforms
 -- @param prepare `prepare(self, ...)`: checks the constructor's arguments and keeps them in self
--- @param apply `apply(self, image, rng)`
+-- @param apply `apply(self, image, rng, dtype)`
+-- @param takesBytes true: `apply` is given byte images as they are; otherwise as dtype, float by default
 -- @return a table that makes transforms when called and to which methods can be added
-function transform.define(name, prepare, apply)
+function transform.define(name, prepare, apply, takesBytes)
   local class = { name = name }
   class.__index = class
   class.__name = name
-  class.__call = function(self, image, rng)
+  class.__call = function(self, image, rng, dtype)
     checkImage(name, image)
-    return apply(self, image, rng or random.default)
+    local alone <close> = oneThread() -- luacheck: ignore 211
+    return apply(self, takesBytes and image or real(image, dtype), rng or random.default, dtype)
   end
   class.__tostring = function(self)
     local words = {}
@@ -55,7 +81,7 @@ function transform.define(name, prepare, apply)
   classes[name] = class
   return setmetatable(class, {
     __call = function(_, ...)
-      local self = setmetatable({ arguments = table.pack(...) }, class)
+      local self = setmetatable({ arguments = packed(...) }, class)
       prepare(self, ...)
       return self
     end,
@@ -105,9 +131,9 @@ function transform.checkNumbers(name, what, list, n)
   end
 end
 
---- A new image with the element type of `like`, content undefined.
-function transform.newImage(like, channels, height, width)
-  return core.tensor_new("cpu", like:dtype(), { channels, height, width })
+--- A new image with the element type of `like`, or another one, content undefined.
+function transform.newImage(like, channels, height, width, dtype)
+  return core.tensor_new("cpu", dtype or like:dtype(), { channels, height, width })
 end
 
 -- Functions cannot be described; everything else in an argument can.
