@@ -281,6 +281,19 @@ describe("nn.DistillationCriterion", function()
     assert.is_true(criterion:forward(y[1], { 2, z[1] }) > 0)
   end)
 
+  it("compares labels by another criterion where one is given", function()
+    dn.manualSeed(5)
+    local y, target = dn.randn(4, 6, "double"), { dn.tensor({ 1, 6, 3, 3 }, "long"), dn.randn(4, 6, "double") }
+    local smoothed = nn.CrossEntropyCriterion(nil, true, 0.3)
+    local criterion = nn.DistillationCriterion(2, 0.25, smoothed)
+    criterion:forward(y, target)
+    assert.equal(nn.CrossEntropyCriterion(nil, true, 0.3):forward(y, target[1]), criterion.entropy)
+    local gradient, numerical = criterion:backward(y, target):clone(), y:clone()
+    finiteDifference.gradient(function() return criterion:forward(y, target) end, y, numerical)
+    compare.near(gradient, numerical, compare.finite_difference, "gradient")
+    assert.error_matches(function() nn.DistillationCriterion(2, 0.5, 3) end, "criterion: a criterion expected, got 3")
+  end)
+
   it("refuses what it cannot be", function()
     assert.error_matches(function() nn.DistillationCriterion(0) end, "temperature: a number above 0 expected, got 0")
     assert.error_matches(function() nn.DistillationCriterion(3, 1.5) end,
