@@ -138,7 +138,7 @@ COMPILE_CUDA_nvcc = $(NVCC_FOUND) -std=c++17 -O3 -lineinfo $(CUDA_CODE) \
 # Small chunks: the specs' few images are cut as large batches are. Small workspaces: each is filled anew.
 SMALL_SIZES := -DCUDA_CHUNK_BYTES=16384 -DCUDA_WIDE_BYTES=1048576 -DCUDA_CUBLAS_WORKSPACE=65536 \
   -DCUDA_CUDNN_WORKSPACE=1048576
-COMPILE_CUDA_emulated = $(CXX) -x c++ -std=c++17 -O2 -g -fPIC -fvisibility=hidden -pthread -Wall -Wextra \
+COMPILE_CUDA_emulated = $(CXX) -x c++ -std=c++17 -O2 -g -ffp-contract=off -fPIC -fvisibility=hidden -pthread -Wall -Wextra \
   -Ispec/support/cuda_emulation $(SMALL_SIZES) $(EXTRA_CFLAGS) -c
 # Kernels that tell of their accesses (emulation_races.h): the compiler's calls, without its library.
 # At -O1 each access in the source is one in the program.

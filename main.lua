@@ -25,18 +25,23 @@ local function main(dn)
   local sets, loaders = check(train.sources.open(opt, origin.about, origin.recipe, ranks and ranks.comm))
   local plan = not opt.testOnly and check(train.memory.check(opt, origin)) or nil
   local model = check(train.network.build(opt, origin, sets.test))
+  local written = check(train.generationRun.export(opt, origin, model))
+  if written then return print(table.concat(written, "\n")) end
 
   -- The trainer
   local optimizer = check(train.network.optimizer(opt, origin, model))
   local schedule = optim.schedule[opt.lrShape] { learningRate = opt.LR, nEpochs = opt.nEpochs }
   local console = train.Console.new(opt.nEpochs, loaders, ranks and ranks:writer())
   local criterion, testCriterion = check(train.criterion(opt, sets, model))
-  local trainer = train.Trainer.new { model = model, criterion = criterion, testCriterion = testCriterion,
-    optimizer = optimizer, schedule = schedule, console = console, ranks = ranks, syncBN = opt.syncBN }
+  local parts = check(train.generationRun.prepare(opt, origin, model, loaders, criterion))
+  local trainer = train.Trainer.new { model = model, criterion = parts.criterion, testCriterion = testCriterion,
+    target = parts.target, complete = parts.complete, optimizer = optimizer, schedule = schedule, console = console,
+    ranks = ranks, syncBN = opt.syncBN }
 
   -- The run
+  table.move(parts.notes, 1, #parts.notes, #notes + 1, notes)
   local run = train.Run.new { options = opt, origin = origin, trainer = trainer, loaders = loaders, sets = sets,
-    plan = plan, notes = notes, given = given, program = train.nextSteps.program(arg) }
+    plan = plan, notes = notes, facts = parts.facts, given = given, program = train.nextSteps.program(arg) }
   run:announce()
   if opt.testOnly then return check(run:testOnly()) and 0 end
   check(run:open())

@@ -8,6 +8,7 @@
 --     dn.optim    optimizers, schedules           dn.data         data sets, transforms, loader
 --     dn.train    options, trainer, checkpoints   dn.image        images and their files
 --     dn.dist     processes that train together
+--     dn.mlg      generated weights
 --     dn.safetensors, dn.json                     files of those formats
 --
 -- This file is also read by Lua 5.1 to 5.3 and LuaJIT, which is how they can say what is missing:
@@ -73,6 +74,7 @@ local parts = {
   data = "densenet.data",
   image = "densenet.image",
   train = "densenet.train",
+  mlg = "densenet.mlg",
   io = "densenet.io.init",
   dist = "densenet.dist",
   safetensors = "densenet.io.safetensors",

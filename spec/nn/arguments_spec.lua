@@ -48,6 +48,7 @@ end
 
 local MAKERS = {
   Linear = { 2, 2 }, SpatialConvolution = { 1, 1, 1, 1 }, SpatialBatchNormalization = { 2 }, Concat = { 1 },
+  MLGLinear = { 2, 2 }, MLGConvolution = { 1, 1, 1, 1 },
   JoinTable = { 1 }, View = { 2 }, SpatialMaxPooling = { 2, 2 }, SpatialAveragePooling = { 2, 2 },
   DenseBlock = { 2, 2, 1 }, Transition = { 2, 2 }, NormReLUPool = { 2 },
   SplitTable = { 1 }, SelectTable = { 1 }, Narrow = { 1, 1 }, Select = { 1, 1 }, Padding = { 1, 1 }, Reshape = { 2 },

@@ -374,6 +374,9 @@ describe("the gradient of nn.", function()
     for _, name in ipairs { "DenseBlock", "Transition", "NormReLUPool" } do
       tested[name] = true -- in dense_block_spec, alone and behind one another
     end
+    for _, name in ipairs { "MLGConvolution", "MLGLinear", "DistillationCriterion" } do
+      tested[name] = true -- in generated_weight_spec, and by PyTorch's numbers in golden
+    end
     for _, list in ipairs { cases, criterions } do
       for _, case in ipairs(list) do
         tested[case[1]] = true

@@ -29,13 +29,13 @@ local c_layers = {
     "^dn_tensor%.", "^dn_account%.", "^dn_shared%.h", "^dn_philox%.h", "^dn_float16%.h", "^dn_threads%.",
     "^dn_report%." },
   { "^dn_backend%.h", "^dn_ops%.h", "^dn_ops%.def", "^dn_roles%.h", "^dn_plan%.", "^dn_plan_roles%.h",
-    "^dn_element%.h", "^dn_batchnorm%.h", "^dn_fold%.h", "^dn_norm%.h", "^dn_order%.h", "^dn_pool2d%.h",
-    "^dn_random%.h", "^dn_sgd%.h" },
+    "^dn_element%.h", "^dn_batchnorm%.h", "^dn_fold%.h", "^dn_mlg%.h", "^dn_norm%.h", "^dn_order%.h", "^dn_pool2d%.h",
+    "^dn_quantize%.h", "^dn_random%.h", "^dn_sgd%.h" },
   { "^cpu_" },
   { "^dn_ops", "^dn_plugin%.", "^dn_devices%." },
   { "^dn_comm%.", "^mpi_" },
   { "^dn_file", "^dn_gzip", "^dn_directory", "^dn_folder", "^dn_mat", "^dn_lock", "^dn_image", "^dn_message",
-    "^dn_channel", "^dn_child%.", "^dn_rendezvous", "^dn%.h" },
+    "^dn_channel", "^dn_child%.", "^dn_rendezvous", "^dn_svd%.", "^dn%.h" },
   { "^bind" },
 }
 
@@ -56,7 +56,7 @@ local lua_layers = {
     "one_thread" },
   { "io/" },
   { "nn/" },
-  { "models/", "optim/", "data/", "image", "dist/" },
+  { "models/", "optim/", "mlg/", "data/", "image", "dist/" },
   { "train/" },
   { "report/" },
   { "init", "torch7/" },
@@ -147,8 +147,8 @@ describe("the layers", function()
 
   it("leave cuda/ its own headers and those of src/ that keep nothing", function()
     local allowed = { "dn_backend.h", "dn_batchnorm.h", "dn_device.h", "dn_dtype.h", "dn_element.h",
-      "dn_float16.h", "dn_fold.h", "dn_norm.h", "dn_ops.def", "dn_ops.h", "dn_order.h", "dn_philox.h",
-      "dn_plan.h", "dn_plan_roles.h", "dn_plugin.h", "dn_pool2d.h", "dn_random.h",
+      "dn_float16.h", "dn_fold.h", "dn_mlg.h", "dn_norm.h", "dn_ops.def", "dn_ops.h", "dn_order.h", "dn_philox.h",
+      "dn_plan.h", "dn_plan_roles.h", "dn_plugin.h", "dn_pool2d.h", "dn_quantize.h", "dn_random.h",
       "dn_sgd.h", "dn_shape.h", "dn_status.h", "dn_tensor.h" }
     for i = 1, #allowed do allowed[allowed[i]] = true end
     local wrong = {}

@@ -229,7 +229,7 @@ end
 
 operation.FAMILIES = {
   "elements", "reductions", "random", "products", "convolution", "batchnorm", "activations",
-  "pooling", "dense", "losses", "parameters",
+  "pooling", "dense", "losses", "generated", "parameters",
 }
 
 --- The cases of these families, by default of all, in one list;

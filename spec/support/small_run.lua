@@ -60,16 +60,20 @@ function smallRun.go(line, interrupted, on_start)
   model, message, code = train.network.build(opt, origin, sets.test)
   if not model then return nil, message, code end
   local optimizer = assert(train.network.optimizer(opt, origin, model))
-  local lines = {}
+  local lines, parts = {}
+  local criterion = dn.nn.CrossEntropyCriterion()
+  parts, message, code = train.generationRun.prepare(opt, origin, model, loaders, criterion)
+  if not parts then return nil, message, code end
   local trainer = train.Trainer.new {
-    model = model, criterion = dn.nn.CrossEntropyCriterion(), optimizer = optimizer,
+    model = model, criterion = parts.criterion, testCriterion = criterion, target = parts.target,
+    complete = parts.complete, optimizer = optimizer,
     schedule = dn.optim.schedule[opt.lrShape] { learningRate = opt.LR, nEpochs = opt.nEpochs },
     console = train.Console.new(opt.nEpochs, loaders, ranks and ranks:writer()
       or function(text) lines[#lines + 1] = text end),
     ranks = ranks, syncBN = opt.syncBN,
   }
   local run = train.Run.new { options = opt, origin = origin, trainer = trainer, loaders = loaders, sets = sets,
-    interrupted = interrupted or not ranks and function() return 0 end or nil }
+    notes = parts.notes, facts = parts.facts, interrupted = interrupted or not ranks and function() return 0 end or nil }
   run.lines = lines
   if on_start then on_start(run) end
   run:announce()

@@ -181,7 +181,7 @@ local function weightOf(weights, target)
 end
 
 local function checkInner(criterion)
-  for _, inner in ipairs(criterion.criterions or {}) do
+  for _, inner in ipairs(criterion.criterions or { criterion.crossEntropy }) do
     if inner.weights then
       argument.raise("class weights of a criterion inside %s are not shared between ranks: weigh its parts by hand",
         criterion.__typename)

@@ -13,13 +13,15 @@
 --
 -- Gradients are sums over the ranks: each rank's loss is of its share of the batch, and comm:share weighs it. They are
 -- added up in buckets while the backward pass goes on. What no backward pass has reached adds what is in its gradient,
--- usually zeros; nobody waits for it.
+-- usually zeros; nobody waits for it. Of weights that are generated (densenet.mlg) their own gradients are added up, and
+-- each rank makes the factors' of the sums.
 -- @classmod densenet.dist.Sync
 
 local argument = require "densenet.argument"
 local batchShare = require "densenet.nn.batch_share"
 local Buckets = require "densenet.dist.buckets"
 local core = require "densenet.core"
+local generatedWeight = require "densenet.nn.generated_weight"
 local stateDict = require "densenet.nn.state_dict"
 local syncNorm = require "densenet.nn.sync_norm"
 local trained = require "densenet.nn.trained"
@@ -121,6 +123,7 @@ end
 function Sync.attach(model, comm, options)
   local megabytes, syncBN = check(model, comm, options)
   Sync.broadcastState(comm, model:stateDict(), "networks")
+  generatedWeight.forget(model)
   local self = setmetatable({ model = model, comm = comm, syncBN = syncBN, seen = 0 }, Sync)
   syncNorm.attachAll(model, syncBN and comm or nil)
   if comm.size > 1 then self.buckets = Buckets.new(model, comm, math.floor(megabytes * 2 ^ 20)) end
@@ -134,7 +137,10 @@ function Sync:wait()
   local share = batchShare.get()
   if self.isPaused then return end
   self.seen = self.seen + (share and share.size or 1)
-  if self.buckets then self.buckets:finish() end
+  if not self.buckets then return end
+  self.buckets:finish()
+  for _, gradient in ipairs(generatedWeight.weightGradients(self.model)) do self.comm:allReduceStart(gradient) end
+  self.comm:join()
 end
 
 --- From here on gradients stay this rank's own, pass after pass added to what is there, until `resume`.

@@ -23,6 +23,7 @@ local core = require "densenet.core"
 local fileKind = require "densenet.io.file_kind"
 local json = require "densenet.io.json"
 local names = require "densenet.models.names"
+local packed = require "densenet.mlg.packed"
 local networkMetadata = require "densenet.io.network_metadata"
 local safetensors = require "densenet.io.safetensors"
 
@@ -54,6 +55,15 @@ local function recipeOf(state)
     rounding = "even", channels = size[1] }
 end
 
+-- A packed file as the ordinary network's that it stands for. Returns true; or nil, message, code.
+local function unpack(path, content)
+  local tensors, wrong = packed.unpack(content.tensors, content.metadata)
+  if not tensors then return nil, ("%s: %s"):format(path, wrong), "format" end
+  content.tensors = tensors
+  if type(content.config) == "table" then content.config.mlg = nil end
+  return true
+end
+
 local function readSafetensors(path)
   local tensors, metadata, leftOut = safetensors.load(path)
   if not tensors then return nil, metadata, leftOut end
@@ -68,6 +78,10 @@ local function readSafetensors(path)
     content.classes = state.classes
   else
     content.config, content.classes, content.preprocess = networkMetadata.decode(metadata)
+  end
+  if packed.is(tensors, metadata) then
+    local done, message, code = unpack(path, content)
+    if not done then return nil, message, code end
   end
   return content
 end

@@ -10,6 +10,8 @@ local core = require "densenet.core"
 local nn = require "densenet.nn"
 local modes = require "densenet.nn.memory_modes"
 local shadow = require "densenet.nn.plan.shadow"
+local convert = require "densenet.mlg.convert"
+local mlgSettings = require "densenet.mlg.settings"
 local stateDict = require "densenet.nn.state_dict"
 local family = require "densenet.models.family"
 local load = require "densenet.models.load"
@@ -21,7 +23,7 @@ local presets = require "densenet.models.presets"
 local models = { presets = presets, find = family.find, names = family.names, memoryOf = family.memoryOf }
 
 local USUAL_FAMILY = "densenet" -- of files without a word on it
-local COMMON = { "family", "inputChannels", "nClasses", "optMemory", "precision" }
+local COMMON = { "family", "inputChannels", "mlg", "nClasses", "optMemory", "precision" }
 
 --- A family by its name, or by that of one of its presets.
 -- @return the table; or nil, message, code
@@ -70,6 +72,11 @@ local function addCommon(config, common, name, definition)
   config.nClasses = read:integer("nClasses", config.nClasses or 10, 1)
   config.optMemory = read:integer("optMemory", family.memoryOf(definition).default, 0)
   config.precision = read:word("precision", "single", precision.words)
+  if common.mlg ~= nil then
+    local wrong
+    config.mlg, wrong = mlgSettings.complete(common.mlg)
+    if not config.mlg then read:refuse("mlg: %s", wrong) end
+  end
   if config.optMemory > #modes then
     read:refuse("optMemory must be an integer from 0 to %d, got %d", #modes, config.optMemory)
   else
@@ -145,6 +152,7 @@ local function build(options, what, level)
   local config, wrong = models.complete(options)
   if not config then error(("models.%s: %s"):format(what, wrong), level) end
   local model = models.family(config.family).build(config)
+  if config.mlg then model = convert(model, config.mlg) end
   model.config, model.inMode, model.describeState = config, inMode, models.describeState
   for method, action in pairs(methods) do
     if model[method] == nil then model[method] = action end -- a family's class may have its own
@@ -161,6 +169,7 @@ end
 --    optMemory      what training keeps in memory, 0 to 5 (densenet.nn.memory_modes); the family's usual one
 --    precision      "single"; "tf32", the same where a GPU may round products' factors to 10 bits; "double";
 --                   "half" or "bfloat16" for activations beside parameters in float
+--    mlg            (none) a table: weights are generated or quantised so (densenet.mlg.settings)
 --
 -- @return the model, in training mode; model.config holds the complete configuration
 -- @raise a sentence that names the option, what is expected and what was given

@@ -46,8 +46,8 @@ local function rowOf(name, tensor, lifetime)
   }
 end
 
--- Parameters, gradients, nMomenta tensors of an optimizer for each parameter that is trained, and running
--- statistics; what shares its memory is there once.
+-- Parameters, gradients, nMomenta tensors of an optimizer for each parameter that is trained, running
+-- statistics, and what is made of parameters and stays; what shares its memory is there once.
 local function addHeldRows(rows, module, nMomenta)
   local isStepped = {} -- by the tensor that an optimizer steps
   for _, parameter in ipairs(trained.of(module)) do
@@ -65,13 +65,19 @@ local function addHeldRows(rows, module, nMomenta)
       rows[#rows + 1] = rowOf(held.name .. " momentum", held.tensor, "parameter")
     end
   end
+  for _, derived in ipairs(stateDict.derived(module)) do
+    local row = rowOf(derived.name, derived.tensor, "parameter")
+    row.isDerived = true
+    rows[#rows + 1] = row
+  end
 end
 
 -- The tensors in which an optimizer computes one parameter's step after the other.
 local function addOptimizerScratch(rows, count)
   local largest
   for _, row in ipairs(rows) do
-    if row.lifetime == "parameter" and row.bytes > (largest and largest.bytes or 0) then largest = row end
+    local isStepped = row.lifetime == "parameter" and not row.isDerived
+    if isStepped and row.bytes > (largest and largest.bytes or 0) then largest = row end
   end
   for _ = 1, largest and count or 0 do
     rows[#rows + 1] = { name = "scratch of the optimizer", size = largest.size, dtype = largest.dtype,
@@ -116,6 +122,8 @@ end
 --    momentum   false: an optimizer without; or how many tensors it keeps for each parameter, 1 by default
 --    optimizerScratch  how many it computes in, as large as the largest parameter; 0 by default
 --    exchange   true: of a rank that sends its gradients to others by way of the host's memory
+--    besides    list of rows of what is held beside the module, such as another network's: name, size, dtype, bytes,
+--               lifetime
 --    type       dtype of the input, by default the module's type()
 --    record     of densenet.nn.plan.trace for the same module and input, if there is one already
 --
@@ -132,6 +140,7 @@ function MemoryPlan:__init(module, inputSize, options)
   self.nMomenta = math.type(options.momentum) == "integer" and options.momentum or options.momentum == false and 0 or 1
   self.optimizerScratch = options.optimizerScratch or 0
   self.exchange = options.exchange or false
+  self.besides = options.besides or {}
   local record = options.record or trace.record(module, inputSize, self.type)
   self.record = record
   self.signatures, self.callsHalves = record.signatures, record.callsHalves
@@ -142,6 +151,7 @@ function MemoryPlan:__init(module, inputSize, options)
   addHeldRows(self.rows, module, self.nMomenta)
   addOptimizerScratch(self.rows, self.optimizerScratch)
   if self.exchange then addExchange(self.rows, module) end
+  table.move(self.besides, 1, #self.besides, #self.rows + 1, self.rows)
   addTensors(self.rows, "input", record.input)
   addTensors(self.rows, "gradOutput", record.gradOutput)
   for _, kept in ipairs(record.rows) do
@@ -202,7 +212,7 @@ function MemoryPlan:inMode(mode)
   end
   return module and MemoryPlan(module, self.inputSize,
     { optMemory = mode, momentum = self.nMomenta, optimizerScratch = self.optimizerScratch, exchange = self.exchange,
-      type = self.type, record = record })
+      besides = self.besides, type = self.type, record = record })
 end
 
 --- The plan as a text: totals in MB of 2^20 bytes, what each optMemory would need, and the buffers.

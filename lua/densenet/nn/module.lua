@@ -28,6 +28,7 @@ local stateDict = require "densenet.nn.state_dict"
 local MemoryPlan = require "densenet.nn.memory_plan"
 local parameterVector = require "densenet.nn.parameter_vector"
 local freezing = require "densenet.nn.freezing"
+local generatedWeight = require "densenet.nn.generated_weight"
 local trained = require "densenet.nn.trained"
 local views = require "densenet.nn.views"
 require "densenet.tensor"
@@ -39,6 +40,9 @@ Module.parameterFields = { { "weight", "gradWeight" }, { "bias", "gradBias" } }
 
 --- Fields with state that is saved but not trained, such as running statistics.
 Module.stateFields = {}
+
+--- Fields with tensors that are made from parameters and stay: neither trained nor saved, but planned.
+Module.derivedFields = {}
 
 local REAL = { float = true, double = true }
 local PRECISIONS = { float = true, double = true, half = true, bfloat16 = true }
@@ -71,6 +75,7 @@ function Module:forward(input)
   isInForward = true
   if isOutermost then
     freezing.mark(self)
+    generatedWeight.prepare(self)
   end
   local failure = MemoryPlan.prepare(self, input)
   local output = self:updateOutput(input)
@@ -207,6 +212,7 @@ end
 -- inside with an updateParameters of its own steps its parameters itself.
 function Module:updateParameters(learningRate)
   argument.number(1, "updateParameters", learningRate, "learningRate")
+  generatedWeight.pull(self)
   local apart = apartFrom(self, Module.updateParameters, {})
   for _, parameter in ipairs(trained.of(self)) do
     local isApart = apart[parameter.owner]
@@ -384,6 +390,7 @@ end
 --- Copies a state into the module; missing and unknown entries and wrong shapes are told in one error.
 function Module:loadStateDict(state)
   stateDict.load(self, state)
+  generatedWeight.forget(self)
   return self
 end
 

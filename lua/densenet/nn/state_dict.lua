@@ -131,6 +131,27 @@ function stateDict.held(module)
   return held
 end
 
+--- The tensors of a tree that modules make from their parameters (Module.derivedFields), once each, as
+-- { name=, tensor= }.
+function stateDict.derived(module)
+  local found, seen = {}, {}
+  local function visit(each, prefix)
+    for _, field in ipairs(each.derivedFields or {}) do
+      local tensor = each[field]
+      if core.is_tensor(tensor) and not seen[tensor] then
+        seen[tensor] = true
+        found[#found + 1] = { name = prefix .. field, tensor = tensor }
+      end
+    end
+    for i, child in ipairs(each.modules or {}) do
+      local name = each.childName and each:childName(i) or tostring(i - 1)
+      visit(child, name == "" and prefix or prefix .. name .. ".")
+    end
+  end
+  visit(module, "")
+  return found
+end
+
 --- Table name → gradient, for the parameters that have one.
 function stateDict.gradients(module)
   local gradients = {}

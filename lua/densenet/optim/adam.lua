@@ -66,7 +66,7 @@ end
 --- One step, from the gradients as they are now. Allocates nothing after the first time.
 function Adam:step()
   self.nSteps = self.nSteps + 1
-  for _, entry in ipairs(self:distinct()) do
+  for _, entry in ipairs(self:due()) do
     local weight, gradient = stateDict.tensor(entry), stateDict.gradient(entry)
     local rate, decay = self:ratesOf(entry)
     local part = buffer.shaped(self.scratch, "part", weight, weight:size())

@@ -4,6 +4,7 @@
 local argument = require "densenet.argument"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
+local generatedWeight = require "densenet.nn.generated_weight"
 local trained = require "densenet.nn.trained"
 
 -- Gradients of what is trained; one that is shared between modules counts once.
@@ -43,6 +44,7 @@ return function(module, maxNorm)
   if maxNorm ~= maxNorm or maxNorm <= 0 then
     argument.refuse(2, "clipGradNorm", maxNorm, "a number above 0", "maxNorm")
   end
+  generatedWeight.pullDue(module)
   local gradients = gradientsOf(module)
   if #gradients == 0 then return 0.0 end
   local norm = normOf(module, gradients)

@@ -13,6 +13,7 @@
 local argument = require "densenet.argument"
 local core = require "densenet.core"
 local class = require "densenet.nn.class"
+local generatedWeight = require "densenet.nn.generated_weight"
 
 local LossScale = class("optim.LossScale")
 
@@ -26,7 +27,7 @@ function LossScale:__init(module)
     argument.refuse(1, "optim.LossScale", module, "a module")
   end
   local _, gradient = module:getParameters()
-  self.gradient = gradient
+  self.module, self.gradient = module, gradient
   -- Whatever finite numbers of 32 bits add up to is finite in double.
   self.sum = core.tensor_new(gradient:device(), "double", { 1 })
   self.scale, self.good, self.skipped = FIRST, 0, 0
@@ -35,6 +36,7 @@ end
 --- After a backward: are all gradients numbers? Moves the scale, and counts.
 -- @treturn boolean false: skip this step
 function LossScale:check()
+  generatedWeight.pullDue(self.module)
   core.reduce(self.sum, self.gradient, "sum", 0) -- infinities and NaN stay, or become NaN
   local sum = self.sum:item()
   if sum - sum ~= 0 then

@@ -18,6 +18,7 @@ local argument = require "densenet.argument"
 local core = require "densenet.core"
 local class = require "densenet.nn.class"
 local misfit = require "densenet.nn.misfit"
+local generatedWeight = require "densenet.nn.generated_weight"
 local stateDict = require "densenet.nn.state_dict"
 local trained = require "densenet.nn.trained"
 
@@ -71,6 +72,12 @@ function Optimizer:distinct()
   end
   dropOthers(self.states, parameters)
   return parameters
+end
+
+--- `distinct` for a step: gradients of generated weights have become those of their factors.
+function Optimizer:due()
+  if self.module then generatedWeight.pullDue(self.module) end
+  return self:distinct()
 end
 
 -- ---- Settings ----

@@ -32,7 +32,7 @@ end
 
 --- One step, from the gradients as they are now. Allocates nothing but the velocities, the first time.
 function SGD:step()
-  for _, entry in ipairs(self:distinct()) do
+  for _, entry in ipairs(self:due()) do
     local weight, velocity, isFirst = stateDict.tensor(entry), nil, false
     if self.momentum ~= 0 then
       velocity, isFirst = self:carried("", entry, weight)

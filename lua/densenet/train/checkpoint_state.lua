@@ -72,8 +72,8 @@ end
 local STATE = {
   { "epoch", epochNumber }, { "iteration", count }, { "steps", count, "optional" }, { "finished", boolean },
   { "options", object }, { "network", object }, { "random", object }, { "best", object, "optional" },
-  { "errors", object, "optional" },
-  { "lossScale", object, "optional" }, { "precision", text, "optional" }, { "dataset", text, "optional" },
+  { "errors", object, "optional" }, { "lossScale", object, "optional" }, { "teacher", object, "optional" },
+  { "precision", text, "optional" }, { "dataset", text, "optional" },
   { "classes", listOf(text), "optional" }, { "mean", listOf(finite), "optional" },
   { "std", listOf(positive), "optional" }, { "inputSize", listOf(whole(1, 1 << 20), 3), "optional" },
   { "trainFiles", listOf(count, 3), "optional" },
@@ -85,6 +85,7 @@ local PARTS = {
     { "by", text, "optional" } },
   errors = { { "lossSum", finite }, { "wrong1", count }, { "wrong5", count }, { "count", count } },
   lossScale = { { "scale", positive }, { "good", count }, { "skipped", count } },
+  teacher = { { "path", text }, { "checksum", text } },
 }
 local CHANGE = { { "option", text }, { "epoch", epochNumber }, { "iteration", count } }
 local SETTINGS = { { "seconds", real("a number of seconds", function(v) return v >= 0 end), "optional" },

@@ -10,6 +10,7 @@ return argument.closed({
   Console = require "densenet.train.console",
   device = require "densenet.train.device",
   Feed = require "densenet.train.feed",
+  generationRun = require "densenet.train.generation_run",
   launch = require "densenet.train.launch",
   Log = require "densenet.train.log",
   memory = require "densenet.train.memory",

@@ -8,6 +8,7 @@ local network = require "densenet.train.network"
 local optimizer = require "densenet.train.optimizer"
 local ranks = require "densenet.dist.ranks"
 local syncNorm = require "densenet.nn.sync_norm"
+local teacher = require "densenet.train.teacher"
 
 local memory = {}
 
@@ -35,9 +36,13 @@ local function planFor(values, origin, batchSize, optMemory)
   if not model then return nil, message, code end
   local count, planOptions = rankCount(values), optimizer.planOptions(values)
   local share = (batchSize - 1) // count + 1 -- the largest that a rank has
+  local inputSize = { share, images.channels, images.height, images.width }
   planOptions.exchange = count > 1 and values.device == "cpu"
   if values.syncBN then syncNorm.attachAll(model, { size = count }) end -- nobody is asked while it is planned
-  return model:plan({ share, images.channels, images.height, images.width }, planOptions)
+  if values.teacher and values.distill > 0 then
+    planOptions.besides = teacher.planRows(model.config, inputSize, values.device)
+  end
+  return model:plan(inputSize, planOptions)
 end
 
 --- The plan of a run's training step (densenet.nn.MemoryPlan). The images need not be there.

@@ -1,6 +1,7 @@
 --- The network of a run: built from the options, or as the file it starts from describes it, and
 -- filled with that file's weights.
 local argument = require "densenet.argument"
+local generation = require "densenet.train.generation"
 local models = require "densenet.models"
 local options = require "densenet.train.options"
 local stateDict = require "densenet.nn.state_dict"
@@ -37,6 +38,7 @@ local function chosenOf(values, origin, images)
     local message
     config, message = options.networkConfig(values, {}, images)
     if not config then return nil, message, "usage" end
+    config.mlg = values.mlg and generation.settings(values) or nil
     local classifier = isReset and rawget(origin.model, models.classifierOf(config.family) .. ".weight")
     config.inputChannels, config.nClasses = images.channels, classifier and classifier:size(1) or wanted
   end

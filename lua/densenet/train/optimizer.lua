@@ -20,7 +20,7 @@ function optimizer.settle(values, given)
   if word ~= "sgd" and given.momentum then
     return nil, ("-momentum is of -optimizer sgd; %s has none"):format(word)
   end
-  if not given.LR then values.LR = USUAL_RATES[word] or values.LR end
+  if not given.LR and not values.resume then values.LR = USUAL_RATES[word] or values.LR end
   return true
 end
 

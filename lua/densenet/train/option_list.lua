@@ -7,6 +7,7 @@
 --
 -- Those that say what the network is are its family's (densenet.models.family), and -netType chooses it.
 local data = require "densenet.data"
+local generationOptions = require "densenet.train.generation_options"
 local models = require "densenet.models"
 local memorySize = require "densenet.train.memory_size"
 local modes = require "densenet.nn.memory_modes"
@@ -236,6 +237,7 @@ function optionList.groups(netType)
   local groups = {}
   for i, group in ipairs(general) do groups[i] = withDefaults(group, { lrShape = preset.lrShape }) end
   groups[#groups + 1] = optionList.network(netType)
+  groups[#groups + 1] = generationOptions
   groups[#groups + 1] = memoryOptions(models.memoryOf(family))
   return checkedNames(groups, netType)
 end

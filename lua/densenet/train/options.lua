@@ -4,6 +4,7 @@ local CommandLine = require "densenet.train.command_line"
 local data = require "densenet.data"
 local dataOptions = require "densenet.train.data_options"
 local device = require "densenet.train.device"
+local generation = require "densenet.train.generation"
 local memoryModes = require "densenet.nn.memory_modes"
 local memorySize = require "densenet.train.memory_size"
 local models = require "densenet.models"
@@ -126,6 +127,7 @@ end
 function options.check(values, given)
   local settled, why = settleMemory(values, given)
   if settled then settled, why = device.check(values) end
+  if settled then settled, why = generation.check(values, given) end
   if settled then settled, why = optimizer.settle(values, given) end
   -- Which data set is tested, a file says where the command line does not.
   if settled and (given.dataset or not (values.retrain or values.resume)) then

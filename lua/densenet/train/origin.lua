@@ -4,6 +4,7 @@
 local checkpoint = require "densenet.train.checkpoint"
 local dataOptions = require "densenet.train.data_options"
 local formats = require "densenet.models.formats"
+local generation = require "densenet.train.generation"
 local inputChannels = require "densenet.models.input_channels"
 local models = require "densenet.models"
 local options = require "densenet.train.options"
@@ -122,11 +123,13 @@ end
 local function loadWeights(values, given)
   local content, message, code = formats.read(values.retrain)
   if not content then return nil, message, code end
-  local state, network, adapted
+  local state, network, adapted, isJoined
   state, message, code = checkpoint.stateOf(content.metadata, values.retrain)
   if message then return nil, message, code end
   network, message, code = networkOf(content, values, given)
   if message then return nil, message, code end
+  isJoined, message = generation.join(values, given, network)
+  if not isJoined then return nil, message, "usage" end
   adapted, message, code = adaptChannels(content, values, network)
   if not adapted then return nil, message, code end
   local conflict = classesConflict(values, given, content.tensors, network)

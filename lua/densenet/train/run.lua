@@ -66,7 +66,8 @@ end
 --   trainer
 --   sets, loaders   { train=, test=, validation= or nil } each
 --   plan      (optional) of the training step, to be announced
---   notes     (optional) lines about the device, from device.choose
+--   notes     (optional) lines about the device, from device.choose, and others
+--   facts     (optional) what a checkpoint holds besides
 --   given     (optional) the set of names that the command line had
 --   program   (optional) what commands begin with that the run tells of: "main.lua" when left out
 --   interrupted  (optional) function() → count, signal; core.interrupted when left out
@@ -81,6 +82,7 @@ function Run.new(parts)
       or core.interrupted, ranks = parts.trainer.ranks,
     seconds = 0.0, -- spent training in the epoch under way, also by earlier processes
   }, Run)
+  for name, value in pairs(parts.facts or {}) do self.facts[name] = value end
   self.trainer.epoch = self.options.epochNumber
   self.trainer.onBatch = function(n, count, seen) return self:afterBatch(n, count, seen) end
   self.trainer.interrupted = function() return self.interrupted() > 0 end

@@ -21,13 +21,14 @@ local function scoreOf(sums)
     loss
 end
 
--- The forward pass of this rank's share.
-local function forward(trainer, batch, criterion)
+-- The forward pass of this rank's share; targetOf(batch) → what the criterion compares with, the labels when left out.
+local function forward(trainer, batch, criterion, targetOf)
   local ranks = trainer.ranks
   ranks.comm:enter(batch)
   local output = crops.forward(trainer.model, batch.input)
-  local loss = criterion:forward(output, batch.target)
-  return output, loss, ranks.comm:share(batch, criterion)
+  local target = targetOf and targetOf(batch) or batch.target
+  local loss = criterion:forward(output, target)
+  return output, loss, ranks.comm:share(batch, criterion), target
 end
 
 --- Computes the gradients of a training batch: those of the whole batch, on every rank.
@@ -39,10 +40,10 @@ end
 -- @treturn number its loss
 function sharedBatch.backward(trainer, batch, scale, position)
   local model, ranks = trainer.model, trainer.ranks
-  local output, loss, share = forward(trainer, batch, trainer.criterion)
+  local output, loss, share, target = forward(trainer, batch, trainer.criterion, trainer.target)
   ranks:startSum(numbersOf(output, batch, loss, share, false), position)
   model:zeroGradParameters()
-  model:backward(batch.input, trainer.criterion:backward(output, batch.target, scale * share), 1 / scale)
+  model:backward(batch.input, trainer.criterion:backward(output, target, scale * share), 1 / scale)
   ranks.sync:wait()
   return scoreOf(ranks:sum())
 end

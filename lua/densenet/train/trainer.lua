@@ -19,7 +19,13 @@ Trainer.__index = Trainer
 --- @param parts
 --   model      of the type and on the device that it stays in; in half the loss is scaled
 --   criterion, optimizer   as in densenet.nn and densenet.optim
---   testCriterion  (optional) of evaluations, where the one of training is weighted or smoothed
+--   target     (optional) function(batch) → what the criterion compares outputs with in training; batch.target when
+--              left out
+--   testCriterion  (optional) of evaluations, with batch.target, where the one of training is weighted or smoothed,
+--              or compares with a teacher
+--   complete   (optional) function(): called once a step when the batch's gradients are there, before anything reads
+--              them. Where replicas share a step it comes behind their sum: of generated weights they sum
+--              generatedWeight.reducible's tensors, and what is done here is done to the sum, once
 --   schedule   learningRate(epoch, iteration, count): for the iteration-th (from 1) of count batches
 --   console    what prints (densenet.train.console)
 --   epoch      number of the first epoch, 1 when left out
@@ -31,7 +37,7 @@ Trainer.__index = Trainer
 function Trainer.new(parts)
   local self = setmetatable({
     model = parts.model, criterion = parts.criterion, testCriterion = parts.testCriterion or parts.criterion,
-    optimizer = parts.optimizer, schedule = parts.schedule,
+    optimizer = parts.optimizer, schedule = parts.schedule, target = parts.target, complete = parts.complete,
     console = parts.console, onBatch = parts.onBatch, interrupted = parts.interrupted,
     epoch = parts.epoch or 1, iteration = 0, steps = 0, errors = meters.ErrorMeter(),
     lossScale = parts.model:activationType() == "half" and LossScale(parts.model) or nil,
@@ -76,6 +82,7 @@ local function lossText(loss) return loss == loss and "the loss is infinite" or 
 -- The step that follows a backward pass, unless gradients overflow. Returns nil and a sentence where training has
 -- diverged.
 local function update(self)
+  if self.complete then self.complete() end
   local scaling = self.lossScale
   local isLeast = scaling and scaling:isLeast()
   if not scaling or scaling:check() then
@@ -99,14 +106,15 @@ end
 local function step(self, batch, n)
   if self.ranks then return sharedStep(self, batch, n) end
   local output = self.model:forward(batch.input)
-  local loss = self.criterion:forward(output, batch.target)
+  local target = self.target and self.target(batch) or batch.target
+  local loss = self.criterion:forward(output, target)
   if not finite.number(loss) then return nil, lossText(loss) end
   -- Before the backward pass, so that a GPU has something to do while the next batch is prepared.
   local score = meters.score(output, batch.target, loss)
   local scaling = self.lossScale
   local scale = scaling and scaling.scale or 1
   self.model:zeroGradParameters()
-  self.model:backward(batch.input, self.criterion:backward(output, batch.target, scale), 1 / scale)
+  self.model:backward(batch.input, self.criterion:backward(output, target, scale), 1 / scale)
   local done, wrong = update(self)
   return done and score, wrong
 end

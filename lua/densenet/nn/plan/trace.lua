@@ -16,6 +16,7 @@
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local freezing = require "densenet.nn.freezing"
+local generatedWeight = require "densenet.nn.generated_weight"
 local ownMethods = require "densenet.nn.own_methods"
 local shadow = require "densenet.nn.plan.shadow"
 
@@ -144,12 +145,14 @@ end
 local function runPhase(recorder, phase, network, input, known)
   local forwardEnd, backwardEnd, gradOutput, scratchBytes
   recorder:watch(phase, function()
+    generatedWeight.prepare(network)
     local output = network:updateOutput(input)
     forwardEnd, scratchBytes = recorder.operations:time(), scratchPlanned(network)
     gradOutput = gradientOf(output, known)
     recorder:keepToEnd(network:backward(input, gradOutput))
     recorder:keepToEnd(output)
     backwardEnd = recorder.operations:time()
+    generatedWeight.pull(network)
   end)
   return forwardEnd, backwardEnd, gradOutput, scratchBytes
 end
