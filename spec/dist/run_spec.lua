@@ -55,6 +55,22 @@ describe("a run of several ranks", function()
     assert.is_true(most <= 1e-12, ("%s: %g at %s"):format(path, most, where))
   end
 
+  ranked("learns generated weights from a teacher as one process does", function()
+    local teacher = directory .. "/teacher"
+    assert.are.equal("", run(1, LINE .. teacher).message)
+    local line = LINE .. "%s -mlg true -mlgProjectionSteps 20 -teacher " .. teacher .. "/model_best.safetensors"
+    local expected
+    for _, n in ipairs { 1, 2, 3 } do
+      local path = ("%s/student%d"):format(directory, n)
+      assert.are.equal("", run(n, line:format(path)).message)
+      expected = expected or stateOf(path, 3)
+      assertNear(expected, path)
+    end
+    local named = 0
+    for name in pairs(expected) do named = named + (name:find "coeff" and 1 or 0) end
+    assert.is_true(named > 0)
+  end)
+
   ranked("is stopped, and goes on with another number of ranks, as one that was not", function()
     local expected
     for _, n in ipairs { 1, 2, 4 } do

@@ -73,7 +73,8 @@ function smallRun.go(line, interrupted, on_start)
     ranks = ranks, syncBN = opt.syncBN,
   }
   local run = train.Run.new { options = opt, origin = origin, trainer = trainer, loaders = loaders, sets = sets,
-    notes = parts.notes, facts = parts.facts, interrupted = interrupted or not ranks and function() return 0 end or nil }
+    notes = parts.notes, facts = parts.facts,
+    interrupted = interrupted or not ranks and function() return 0 end or nil }
   run.lines = lines
   if on_start then on_start(run) end
   run:announce()

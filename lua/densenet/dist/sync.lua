@@ -13,8 +13,8 @@
 --
 -- Gradients are sums over the ranks: each rank's loss is of its share of the batch, and comm:share weighs it. They are
 -- added up in buckets while the backward pass goes on. What no backward pass has reached adds what is in its gradient,
--- usually zeros; nobody waits for it. Of weights that are generated (densenet.mlg) their own gradients are added up, and
--- each rank makes the factors' of the sums.
+-- usually zeros; nobody waits for it. Of weights that are generated (densenet.mlg) their own gradients are added up,
+-- and each rank makes the factors' of the sums.
 -- @classmod densenet.dist.Sync
 
 local argument = require "densenet.argument"

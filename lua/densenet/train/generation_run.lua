@@ -32,8 +32,11 @@ local function noteOf(model)
     mlg.settings.text(model.config.mlg), size.bitRatio, size.bits / 8192, size.referenceBits / 8192)
 end
 
--- Running statistics from some batches of the first epoch.
+-- Running statistics from some batches of the first epoch; of several ranks each takes the whole batches.
 local function recalibrate(model, loader, batchSize)
+  local shard = loader.shard
+  local _ <close> = setmetatable({}, { __close = function() loader.shard = shard end })
+  loader.shard = nil
   local nBatches = math.min(loader:size(), (IMAGES_OF_STATISTICS + batchSize - 1) // batchSize)
   local following, n = Feed.new(loader, model._device, model:activationType()):run(1, 1), 0
   return mlg.recalibrate(model, function()

@@ -1,4 +1,4 @@
-/* Products of row-major matrices in scratch or tensors, by BLAS or, for comparison, by plain loops. */
+/* Products of row-major matrices in scratch or tensors, by a fast BLAS or by loops that need no memory. */
 #ifndef CPU_MATRIX_PRODUCT_H
 #define CPU_MATRIX_PRODUCT_H
 
@@ -6,14 +6,11 @@
 #include <stdint.h>
 
 #include "../../dn_dtype.h"
-#include "../../dn_status.h"
 
 /*
 ** c MxN = a b, a MxK and b KxN; a or b is stored transposed (KxM, NxK) where it says so. All without gaps.
-** Returns DN_EDEVICE or DN_ENOMEM as cpu_blas_begin does.
 */
-dn_status cpu_matrix_product(dn_dtype dtype, int64_t m, int64_t n, int64_t k, void *c,
-                             const void *a, bool a_is_transposed, const void *b,
-                             bool b_is_transposed);
+void cpu_matrix_product(dn_dtype dtype, int64_t m, int64_t n, int64_t k, void *c, const void *a,
+                        bool a_is_transposed, const void *b, bool b_is_transposed);
 
 #endif
