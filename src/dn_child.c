@@ -19,6 +19,7 @@
 #include <unistd.h>
 #if defined(__linux__)
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #endif
 
 /* A pipe whose ends are closed on exec. */
@@ -123,6 +124,20 @@ static void usual_signals(void) {
   sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* In the child: what others have left open in this process, or its parent in it, is not the program's. */
+static void close_others_on_exec(void) {
+  const int first = DN_CHILD_REPORT + 1;
+#if defined(SYS_close_range)
+  const unsigned on_exec = 1U << 2; /* CLOSE_RANGE_CLOEXEC, which old headers lack */
+  if (syscall(SYS_close_range, (unsigned)first, ~0U, on_exec) == 0) return;
+#endif
+  const long most = sysconf(_SC_OPEN_MAX), some = 65536;
+  for (int end = first; end < (most > 0 && most < some ? most : some); end++) {
+    const int flags = fcntl(end, F_GETFD);
+    if (flags >= 0) fcntl(end, F_SETFD, flags | FD_CLOEXEC);
+  }
+}
+
 /* In the child: system calls only. */
 static void become(const dn_child_plan *plan, const pipes *all, const char *path, pid_t parent) {
   if (plan->has_group) setpgid(0, 0);
@@ -135,6 +150,7 @@ static void become(const dn_child_plan *plan, const pipes *all, const char *path
   (void)parent;
 #endif
   usual_signals();
+  close_others_on_exec();
   if (take_stream(DN_CHILD_NULL, -1, STDIN_FILENO) == 0 &&
       take_stream(plan->output, all->output[1], STDOUT_FILENO) == 0 &&
       take_stream(plan->errors, all->errors[1], STDERR_FILENO) == 0 &&

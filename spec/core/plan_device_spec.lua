@@ -118,8 +118,25 @@ describe("scratch planned", function()
     end)
   end
 
-  it("is nothing in double, where convolutions take the definition's way", function()
+  it("is twice as much in double", function()
     local function double(...) return core.tensor_new("plan", "double", { ... }) end
+    local function single(...) return core.tensor_new("plan", "float", { ... }) end
+    for _, call in ipairs {
+      function(new) core.conv2d_forward(new(2, 64, 32, 32), new(2, 64, 32, 32), new(64, 64, 1, 1), nil, 1, 1, 0, 0, 1) end,
+      function(new) core.gemm(new(64, 64), new(64, 512), new(512, 64), 1, 0) end,
+    } do
+      core.scratch_planned(true)
+      call(single)
+      local inSingle = core.scratch_planned(true)
+      call(double)
+      local ratio = core.scratch_planned(true) / inSingle
+      assert.is_true(ratio > 1.6 and ratio < 2.4, ratio)
+    end
+  end)
+
+  it("is nothing in double for reference loops", function()
+    local function double(...) return core.tensor_new("plan", "double", { ... }) end
+    core.testing.reference(true)
     core.scratch_planned(true)
     core.conv2d_forward(double(2, 4, 8, 8), double(2, 3, 8, 8), double(4, 3, 3, 3), nil, 1, 1, 1, 1, 1)
     core.conv2d_backward_data(double(2, 3, 8, 8), double(2, 4, 8, 8), double(4, 3, 3, 3), 1, 1, 1, 1, 1)
@@ -128,6 +145,7 @@ describe("scratch planned", function()
     core.norm_relu_conv_backward(double(2, 3, 8, 8), double(2, 3), double(4, 3, 3, 3), double(2, 4, 8, 8), nil, nil,
       double(2, 3, 8, 8), double(4, 3), double(4, 3, 3, 3), true, 1)
     assert.are.equal(0, core.scratch_planned())
+    core.testing.reference(false)
   end)
 
   it("was not always nothing", function() assert.is_true(n_with_scratch > 100) end)

@@ -237,6 +237,20 @@ local function inverse(map)
   return result
 end
 
+local recording -- the innermost record under way: { network=, scratchBytes= before records within it began }
+
+-- From here on scratch is this record's; an enclosing one goes on afterwards with what it has had.
+local function openScratch(network)
+  local enclosing = recording
+  if enclosing then enclosing.scratchBytes = math.max(enclosing.scratchBytes, scratchPlanned(enclosing.network)) end
+  scratchPlanned(network, true)
+  recording = setmetatable({ network = network, scratchBytes = 0 }, { __close = function()
+    recording = enclosing
+    scratchPlanned(network, true)
+  end })
+  return recording
+end
+
 local METHODS = { "updateOutput", "updateGradInput", "accGradParameters", "backward" }
 
 --- What decides which operations a network runs, as far as its fields tell, as a text: two steps with
@@ -279,8 +293,8 @@ function trace.record(module, inputSize, dtype)
   end)
   freezing.mark(network)
   local trainingEnd
+  local own <close> = openScratch(network)
   shadow.withoutMemory(network._device, function()
-    scratchPlanned(network, true)
     local input = core.tensor_new(network._device, dtype, inputSize)
     known[core.storage_key(input)] = true
     if not network.train then
@@ -295,7 +309,8 @@ function trace.record(module, inputSize, dtype)
     result.signatures[trace.signature(network)] = true
     local evaluated, _, _, scratchBytes = runPhase(recorder, "evaluation", network, input, known)
     markBackward(recorder, "evaluation", evaluated)
-    result.scratchBytes = scratchBytes -- gradients of evaluations are rare, and not counted
+    -- Gradients of evaluations are rare, and not counted.
+    result.scratchBytes = math.max(scratchBytes, own.scratchBytes)
   end)
   nameRows(recorder, network, inverse(copies), known, trainingEnd)
   return result
