@@ -38,29 +38,7 @@ typedef struct job {
 
 static int64_t whole_blocks(int64_t n) { return (n + CPU_BLOCK - 1) / CPU_BLOCK * CPU_BLOCK; }
 
-/* How the columns of c are cut. */
-static void cut(job *j) {
-  j->unit = VALUES / j->depth / CPU_BLOCK * CPU_BLOCK;
-  const int64_t fair = whole_blocks((j->c.columns + j->n_threads - 1) / j->n_threads);
-  if (j->unit > MOST_COLUMNS) j->unit = MOST_COLUMNS;
-  if (j->unit > fair) j->unit = fair;
-  if (j->unit < CPU_BLOCK) j->unit = CPU_BLOCK;
-  j->n_units = (j->c.columns + j->unit - 1) / j->unit;
-  j->n_b = cpu_whole_lines(j->depth * j->unit + CPU_TILE_SLACK);
-  j->n_own = j->n_b + cpu_whole_lines(SOME_ROWS * j->unit);
-}
-
-/* The same product with the sides changed: c' = b' a'. */
-static job turned(job j) {
-  const matrix left = transposed(j.b);
-  j.b = transposed(j.a);
-  j.a = left;
-  j.c = transposed(j.c);
-  cut(&j);
-  return j;
-}
-
-/* Vectors run along the columns of c. */
+/* Vectors run along the longer side of c; of the other operand all is packed at once. */
 static job job_of(const dn_tensor *c, const dn_tensor *a, const dn_tensor *b, double alpha,
                   double beta) {
   job j = {.tiles = cpu_tiles_best(),
@@ -71,33 +49,34 @@ static job job_of(const dn_tensor *c, const dn_tensor *a, const dn_tensor *b, do
            .beta = beta,
            .depth = a->size[1]};
   j.n_threads = cpu_team(j.c.rows * j.c.columns / 8 * j.depth);
-  cut(&j);
+  if (j.c.rows > j.c.columns) {
+    const matrix left = transposed(j.b);
+    j.b = transposed(j.a);
+    j.a = left;
+    j.c = transposed(j.c);
+  }
+  j.unit = VALUES / j.depth / CPU_BLOCK * CPU_BLOCK;
+  const int64_t fair = whole_blocks((j.c.columns + j.n_threads - 1) / j.n_threads);
+  if (j.unit > MOST_COLUMNS) j.unit = MOST_COLUMNS;
+  if (j.unit > fair) j.unit = fair;
+  if (j.unit < CPU_BLOCK) j.unit = CPU_BLOCK;
+  j.n_units = (j.c.columns + j.unit - 1) / j.unit;
+  j.n_b = cpu_whole_lines(j.depth * j.unit + CPU_TILE_SLACK);
+  j.n_own = j.n_b + cpu_whole_lines(SOME_ROWS * j.unit);
   return j;
 }
 
-/* Where things lie in the scratch, and its bytes. */
-typedef struct places {
-  int64_t panels, offset, own, n_bytes;
-} places;
-
-static places places_of(const job *j) {
-  places p = {.n_bytes = 0};
-  const int64_t n_panels = cpu_panels_count(j->tiles, j->c.rows, j->depth);
-  p.panels = cpu_scratch_place(&p.n_bytes, n_panels, sizeof *j->panels);
-  p.offset = cpu_scratch_place(&p.n_bytes, j->depth, sizeof *j->offset);
-  p.own = cpu_scratch_place(&p.n_bytes, j->n_threads * j->n_own, sizeof *j->own);
-  return p;
-}
-
-/* As much as the larger of the two ways takes, so that a plan need not know how c lies. */
 static dn_status take_scratch(job *j) {
-  const job other = turned(*j);
-  const places p = places_of(j), q = places_of(&other);
+  int64_t n_bytes = 0;
+  const int64_t n_panels = cpu_panels_count(j->tiles, j->c.rows, j->depth);
+  const int64_t panels = cpu_scratch_place(&n_bytes, n_panels, sizeof *j->panels);
+  const int64_t offset = cpu_scratch_place(&n_bytes, j->depth, sizeof *j->offset);
+  const int64_t own = cpu_scratch_place(&n_bytes, j->n_threads * j->n_own, sizeof *j->own);
   void *block;
-  DN_TRY(cpu_scratch(p.n_bytes > q.n_bytes ? p.n_bytes : q.n_bytes, &block));
-  j->panels = cpu_scratch_at(block, p.panels);
-  j->offset = cpu_scratch_at(block, p.offset);
-  j->own = cpu_scratch_at(block, p.own);
+  DN_TRY(cpu_scratch(n_bytes, &block));
+  j->panels = cpu_scratch_at(block, panels);
+  j->offset = cpu_scratch_at(block, offset);
+  j->own = cpu_scratch_at(block, own);
   return DN_OK;
 }
 
@@ -162,8 +141,6 @@ static void one_unit(const job *j, int64_t index) {
 dn_status CPU_REAL(cpu_gemm_tiles)(dn_tensor *c, const dn_tensor *a, const dn_tensor *b,
                                    double alpha, double beta) {
   job j = job_of(c, a, b, alpha, beta);
-  /* Neighbours in memory side by side. */
-  if (j.c.column_stride > j.c.row_stride && j.c.rows > 1) j = turned(j);
   DN_TRY(take_scratch(&j));
   pack_left(&j);
   cpu_queue queue = {0};
