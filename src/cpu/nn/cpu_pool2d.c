@@ -9,6 +9,7 @@
 #include "../../dn_pool2d.h"
 #include "../cpu_backend.h"
 #include "../elements/cpu_element.h"
+#include "cpu_max_pool_plane.h"
 #include "../cpu_parallel.h"
 #include "../cpu_planes.h"
 
@@ -40,8 +41,8 @@ static window window_at(const geometry *g, int64_t p, int64_t q) {
   return w;
 }
 
-SPECIALIZED void max_forward(dn_dtype dtype, void *y, int64_t *indices, const void *x,
-                             const geometry *g) {
+static void max_reference(dn_dtype dtype, void *y, int64_t *indices, const void *x,
+                          const geometry *g) {
   for (int64_t p = 0; p < g->height.n_out; p++)
     for (int64_t q = 0; q < g->width.n_out; q++) {
       const window w = window_at(g, p, q);
@@ -104,10 +105,11 @@ dn_status cpu_max_pool2d_forward(dn_tensor *y, dn_tensor *indices, const dn_tens
   const int n_threads = team(x, y, &options);
 #pragma omp parallel for schedule(static) num_threads(n_threads)
   for (int64_t i = 0; i < n_planes; i++) {
-    if (x->dtype == DN_FLOAT)
-      max_forward(DN_FLOAT, plane_of(y, i), plane_of(indices, i), plane_of(x, i), &g);
+    if (dn_reference())
+      max_reference(x->dtype, plane_of(y, i), plane_of(indices, i), plane_of(x, i), &g);
     else
-      max_forward(DN_DOUBLE, plane_of(y, i), plane_of(indices, i), plane_of(x, i), &g);
+      CPU_REAL_OF(x->dtype, cpu_max_pool_plane)
+      (plane_of(y, i), plane_of(indices, i), plane_of(x, i), g.height, g.width);
   }
   return DN_OK;
 }
