@@ -316,7 +316,7 @@ static backward backward_of(const cpu_conv_backward *call) {
   b.n_dw = b.n_taps * b.n_out * b.n_columns;
   b.n_share = b.n_dw + (b.has_dx ? 2 * CPU_SUM_LANES * b.n_in : 0);
   b.n_threads = cpu_team(b.in.planes.n * b.in.planes.size * b.n_in);
-  b.n_shares = cpu_shares(b.n_threads);
+  b.n_shares = b.has_dx ? cpu_shares(b.n_threads) : cpu_shares_of_sums(b.n_threads, b.n_dw);
   return b;
 }
 

@@ -6,7 +6,14 @@
 #define CPU_SHARES_H
 
 #include "../../dn_tensor.h"
+#include "../cpu_parallel.h"
 #include "../tiles/cpu_tiles.h"
+
+/* Shares of a sum of n values each: fewer where many would take more memory than their balance is worth. */
+static inline int cpu_shares_of_sums(int n_threads, int64_t n) {
+  const int64_t many = 1 << 15;
+  return n > many ? n_threads : cpu_shares(n_threads);
+}
 
 #define cpu_moments_write CPU_REAL(cpu_moments_write)
 #define cpu_shares_join CPU_REAL(cpu_shares_join)
