@@ -122,7 +122,9 @@ describe("scratch planned", function()
     local function double(...) return core.tensor_new("plan", "double", { ... }) end
     local function single(...) return core.tensor_new("plan", "float", { ... }) end
     for _, call in ipairs {
-      function(new) core.conv2d_forward(new(2, 64, 32, 32), new(2, 64, 32, 32), new(64, 64, 1, 1), nil, 1, 1, 0, 0, 1) end,
+      function(new)
+        core.conv2d_forward(new(2, 64, 32, 32), new(2, 64, 32, 32), new(64, 64, 1, 1), nil, 1, 1, 0, 0, 1)
+      end,
       function(new) core.gemm(new(64, 64), new(64, 512), new(512, 64), 1, 0) end,
     } do
       core.scratch_planned(true)

@@ -16,6 +16,7 @@
 --    range     the largest value on the scale of mean and std: 255 or 1
 local argument = require "densenet.argument"
 local json = require "densenet.io.json"
+local sortedNames = require "densenet.sorted_names"
 
 local recipe = {}
 
@@ -149,10 +150,7 @@ NAMED["fb.resnet"] = NAMED.torch7
 
 --- The names of recipes that are known, sorted.
 function recipe.names()
-  local names = {}
-  for name in pairs(NAMED) do names[#names + 1] = name end
-  table.sort(names)
-  return names
+  return sortedNames(NAMED)
 end
 
 --- A known recipe, all of them of networks for ImageNet: "torchvision", "timm", "torch7" or "fb.resnet".

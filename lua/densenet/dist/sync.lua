@@ -22,6 +22,7 @@ local batchShare = require "densenet.nn.batch_share"
 local Buckets = require "densenet.dist.buckets"
 local core = require "densenet.core"
 local generatedWeight = require "densenet.nn.generated_weight"
+local sortedNames = require "densenet.sorted_names"
 local stateDict = require "densenet.nn.state_dict"
 local syncNorm = require "densenet.nn.sync_norm"
 local trained = require "densenet.nn.trained"
@@ -43,18 +44,10 @@ local function broadcast(comm, tensor)
   end
 end
 
--- Names in order.
-local function sorted(state)
-  local names = {}
-  for name in pairs(state) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
 -- A number that differs where names, sizes or types do.
 local function fingerprint(state)
   local sum = 0
-  for _, name in ipairs(sorted(state)) do
+  for _, name in ipairs(sortedNames(state)) do
     local text = ("%s %s %s"):format(name, state[name]:dtype(), table.concat(state[name]:size(), "x"))
     for i = 1, #text do sum = (31 * sum + text:byte(i)) % 0x7fffffff end
   end
@@ -76,7 +69,7 @@ end
 function Sync.broadcastState(comm, state, what)
   if comm.size == 1 then return end
   checkAlike(comm, state, what)
-  for _, name in ipairs(sorted(state)) do
+  for _, name in ipairs(sortedNames(state)) do
     local tensor = state[name]
     if tensor:device() == comm.device then
       broadcast(comm, tensor)

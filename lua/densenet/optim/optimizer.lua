@@ -16,6 +16,7 @@
 
 local argument = require "densenet.argument"
 local core = require "densenet.core"
+local sortedNames = require "densenet.sorted_names"
 local class = require "densenet.nn.class"
 local misfit = require "densenet.nn.misfit"
 local generatedWeight = require "densenet.nn.generated_weight"
@@ -83,9 +84,7 @@ end
 -- ---- Settings ----
 
 local function namesOf(defaults)
-  local names = {}
-  for name in pairs(defaults) do names[#names + 1] = name end
-  table.sort(names)
+  local names = sortedNames(defaults)
   return table.concat(names, ", ")
 end
 

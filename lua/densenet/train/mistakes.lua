@@ -6,6 +6,7 @@
 --   DIR/mistakes/1.png ...      the images, worst first; left out where this build writes no PNG
 --
 -- Probabilities are the softmax of the network's outputs, in double.
+local classifier = require "densenet.models.classifier"
 local core = require "densenet.core"
 local ConfusionMatrix = require "densenet.optim.confusion_matrix"
 local image = require "densenet.image"
@@ -18,18 +19,6 @@ local mostImages = 48
 --- @param set the data set that is tested, in order
 function Mistakes.new(set)
   return setmetatable({ set = set, matrix = ConfusionMatrix(set.classes), worst = {}, nSeen = 0 }, Mistakes)
-end
-
--- Probabilities of a row of outputs.
-local function softmax(row)
-  local most, sum, list = -math.huge, 0.0, {}
-  for _, x in ipairs(row) do most = math.max(most, x) end
-  for i, x in ipairs(row) do
-    list[i] = math.exp(x - most)
-    sum = sum + list[i]
-  end
-  for i, x in ipairs(list) do list[i] = x / sum end
-  return list
 end
 
 -- Keeps the worst, in order; of equal ones the first stays first.
@@ -53,7 +42,7 @@ function Mistakes:add(output, target)
     end
     self.matrix:add(told, labels[i])
     if told ~= labels[i] then
-      local probabilities = softmax(row)
+      local probabilities = classifier.probabilities(row)
       keep(self.worst, { number = self.nSeen + i, truth = labels[i], told = told,
         truthProbability = probabilities[labels[i]], toldProbability = probabilities[told] })
     end

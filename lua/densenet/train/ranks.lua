@@ -9,6 +9,7 @@ local json = require "densenet.io.json"
 local options = require "densenet.train.options"
 local program = require "densenet.train.program"
 local ranksFound = require "densenet.dist.ranks"
+local sortedNames = require "densenet.sorted_names"
 
 local Ranks = {}
 Ranks.__index = Ranks
@@ -30,7 +31,7 @@ local function optionsLines(values)
   local all, lines = options.select(values, "same"), {}
   for _, name in ipairs(ALSO_ALIKE) do all[name] = values[name] end
   for name, value in pairs(all) do lines[#lines + 1] = ("%s %s\n"):format(name, options.text(value)) end
-  table.sort(lines)
+  table.sort(lines, core.before)
   return table.concat(lines)
 end
 
@@ -50,7 +51,7 @@ local function differenceOf(comm, theirs, own)
   for name in pairs(own) do
     if theirs[name] == nil then names[#names + 1] = name end
   end
-  table.sort(names)
+  table.sort(names, core.before)
   for _, name in ipairs(names) do
     if theirs[name] ~= own[name] then
       return ("rank %d trains %s, rank 0 %s"):format(comm.rank, said(name, own[name]), said(name, theirs[name]))
@@ -199,19 +200,12 @@ end
 
 -- ---- After an epoch ----
 
-local function sorted(state)
-  local names = {}
-  for name in pairs(state) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
 --- Have all ranks the same model, to the bit?
 -- @tparam integer epoch for the sentence
 -- @return true; or nil, message, code
 function Ranks:checkSame(epoch)
   local state, sum = self.model:stateDict(), 0
-  for _, name in ipairs(sorted(state)) do
+  for _, name in ipairs(sortedNames(state)) do
     sum = core.checksum(state[name]:to("cpu"):contiguous(), sum)
   end
   local sums = self.comm:allGather(core.tensor_from("cpu", "long", { sum }):to(self.comm.device))

@@ -1,6 +1,7 @@
 --- Writes ONNX models (onnx.proto3): IR version 7, operator set 13, which runtimes read since 2020.
 
 local message = require "densenet.io.protobuf_message"
+local sortedNames = require "densenet.sorted_names"
 
 local IR_VERSION, OPSET = 7, 13
 local MOST_BYTES = (1 << 31) - 1 -- of a message of protocol buffers
@@ -22,9 +23,7 @@ local function node(each)
   for _, name in ipairs(each.inputs) do made:text(1, name) end
   for _, name in ipairs(each.outputs) do made:text(2, name) end
   made:text(3, each.name):text(4, each.op)
-  local names = {}
-  for name in pairs(each.attributes or {}) do names[#names + 1] = name end
-  table.sort(names)
+  local names = sortedNames(each.attributes or {})
   for _, name in ipairs(names) do made:message(5, attribute(name, each.attributes[name])) end
   return made
 end
@@ -67,9 +66,7 @@ return function(path, model)
   -- ModelProto: ir_version 1, producer_name 2, producer_version 3, graph 7, opset_import 8, metadata_props 14.
   local made = message():int(1, IR_VERSION):text(2, model.producer):text(3, model.version):message(7, graph(model))
     :message(8, message():text(1, ""):int(2, OPSET))
-  local keys = {}
-  for name in pairs(model.metadata) do keys[#keys + 1] = name end
-  table.sort(keys)
+  local keys = sortedNames(model.metadata)
   for _, name in ipairs(keys) do made:message(14, message():text(1, name):text(2, model.metadata[name])) end
   if made:size() > MOST_BYTES then
     return nil, ("%s: the model would have %d bytes; an ONNX file holds up to %d"):format(path, made:size(),
