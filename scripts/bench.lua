@@ -9,6 +9,8 @@
 --   reserved_mb               what the device had from the system for it, free blocks kept included
 --   rss_mb                    the most memory the process had, as the system counts
 --   allocations               tensor allocations while the timed steps ran
+--   gflop, gflops             10^9 multiplications and additions of a step's products and convolutions; a second
+--   peak_gflops, peak_share   what the cores are measured to multiply and add at most; the share of it (null on a GPU)
 --
 -- `lua scripts/bench.lua -loader -images DIR` times the making of batches from JPEG files instead
 -- (bench_loader.lua).
@@ -87,6 +89,38 @@ local function build(opt, given)
   return model, not opt.infer and model:plan { opt.batchSize, opt.channels, opt.size, opt.size } or nil
 end
 
+-- What an operation multiplies and adds: twice the outputs (or the gradients of outputs) times what each is a sum of.
+local function termsOf(weight) return weight:nElement() / weight:size(1) end
+local COUNTED = {
+  conv2d_forward = function(y, _, weight) return 2 * y:nElement() * termsOf(weight) end,
+  conv2d_backward_data = function(_, dy, weight) return 2 * dy:nElement() * termsOf(weight) end,
+  conv2d_backward_weight = function(dweight, _, dy) return 2 * dy:nElement() * termsOf(dweight) end,
+  norm_relu_conv_forward = function(y, _, _, _, weight) return 2 * y:nElement() * termsOf(weight) end,
+  norm_relu_conv_backward = function(_, _, dweight, dy, _, _, _, _, weight)
+    return (dweight and 4 or 2) * dy:nElement() * termsOf(weight)
+  end,
+  gemm = function(c, a) return 2 * c:nElement() * a:size(2) end,
+  linear_forward = function(y, x) return 2 * y:nElement() * x:size(2) end,
+  linear_backward_data = function(dx, dy) return 2 * dx:nElement() * dy:size(2) end,
+  linear_backward_weight = function(dweight, _, dy) return 2 * dweight:nElement() * dy:size(1) end,
+}
+
+-- The multiplications and additions of a step, which is done once more.
+local function operationsOf(step)
+  local sum, usual = 0, {}
+  for name, count in pairs(COUNTED) do
+    local operation = core[name]
+    usual[name] = operation
+    core[name] = function(...)
+      sum = sum + count(...)
+      return operation(...)
+    end
+  end
+  step()
+  for name, operation in pairs(usual) do core[name] = operation end
+  return sum
+end
+
 -- function() that does one step.
 local function stepOf(opt, model)
   local input = dn.randn(opt.batchSize, opt.channels, opt.size, opt.size):type(model:activationType()):to(opt.device)
@@ -154,12 +188,15 @@ local function main()
   opt.nCores = dn.threads(opt.nCores)
   dn.manualSeed(0)
   math.randomseed(0)
+  local peak = core.device_peak(opt.device, opt.precision == "double" and "double" or "float")
   local model, plan = build(opt, given)
   local step = stepOf(opt, model)
   local warmup = time(step, opt.warmup, opt.device)
   local before = dn.memory(opt.device).allocations
   local seconds = time(step, opt.steps, opt.device)
   local memory = dn.memory(opt.device)
+  local operations = operationsOf(step)
+  local rate = operations / median(seconds)
 
   local result = {
     median_s = round(median(seconds), 5), min_s = round(math.min(table.unpack(seconds)), 5),
@@ -167,6 +204,9 @@ local function main()
     planned_mb = plan and round(plan.totalBytes / 2 ^ 20, 1) or dn.json.null, rss_mb = peakResidentMb(),
     reserved_mb = round(memory.reserved / 2 ^ 20, 1),
     params = model:parameterCount(), allocations = memory.allocations - before,
+    gflop = round(operations / 1e9, 6), gflops = round(rate / 1e9, 1),
+    peak_gflops = peak and round(peak / 1e9, 1) or dn.json.null,
+    peak_share = peak and round(rate / peak, 3) or dn.json.null,
   }
   for name, value in pairs(opt) do
     if name ~= "json" then result[name] = value end
@@ -174,9 +214,12 @@ local function main()
   result.network = model.config
   result.infer = opt.infer or false
   if opt.json then return print(dn.json.encode(result)) end
-  print(("%s: %.4f s median, %.4f s least; %.1f MB of tensors at most%s, %s MB of process; %d parameters; %d threads")
-    :format(opt.infer and "forward" or "step", result.median_s, result.min_s, result.peak_mb,
-      plan and (" (%.1f planned)"):format(result.planned_mb) or "", result.rss_mb, result.params, opt.nCores))
+  print(("%s: %.4f s median, %.4f s least; %.1f MB of tensors at most%s, %s MB of process; %d parameters; %d threads; "
+    .. "%.1f GFLOP, %.1f a second%s"):format(opt.infer and "forward" or "step", result.median_s, result.min_s,
+    result.peak_mb, plan and (" (%.1f planned)"):format(result.planned_mb) or "", result.rss_mb, result.params,
+    opt.nCores, result.gflop, result.gflops,
+    peak and (", %.0f %% of the %.1f that the cores multiply and add at most"):format(100 * result.peak_share,
+      result.peak_gflops) or ""))
 end
 
 os.exit(program.run("bench.lua", "usage: lua scripts/bench.lua [-option value ...]      (--help lists the options)",

@@ -73,6 +73,9 @@ typedef struct dn_backend {
   void (*scratch_release)(dn_device *device);
   int64_t (*scratch_planned)(dn_device *device, bool resets);
 
+  /* dn_device_peak; NULL: nobody has measured. */
+  double (*peak)(dn_dtype dtype);
+
   /* dn_device_testing; NULL: it has no test hooks. */
   bool (*testing)(const char *hook, int64_t value, const char **answer);
 

@@ -201,6 +201,10 @@ int64_t dn_device_scratch_planned(dn_device *device, bool resets) {
   return device->backend->scratch_planned(device, resets);
 }
 
+double dn_device_peak(dn_device *device, dn_dtype dtype) {
+  return device->backend->peak ? device->backend->peak(dtype) : 0;
+}
+
 bool dn_device_testing(dn_device *device, const char *hook, int64_t value, const char **answer) {
   *answer = NULL;
   return device->backend->testing && device->backend->testing(hook, value, answer);

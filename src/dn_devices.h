@@ -10,6 +10,7 @@
 #define DN_DEVICES_H
 
 #include "dn_device.h"
+#include "dn_dtype.h"
 
 /*
 ** The device called `name`. Returns DN_EDEVICE for a device that is not there, with the reason, and
@@ -54,6 +55,12 @@ void dn_device_scratch_release(dn_device *device);
 ** taken; `resets` starts the figure anew after reading it. 0 for devices that do not plan.
 */
 int64_t dn_device_scratch_planned(dn_device *device, bool resets);
+
+/*
+** The multiplications and additions of `dtype` a second that the device is measured to make at most, by the
+** compute threads in use; 0 where that is not known. Takes a fraction of a second.
+*/
+double dn_device_peak(dn_device *device, dn_dtype dtype);
 
 /*
 ** Sets a test hook of the device's backend to `value`. False where it has no such hook or value; else

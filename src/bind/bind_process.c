@@ -119,6 +119,18 @@ static int synchronize(lua_State *L) {
 }
 
 /*
+** device_peak(device, dtype) -> multiplications and additions a second that it is measured to make at most, or
+** nil where that is not known
+*/
+static int device_peak(lua_State *L) {
+  dn_device *device = bind_check_device(L, 1);
+  const double rate = dn_device_peak(device, bind_check_dtype(L, 2));
+  if (rate <= 0) return 0;
+  lua_pushnumber(L, rate);
+  return 1;
+}
+
+/*
 ** device_describe(device) -> {name=, memory=, free=, capability=, driver=, runtime=, cublas=, cudnn=}:
 ** bytes of memory, "9.0", "13.0", "9.19.0"; what a device has none of is left out | nil, message, code
 */
@@ -175,6 +187,7 @@ void bind_register_process(lua_State *L) {
       {"scratch_planned", scratch_planned},
       {"synchronize", synchronize},
       {"device_describe", device_describe},
+      {"device_peak", device_peak},
       {"tf32", tf32},
       {"philox", philox},
       {"environment", environment},

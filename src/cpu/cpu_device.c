@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cpu_scratch.h"
+#include "tiles/cpu_peak.h"
 #include "tiles/cpu_tiles_choice.h"
 
 /*
@@ -88,6 +89,10 @@ int64_t cpu_device_scratch_planned(dn_device *device, bool resets) {
   const int64_t planned = cpu_scratch_planned();
   if (resets) cpu_scratch_planned_reset();
   return planned;
+}
+
+double cpu_device_peak(dn_dtype dtype) {
+  return cpu_is_real(dtype) ? CPU_REAL_OF(dtype, cpu_peak)() : 0;
 }
 
 /*

@@ -6,6 +6,7 @@
 #define CPU_DEVICE_H
 
 #include "../dn_device.h"
+#include "../dn_dtype.h"
 
 int64_t cpu_memory_reserved(dn_device *device, int64_t live);
 void cpu_memory_trim(dn_device *device);
@@ -19,6 +20,7 @@ dn_status cpu_describe(dn_device *device, dn_device_info *info);
 dn_status cpu_tf32(dn_device *device, bool on);
 void cpu_device_scratch_release(dn_device *device);
 int64_t cpu_device_scratch_planned(dn_device *device, bool resets);
+double cpu_device_peak(dn_dtype dtype);
 bool cpu_testing(const char *hook, int64_t value, const char **answer);
 
 /* Slots that both tables share, in the names of dn_backend. */
@@ -27,6 +29,6 @@ bool cpu_testing(const char *hook, int64_t value, const char **answer);
   .pinned_new = cpu_memory_new, .pinned_free = cpu_memory_free, .upload_join = cpu_synchronize, \
   .upload_wait = cpu_synchronize, .synchronize = cpu_synchronize, .describe = cpu_describe,     \
   .tf32 = cpu_tf32, .scratch_release = cpu_device_scratch_release,                              \
-  .scratch_planned = cpu_device_scratch_planned, .testing = cpu_testing
+  .scratch_planned = cpu_device_scratch_planned, .testing = cpu_testing, .peak = cpu_device_peak
 
 #endif

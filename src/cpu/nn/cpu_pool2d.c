@@ -109,7 +109,7 @@ dn_status cpu_max_pool2d_forward(dn_tensor *y, dn_tensor *indices, const dn_tens
       max_reference(x->dtype, plane_of(y, i), plane_of(indices, i), plane_of(x, i), &g);
     else
       CPU_REAL_OF(x->dtype, cpu_max_pool_plane)
-      (plane_of(y, i), plane_of(indices, i), plane_of(x, i), g.height, g.width);
+    (plane_of(y, i), plane_of(indices, i), plane_of(x, i), g.height, g.width);
   }
   return DN_OK;
 }

@@ -119,6 +119,12 @@ typedef struct cpu_tiles {
                 cpu_layout layout, const real *b, const int32_t *b_offset, int64_t n_pixels,
                 cpu_prefetch *prefetch);
 
+  /*
+  ** The products' innermost loop without memory: n_rounds times as many multiplications and additions as it
+  ** returns, in registers. What came of them goes to sink, at least CPU_BLOCK values, so that they are made.
+  */
+  int64_t (*multiply_add)(int64_t n_rounds, real *sink);
+
   /* n values of one channel into its sums; copied to `to` on the way, unless that is NULL. */
   void (*moments)(cpu_moments *sums, const real *x, int64_t n, real *to);
 } cpu_tiles;

@@ -454,6 +454,24 @@ static void outer(real *dw, int64_t dw_stride, int64_t n_rows, int64_t n_columns
   }
 }
 
+static int64_t multiply_add(int64_t n_rounds, real *sink) {
+  vec acc[ROWS][2];
+  const vec b0 = load(sink), b1 = load(sink + LANES);
+  UNROLLED
+  for (int m = 0; m < ROWS; m++) acc[m][0] = acc[m][1] = (vec){0};
+  for (int64_t i = 0; i < n_rounds; i++) {
+    UNROLLED
+    for (int m = 0; m < ROWS; m++) {
+      acc[m][0] = acc[m][0] * b0 + b1;
+      acc[m][1] = acc[m][1] * b1 + b0;
+    }
+  }
+  vec sum = acc[0][0];
+  for (int m = 0; m < ROWS; m++) sum += acc[m][0] + acc[m][1];
+  store(sink, sum);
+  return 2 * 2 * ROWS * LANES;
+}
+
 /* Lanes of `real` within a run, double across. */
 static void moments(cpu_moments *sums, const real *x, int64_t n, real *to) {
   enum { RUN = 64 * CPU_SUM_LANES, PARTS = CPU_SUM_LANES / LANES };
@@ -502,5 +520,6 @@ const cpu_tiles CPU_REAL(CPU_TILES_TABLE) = {
     .product_norm_relu_backward = product_norm_relu_backward,
     .transpose = transpose,
     .outer = outer,
+    .multiply_add = multiply_add,
     .moments = moments,
 };
