@@ -6,6 +6,8 @@
 # GPU; TOTALS.
 file=$1
 export DENSENET_TOTALS="$TOTALS/$(echo "$file" | tr / -)" DENSENET_BUILD="$BUILD"
+# Open MPI looks localhost up: on a bare machine without /etc/hosts by name servers, whose answers may get lost.
+export RES_OPTIONS="timeout:1 attempts:2"
 case $file in
   spec/cuda/*) # an emulated GPU computes on one core
     export DENSENET_BUILD="$EMULATED" DENSENET_DEVICES="cuda:0 cuda:1" OMP_NUM_THREADS=1
