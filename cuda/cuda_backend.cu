@@ -45,6 +45,7 @@ static const dn_backend backend = {
     cuda_tf32,
     cuda_scratch_release,
     cuda_scratch_planned,
+    NULL, /* peak */
     cuda_testing,
 #define DN_OP(name, parameters, arguments, roles, traits) cuda_##name ? run_##name : NULL,
 #include "../src/dn_ops.def"

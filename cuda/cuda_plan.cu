@@ -82,6 +82,7 @@ const dn_backend cuda_plan_backend = {
     tf32,
     cuda_scratch_keep,
     cuda_scratch_planned,
+    NULL, /* peak */
     cuda_testing,
 #define DN_OP(name, parameters, arguments, roles, traits) cuda_##name ? plan_##name : NULL,
 #include "../src/dn_ops.def"
