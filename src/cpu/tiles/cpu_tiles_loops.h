@@ -457,8 +457,12 @@ static void outer(real *dw, int64_t dw_stride, int64_t n_rows, int64_t n_columns
 static int64_t multiply_add(int64_t n_rounds, real *sink) {
   vec acc[ROWS][2];
   const vec b0 = load(sink), b1 = load(sink + LANES);
+  /* Different ones: the compiler would compute equal ones once. */
   UNROLLED
-  for (int m = 0; m < ROWS; m++) acc[m][0] = acc[m][1] = (vec){0};
+  for (int m = 0; m < ROWS; m++) {
+    acc[m][0] = b0 + (real)m;
+    acc[m][1] = b1 - (real)m;
+  }
   for (int64_t i = 0; i < n_rounds; i++) {
     UNROLLED
     for (int m = 0; m < ROWS; m++) {
