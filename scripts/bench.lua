@@ -27,6 +27,7 @@ local dn = require "densenet"
 local core = require "densenet.core"
 local CommandLine = require "densenet.train.command_line"
 local device = require "densenet.train.device"
+local median = require "median"
 local memoryModes = require "densenet.nn.memory_modes"
 local models = require "densenet.models"
 local optionList = require "densenet.train.option_list"
@@ -157,13 +158,6 @@ local function time(step, n, on)
   return seconds
 end
 
-local function median(list)
-  local sorted = table.move(list, 1, #list, 1, {})
-  table.sort(sorted)
-  local low, high = math.floor((#sorted + 1) / 2), math.ceil((#sorted + 1) / 2)
-  return (sorted[low] + sorted[high]) / 2
-end
-
 local function round(x, digits) return math.floor(x * 10 ^ digits + 0.5) / 10 ^ digits end
 
 -- From Linux's /proc; nothing where there is none.
@@ -176,13 +170,9 @@ local function peakResidentMb()
 end
 
 local function main()
-  local reader = commandLine()
-  local opt, why = reader:parse(arg)
-  if not opt then program.refuse(why) end
-  local given = why
-  if opt.help then return print("lua scripts/bench.lua [-option value ...]\n" .. reader:help()) end
-  local fine
-  fine, why = device.check(opt)
+  local opt, given = program.options(commandLine(), arg, "lua scripts/bench.lua [-option value ...]")
+  if not opt then return end
+  local fine, why = device.check(opt)
   if not fine then program.refuse(why) end
   program.check(device.choose(opt, { precision = true }))
   opt.nCores = dn.threads(opt.nCores)

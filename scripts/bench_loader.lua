@@ -11,6 +11,7 @@ dofile(here .. "/setup.lua")
 local dn = require "densenet"
 local core = require "densenet.core"
 local CommandLine = require "densenet.train.command_line"
+local median = require "median"
 local program = require "densenet.train.program"
 
 local MEAN, STD = { 123.675, 116.28, 103.53 }, { 58.395, 57.12, 57.375 }
@@ -152,13 +153,6 @@ end
 
 -- ---- The table ----
 
-local function median(list)
-  local sorted = { table.unpack(list) }
-  table.sort(sorted)
-  local middle = (#sorted + 1) // 2
-  return #sorted % 2 == 1 and sorted[middle] or (sorted[middle] + sorted[middle + 1]) / 2
-end
-
 local function filesOf(path)
   local names = core.directory_list(path)
   if not names then return { path } end
@@ -195,9 +189,8 @@ local function measure(opt, paths, peer, job, nThreads)
 end
 
 local function main()
-  local opt, why = reader:parse(arg)
-  if not opt then program.refuse(why) end
-  if opt.help then return print("lua scripts/bench_loader.lua -images DIR [-option value ...]\n" .. reader:help()) end
+  local opt = program.options(reader, arg, "lua scripts/bench_loader.lua -images DIR [-option value ...]")
+  if not opt then return end
   if not opt.images then program.refuse("-images: a JPEG file, or a directory with some, expected") end
   local paths = filesOf(opt.images)
   if #paths == 0 then program.stop(1, opt.images .. ": has no JPEG files") end

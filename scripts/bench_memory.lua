@@ -132,11 +132,9 @@ local function plotOf(opt)
 end
 
 local function main()
-  local opt, why = commandLine:parse(arg)
-  if not opt then program.refuse(why) end
-  if opt.help then return print("lua scripts/bench_memory.lua [-option value ...]\n" .. commandLine:help()) end
-  local fine
-  fine, why = device.check(opt)
+  local opt = program.options(commandLine, arg, "lua scripts/bench_memory.lua [-option value ...]")
+  if not opt then return end
+  local fine, why = device.check(opt)
   if not fine then program.refuse(why) end
   opt.plan = opt.planOnly -- then the device need not be there
   program.check(device.choose(opt, { precision = true }))

@@ -6,6 +6,7 @@ dofile((arg[0]:match("^(.*)/[^/]*$") or ".") .. "/setup.lua")
 local core = require "densenet.core"
 local CommandLine = require "densenet.train.command_line"
 local dn = require "densenet"
+local median = require "median"
 local program = require "densenet.train.program"
 
 local commandLine = CommandLine.new {
@@ -20,12 +21,6 @@ local commandLine = CommandLine.new {
       help = "gradients are added up in pieces of this size" },
   },
 }
-
-local function median(list)
-  table.sort(list)
-  local middle = #list // 2
-  return #list % 2 == 1 and list[middle + 1] or (list[middle] + list[middle + 1]) / 2
-end
 
 local function setOf(n)
   local images = dn.zeros(n, 3, 32, 32):type "byte"

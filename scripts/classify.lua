@@ -62,18 +62,13 @@ end
 
 local function main()
   local check = program.check
-  local reader = CommandLine.new(groups, true)
-  local values, message = reader:parse(arg)
-  if not values then program.refuse(message) end
-  if values.help then
-    print(USAGE .. "\n" .. reader:help())
-    return 0
-  end
+  local values = program.options(CommandLine.new(groups, true), arg, USAGE)
+  if not values then return 0 end
   if #values < 2 then program.refuse("a model and at least one picture expected") end
   dn.threads(values.nCores)
   local files = check(pictureFiles.find { table.unpack(values, 2) })
   local model = check(modelOptions.load(values[1], values, true))
-  for _, note in ipairs(model.notes) do io.stderr:write(model.file, ": ", note, "\n") end
+  program.tellNotes(model)
   local isLabelled = pictureFiles.label(files, model.classes)
   if values.confusion and not isLabelled then
     program.refuse(("-confusion %s: expected pictures in folders named after the network's classes"):format(

@@ -67,13 +67,8 @@ local writers = {
 
 local function main()
   local check = program.check
-  local reader = CommandLine.new(groups, true)
-  local values, message = reader:parse(arg)
-  if not values then program.refuse(message) end
-  if values.help then
-    print(USAGE .. "\n" .. reader:help())
-    return 0
-  end
+  local values = program.options(CommandLine.new(groups, true), arg, USAGE)
+  if not values then return 0 end
   if #values ~= 2 then program.refuse(("a file to read and one to write expected, got %d names"):format(#values)) end
   local source, target = values[1], values[2]
   local kind = target:lower():match("%.(%w+)$")
@@ -82,7 +77,7 @@ local function main()
     program.refuse(("%s: a name that ends in .safetensors, .onnx or .t7 expected"):format(target))
   end
   local model = check(dn.models.load(source, { classes = values.classes, preprocess = values.preprocess }))
-  for _, note in ipairs(model.notes) do io.stderr:write(model.file, ": ", note, "\n") end
+  program.tellNotes(model)
   check(write(model, target, values))
   print(("%s: %s, %d parameters"):format(target, dn.models.describe(model.config), model:parameterCount()))
 end

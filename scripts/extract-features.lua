@@ -39,13 +39,8 @@ end
 
 local function main()
   local check = program.check
-  local reader = CommandLine.new(groups, true)
-  local values, given = reader:parse(arg)
-  if not values then program.refuse(given) end
-  if values.help then
-    print(USAGE .. "\n" .. reader:help())
-    return 0
-  end
+  local values, given = program.options(CommandLine.new(groups, true), arg, USAGE)
+  if not values then return 0 end
   if values[2] and values[2]:find("^%d+$") and not given.batchSize then
     values.batchSize = math.max(1, math.tointeger(tonumber(table.remove(values, 2))) or 1)
   end
@@ -53,7 +48,7 @@ local function main()
   dn.threads(values.nCores)
   local files = check(pictureFiles.find { table.unpack(values, 2) })
   local model = check(modelOptions.load(values[1], values))
-  for _, note in ipairs(model.notes) do io.stderr:write(model.file, ": ", note, "\n") end
+  program.tellNotes(model)
   local isThere = false
   for _, name in ipairs(layers.names(model)) do isThere = isThere or name == values.layer end
   if not isThere then

@@ -142,9 +142,8 @@ local function run(reader, opt, current)
 end
 
 local function main()
-  local opt, why = commandLine:parse(arg)
-  if not opt then program.refuse(why) end
-  if opt.help then return print("lua scripts/fuzz.lua [-option value ...]\n" .. commandLine:help()) end
+  local opt = program.options(commandLine, arg, "lua scripts/fuzz.lua [-option value ...]")
+  if not opt then return end
   os.execute("mkdir -p '" .. opt.directory .. "'")
   core.memory_limit("cpu", MOST_MEMORY)
   core.threads(1)

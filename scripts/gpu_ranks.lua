@@ -18,6 +18,7 @@ local CommandLine = require "densenet.train.command_line"
 local core = require "densenet.core"
 local dn = require "densenet"
 local launcher = require "densenet.dist.launcher"
+local median = require "median"
 local program = require "densenet.train.program"
 
 local commandLine = CommandLine.new {
@@ -41,13 +42,6 @@ local commandLine = CommandLine.new {
     { name = "optMemory", type = "integer", default = 4, min = 0, max = 5, help = "memory mode" },
   },
 }
-
-local function median(list)
-  local sorted = table.move(list, 1, #list, 1, {})
-  table.sort(sorted)
-  local low, high = math.floor((#sorted + 1) / 2), math.ceil((#sorted + 1) / 2)
-  return (sorted[low] + sorted[high]) / 2
-end
 
 -- Of n calls, each until the GPU is done.
 local function secondsOf(call, n, device)
@@ -128,9 +122,8 @@ local function timeSteps(opt, comm)
 end
 
 local function main()
-  local opt, why = commandLine:parse(arg)
-  if not opt then program.refuse(why) end
-  if opt.help then return print("lua scripts/gpu_ranks.lua [-option value ...]\n" .. commandLine:help()) end
+  local opt = program.options(commandLine, arg, "lua scripts/gpu_ranks.lua [-option value ...]")
+  if not opt then return end
   if opt.n > 1 and not program.check(dn.dist.ranks.find()).starter then
     return program.check(launcher.run { n = opt.n, arguments = launcher.commandLine(arg), device = "cuda",
       program = "gpu_ranks.lua" })

@@ -14,6 +14,7 @@ local core = require "densenet.core"
 local checkpoint = require "densenet.train.checkpoint"
 local CommandLine = require "densenet.train.command_line"
 local program = require "densenet.train.program"
+local shallowCopy = require "densenet.shallow_copy"
 
 local SET, STATISTICS = "fashion-mnist", 1024 -- images that running statistics are taken of
 local RATE, DECAY, PENALTY, TEMPERATURE, BETA = 0.002, 5e-4, 0.05, 3, 0.9
@@ -83,12 +84,6 @@ local function distill(student, teacher, loader, nEpochs)
   end
 end
 
-local function copyOf(config)
-  local copy = {}
-  for name, value in pairs(config) do copy[name] = value end
-  return copy
-end
-
 local function row(...) print("| " .. table.concat({ ... }, " | ") .. " |") end
 
 local function number(x, digits) return (core.format("%." .. digits .. "f", x)) end
@@ -96,7 +91,7 @@ local function number(x, digits) return (core.format("%." .. digits .. "f", x)) 
 -- One setting's row.
 local function measure(given, config, teacher, files, loaders, options)
   local settings = program.check(dn.mlg.settings.complete(given))
-  local own = copyOf(config)
+  local own = shallowCopy(config)
   own.mlg = settings
   dn.manualSeed(1)
   local student, since = dn.models.withoutImageGradient(dn.models.fromConfig(own)), core.clock()

@@ -34,9 +34,8 @@ end
 
 local function main()
   local paths, rest = directories()
-  local opt, why = commandLine:parse(rest)
-  if not opt then program.refuse(why) end
-  if opt.help then return print(usage .. "\n\n" .. commandLine:help()) end
+  local opt = program.options(commandLine, rest, usage .. "\n")
+  if not opt then return end
   if #paths == 0 then program.refuse("no run: give the -save directory of one, or of several") end
   program.check(core.file_write(opt.output, program.check(report.page(paths)), {}))
   print(("%s: %d run%s"):format(opt.output, #paths, #paths == 1 and "" or "s"))

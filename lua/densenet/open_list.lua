@@ -3,8 +3,8 @@
 --
 -- A name is letters, digits, "_", "-" and dots, so one that stands in a file leads to modules that are
 -- installed, and to no other path.
-local core = require "densenet.core"
 local nearest = require "densenet.nearest"
+local sortedNames = require "densenet.sorted_names"
 
 local OpenList = {}
 OpenList.__index = OpenList
@@ -18,12 +18,7 @@ function OpenList.new(what, known, complaint)
 end
 
 --- The names that come with densenet, sorted.
-function OpenList:names()
-  local names = {}
-  for name in pairs(self.known) do names[#names + 1] = name end
-  table.sort(names, core.before)
-  return names
-end
+function OpenList:names() return sortedNames(self.known) end
 
 local function unknown(self, name, why)
   local meant = type(name) == "string" and nearest(name, self:names())

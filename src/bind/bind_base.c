@@ -38,6 +38,13 @@ bool bind_check_boolean(lua_State *L, int arg) {
   return lua_toboolean(L, arg);
 }
 
+const char *bind_check_path(lua_State *L, int arg) {
+  size_t length;
+  const char *path = luaL_checklstring(L, arg, &length);
+  luaL_argcheck(L, strlen(path) == length, arg, "a path cannot hold a zero byte");
+  return path;
+}
+
 dn_rng bind_check_rng(lua_State *L, int arg) {
   const dn_rng rng = {.seed = (uint64_t)luaL_checkinteger(L, arg),
                       .stream = (uint64_t)luaL_checkinteger(L, arg + 1),

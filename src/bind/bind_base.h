@@ -67,6 +67,9 @@ int bind_check_dim(lua_State *L, int arg);
 /* true or false; nil or nothing is false. Other values are refused, "no" and 0 included. */
 bool bind_check_boolean(lua_State *L, int arg);
 
+/* The path of a file or directory: a string without a zero byte. */
+const char *bind_check_path(lua_State *L, int arg);
+
 /* seed, stream, position at arg, arg + 1, arg + 2. */
 dn_rng bind_check_rng(lua_State *L, int arg);
 

@@ -41,13 +41,6 @@ typedef struct open_file {
   bool is_for_one_read; /* made from a path */
 } open_file;
 
-static const char *check_path(lua_State *L, int arg) {
-  size_t length;
-  const char *path = luaL_checklstring(L, arg, &length);
-  luaL_argcheck(L, strlen(path) == length, arg, "a path cannot hold a zero byte");
-  return path;
-}
-
 /* [-> ...]: a failure of the outside world is returned, any other raised. */
 static int fail(lua_State *L, dn_status status) {
   return status == DN_EIO || status == DN_EFORMAT ? bind_fail(L, status) : bind_raise(L, status);
@@ -72,7 +65,7 @@ static int file_close(lua_State *L) {
 
 /* [-> file] Opens the path at `arg`. */
 static dn_status push_open(lua_State *L, int arg, open_file **file) {
-  const char *path = check_path(L, arg);
+  const char *path = bind_check_path(L, arg);
   *file = lua_newuserdatauv(L, sizeof **file, 1);
   (*file)->is_open = (*file)->is_for_one_read = false;
   if (luaL_newmetatable(L, OPEN_FILE)) {
@@ -123,7 +116,7 @@ static int file_size(lua_State *L) {
 }
 
 static int file_exists(lua_State *L) {
-  lua_pushboolean(L, dn_file_exists(check_path(L, 1)));
+  lua_pushboolean(L, dn_file_exists(bind_check_path(L, 1)));
   return 1;
 }
 
@@ -200,14 +193,14 @@ static int file_gunzip_start(lua_State *L) {
 
 static int file_target(lua_State *L) {
   char target[PATH_MAX];
-  const dn_status status = dn_file_target(check_path(L, 1), target);
+  const dn_status status = dn_file_target(bind_check_path(L, 1), target);
   if (status != DN_OK) return fail(L, status);
   lua_pushstring(L, target);
   return 1;
 }
 
 static int file_write(lua_State *L) {
-  const char *path = check_path(L, 1);
+  const char *path = bind_check_path(L, 1);
   size_t n_header_bytes;
   const char *header = luaL_checklstring(L, 2, &n_header_bytes);
   luaL_checktype(L, 3, LUA_TTABLE);
@@ -224,14 +217,16 @@ static int file_write(lua_State *L) {
   return done(L, dn_file_write(path, header, (int64_t)n_header_bytes, n_tensors, tensors));
 }
 
-static int file_remove(lua_State *L) { return done(L, dn_file_remove(check_path(L, 1))); }
+static int file_remove(lua_State *L) { return done(L, dn_file_remove(bind_check_path(L, 1))); }
 
 static int file_rename(lua_State *L) {
-  const char *from = check_path(L, 1), *to = check_path(L, 2);
+  const char *from = bind_check_path(L, 1), *to = bind_check_path(L, 2);
   return done(L, dn_file_rename(from, to));
 }
 
-static int directory_make(lua_State *L) { return done(L, dn_directory_make(check_path(L, 1))); }
+static int directory_make(lua_State *L) {
+  return done(L, dn_directory_make(bind_check_path(L, 1)));
+}
 
 static int directory_free(lua_State *L) {
   dn_directory_free(luaL_checkudata(L, 1, DIRECTORY));
@@ -240,7 +235,7 @@ static int directory_free(lua_State *L) {
 
 /* The entries belong to a userdata, because pushing their names may raise. */
 static int directory_list(lua_State *L) {
-  const char *path = check_path(L, 1);
+  const char *path = bind_check_path(L, 1);
   dn_directory *directory = lua_newuserdatauv(L, sizeof *directory, 0);
   memset(directory, 0, sizeof *directory);
   if (luaL_newmetatable(L, DIRECTORY)) {
@@ -261,7 +256,7 @@ static int directory_list(lua_State *L) {
 
 static int directory_real(lua_State *L) {
   char real[PATH_MAX];
-  const dn_status status = dn_directory_real(check_path(L, 1), real);
+  const dn_status status = dn_directory_real(bind_check_path(L, 1), real);
   if (status != DN_OK) return fail(L, status);
   lua_pushstring(L, real);
   return 1;
@@ -273,7 +268,7 @@ static int lock_release(lua_State *L) {
 }
 
 static int directory_lock(lua_State *L) {
-  const char *path = check_path(L, 1);
+  const char *path = bind_check_path(L, 1);
   dn_lock *lock = lua_newuserdatauv(L, sizeof *lock, 0);
   lock->directory = lock->file = -1;
   luaL_setmetatable(L, LOCK);

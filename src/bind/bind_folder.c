@@ -14,13 +14,6 @@
 #include "bind_handle.h"
 #include "bind_init.h"
 
-static const char *check_path(lua_State *L, int arg) {
-  size_t length;
-  const char *path = luaL_checklstring(L, arg, &length);
-  luaL_argcheck(L, strlen(path) == length, arg, "a path cannot hold a zero byte");
-  return path;
-}
-
 static int fail(lua_State *L, dn_status status) {
   return status == DN_ENOMEM ? bind_raise(L, status) : bind_fail(L, status);
 }
@@ -28,7 +21,7 @@ static int fail(lua_State *L, dn_status status) {
 static int folder_scan(lua_State *L) {
   static const char *const fields[] = {"names", "offsets", "bounds", "classes", "folders", "times"};
   enum { N_FIELDS = sizeof fields / sizeof *fields };
-  const char *root = check_path(L, 1);
+  const char *root = bind_check_path(L, 1);
   const bool classes_only = lua_toboolean(L, 2);
   dn_tensor *tensors[N_FIELDS];
   lua_createtable(L, 0, N_FIELDS);
@@ -48,7 +41,7 @@ static int folder_scan(lua_State *L) {
 
 static int folder_times(lua_State *L) {
   int64_t times[2];
-  const dn_status status = dn_folder_times(check_path(L, 1), times);
+  const dn_status status = dn_folder_times(bind_check_path(L, 1), times);
   if (status != DN_OK) return fail(L, status);
   lua_pushinteger(L, times[0]);
   lua_pushinteger(L, times[1]);

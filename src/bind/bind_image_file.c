@@ -9,19 +9,11 @@
 **   image_format(start) -> "JPEG", "PNG", "BMP" or "PPM", which is what content is that begins so, or nil
 **   image_write(path, image, "PNG" | "PPM") -> true; a byte tensor C,H,W of 1 or 3 channels
 */
-#include <string.h>
 
 #include "../dn_image_read.h"
 #include "../dn_image_write.h"
 #include "bind_handle.h"
 #include "bind_init.h"
-
-static const char *check_path(lua_State *L, int arg) {
-  size_t length;
-  const char *path = luaL_checklstring(L, arg, &length);
-  luaL_argcheck(L, strlen(path) == length, arg, "a path cannot hold a zero byte");
-  return path;
-}
 
 static int check_channels(lua_State *L, int arg) {
   const lua_Integer n_channels = luaL_optinteger(L, arg, 3);
@@ -43,7 +35,7 @@ static int finish(lua_State *L, dn_status status, dn_tensor *image) {
 }
 
 static int image_read(lua_State *L) {
-  const char *path = check_path(L, 1);
+  const char *path = bind_check_path(L, 1);
   const int n_channels = check_channels(L, 2);
   dn_tensor *image = bind_push_tensor(L);
   dn_status status = dn_image_read(path, n_channels, image);
@@ -57,7 +49,7 @@ static int image_read(lua_State *L) {
 static int image_decode(lua_State *L) {
   size_t n_bytes;
   const char *content = luaL_checklstring(L, 1, &n_bytes);
-  const char *name = check_path(L, 2);
+  const char *name = bind_check_path(L, 2);
   const int n_channels = check_channels(L, 3);
   dn_tensor *image = bind_push_tensor(L);
   dn_status status = dn_image_decode(name, content, (int64_t)n_bytes, n_channels, image);
@@ -79,7 +71,7 @@ static int image_format(lua_State *L) {
 static int image_write(lua_State *L) {
   static const char *const words[] = {"PNG", "PPM", NULL};
   static const dn_image_format formats[] = {DN_IMAGE_PNG, DN_IMAGE_PNM};
-  const char *path = check_path(L, 1);
+  const char *path = bind_check_path(L, 1);
   const dn_tensor *image = bind_check_tensor(L, 2);
   const int format = luaL_checkoption(L, 3, NULL, words);
   const dn_status status = dn_image_write(path, image, formats[format]);

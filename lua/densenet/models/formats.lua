@@ -26,6 +26,7 @@ local names = require "densenet.models.names"
 local packed = require "densenet.mlg.packed"
 local networkMetadata = require "densenet.io.network_metadata"
 local safetensors = require "densenet.io.safetensors"
+local sortedNames = require "densenet.sorted_names"
 
 local formats = {}
 
@@ -36,10 +37,8 @@ local function isDirectory(path) return core.directory_list(path) ~= nil end
 
 -- A line about tensors of a file that this library cannot hold, or nil.
 local function leftOutNote(leftOut)
-  local list = {}
-  for name in pairs(leftOut) do list[#list + 1] = name end
+  local list = sortedNames(leftOut)
   if #list == 0 then return nil end
-  table.sort(list, core.before)
   return ("%d of its tensors are left out, the first is %q: %s"):format(#list, list[1], leftOut[list[1]])
 end
 

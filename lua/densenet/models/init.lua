@@ -7,6 +7,8 @@
 
 local argument = require "densenet.argument"
 local core = require "densenet.core"
+local shallowCopy = require "densenet.shallow_copy"
+local sortedNames = require "densenet.sorted_names"
 local nn = require "densenet.nn"
 local modes = require "densenet.nn.memory_modes"
 local shadow = require "densenet.nn.plan.shadow"
@@ -42,12 +44,6 @@ function models.modeComplaint(name, optMemory)
   return ("optMemory %s is no mode of %s, which has %s"):format(modes.text(optMemory), name, table.concat(there, ", "))
 end
 
-local function copyOf(config)
-  local copy = {}
-  for name, value in pairs(config) do copy[name] = value end
-  return copy
-end
-
 -- A network: a module, and with a configuration where that is needed.
 local function checkModel(name, model, needsConfig)
   local isModule = type(model) == "table" and model.updateOutput
@@ -58,7 +54,7 @@ end
 
 -- The family's fields apart from those that every network has.
 local function split(config)
-  local own, common = copyOf(config), {}
+  local own, common = shallowCopy(config), {}
   for _, name in ipairs(COMMON) do
     own[name], common[name] = nil, config[name]
   end
@@ -113,7 +109,7 @@ end
 -- The same network, new, without memory and in another mode, for nn.MemoryPlan to compare with: itself
 -- where the family builds both alike, nil where it has no such mode.
 local function inMode(model, optMemory)
-  local config = copyOf(model.config)
+  local config = shallowCopy(model.config)
   local builds = family.memoryOf(models.family(config.family)).builds
   if not builds[optMemory] then return nil end
   if builds[optMemory] == builds[config.optMemory] then return model end
@@ -179,7 +175,7 @@ for name in pairs(family.known) do
   -- models.densenet, models.preresnet: the same for a family.
   models[name] = function(options)
     if type(options) ~= "table" then return build(options, name, 0) end
-    local config = copyOf(options)
+    local config = shallowCopy(options)
     config.family = config.family or name
     if config.family ~= name then
       error(("models.%s: family must be %s, got %s"):format(name, name, tostring(config.family)), 0)
@@ -286,12 +282,10 @@ end
 -- @tparam[opt] table overrides options of the family that replace or add to the preset's
 function models.preset(name, overrides)
   if not presets[name] then
-    local names = {}
-    for known in pairs(presets) do names[#names + 1] = known end
-    table.sort(names, core.before)
-    argument.raise("no network is called '%s'; there are %s", tostring(name), table.concat(names, ", "))
+    argument.raise("no network is called '%s'; there are %s", tostring(name),
+      table.concat(sortedNames(presets), ", "))
   end
-  local options = copyOf(presets[name].options)
+  local options = shallowCopy(presets[name].options)
   options.family = presets[name].family
   for option, value in pairs(overrides or {}) do options[option] = value end
   return models.fromConfig(options)

@@ -7,6 +7,7 @@
 -- @module densenet.models.input_channels
 
 local core = require "densenet.core"
+local shallowCopy = require "densenet.shallow_copy"
 
 local inputChannels = {}
 
@@ -46,8 +47,7 @@ function inputChannels.adapt(tensors, wanted)
     return nil, ("images of %d channels: %s has weights for %d, which can be summed to 1 or repeated to more"):format(
       wanted, NAME, nIn)
   end
-  local copy = {}
-  for name, tensor in pairs(tensors) do copy[name] = tensor end
+  local copy = shallowCopy(tensors)
   local isReal = weight:dtype() == "float" or weight:dtype() == "double"
   copy[NAME] = adapted(isReal and weight or weight:type("float"), wanted)
   local how = wanted == 1 and "summed over" or "repeated in turn from"

@@ -5,6 +5,7 @@
 -- @module densenet.report.memory_picture
 
 local core = require "densenet.core"
+local partsOf = require "densenet.nn.plan.parts"
 local svg = require "densenet.report.svg"
 
 local memoryPicture = {}
@@ -92,24 +93,12 @@ end
 -- @param plan densenet.nn.MemoryPlan
 -- @return a list of { name, bytes }
 function memoryPicture.parts(plan)
-  local parts, rest = {}, plan.totalBytes
-  local function add(name, bytes)
-    if bytes > 0 then parts[#parts + 1] = { name, bytes } end
-    rest = rest - bytes
+  local sums, parts = partsOf(plan), {}
+  for _, part in ipairs { { "parameters", sums.parameters }, { "their gradients", sums.gradients },
+    { "momentum", sums.momentum }, { "running statistics", sums.statistics },
+    { "buffers that share their bytes", plan.arenaBytes }, { "other buffers and scratch", sums.others } } do
+    if part[2] > 0 then parts[#parts + 1] = part end
   end
-  local sums = { momentum = 0, gradient = 0, parameter = 0 }
-  for _, row in ipairs(plan.rows) do
-    if row.lifetime == "parameter" then
-      local kind = row.name:match " (momentum)$" or row.name:match " (gradient)$" or "parameter"
-      sums[kind] = sums[kind] + row.bytes
-    end
-  end
-  add("parameters", sums.parameter)
-  add("their gradients", sums.gradient)
-  add("momentum", sums.momentum)
-  add("running statistics", plan:bytesOf "state")
-  add("buffers that share their bytes", plan.arenaBytes)
-  add("other buffers and scratch", rest)
   return parts
 end
 

@@ -4,14 +4,9 @@
 local checkpoint = require "densenet.train.checkpoint"
 local core = require "densenet.core"
 local safetensors = require "densenet.io.safetensors"
+local tsv = require "densenet.train.tsv"
 
 local runDirectory = {}
-
-local function split(line)
-  local cells = {}
-  for cell in line:gmatch "[^\t]*" do cells[#cells + 1] = cell end
-  return cells
-end
 
 --- A table of tab-separated values with a header: a list of rows by column, numbers as numbers.
 -- @param path file
@@ -21,7 +16,7 @@ function runDirectory.table(path)
   if not text then return nil, message, code end
   local names, rows = nil, {}
   for line in text:gmatch "[^\n]+" do
-    local cells = split(line)
+    local cells = tsv.split(line)
     if not names then
       names = cells
     else

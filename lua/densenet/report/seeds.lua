@@ -1,8 +1,9 @@
 --- Runs of the same options but for the seed: means and deviations of what they came to.
 -- @module densenet.report.seeds
 
-local core = require "densenet.core"
 local json = require "densenet.io.json"
+local shallowCopy = require "densenet.shallow_copy"
+local sortedNames = require "densenet.sorted_names"
 
 local seeds = {}
 
@@ -11,12 +12,9 @@ local ownOptions = { "manualSeed", "save", "log", "tensorboard", "data", "nThrea
 
 -- A text that runs of the same options share.
 local function keyOf(run)
-  local options, names, words = {}, {}, {}
-  for name, value in pairs(run.options) do options[name] = value end
+  local options, words = shallowCopy(run.options), {}
   for _, name in ipairs(ownOptions) do options[name] = nil end
-  for name in pairs(options) do names[#names + 1] = name end
-  table.sort(names, core.before)
-  for i, name in ipairs(names) do words[i] = name .. "=" .. json.encode(options[name]) end
+  for i, name in ipairs(sortedNames(options)) do words[i] = name .. "=" .. json.encode(options[name]) end
   return table.concat(words, " ")
 end
 

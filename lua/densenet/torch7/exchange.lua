@@ -7,6 +7,7 @@
 local argument = require "densenet.argument"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
+local shallowCopy = require "densenet.shallow_copy"
 local storage = require "densenet.torch7.storage"
 local types = require "densenet.torch7.types"
 
@@ -131,8 +132,7 @@ function take.Concat(object) object.outputs, object.size = {}, nil end
 -- @treturn integer version
 function exchange.toTorch7(object)
   if not isComputing(object) then return object, 1 end
-  local fields = {}
-  for name, value in pairs(object) do fields[name] = value end
+  local fields = shallowCopy(object)
   fields.scratch, fields.planFailure = nil, nil
   local activations = object._activations
   if activations then fields._type = types.nameOf(activations, object._device or "cpu", "Tensor") end

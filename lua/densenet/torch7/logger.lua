@@ -3,6 +3,7 @@
 local argument = require "densenet.argument"
 local core = require "densenet.core"
 local nn = require "densenet.nn"
+local sortedNames = require "densenet.sorted_names"
 
 local Logger = nn.class("optim.Logger")
 
@@ -31,12 +32,7 @@ end
 function Logger:add(row)
   argument.table(1, "add", row, "row")
   if #row == 0 then
-    if not self.names then
-      local names = {}
-      for name in pairs(row) do names[#names + 1] = name end
-      table.sort(names, core.before)
-      self:setNames(names)
-    end
+    if not self.names then self:setNames(sortedNames(row)) end
     local list = {}
     for i, name in ipairs(self.names) do
       list[i] = row[name] or argument.raise("optim.Logger: no '%s' in a row", name)

@@ -4,6 +4,7 @@
 local argument = require "densenet.argument"
 local core = require "densenet.core"
 local constructors = require "densenet.constructors"
+local rowMajor = require "densenet.row_major"
 local storage = require "densenet.torch7.storage"
 local types = require "densenet.torch7.types"
 require "densenet.tensor"
@@ -19,14 +20,6 @@ local function wholeNumbers(name, ...)
   local numbers = table.pack(...)
   for i = 1, numbers.n do numbers[i] = argument.integer(i, name, numbers[i], 0, "size") end
   return numbers
-end
-
-local function rowMajor(sizes)
-  local strides, step = {}, 1
-  for d = #sizes, 1, -1 do
-    strides[d], step = step, step * sizes[d]
-  end
-  return strides
 end
 
 -- A view of a tensor's storage: (offset), (offset, sizes [, strides]) or (offset, size, stride, size, stride, ...).

@@ -8,6 +8,7 @@ local json = require "densenet.io.json"
 local meters = require "densenet.train.meters"
 local mlg = require "densenet.mlg"
 local safetensors = require "densenet.io.safetensors"
+local shallowCopy = require "densenet.shallow_copy"
 local teacher = require "densenet.train.teacher"
 
 local generationRun = {}
@@ -103,17 +104,11 @@ end
 
 -- ---- Files ----
 
-local function copyOf(value)
-  local copy = {}
-  for key, each in pairs(value) do copy[key] = each end
-  return copy
-end
-
 -- The metadata of an export: what the run's file said, of the ordinary network.
 local function metadataOf(origin)
   if not origin.about then return { format = "pt" } end
-  local state = copyOf(origin.about)
-  state.network, state.options = copyOf(state.network), copyOf(state.options)
+  local state = shallowCopy(origin.about)
+  state.network, state.options = shallowCopy(state.network), shallowCopy(state.options)
   state.network.mlg, state.options.mlg, state.options.teacher = nil, false, nil
   return { format = "pt", densenet = json.encode(state) }
 end

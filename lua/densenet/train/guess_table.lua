@@ -1,14 +1,14 @@
 --- Guesses about pictures as they are printed, in text, TSV or JSON, and counted where the pictures' classes are known.
 local core = require "densenet.core"
 local json = require "densenet.io.json"
+local tsv = require "densenet.train.tsv"
+
+local cell = tsv.cell
 
 local GuessTable = {}
 GuessTable.__index = GuessTable
 
 local TOP = 5
-
--- A name for a line and a column of a table.
-local function cell(text) return (text:gsub("[\t\r\n]", " ")) end
 
 --- @param files list of { path =, target = number of the true class, or nil }
 -- @param classes names by number
@@ -85,21 +85,6 @@ function GuessTable:add(file, result)
   return true
 end
 
---- A table of who was taken for whom, as TSV: a row for each true class, a column for each guessed one.
--- @param confusion by true class, by guessed class: how many
--- @param classes names
-function GuessTable.confusionText(confusion, classes)
-  local lines, names = {}, {}
-  for i, name in ipairs(classes) do names[i] = cell(name) end
-  lines[1] = "truth\t" .. table.concat(names, "\t")
-  for i = 1, #classes do
-    local row = { names[i] }
-    for j = 1, #classes do row[j + 1] = confusion[i] and confusion[i][j] or 0 end
-    lines[i + 1] = table.concat(row, "\t")
-  end
-  return table.concat(lines, "\n") .. "\n"
-end
-
 -- Error rates in percent, of the pictures whose class is known; or nil.
 local function errors(self)
   if self.count == 0 then return nil end
@@ -122,7 +107,7 @@ function GuessTable:finish()
     done, message, code = core.file_write(values.output, table.concat(self.out, "\n") .. "\n", {})
   end
   if done and values.confusion then
-    done, message, code = core.file_write(values.confusion, GuessTable.confusionText(self.confusion, self.classes), {})
+    done, message, code = core.file_write(values.confusion, tsv.confusion(self.confusion, self.classes), {})
   end
   return done, message, code
 end

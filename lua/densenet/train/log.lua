@@ -5,22 +5,17 @@
 -- one row for it; and a run never loses a row, because the row is on the disk before the
 -- checkpoint that says the epoch is done. What was not measured is an empty field.
 local core = require "densenet.core"
+local tsv = require "densenet.train.tsv"
 
 local Log = {}
 Log.__index = Log
 
 local function header(columns) return "epoch\t" .. table.concat(columns, "\t") end
 
-local function split(line)
-  local cells = {}
-  for text in line:gmatch("[^\t]*") do cells[#cells + 1] = text end
-  return cells
-end
-
 -- Where each of the columns stands in a log with this header, or nil when it is not ours: it may lack
 -- columns that were added since.
 local function placesOf(firstLine, columns)
-  local names, place = split(firstLine), {}
+  local names, place = tsv.split(firstLine), {}
   for i, name in ipairs(names) do place[name] = i end
   local nKnown = place.epoch == 1 and 1 or 0
   for _, column in ipairs(columns) do nKnown = nKnown + (place[column] and 1 or 0) end
@@ -35,7 +30,7 @@ local function rowsOf(text, columns)
   local place, rows = placesOf(lines[1], columns), {}
   if not place then return nil end
   for i = 2, #lines do
-    local cells = split(lines[i])
+    local cells = tsv.split(lines[i])
     local epoch = (cells[1] or ""):find("^%d+$") and math.tointeger(tonumber(cells[1]))
     if not epoch then return nil end
     local row = { cells[1] }

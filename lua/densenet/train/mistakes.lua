@@ -10,6 +10,7 @@ local classifier = require "densenet.models.classifier"
 local core = require "densenet.core"
 local ConfusionMatrix = require "densenet.optim.confusion_matrix"
 local image = require "densenet.image"
+local tsv = require "densenet.train.tsv"
 
 local Mistakes = {}
 Mistakes.__index = Mistakes
@@ -50,19 +51,6 @@ function Mistakes:add(output, target)
   self.nSeen = self.nSeen + #rows
 end
 
--- A class's name as a cell of a table.
-local function cell(name) return (tostring(name):gsub("[\t\r\n]", " ")) end
-
-local function confusionTable(self)
-  local names, lines = {}, {}
-  for i, name in ipairs(self.set.classes) do names[i] = cell(name) end
-  lines[1] = "truth\t" .. table.concat(names, "\t")
-  for i, counts in ipairs(self.matrix.mat:totable()) do
-    lines[i + 1] = names[i] .. "\t" .. table.concat(counts, "\t")
-  end
-  return table.concat(lines, "\n") .. "\n"
-end
-
 -- Writes the images, and puts their files' names into the list.
 local function writeImages(self, directory)
   for i, one in ipairs(self.worst) do
@@ -80,8 +68,8 @@ end
 local function mistakesTable(self)
   local lines = { "truth\ttold\ttruth_probability\ttold_probability\timage\tfile" }
   for i, one in ipairs(self.worst) do
-    lines[i + 1] = core.format("%s\t%s\t%.6g\t%.6g\t%d\t%s", cell(self.set.classes[one.truth]),
-      cell(self.set.classes[one.told]), one.truthProbability, one.toldProbability, one.number, one.file or "")
+    lines[i + 1] = core.format("%s\t%s\t%.6g\t%.6g\t%d\t%s", tsv.cell(self.set.classes[one.truth]),
+      tsv.cell(self.set.classes[one.told]), one.truthProbability, one.toldProbability, one.number, one.file or "")
   end
   return table.concat(lines, "\n") .. "\n"
 end
@@ -91,8 +79,9 @@ end
 -- @return true; or nil, message, code
 function Mistakes:write(directory)
   local pictures = directory .. "/mistakes"
+  local confusion = tsv.confusion(self.matrix.mat:totable(), self.set.classes)
   local done, message, code = core.directory_make(pictures)
-  if done then done, message, code = core.file_write(directory .. "/confusion.tsv", confusionTable(self), {}) end
+  if done then done, message, code = core.file_write(directory .. "/confusion.tsv", confusion, {}) end
   if done then done, message, code = writeImages(self, pictures) end
   if done then done, message, code = core.file_write(pictures .. "/mistakes.tsv", mistakesTable(self), {}) end
   if not done then return nil, message, code end

@@ -4,6 +4,7 @@ local argument = require "densenet.argument"
 local generation = require "densenet.train.generation"
 local models = require "densenet.models"
 local options = require "densenet.train.options"
+local shallowCopy = require "densenet.shallow_copy"
 local stateDict = require "densenet.nn.state_dict"
 local optimizer = require "densenet.train.optimizer"
 
@@ -42,8 +43,7 @@ local function chosenOf(values, origin, images)
     local classifier = isReset and rawget(origin.model, models.classifierOf(config.family) .. ".weight")
     config.inputChannels, config.nClasses = images.channels, classifier and classifier:size(1) or wanted
   end
-  local chosen = {}
-  for name, value in pairs(config) do chosen[name] = value end
+  local chosen = shallowCopy(config)
   chosen.optMemory, chosen.precision = values.optMemory, values.precision
   return chosen, wanted, isReset
 end

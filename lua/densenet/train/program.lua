@@ -60,6 +60,23 @@ local function explain(err)
   return { message = debug.traceback(text, 2) }
 end
 
+--- Reads a command line; ends the program where it is refused, prints usage and options where help is asked for.
+-- @param reader a CommandLine
+-- @param argv arguments
+-- @param usage for the help
+-- @return values and what was given, as CommandLine.parse; nil where help is what was wanted
+function program.options(reader, argv, usage)
+  local values, given = reader:parse(argv)
+  if not values then program.refuse(given) end
+  if not values.help then return values, given end
+  print(usage .. "\n" .. reader:help())
+end
+
+--- Tells on stderr what a model's file left open.
+function program.tellNotes(model)
+  for _, note in ipairs(model.notes) do io.stderr:write(model.file, ": ", note, "\n") end
+end
+
 local endings = {}
 
 --- Has `action` called when the program ends: action(failure), the sentence or the traceback that it ends with; nil

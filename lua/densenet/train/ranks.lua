@@ -20,18 +20,16 @@ Ranks.__index = Ranks
 local ALSO_ALIKE = { "precision", "nEpochs", "saveEvery", "optMemory", "testOnly", "resume", "retrain",
   "tensorboard" }
 
-local function optionsText(values)
+local function alike(values)
   local all = options.select(values, "same")
   for _, name in ipairs(ALSO_ALIKE) do all[name] = values[name] end
-  return json.encode(all)
+  return all
 end
 
--- The same as lines, in one order, for ranks that meet before they can compare (densenet.dist.rendezvous).
-local function optionsLines(values)
-  local all, lines = options.select(values, "same"), {}
-  for _, name in ipairs(ALSO_ALIKE) do all[name] = values[name] end
-  for name, value in pairs(all) do lines[#lines + 1] = ("%s %s\n"):format(name, options.text(value)) end
-  table.sort(lines, core.before)
+-- Options as lines, in one order, for ranks that meet before they can compare (densenet.dist.rendezvous).
+local function linesOf(all)
+  local lines = {}
+  for i, name in ipairs(sortedNames(all)) do lines[i] = ("%s %s\n"):format(name, options.text(all[name])) end
   return table.concat(lines)
 end
 
@@ -83,13 +81,14 @@ function Ranks.open(values)
     return nil, "-confusion is told by one process, which sees all images: leave out what starts several", "usage"
   end
   local comm
+  local all = alike(values)
   comm, message, code = dist.open { device = deviceOf(values), rank = values.rank, size = values.size,
-    timeout = values.commTimeout, agree = optionsLines(values) }
+    timeout = values.commTimeout, agree = linesOf(all) }
   if not comm then return nil, message, code end
   values.device = comm.device
   local self = setmetatable({ comm = comm, size = comm.size, rank = comm.rank }, Ranks)
   program.atEnd(function(failure) leave(self, failure) end)
-  local text = optionsText(values)
+  local text = json.encode(all)
   local theirs = json.decode(comm:broadcastText(text))
   message = firstSentence(comm, differenceOf(comm, theirs, json.decode(text)))
   if message then return self:outcome(nil, message, "usage") end

@@ -3,14 +3,14 @@ local core = require "densenet.core"
 local formats = require "densenet.models.formats"
 local models = require "densenet.models"
 local shadow = require "densenet.nn.plan.shadow"
+local shallowCopy = require "densenet.shallow_copy"
 local stateDict = require "densenet.nn.state_dict"
 
 local teacher = {}
 
 -- The ordinary network's configuration, in the mode that an evaluation takes least in.
 local function ordinary(config)
-  local copy = {}
-  for name, value in pairs(config) do copy[name] = value end
+  local copy = shallowCopy(config)
   copy.mlg, copy.optMemory = nil, models.memoryOf(models.family(config.family)).default
   return copy
 end

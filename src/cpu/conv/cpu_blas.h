@@ -10,7 +10,6 @@
 #include <stdint.h>
 
 #include "../../dn_dtype.h"
-#include "../../dn_status.h"
 
 /* A matrix as it lies in memory: rows x columns of the product, read transposed if so. */
 typedef struct cpu_matrix {

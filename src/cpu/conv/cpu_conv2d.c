@@ -35,14 +35,9 @@ static bool has_unit_strides(dn_conv2d options) {
   return options.stride_h == 1 && options.stride_w == 1;
 }
 
-static bool is_1x1(const dn_tensor *weight, dn_conv2d options) {
-  return has_unit_strides(options) && weight->size[2] == 1 && weight->size[3] == 1 &&
-         options.pad_h == 0 && options.pad_w == 0;
-}
-
 static bool has_border(const dn_tensor *weight, dn_conv2d options) {
   return has_unit_strides(options) && options.pad_h < weight->size[2] &&
-         options.pad_w < weight->size[3] && !is_1x1(weight, options);
+         options.pad_w < weight->size[3] && !cpu_conv_is_1x1(weight, options);
 }
 
 /* Group g of n along a dimension: a view of it in *view. NULL stays NULL. */
@@ -77,7 +72,7 @@ dn_status cpu_conv2d_forward(dn_tensor *y, const dn_tensor *x, const dn_tensor *
 
 static dn_status backward_data(dn_tensor *dx, const dn_tensor *dy, const dn_tensor *weight,
                                dn_conv2d options) {
-  const bool is_product = is_1x1(weight, options);
+  const bool is_product = cpu_conv_is_1x1(weight, options);
   if (!is_product && !has_border(weight, options))
     return CPU_REAL_OF(dx->dtype, cpu_conv_patches_backward_data)(dx, dy, weight, options);
   const cpu_conv_forward call = {

@@ -34,4 +34,10 @@ typedef struct cpu_conv_backward {
   double scale;    /* of dweight */
 } cpu_conv_backward;
 
+/* Is the convolution a matrix product of the pixels as they lie? */
+static inline bool cpu_conv_is_1x1(const dn_tensor *weight, dn_conv2d options) {
+  return weight->size[2] == 1 && weight->size[3] == 1 && options.stride_h == 1 &&
+         options.stride_w == 1 && options.pad_h == 0 && options.pad_w == 0;
+}
+
 #endif

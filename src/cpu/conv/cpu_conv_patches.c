@@ -29,8 +29,6 @@ typedef struct way_back {
   int32_t *offset;
 } way_back;
 
-static int64_t whole_blocks(int64_t n) { return (n + CPU_BLOCK - 1) / CPU_BLOCK * CPU_BLOCK; }
-
 static way_back way_back_of(const dn_tensor *dx, const dn_tensor *dy, const dn_tensor *weight,
                             dn_conv2d options) {
   way_back w = {.tiles = cpu_tiles_best(),
@@ -49,7 +47,7 @@ static way_back way_back_of(const dn_tensor *dx, const dn_tensor *dy, const dn_t
   w.piece = VALUES / (w.n_out + w.block * w.n_taps) / CPU_BLOCK * CPU_BLOCK;
   if (w.piece < CPU_BLOCK) w.piece = CPU_BLOCK;
   if (w.piece > PIECE) w.piece = PIECE;
-  if (w.piece > whole_blocks(planes.size)) w.piece = whole_blocks(planes.size);
+  if (w.piece > cpu_whole_blocks(planes.size)) w.piece = cpu_whole_blocks(planes.size);
   w.layout = (cpu_layout){.row = CPU_BLOCK, .block = CPU_BLOCK * w.n_out};
   w.n_d = w.piece * w.n_out + CPU_TILE_SLACK;
   w.stride = w.piece + CPU_LINE;

@@ -26,8 +26,6 @@ enum {
   ROW_GAP = 16
 };
 
-static int64_t to_blocks(int64_t n) { return (n + CPU_BLOCK - 1) / CPU_BLOCK * CPU_BLOCK; }
-
 /* How the pixels of all images are cut. Parts of a unit are packed one behind the other. */
 typedef struct pixel_cut {
   int64_t size;    /* pixels of an image */
@@ -47,7 +45,7 @@ static pixel_cut cut_of(int64_t n_images, int64_t size, int64_t n_rows, int64_t 
   made.piece = size < budget ? size : budget;
   made.n_parts = (size + made.piece - 1) / made.piece;
   made.n_all = n_images * made.n_parts;
-  made.group = made.n_parts > 1 ? 1 : budget / to_blocks(size);
+  made.group = made.n_parts > 1 ? 1 : budget / cpu_whole_blocks(size);
   if (made.group > n_images) made.group = n_images;
   made.n_units = (made.n_all + made.group - 1) / made.group;
   return made;
@@ -71,15 +69,10 @@ typedef struct source {
   cpu_patches patches;
 } source;
 
-static bool is_1x1(const dn_tensor *weight, dn_conv2d options) {
-  return weight->size[2] == 1 && weight->size[3] == 1 && options.stride_h == 1 &&
-         options.stride_w == 1 && options.pad_h == 0 && options.pad_w == 0;
-}
-
 static source source_of(const dn_tensor *x, const dn_tensor *norm, const dn_tensor *weight,
                         int64_t width, dn_conv2d options) {
   source made = {.in = cpu_map_of(x), .norm = cpu_norm_of(norm)};
-  made.has_patches = !is_1x1(weight, options);
+  made.has_patches = !cpu_conv_is_1x1(weight, options);
   if (made.has_patches) made.patches = cpu_patches_of(x, weight, width, options);
   return made;
 }
@@ -142,8 +135,8 @@ static forward forward_of(const cpu_conv_forward *call) {
   f.cut =
       cut_of(f.out.planes.n, f.out.planes.size, f.n_in + f.n_out, FORWARD_PIECE, FORWARD_VALUES);
   f.layout = (cpu_layout){.row = CPU_BLOCK, .block = CPU_BLOCK * f.n_in};
-  f.n_z = cpu_whole_lines(f.n_in * to_blocks(f.cut.piece) + CPU_TILE_SLACK);
-  f.stride = to_blocks(f.cut.piece) + ROW_GAP;
+  f.n_z = cpu_whole_lines(f.n_in * cpu_whole_blocks(f.cut.piece) + CPU_TILE_SLACK);
+  f.stride = cpu_whole_blocks(f.cut.piece) + ROW_GAP;
   f.n_own = f.n_z + cpu_whole_lines(f.n_out * f.stride);
   f.n_threads = cpu_team(f.out.planes.n * f.out.planes.size * f.n_in);
   f.n_shares = cpu_shares(f.n_threads);
@@ -257,7 +250,7 @@ static backward backward_of(const cpu_conv_backward *call) {
   b.n_out = planes.c;
   b.n_columns = cpu_whole_lines(b.n_out);
   b.cut = cut_of(planes.n, planes.size, b.n_in + 2 * b.n_out, BACKWARD_PIECE, BACKWARD_VALUES);
-  b.part_blocks = to_blocks(b.cut.piece) / CPU_BLOCK;
+  b.part_blocks = cpu_whole_blocks(b.cut.piece) / CPU_BLOCK;
   b.n_blocks = b.cut.group * b.part_blocks;
   b.z_layout = (cpu_layout){.row = CPU_BLOCK, .block = CPU_BLOCK * b.n_in};
   b.d_layout = (cpu_layout){.row = CPU_BLOCK, .block = CPU_BLOCK * b.n_out};
@@ -301,7 +294,7 @@ static int64_t pack_unit(const backward *b, int64_t first, int64_t n, real *z, r
   }
   /* The last part may be short; its rows end in zeros at the next block. */
   const image_part last = part_of(&b->cut, first + n - 1);
-  return (n - 1) * b->part_blocks * CPU_BLOCK + to_blocks(last.n_pixels);
+  return (n - 1) * b->part_blocks * CPU_BLOCK + cpu_whole_blocks(last.n_pixels);
 }
 
 /* dweight += z times d transposed. */

@@ -36,8 +36,6 @@ typedef struct job {
   int32_t *offset;
 } job;
 
-static int64_t whole_blocks(int64_t n) { return (n + CPU_BLOCK - 1) / CPU_BLOCK * CPU_BLOCK; }
-
 /* Vectors run along the longer side of c; of the other operand all is packed at once. */
 static job job_of(const dn_tensor *c, const dn_tensor *a, const dn_tensor *b, double alpha,
                   double beta) {
@@ -56,7 +54,7 @@ static job job_of(const dn_tensor *c, const dn_tensor *a, const dn_tensor *b, do
     j.c = transposed(j.c);
   }
   j.unit = VALUES / j.depth / CPU_BLOCK * CPU_BLOCK;
-  const int64_t fair = whole_blocks((j.c.columns + j.n_threads - 1) / j.n_threads);
+  const int64_t fair = cpu_whole_blocks((j.c.columns + j.n_threads - 1) / j.n_threads);
   if (j.unit > MOST_COLUMNS) j.unit = MOST_COLUMNS;
   if (j.unit > fair) j.unit = fair;
   if (j.unit < CPU_BLOCK) j.unit = CPU_BLOCK;

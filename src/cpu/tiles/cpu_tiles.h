@@ -26,6 +26,11 @@ enum {
   CPU_OUTER_ROWS = 8   /* rows of an outer product's tile */
 };
 
+/* n pixels, the last block filled up. */
+static inline int64_t cpu_whole_blocks(int64_t n) {
+  return (n + CPU_BLOCK - 1) / CPU_BLOCK * CPU_BLOCK;
+}
+
 /* One batch norm, channel by channel: x^ = (x - mean) * inv_std, z = relu(scale x + shift). */
 typedef struct cpu_norm {
   const real *mean, *inv_std, *scale, *shift;
@@ -52,9 +57,8 @@ typedef struct cpu_moments {
 } cpu_moments;
 
 typedef struct cpu_tiles {
-  const char *name; /* "avx512", "avx2", "portable" */
-  int panel_rows;   /* rows of a full panel */
-  int panel_step;   /* rows of the last panel are a multiple of this */
+  int panel_rows; /* rows of a full panel */
+  int panel_step; /* rows of the last panel are a multiple of this */
 
   /*
   ** relu(scale[c] * x[c][p] + shift[c]), or x[c][p] where scale is NULL, for p < n_pixels, packed, then

@@ -513,7 +513,6 @@ static void moments(cpu_moments *sums, const real *x, int64_t n, real *to) {
 }
 
 const cpu_tiles CPU_REAL(CPU_TILES_TABLE) = {
-    .name = CPU_TILES_NAME,
     .panel_rows = ROWS,
     .panel_step = STEP,
     .norm_relu = norm_relu,

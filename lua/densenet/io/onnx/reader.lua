@@ -4,6 +4,7 @@ local core = require "densenet.core"
 local byteSource = require "densenet.io.byte_source"
 local dtypeBytes = require "densenet.dtype_bytes"
 local protobufFields = require "densenet.io.protobuf_fields"
+local rowMajor = require "densenet.row_major"
 
 local MOST_NODES = 1 << 20
 local LONGEST_NAME = 1 << 16
@@ -50,14 +51,6 @@ local function pair(source)
     if field == 1 then key = text(each) elseif field == 2 then value = each end
   end
   return key, value
-end
-
-local function rowMajor(sizes)
-  local strides, step = {}, 1
-  for d = #sizes, 1, -1 do
-    strides[d], step = step, step * sizes[d]
-  end
-  return strides
 end
 
 -- The elements of a tensor that stand in a file beside the model.

@@ -3,6 +3,7 @@
 
 local core = require "densenet.core"
 local memoryModes = require "densenet.nn.memory_modes"
+local partsOf = require "densenet.nn.plan.parts"
 
 local LEAST_BYTES = 2 ^ 14 -- of a row on a line of its own
 
@@ -127,32 +128,17 @@ local function align(lines, isRight)
 end
 
 local function totals(plan)
-  local parameters, momentum, gradients, n, nFrozen = 0, 0, 0, 0, 0
-  local others, buffers = 0, 0
-  for _, row in ipairs(plan.rows) do
-    if row.lifetime == "parameter" then
-      if row.name:find(" momentum$") then
-        momentum = momentum + row.bytes
-      elseif row.name:find(" gradient$") then
-        gradients = gradients + row.bytes
-      else
-        parameters, n, nFrozen = parameters + row.bytes, n + 1, nFrozen + (row.isFrozen and 1 or 0)
-      end
-    elseif row.lifetime ~= "state" and row.offset then
-      buffers = buffers + row.bytes
-    elseif row.lifetime ~= "state" then
-      others = others + row.bytes
-    end
-  end
+  local parts = partsOf(plan)
   local arena = plan.arenaBytes > 0
   local lines = {
-    { ("parameters (%d tensors%s)"):format(n, nFrozen > 0 and (", %d frozen"):format(nFrozen) or ""), parameters },
-    { "their gradients", gradients },
-    { "momentum", momentum }, { "running statistics", plan:bytesOf("state") },
-    { arena and "other tensors and scratch" or "buffers and scratch", others },
+    { ("parameters (%d tensors%s)"):format(parts.nParameters,
+      parts.nFrozen > 0 and (", %d frozen"):format(parts.nFrozen) or ""), parts.parameters },
+    { "their gradients", parts.gradients },
+    { "momentum", parts.momentum }, { "running statistics", parts.statistics },
+    { arena and "other tensors and scratch" or "buffers and scratch", parts.others },
   }
   if arena then
-    lines[#lines + 1] = { ("buffers, %s MB without sharing"):format(megabytes(buffers)), plan.arenaBytes }
+    lines[#lines + 1] = { ("buffers, %s MB without sharing"):format(megabytes(parts.buffers)), plan.arenaBytes }
   end
   lines[#lines + 1] = { "total", plan.totalBytes }
   local text = {}
