@@ -10,6 +10,7 @@
 
 #include "dn_image_draw.h"
 #include "dn_image_row.h"
+#include "dn_wide.h"
 
 /* --- moving pixels ------------------------------------------------------------------------- */
 
@@ -129,8 +130,8 @@ static dn_status check_normalization(int argument, int64_t channels, int n_chann
   for (int64_t i = 0; i < n; i++) \
   ((to *)out)[i] = ((to)((const from *)in)[i] - (to)mean) / (to)deviation
 
-static void normalize_row(void *out, dn_dtype to, const void *in, dn_dtype from, int64_t n,
-                          double mean, double deviation) {
+DN_WIDE static void normalize_row(void *out, dn_dtype to, const void *in, dn_dtype from, int64_t n,
+                                  double mean, double deviation) {
   if (to == DN_FLOAT && from == DN_BYTE)
     NORMALIZE_ROW(float, uint8_t);
   else if (to == DN_FLOAT)
@@ -160,8 +161,8 @@ dn_status dn_image_normalize(dn_tensor *out, const dn_tensor *in, int n_channels
 }
 
 /* normalize_row of bytes that are read backwards: in[0], in[-1], ... */
-static void normalize_row_mirrored(void *out, dn_dtype to, const uint8_t *in, int64_t n,
-                                   double mean, double deviation) {
+DN_WIDE static void normalize_row_mirrored(void *out, dn_dtype to, const uint8_t *in, int64_t n,
+                                           double mean, double deviation) {
   if (to == DN_FLOAT)
     for (int64_t i = 0; i < n; i++)
       ((float *)out)[i] = ((float)in[-i] - (float)mean) / (float)deviation;

@@ -6,6 +6,7 @@
 #include "dn_file.h"
 #include "dn_image_read.h"
 #include "dn_image_row.h"
+#include "dn_wide.h"
 
 dn_status dn_image_check_size(const dn_image_source *source, int64_t width, int64_t height) {
   if (width < 1 || height < 1)
@@ -41,15 +42,16 @@ dn_status dn_image_new(int n_channels, bool is_grey, int64_t height, int64_t wid
   return dn_tensor_new(dn_device_cpu(), DN_BYTE, 3, size, image);
 }
 
-static void put_grey(uint8_t *restrict grey, int64_t width, const uint8_t *restrict rgb) {
+DN_WIDE static void put_grey(uint8_t *restrict grey, int64_t width, const uint8_t *restrict rgb) {
   for (int64_t x = 0; x < width; x++) {
     const uint32_t red = rgb[3 * x], green = rgb[3 * x + 1], blue = rgb[3 * x + 2];
     grey[x] = (uint8_t)((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16);
   }
 }
 
-static void put_colours(uint8_t *restrict red, uint8_t *restrict green, uint8_t *restrict blue,
-                        int64_t width, const uint8_t *restrict rgb) {
+DN_WIDE static void put_colours(uint8_t *restrict red, uint8_t *restrict green,
+                                uint8_t *restrict blue, int64_t width,
+                                const uint8_t *restrict rgb) {
   for (int64_t x = 0; x < width; x++) {
     red[x] = rgb[3 * x];
     green[x] = rgb[3 * x + 1];

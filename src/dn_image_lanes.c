@@ -5,6 +5,8 @@
 */
 #include "dn_image_lanes.h"
 
+#include "dn_wide.h"
+
 /* The steps look at the same bytes in units of growing width. */
 typedef uint16_t __attribute__((may_alias)) unit2;
 typedef uint32_t __attribute__((may_alias)) unit4;
@@ -34,8 +36,7 @@ DEFINE_ZIP(8, unit8)
 /* Stream i of those that a step makes or takes, each of `width` bytes a column. */
 static void *stream(uint8_t *strip, int64_t n, int width, int i) { return strip + n * width * i; }
 
-void dn_image_lanes_gather(const uint8_t *const rows[DN_IMAGE_LANES], int64_t n, uint8_t *strip,
-                           uint8_t *work) {
+DN_WIDE static void gather(const uint8_t *const *rows, int64_t n, uint8_t *strip, uint8_t *work) {
   for (int i = 0; i < 8; i++) zip_1(rows[2 * i], rows[2 * i + 1], n, stream(work, n, 2, i));
   for (int i = 0; i < 4; i++)
     zip_2(stream(work, n, 2, 2 * i), stream(work, n, 2, 2 * i + 1), n, stream(strip, n, 4, i));
@@ -44,12 +45,21 @@ void dn_image_lanes_gather(const uint8_t *const rows[DN_IMAGE_LANES], int64_t n,
   zip_8(stream(work, n, 8, 0), stream(work, n, 8, 1), n, (unit8 *)(void *)strip);
 }
 
-void dn_image_lanes_scatter(uint8_t *strip, int64_t n, uint8_t *const rows[DN_IMAGE_LANES],
-                            uint8_t *work) {
+DN_WIDE static void scatter(uint8_t *strip, int64_t n, uint8_t *const *rows, uint8_t *work) {
   unzip_8((unit8 *)(void *)strip, n, stream(work, n, 8, 0), stream(work, n, 8, 1));
   for (int i = 0; i < 2; i++)
     unzip_4(stream(work, n, 8, i), n, stream(strip, n, 4, 2 * i), stream(strip, n, 4, 2 * i + 1));
   for (int i = 0; i < 4; i++)
     unzip_2(stream(strip, n, 4, i), n, stream(work, n, 2, 2 * i), stream(work, n, 2, 2 * i + 1));
   for (int i = 0; i < 8; i++) unzip_1(stream(work, n, 2, i), n, rows[2 * i], rows[2 * i + 1]);
+}
+
+void dn_image_lanes_gather(const uint8_t *const rows[DN_IMAGE_LANES], int64_t n, uint8_t *strip,
+                           uint8_t *work) {
+  gather(rows, n, strip, work);
+}
+
+void dn_image_lanes_scatter(uint8_t *strip, int64_t n, uint8_t *const rows[DN_IMAGE_LANES],
+                            uint8_t *work) {
+  scatter(strip, n, rows, work);
 }

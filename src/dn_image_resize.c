@@ -9,6 +9,7 @@
 #include "dn_image_lanes.h"
 #include "dn_image_row.h"
 #include "dn_image_weights.h"
+#include "dn_wide.h"
 
 /* One resize at work: weights of both directions and what lies between the two passes. */
 typedef struct resampling {
@@ -105,6 +106,19 @@ static void add_tap(dn_image_lane_sums *sums, int32_t weight, const dn_image_lan
                                             dn_image_lane_sums);
 }
 
+/* The columns of a strip whose first one is number `from` of the rectangle. */
+DN_WIDE static void narrow_columns(const dn_image_weights *columns, const int32_t *weights,
+                                   int64_t from, const dn_image_lane_bytes *strip,
+                                   dn_image_lane_bytes *narrow_strip) {
+  for (int64_t x = 0; x < columns->count; x++) {
+    const int32_t *weight = weights + x * columns->most_taps;
+    const dn_image_lane_bytes *taps = strip + columns->first[x] - from;
+    dn_image_lane_sums sums = HALF - (dn_image_lane_sums){0};
+    for (int64_t k = 0; k < columns->n_taps[x]; k++) add_tap(&sums, weight[k], &taps[k]);
+    settle_lanes(&sums, &narrow_strip[x]);
+  }
+}
+
 /*
 ** Rows y .. y+n_rows-1 (at most LANES) of `between` from those of the input. Lanes without a row of
 ** their own read the last one and write nowhere.
@@ -120,16 +134,9 @@ static void narrow_rows(const resampling *r, const dn_tensor *in, int64_t c, int
     rows[lane] = (const uint8_t *)dn_image_row(in, c, r->top + r->from + y + row) + r->left + from;
     narrow[lane] = lane < n_rows ? (uint8_t *)r->between + (y + lane) * width : r->spare_row;
   }
-  const dn_image_lane_bytes *strip = (const dn_image_lane_bytes *)(const void *)r->strip;
-  dn_image_lane_bytes *narrow_strip = (dn_image_lane_bytes *)(void *)r->narrow_strip;
   dn_image_lanes_gather(rows, dn_image_weights_to(columns) - from, r->strip, r->strip_work);
-  for (int64_t x = 0; x < width; x++) {
-    const int32_t *weight = r->column_weights + x * columns->most_taps;
-    const dn_image_lane_bytes *taps = strip + columns->first[x] - from;
-    dn_image_lane_sums sums = HALF - (dn_image_lane_sums){0};
-    for (int64_t k = 0; k < columns->n_taps[x]; k++) add_tap(&sums, weight[k], &taps[k]);
-    settle_lanes(&sums, &narrow_strip[x]);
-  }
+  narrow_columns(columns, r->column_weights, from, (const dn_image_lane_bytes *)(void *)r->strip,
+                 (dn_image_lane_bytes *)(void *)r->narrow_strip);
   dn_image_lanes_scatter(r->narrow_strip, width, narrow, r->strip_work);
 }
 
@@ -138,7 +145,7 @@ static void narrow_bytes(const resampling *r, const dn_tensor *in, int64_t c) {
     narrow_rows(r, in, c, y, r->n_between - y < LANES ? r->n_between - y : LANES);
 }
 
-static void combine_bytes(const resampling *r, int64_t y, uint8_t *restrict out) {
+DN_WIDE static void combine_bytes(const resampling *r, int64_t y, uint8_t *restrict out) {
   const int64_t width = r->columns.count;
   const int32_t *weight = r->row_weights + y * r->rows.most_taps;
   int32_t *restrict sums = r->sums;

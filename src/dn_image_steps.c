@@ -6,6 +6,7 @@
 
 #include "dn_image_draw.h"
 #include "dn_image_row.h"
+#include "dn_wide.h"
 
 /* ---- Where ---- */
 
@@ -281,16 +282,19 @@ static dn_status check_steps(const dn_image_steps *steps, int64_t n_channels) {
 /* Channel c of three, also of a grey image. */
 static int64_t channel(const dn_tensor *image, int64_t c) { return image->size[0] == 1 ? 0 : c; }
 
+/* A row has at most 2^24 bytes. */
+DN_WIDE static uint32_t sum_row(const uint8_t *row, int64_t n) {
+  uint32_t sum = 0;
+  for (int64_t x = 0; x < n; x++) sum += row[x];
+  return sum;
+}
+
 static void take_means(const dn_tensor *bytes, double mean[3]) {
   const int64_t height = bytes->size[1], width = bytes->size[2];
   for (int64_t c = 0; c < 3; c++) {
     uint64_t sum = 0;
-    for (int64_t y = 0; y < height; y++) {
-      const uint8_t *row = dn_image_row(bytes, channel(bytes, c), y);
-      uint32_t row_sum = 0; /* a row has at most 2^24 bytes */
-      for (int64_t x = 0; x < width; x++) row_sum += row[x];
-      sum += row_sum;
-    }
+    for (int64_t y = 0; y < height; y++)
+      sum += sum_row(dn_image_row(bytes, channel(bytes, c), y), width);
     mean[c] = (double)sum / (double)(height * width);
   }
 }
@@ -308,14 +312,14 @@ static void mirror(dn_tensor *bytes) {
     }
 }
 
-#define DEFINE_MAP_ROW(name, real)                                                               \
-  static void map_##name(real *restrict out, const uint8_t *restrict red,                        \
-                         const uint8_t *restrict green, const uint8_t *restrict blue, int64_t n, \
-                         const double matrix[3], double shift) {                                 \
-    const real r = (real)matrix[0], g = (real)matrix[1], b = (real)matrix[2];                    \
-    const real s = (real)shift;                                                                  \
-    for (int64_t x = 0; x < n; x++)                                                              \
-      out[x] = r * (real)red[x] + g * (real)green[x] + b * (real)blue[x] + s;                    \
+#define DEFINE_MAP_ROW(name, real)                                                            \
+  DN_WIDE static void map_##name(real *restrict out, const uint8_t *restrict red,             \
+                                 const uint8_t *restrict green, const uint8_t *restrict blue, \
+                                 int64_t n, const double matrix[3], double shift) {           \
+    const real r = (real)matrix[0], g = (real)matrix[1], b = (real)matrix[2];                 \
+    const real s = (real)shift;                                                               \
+    for (int64_t x = 0; x < n; x++)                                                           \
+      out[x] = r * (real)red[x] + g * (real)green[x] + b * (real)blue[x] + s;                 \
   }
 
 DEFINE_MAP_ROW(floats, float)

@@ -2,7 +2,7 @@
 
 #include "../conv/cpu_map.h"
 #include "../cpu_parallel.h"
-#include "../tiles/cpu_wide.h"
+#include "../../dn_wide.h"
 #include "cpu_norm_table.h"
 
 void CPU_REAL(cpu_channel_stats_fast)(dn_tensor *stats, const dn_tensor *x) {
@@ -22,7 +22,7 @@ void CPU_REAL(cpu_channel_stats_fast)(dn_tensor *stats, const dn_tensor *x) {
   }
 }
 
-CPU_WIDE static void add_terms(real *gradient, const real *values, int64_t n, cpu_deferred terms) {
+DN_WIDE static void add_terms(real *gradient, const real *values, int64_t n, cpu_deferred terms) {
   const real offset = *terms.offset, slope = *terms.slope, mean = *terms.mean;
   for (int64_t p = 0; p < n; p++) gradient[p] += slope * (values[p] - mean) + offset;
 }

@@ -6,10 +6,10 @@
 #include "../conv/cpu_shares.h"
 #include "../cpu_parallel.h"
 #include "../cpu_scratch.h"
-#include "../tiles/cpu_wide.h"
+#include "../../dn_wide.h"
 
 /* Sums of a line's windows; a window of any width, the usual 2 and the whole line unrolled. */
-CPU_WIDE static void pool_plane(real *y, const real *x, cpu_windows w, real scale, real shift) {
+DN_WIDE static void pool_plane(real *y, const real *x, cpu_windows w, real scale, real shift) {
   const real share = (real)1 / (real)(w.lines * w.columns);
   for (int64_t p = 0; p < w.height; p++) {
     real *line = y + p * w.width;
@@ -50,7 +50,7 @@ void CPU_REAL(cpu_norm_relu_pool_forward_fast)(dn_tensor *y, const dn_tensor *x,
 }
 
 /* The gradient of a pooled plane, spread over the windows; elements left out stay as they are. */
-CPU_WIDE static void spread_plane(real *d, const real *dy, cpu_windows w) {
+DN_WIDE static void spread_plane(real *d, const real *dy, cpu_windows w) {
   const real share = (real)1 / (real)(w.lines * w.columns);
   for (int64_t p = 0; p < w.height * w.lines; p++) {
     const real *from = dy + p / w.lines * w.width;

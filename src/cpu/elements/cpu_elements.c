@@ -12,7 +12,7 @@
 #include "cpu_chunk.h"
 #include "cpu_element.h"
 #include "cpu_rows.h"
-#include "../tiles/cpu_wide.h"
+#include "../../dn_wide.h"
 
 /* ---- one element, for the reference loops and the kinds that do not vectorise ---- */
 
@@ -49,8 +49,8 @@ static int64_t add_scaled_one_long(const operation *op, int64_t a, int64_t b) {
 
 /* ---- kernels: n numbers of one computing type, without gaps; y may be a or b ---- */
 
-CPU_WIDE static void unary_float(const operation *op, int64_t n, void *to, const void *from,
-                                 const void *unused) {
+DN_WIDE static void unary_float(const operation *op, int64_t n, void *to, const void *from,
+                                const void *unused) {
   float *y = to;
   const float *x = from;
   (void)unused;
@@ -85,8 +85,8 @@ CPU_WIDE static void unary_float(const operation *op, int64_t n, void *to, const
   }
 }
 
-CPU_WIDE static void unary_double(const operation *op, int64_t n, void *to, const void *from,
-                                  const void *unused) {
+DN_WIDE static void unary_double(const operation *op, int64_t n, void *to, const void *from,
+                                 const void *unused) {
   double *y = to;
   const double *x = from;
   (void)unused;
@@ -101,8 +101,8 @@ static void unary_long(const operation *op, int64_t n, void *to, const void *fro
   for (int64_t i = 0; i < n; i++) y[i] = unary_one_long(op, x[i], 0);
 }
 
-CPU_WIDE static void binary_float(const operation *op, int64_t n, void *to, const void *left,
-                                  const void *right) {
+DN_WIDE static void binary_float(const operation *op, int64_t n, void *to, const void *left,
+                                 const void *right) {
   float *y = to;
   const float *a = left, *b = right;
   switch (op->kind) {
@@ -130,8 +130,8 @@ CPU_WIDE static void binary_float(const operation *op, int64_t n, void *to, cons
   }
 }
 
-CPU_WIDE static void binary_double(const operation *op, int64_t n, void *to, const void *left,
-                                   const void *right) {
+DN_WIDE static void binary_double(const operation *op, int64_t n, void *to, const void *left,
+                                  const void *right) {
   double *y = to;
   const double *a = left, *b = right;
   switch (op->kind) {
@@ -173,16 +173,16 @@ static void binary_long(const operation *op, int64_t n, void *to, const void *le
   }
 }
 
-CPU_WIDE static void add_scaled_float(const operation *op, int64_t n, void *to, const void *left,
-                                      const void *right) {
+DN_WIDE static void add_scaled_float(const operation *op, int64_t n, void *to, const void *left,
+                                     const void *right) {
   float *y = to;
   const float *a = left, *b = right;
   const float scale = (float)op->number;
   CPU_VECTOR_LOOP(i, n, y[i] = a[i] + scale * b[i]);
 }
 
-CPU_WIDE static void add_scaled_double(const operation *op, int64_t n, void *to, const void *left,
-                                       const void *right) {
+DN_WIDE static void add_scaled_double(const operation *op, int64_t n, void *to, const void *left,
+                                      const void *right) {
   double *y = to;
   const double *a = left, *b = right;
   const double scale = op->number;

@@ -4,7 +4,7 @@
 #include "../conv/cpu_blas.h"
 #include "../cpu_parallel.h"
 #include "../elements/cpu_element.h"
-#include "../tiles/cpu_wide.h"
+#include "../../dn_wide.h"
 
 static void reference(dn_dtype dtype, int64_t m, int64_t n, int64_t k, void *c, const void *a,
                       bool a_is_transposed, const void *b, bool b_is_transposed) {
@@ -30,9 +30,9 @@ static cpu_matrix matrix_of(const void *data, int64_t rows, int64_t columns, boo
 
 /* Row i of c, as a sum of rows of b, or from dot products where b is transposed. */
 #define CPU_PRODUCT_ROW(real, name)                                                    \
-  CPU_WIDE static void row_##name(int64_t i, int64_t m, int64_t n, int64_t k, real *c, \
-                                  const real *a, bool a_is_transposed, const real *b,  \
-                                  bool b_is_transposed) {                              \
+  DN_WIDE static void row_##name(int64_t i, int64_t m, int64_t n, int64_t k, real *c,  \
+                                 const real *a, bool a_is_transposed, const real *b,   \
+                                 bool b_is_transposed) {                               \
     real *const out = c + i * n;                                                       \
     const int64_t first = a_is_transposed ? i : i * k, step = a_is_transposed ? m : 1; \
     for (int64_t j = 0; j < n; j++) {                                                  \

@@ -14,7 +14,7 @@
 #include "cpu_batchnorm_fast.h"
 #include "../cpu_parallel.h"
 #include "../cpu_planes.h"
-#include "../tiles/cpu_wide.h"
+#include "../../dn_wide.h"
 
 enum { RUN = 1024 }; /* elements summed in `real` before double takes over */
 
@@ -23,7 +23,7 @@ typedef struct moments {
 } moments;
 
 /* Sum of x - shift and of its square. */
-CPU_WIDE static moments moments_of_squares(const real *x, int64_t n, real shift) {
+DN_WIDE static moments moments_of_squares(const real *x, int64_t n, real shift) {
   moments total = {0, 0};
   for (int64_t start = 0; start < n; start += RUN) {
     const int64_t end = start + RUN < n ? start + RUN : n;
@@ -41,7 +41,7 @@ CPU_WIDE static moments moments_of_squares(const real *x, int64_t n, real shift)
 }
 
 /* Sum of dy and of dy * (x - mean). */
-CPU_WIDE static moments moments_of_gradient(const real *dy, const real *x, int64_t n, real mean) {
+DN_WIDE static moments moments_of_gradient(const real *dy, const real *x, int64_t n, real mean) {
   moments total = {0, 0};
   for (int64_t start = 0; start < n; start += RUN) {
     const int64_t end = start + RUN < n ? start + RUN : n;
@@ -61,7 +61,7 @@ typedef struct affine {
   real shift, scale, offset; /* y = (x - shift) * scale + offset */
 } affine;
 
-CPU_WIDE static void apply_affine(real *y, const real *x, int64_t n, affine map) {
+DN_WIDE static void apply_affine(real *y, const real *x, int64_t n, affine map) {
 #pragma omp simd
   for (int64_t i = 0; i < n; i++) y[i] = (x[i] - map.shift) * map.scale + map.offset;
 }
@@ -138,8 +138,8 @@ void CPU_REAL(cpu_batchnorm_inference_forward_fast)(dn_tensor *y, const dn_tenso
     }
 }
 
-CPU_WIDE static void apply_slopes(real *dx, const real *dy, const real *x, int64_t n, real mean,
-                                  dn_norm_slopes slopes) {
+DN_WIDE static void apply_slopes(real *dx, const real *dy, const real *x, int64_t n, real mean,
+                                 dn_norm_slopes slopes) {
   const real direct = (real)slopes.direct, slope = (real)slopes.slope;
   const real offset = (real)slopes.offset;
 #pragma omp simd

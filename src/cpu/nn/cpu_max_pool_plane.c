@@ -1,10 +1,10 @@
 #include "cpu_max_pool_plane.h"
 
-#include "../tiles/cpu_wide.h"
+#include "../../dn_wide.h"
 
 /* The larger of best[q] and from[q * step], and its place; a NaN is the largest, of equal ones the first. */
-CPU_WIDE static void take_larger(real *best, int64_t *place, const real *from, int64_t step,
-                                 int64_t first, int64_t n) {
+DN_WIDE static void take_larger(real *best, int64_t *place, const real *from, int64_t step,
+                                int64_t first, int64_t n) {
   for (int64_t q = 0; q < n; q++) {
     const real value = from[q * step];
     const bool wins = value > best[q] || (value != value && best[q] == best[q]);

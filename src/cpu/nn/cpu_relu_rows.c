@@ -1,13 +1,13 @@
 #include "cpu_relu_rows.h"
 
-#include "../tiles/cpu_wide.h"
+#include "../../dn_wide.h"
 
-CPU_WIDE static void rectify(real *out, const real *in, int64_t n) {
+DN_WIDE static void rectify(real *out, const real *in, int64_t n) {
 #pragma omp simd
   for (int64_t i = 0; i < n; i++) out[i] = in[i] < 0 ? 0 : in[i];
 }
 
-CPU_WIDE static void let_through(real *out, const real *in, const real *gate, int64_t n) {
+DN_WIDE static void let_through(real *out, const real *in, const real *gate, int64_t n) {
 #pragma omp simd
   for (int64_t i = 0; i < n; i++) out[i] = gate[i] > 0 ? in[i] : 0;
 }

@@ -4,14 +4,14 @@
 ** change the order of no sum but those marked as reductions. Of static functions only: gcc would export
 ** others from the module.
 */
-#ifndef CPU_WIDE_H
-#define CPU_WIDE_H
+#ifndef DN_WIDE_H
+#define DN_WIDE_H
 
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && \
     !defined(__AVX2__) && !defined(__SANITIZE_ADDRESS__)
-#define CPU_WIDE __attribute__((target_clones("avx512f", "avx2", "default")))
+#define DN_WIDE __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
-#define CPU_WIDE
+#define DN_WIDE
 #endif
 
 #endif
