@@ -11,16 +11,16 @@
 --   allocations               tensor allocations while the timed steps ran
 --   gflop, gflops             10^9 multiplications and additions of a step's products and convolutions; a second
 --   peak_gflops, peak_share   what the cores are measured to multiply and add at most; the share of it (null on a GPU)
+--   peers                     with -peer: what bench_peers.lua measured beside, in -rounds of -steps by turns; ratio is
+--                             their seconds by ours
 --
 -- `lua scripts/bench.lua -loader -images DIR` times the making of batches from JPEG files instead
--- (bench_loader.lua).
+-- (bench_loader.lua); `-table` times usual networks, one after the other, as a table (bench_table.lua).
 
 -- Older versions of Lua read this file too, so there is no syntax of 5.4 in it.
 local here = arg[0]:match("^(.*)/[^/]*$") or "."
-if arg[1] == "-loader" then
-  table.remove(arg, 1)
-  return dofile(here .. "/bench_loader.lua")
-end
+local OTHERS = { ["-loader"] = "/bench_loader.lua", ["-table"] = "/bench_table.lua" }
+if OTHERS[arg[1]] then return dofile(here .. OTHERS[table.remove(arg, 1)]) end
 dofile(here .. "/setup.lua")
 
 local dn = require "densenet"
@@ -32,6 +32,7 @@ local memoryModes = require "densenet.nn.memory_modes"
 local models = require "densenet.models"
 local optionList = require "densenet.train.option_list"
 local options = require "densenet.train.options"
+local peers = require "bench_peers"
 local precision = require "densenet.models.precision"
 local program = require "densenet.train.program"
 
@@ -54,6 +55,13 @@ local general = {
     { name = "warmup", type = "integer", default = 2, min = 1, help = "steps before them" },
     { name = "infer", type = "flag", help = "time the forward pass in evaluation mode instead" },
     { name = "json", type = "flag", help = "print JSON" },
+  },
+  { title = "Beside others",
+    { name = "peer", type = "text", shown = "none",
+      help = "a Python with torchvision, and onnxruntime for -infer: times their steps as well, in turn" },
+    { name = "peers", type = "text", shown = "all that suit but compile",
+      help = "of nchw, nhwc, checkpoint, compile, onnxruntime, with commas between" },
+    { name = "rounds", type = "integer", default = 5, min = 1, help = "turns of -steps; medians count" },
   },
 }
 
@@ -158,6 +166,17 @@ local function time(step, n, on)
   return seconds
 end
 
+-- Seconds of our steps, in turn with those of others; and what was measured of the others.
+local function beside(opt, others, model, step)
+  local seconds = {}
+  local theirs = peers.measure(opt, others, model, function(n)
+    local turn = time(step, n, opt.device)
+    table.move(turn, 1, n, #seconds + 1, seconds)
+    return median(turn)
+  end, here)
+  return seconds, theirs
+end
+
 local function round(x, digits) return math.floor(x * 10 ^ digits + 0.5) / 10 ^ digits end
 
 -- From Linux's /proc; nothing where there is none.
@@ -180,10 +199,16 @@ local function main()
   math.randomseed(0)
   local peak = core.device_peak(opt.device, opt.precision == "double" and "double" or "float")
   local model, plan = build(opt, given)
+  local others = opt.peer and peers.check(opt, model.config)
   local step = stepOf(opt, model)
   local warmup = time(step, opt.warmup, opt.device)
   local before = dn.memory(opt.device).allocations
-  local seconds = time(step, opt.steps, opt.device)
+  local seconds, theirs
+  if others then
+    seconds, theirs = beside(opt, others, model, step)
+  else
+    seconds = time(step, opt.steps, opt.device)
+  end
   local memory = dn.memory(opt.device)
   local operations = operationsOf(step)
   local rate = operations / median(seconds)
@@ -203,6 +228,7 @@ local function main()
   end
   result.network = model.config
   result.infer = opt.infer or false
+  result.peers = theirs
   if opt.json then return print(dn.json.encode(result)) end
   print(("%s: %.4f s median, %.4f s least; %.1f MB of tensors at most%s, %s MB of process; %d parameters; %d threads; "
     .. "%.1f GFLOP, %.1f a second%s"):format(opt.infer and "forward" or "step", result.median_s, result.min_s,
@@ -210,6 +236,7 @@ local function main()
     opt.nCores, result.gflop, result.gflops,
     peak and (", %.0f %% of the %.1f that the cores multiply and add at most"):format(100 * result.peak_share,
       result.peak_gflops) or ""))
+  if theirs then print(table.concat(peers.lines(theirs), "\n")) end
 end
 
 os.exit(program.run("bench.lua", "usage: lua scripts/bench.lua [-option value ...]      (--help lists the options)",

@@ -12,6 +12,7 @@ local dn = require "densenet"
 local core = require "densenet.core"
 local CommandLine = require "densenet.train.command_line"
 local median = require "median"
+local PeerProcess = require "peer_process"
 local program = require "densenet.train.program"
 
 local MEAN, STD = { 123.675, 116.28, 103.53 }, { 58.395, 57.12, 57.375 }
@@ -97,58 +98,26 @@ end
 
 -- ---- torchvision ----
 
-local Peer = {}
-Peer.__index = Peer
-
-function Peer.new(python, paths, n)
-  local words = {}
-  for i, path in ipairs(paths) do words[i] = "'" .. path .. "'" end
-  local self = setmetatable({ processes = {}, results = {} }, Peer)
-  for i = 1, n do
-    self.results[i] = os.tmpname()
-    self.processes[i] = assert(io.popen(("'%s' '%s/bench_loader_peer.py' %s"):format(python, here,
-      table.concat(words, " ")), "w"))
-    self.processes[i]:setvbuf("line")
-  end
-  return self
-end
-
-local function awaited(path, seconds)
-  local deadline = core.clock() + seconds
-  while core.clock() < deadline do
-    local file = io.open(path)
-    if file then
-      local text = file:read("a")
-      file:close()
-      return text
-    end
-    os.execute("sleep 0.02")
-  end
-  program.stop(1, "bench_loader.lua: the Python beside does not answer; has it torchvision and PIL?")
-end
-
 local STARTING = 60 -- seconds that loading torch may take
 
+local function startPeers(opt, paths)
+  PeerProcess.check(opt.python, { "torchvision", "PIL" })
+  local command = table.move(paths, 1, #paths, 3, { opt.python, here .. "/bench_loader_peer.py" })
+  local peers = {}
+  for i = 1, opt.threads do peers[i] = PeerProcess.new(command) end
+  return peers
+end
+
 -- Sums over n processes that run side by side: images a second, and images a CPU second of each.
-function Peer:run(job, seconds, n)
-  for i = 1, n do
-    os.remove(self.results[i])
-    self.processes[i]:write(("%s %s %s\n"):format(job, core.format("%g", seconds), self.results[i]))
-  end
+local function runPeers(peers, job, seconds, n)
+  for i = 1, n do peers[i]:ask(("%s %s"):format(job, core.format("%g", seconds))) end
   local rate, images, cpuSeconds = 0, 0, 0
   for i = 1, n do
-    local count, wall, cpu = awaited(self.results[i], seconds + STARTING):match("^(%S+) (%S+) (%S+)")
+    local count, wall, cpu = peers[i]:answer(seconds + STARTING):match("^(%S+) (%S+) (%S+)")
     count, wall, cpu = tonumber(count), tonumber(wall), tonumber(cpu)
     rate, images, cpuSeconds = rate + count / wall, images + count, cpuSeconds + cpu
   end
   return rate, images / cpuSeconds
-end
-
-function Peer:close()
-  for i, process in ipairs(self.processes) do
-    process:close()
-    os.remove(self.results[i])
-  end
 end
 
 -- ---- The table ----
@@ -164,7 +133,7 @@ local function filesOf(path)
   return paths
 end
 
-local function measure(opt, paths, peer, job, nThreads)
+local function measure(opt, paths, peers, job, nThreads)
   local own, ownCore, theirs, theirCore, ratio = {}, {}, {}, {}, {}
   local least = 2 * BATCH * nThreads
   local count, seconds, cpu
@@ -177,13 +146,13 @@ local function measure(opt, paths, peer, job, nThreads)
       count, seconds, cpu = load(opt, paths, job.name, nThreads, size)
     end
     own[round], ownCore[round] = count / seconds, count / cpu
-    if peer then
-      theirs[round], theirCore[round] = peer:run(job.name, opt.seconds, nThreads)
+    if peers then
+      theirs[round], theirCore[round] = runPeers(peers, job.name, opt.seconds, nThreads)
       ratio[round] = ownCore[round] / theirCore[round]
     end
   end
   local line = ("%-58s %7d %8.0f %8.0f"):format(job.title, nThreads, median(own), median(ownCore))
-  if peer then line = line .. (" %11.0f %8.0f %7.2f"):format(median(theirs), median(theirCore), median(ratio)) end
+  if peers then line = line .. (" %11.0f %8.0f %7.2f"):format(median(theirs), median(theirCore), median(ratio)) end
   print(line)
   io.stdout:flush()
 end
@@ -195,17 +164,17 @@ local function main()
   local paths = filesOf(opt.images)
   if #paths == 0 then program.stop(1, opt.images .. ": has no JPEG files") end
   for _, path in ipairs(paths) do program.check(dn.image.load(path)) end
-  local peer = opt.python and Peer.new(opt.python, paths, opt.threads)
+  local peers = opt.python and startPeers(opt, paths)
   local heading = ("%-58s %7s %8s %8s"):format("images a second", "threads", "all", "a core")
-  print(heading .. (peer and (" %11s %8s %7s"):format("torchvision", "a core", "ratio") or ""))
+  print(heading .. (peers and (" %11s %8s %7s"):format("torchvision", "a core", "ratio") or ""))
   for _, job in ipairs(JOBS) do
     local nThreads = 1
     while nThreads <= opt.threads do
-      measure(opt, paths, peer, job, nThreads)
+      measure(opt, paths, peers, job, nThreads)
       nThreads = nThreads * 2
     end
   end
-  if peer then peer:close() end
+  for _, peer in ipairs(peers or {}) do peer:close() end
 end
 
 os.exit(program.run("bench_loader.lua", "usage: lua scripts/bench_loader.lua -images DIR [-option value ...]      "
