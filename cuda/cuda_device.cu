@@ -29,6 +29,10 @@ static bool is_lasting(cudaError_t error) {
     case cudaErrorInvalidPc:
     case cudaErrorAssert:
     case cudaErrorECCUncorrectable:
+    case cudaErrorNvlinkUncorrectable:
+    case cudaErrorContained:
+    case cudaErrorTensorMemoryLeak:
+    case cudaErrorExternalDevice:
     case cudaErrorUnknown:
       return true;
     default:
@@ -194,6 +198,6 @@ bool cuda_testing(const char *hook, int64_t value, const char **answer) {
   (void)value;
   return false;
 #else
-  return emulation_hook(hook, value);
+  return emulation_hook(hook, value, answer);
 #endif
 }

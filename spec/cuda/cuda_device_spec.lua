@@ -265,6 +265,19 @@ describe("failures", function()
     assert.equal("1.0\t2.0", lines[4])
   end)
 
+  emulated_it("of every kind that takes the GPU's context away count as such", function()
+    for _, code in ipairs { 214, 220, 226, 700, 702, 710, 714, 715, 716, 717, 718, 719, 721, 911, 999 } do
+      local output = temporary.output(([[
+        local t = dn.ones { 3, device = "cuda:0" }
+        core.testing.cuda_emulation("fail as", %d)
+        core.testing.cuda_emulation("fail launch", 1)
+        t:fill(2)
+        pcall(t.totable, t)
+        print(pcall(t.fill, t, 3))]]):format(code))
+      assert.message(code).matches("false\t.*cuda:0 has failed and is not used any more", output)
+    end
+  end)
+
   it("of values are told once, by whoever waits", function()
     local a, b = dn.tensor({ 1, 2, 3, 4 }, "byte", DEVICE), dn.tensor({ 1, 0, 1, 0 }, "byte", DEVICE)
     local q = a / b

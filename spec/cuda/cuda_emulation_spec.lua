@@ -44,6 +44,19 @@ describe("the emulation", function()
       assert.matches(finds_races and "^false\t.*nobody has written" or "^false\t\n$", results_of(4, order))
     end)
 
+    it("notices sixteen bytes that begin at no multiple of sixteen" .. way, function()
+      assert.matches("^false\t.*block 0,0,0: an access of 16 bytes at an address that is no multiple of 16 "
+        .. "%(cudaErrorMisalignedAddress%)", results_of(15, order))
+      assert.matches("^true\t\n$", results_of(18, order))
+    end)
+
+    it("gives a block the shared memory that was asked for, and no more" .. way, function()
+      assert.matches("^true\t\n$", results_of(16, order))
+      assert.matches("^true\t\n$", results_of(17, order)) -- refused: nobody asked
+      assert.matches("^false\t.*232704 bytes of shared memory, declared and dynamic, where 232448 are allowed",
+        results_of(19, order))
+    end)
+
     it("notices a lane that is missing in an exchange" .. way, function()
       assert.matches("^false\t.*wait for their warps", results_of(5, order))
     end)

@@ -58,9 +58,9 @@ static void alone(ncclUniqueId id) {
   say("behind the end", ncclAllReduce(numbers, numbers, 4, ncclFloat32, ncclSum, comm, stream),
       comm);
   printf("state: %d\n", (int)wait(comm));
-  (void)emulation_hook("hold nccl", 1);
+  (void)emulation_hook("hold nccl", 1, NULL);
   say("held", ncclCommDestroy(comm), comm);
-  (void)emulation_hook("hold nccl", 0);
+  (void)emulation_hook("hold nccl", 0, NULL);
   say("destroy", ncclCommDestroy(comm), comm);
   say("again", ncclCommDestroy(comm), comm);
   ncclUniqueId other;

@@ -5,6 +5,7 @@
 #include "bind_init.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,6 +43,25 @@ static int cuda_emulation(lua_State *L) {
   const dn_status status = dn_device_find("plan:cuda:0", &device);
   lua_pushboolean(L, status == DN_OK && dn_device_testing(device, hook, value, &answer));
   return 1;
+}
+
+/*
+** cuda_counts() -> tables name -> number: launches of kernels, and calls of CUDA's libraries, on all
+** emulated GPUs since it was last asked; nothing where GPUs are not emulated
+*/
+static int cuda_counts(lua_State *L) {
+  dn_device *device;
+  const char *line;
+  if (dn_device_find("plan:cuda:0", &device) != DN_OK) return 0;
+  lua_newtable(L);
+  lua_newtable(L);
+  for (int64_t i = 0; dn_device_testing(device, "counted", i, &line); i++) {
+    const char *name = strchr(line, ' ') + 1, *number = strrchr(line, ' ');
+    lua_pushlstring(L, name, (size_t)(number - name));
+    lua_pushinteger(L, strtoll(number, NULL, 10));
+    lua_rawset(L, line[0] == 'l' ? -4 : -3);
+  }
+  return dn_device_testing(device, "uncount", 0, &line) ? 2 : 0;
 }
 
 enum { MOST_TILES = 8 };
@@ -87,6 +107,7 @@ void bind_register_testing(lua_State *L) {
       {"reference", reference},
       {"memory_trim", memory_trim},
       {"cuda_emulation", cuda_emulation},
+      {"cuda_counts", cuda_counts},
       {"tiles", tiles},
       {"fork", fork_process},
       {"fork_wait", fork_wait},

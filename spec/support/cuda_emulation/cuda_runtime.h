@@ -31,6 +31,8 @@ typedef enum cudaError {
   cudaErrorNoDevice = 100,
   cudaErrorInvalidDevice = 101,
   cudaErrorECCUncorrectable = 214,
+  cudaErrorNvlinkUncorrectable = 220,
+  cudaErrorContained = 226,
   cudaErrorInvalidResourceHandle = 400,
   cudaErrorNotReady = 600,
   cudaErrorIllegalAddress = 700,
@@ -42,6 +44,8 @@ typedef enum cudaError {
   cudaErrorInvalidAddressSpace = 717,
   cudaErrorInvalidPc = 718,
   cudaErrorLaunchFailure = 719,
+  cudaErrorTensorMemoryLeak = 721,
+  cudaErrorExternalDevice = 911,
   cudaErrorUnknown = 999
 } cudaError_t;
 
@@ -56,7 +60,9 @@ typedef enum cudaDeviceAttr {
   cudaDevAttrMaxSharedMemoryPerBlock = 8,
   cudaDevAttrMultiProcessorCount = 16,
   cudaDevAttrComputeCapabilityMajor = 75,
-  cudaDevAttrComputeCapabilityMinor = 76
+  cudaDevAttrComputeCapabilityMinor = 76,
+  cudaDevAttrMaxSharedMemoryPerMultiprocessor = 81,
+  cudaDevAttrMaxSharedMemoryPerBlockOptin = 97
 } cudaDeviceAttr;
 
 typedef struct cudaDeviceProp {
@@ -132,6 +138,10 @@ struct uint3 {
   unsigned x, y, z;
 };
 
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
+
 struct dim3 {
   unsigned x, y, z;
   dim3(unsigned width = 1, unsigned height = 1, unsigned depth = 1)
@@ -140,6 +150,20 @@ struct dim3 {
 
 #include "emulation.h"
 #include "emulation_races.h"
+
+typedef enum cudaFuncAttribute {
+  cudaFuncAttributeMaxDynamicSharedMemorySize = 8,
+  cudaFuncAttributePreferredSharedMemoryCarveout = 9
+} cudaFuncAttribute;
+
+/* Good for the current device alone. */
+cudaError_t emulation_set_attribute(const void *kernel, cudaFuncAttribute attribute, int value);
+
+template <typename... Parameters>
+static inline cudaError_t cudaFuncSetAttribute(void (*kernel)(Parameters...),
+                                               cudaFuncAttribute attribute, int value) {
+  return emulation_set_attribute((const void *)kernel, attribute, value);
+}
 
 #define threadIdx (emulation_now.thread)
 #define blockIdx (emulation_now.block)

@@ -168,6 +168,7 @@ cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t mode) {
 }
 
 cublasStatus_t cublasSetWorkspace(cublasHandle_t handle, void *workspace, size_t n_bytes) {
+  EMULATION_COUNT();
   if ((uintptr_t)workspace % 256 != 0 ||
       !emulated_is_there(workspace, (int64_t)n_bytes, handle->device))
     return CUBLAS_STATUS_INVALID_VALUE;
@@ -176,23 +177,13 @@ cublasStatus_t cublasSetWorkspace(cublasHandle_t handle, void *workspace, size_t
   return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t cublasGemmEx_64(cublasHandle_t handle, cublasOperation_t a_turned,
-                               cublasOperation_t b_turned, int64_t m, int64_t n, int64_t k,
-                               const void *alpha, const void *a, cudaDataType a_type, int64_t lda,
-                               const void *b, cudaDataType b_type, int64_t ldb, const void *beta,
-                               void *c, cudaDataType c_type, int64_t ldc,
-                               cublasComputeType_t compute_type, cublasGemmAlgo_t algorithm) {
-  return cublasGemmStridedBatchedEx_64(handle, a_turned, b_turned, m, n, k, alpha, a, a_type, lda,
-                                       0, b, b_type, ldb, 0, beta, c, c_type, ldc, 0, 1,
-                                       compute_type, algorithm);
-}
-
-cublasStatus_t cublasGemmStridedBatchedEx_64(
-    cublasHandle_t handle, cublasOperation_t a_turned, cublasOperation_t b_turned, int64_t m,
-    int64_t n, int64_t k, const void *alpha, const void *a, cudaDataType a_type, int64_t lda,
-    long long a_stride, const void *b, cudaDataType b_type, int64_t ldb, long long b_stride,
-    const void *beta, void *c, cudaDataType c_type, int64_t ldc, long long c_stride,
-    int64_t n_products, cublasComputeType_t compute_type, cublasGemmAlgo_t algorithm) {
+static cublasStatus_t start(cublasHandle_t handle, cublasOperation_t a_turned,
+                            cublasOperation_t b_turned, int64_t m, int64_t n, int64_t k,
+                            const void *alpha, const void *a, cudaDataType a_type, int64_t lda,
+                            long long a_stride, const void *b, cudaDataType b_type, int64_t ldb,
+                            long long b_stride, const void *beta, void *c, cudaDataType c_type,
+                            int64_t ldc, long long c_stride, int64_t n_products,
+                            cublasComputeType_t compute_type, cublasGemmAlgo_t algorithm) {
   emulation_locked here;
   if (!handle) return CUBLAS_STATUS_NOT_INITIALIZED;
   if (!alpha || !beta || algorithm != CUBLAS_GEMM_DEFAULT) return CUBLAS_STATUS_INVALID_VALUE;
@@ -225,4 +216,26 @@ cublasStatus_t cublasGemmStridedBatchedEx_64(
       compute<float>(p);
   });
   return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasGemmEx_64(cublasHandle_t handle, cublasOperation_t a_turned,
+                               cublasOperation_t b_turned, int64_t m, int64_t n, int64_t k,
+                               const void *alpha, const void *a, cudaDataType a_type, int64_t lda,
+                               const void *b, cudaDataType b_type, int64_t ldb, const void *beta,
+                               void *c, cudaDataType c_type, int64_t ldc,
+                               cublasComputeType_t compute_type, cublasGemmAlgo_t algorithm) {
+  EMULATION_COUNT();
+  return start(handle, a_turned, b_turned, m, n, k, alpha, a, a_type, lda, 0, b, b_type, ldb, 0,
+               beta, c, c_type, ldc, 0, 1, compute_type, algorithm);
+}
+
+cublasStatus_t cublasGemmStridedBatchedEx_64(
+    cublasHandle_t handle, cublasOperation_t a_turned, cublasOperation_t b_turned, int64_t m,
+    int64_t n, int64_t k, const void *alpha, const void *a, cudaDataType a_type, int64_t lda,
+    long long a_stride, const void *b, cudaDataType b_type, int64_t ldb, long long b_stride,
+    const void *beta, void *c, cudaDataType c_type, int64_t ldc, long long c_stride,
+    int64_t n_products, cublasComputeType_t compute_type, cublasGemmAlgo_t algorithm) {
+  EMULATION_COUNT();
+  return start(handle, a_turned, b_turned, m, n, k, alpha, a, a_type, lda, a_stride, b, b_type, ldb,
+               b_stride, beta, c, c_type, ldc, c_stride, n_products, compute_type, algorithm);
 }

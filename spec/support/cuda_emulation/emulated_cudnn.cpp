@@ -292,6 +292,7 @@ cudnnStatus_t cudnnSetStream(cudnnHandle_t handle, cudaStream_t stream) {
 }
 
 cudnnStatus_t cudnnCreateTensorDescriptor(cudnnTensorDescriptor_t *descriptor) {
+  EMULATION_COUNT();
   *descriptor = new cudnnTensorStruct();
   return CUDNN_STATUS_SUCCESS;
 }
@@ -304,6 +305,7 @@ cudnnStatus_t cudnnDestroyTensorDescriptor(cudnnTensorDescriptor_t descriptor) {
 cudnnStatus_t cudnnSetTensor4dDescriptorEx(cudnnTensorDescriptor_t descriptor, cudnnDataType_t type,
                                            int n, int c, int h, int w, int n_stride, int c_stride,
                                            int h_stride, int w_stride) {
+  EMULATION_COUNT();
   if (!descriptor) return CUDNN_STATUS_BAD_PARAM_NULL_POINTER;
   if (n < 1 || c < 1 || h < 1 || w < 1 || n_stride < 1 || c_stride < 1 || h_stride < 1 ||
       w_stride < 1 || !type_of(type, &descriptor->type))
@@ -320,6 +322,7 @@ cudnnStatus_t cudnnSetTensor4dDescriptorEx(cudnnTensorDescriptor_t descriptor, c
 }
 
 cudnnStatus_t cudnnCreateFilterDescriptor(cudnnFilterDescriptor_t *filter) {
+  EMULATION_COUNT();
   *filter = new cudnnFilterStruct();
   return CUDNN_STATUS_SUCCESS;
 }
@@ -331,6 +334,7 @@ cudnnStatus_t cudnnDestroyFilterDescriptor(cudnnFilterDescriptor_t filter) {
 
 cudnnStatus_t cudnnSetFilter4dDescriptor(cudnnFilterDescriptor_t filter, cudnnDataType_t type,
                                          cudnnTensorFormat_t format, int k, int c, int h, int w) {
+  EMULATION_COUNT();
   if (!filter) return CUDNN_STATUS_BAD_PARAM_NULL_POINTER;
   if (k < 1 || c < 1 || h < 1 || w < 1 || format != CUDNN_TENSOR_NCHW ||
       !type_of(type, &filter->type))
@@ -341,6 +345,7 @@ cudnnStatus_t cudnnSetFilter4dDescriptor(cudnnFilterDescriptor_t filter, cudnnDa
 }
 
 cudnnStatus_t cudnnCreateConvolutionDescriptor(cudnnConvolutionDescriptor_t *conv) {
+  EMULATION_COUNT();
   *conv = new cudnnConvolutionStruct();
   return CUDNN_STATUS_SUCCESS;
 }
@@ -354,6 +359,7 @@ cudnnStatus_t cudnnSetConvolution2dDescriptor(cudnnConvolutionDescriptor_t conv,
                                               int pad_w, int stride_h, int stride_w, int dilation_h,
                                               int dilation_w, cudnnConvolutionMode_t mode,
                                               cudnnDataType_t compute_type) {
+  EMULATION_COUNT();
   if (!conv) return CUDNN_STATUS_BAD_PARAM_NULL_POINTER;
   if (pad_h < 0 || pad_w < 0 || stride_h < 1 || stride_w < 1 || dilation_h != 1 ||
       dilation_w != 1 || mode != CUDNN_CROSS_CORRELATION)
@@ -370,12 +376,14 @@ cudnnStatus_t cudnnSetConvolution2dDescriptor(cudnnConvolutionDescriptor_t conv,
 }
 
 cudnnStatus_t cudnnSetConvolutionGroupCount(cudnnConvolutionDescriptor_t conv, int groups) {
+  EMULATION_COUNT();
   if (!conv || groups < 1) return CUDNN_STATUS_BAD_PARAM;
   conv->groups = groups;
   return CUDNN_STATUS_SUCCESS;
 }
 
 cudnnStatus_t cudnnSetConvolutionMathType(cudnnConvolutionDescriptor_t conv, cudnnMathType_t math) {
+  EMULATION_COUNT();
   if (!conv) return CUDNN_STATUS_BAD_PARAM;
   conv->math = math;
   return CUDNN_STATUS_SUCCESS;
@@ -387,6 +395,7 @@ cudnnStatus_t cudnnGetConvolutionForwardWorkspaceSize(
     cudnnHandle_t handle, cudnnTensorDescriptor_t x, cudnnFilterDescriptor_t w,
     cudnnConvolutionDescriptor_t conv, cudnnTensorDescriptor_t y,
     cudnnConvolutionFwdAlgo_t algorithm, size_t *n_bytes) {
+  EMULATION_COUNT();
   return answer(match(handle, x, w, conv, y), FORWARD, algorithm, x, y, n_bytes);
 }
 
@@ -397,6 +406,7 @@ cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t handle, const void *alpha,
                                       cudnnConvolutionFwdAlgo_t algorithm, void *workspace,
                                       size_t n_workspace, const void *beta,
                                       cudnnTensorDescriptor_t y, void *y_data) {
+  EMULATION_COUNT();
   const cudnnStatus_t status = match(handle, x, w, conv, y);
   if (status != CUDNN_STATUS_SUCCESS) return status;
   const conv_call call = {*x, *y, *w, *conv, x_data, w_data, y_data, 0, 0, false};
@@ -407,6 +417,7 @@ cudnnStatus_t cudnnGetConvolutionBackwardDataWorkspaceSize(
     cudnnHandle_t handle, cudnnFilterDescriptor_t w, cudnnTensorDescriptor_t dy,
     cudnnConvolutionDescriptor_t conv, cudnnTensorDescriptor_t dx,
     cudnnConvolutionBwdDataAlgo_t algorithm, size_t *n_bytes) {
+  EMULATION_COUNT();
   return answer(match(handle, dx, w, conv, dy), BACKWARD_DATA, algorithm, dx, dy, n_bytes);
 }
 
@@ -417,6 +428,7 @@ cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const void *alp
                                            cudnnConvolutionBwdDataAlgo_t algorithm, void *workspace,
                                            size_t n_workspace, const void *beta,
                                            cudnnTensorDescriptor_t dx, void *dx_data) {
+  EMULATION_COUNT();
   const cudnnStatus_t status = match(handle, dx, w, conv, dy);
   if (status != CUDNN_STATUS_SUCCESS) return status;
   const conv_call call = {*dx, *dy, *w, *conv, dx_data, w_data, dy_data, 0, 0, false};
@@ -427,6 +439,7 @@ cudnnStatus_t cudnnGetConvolutionBackwardFilterWorkspaceSize(
     cudnnHandle_t handle, cudnnTensorDescriptor_t x, cudnnTensorDescriptor_t dy,
     cudnnConvolutionDescriptor_t conv, cudnnFilterDescriptor_t dw,
     cudnnConvolutionBwdFilterAlgo_t algorithm, size_t *n_bytes) {
+  EMULATION_COUNT();
   return answer(match(handle, x, dw, conv, dy), BACKWARD_FILTER, algorithm, x, dy, n_bytes);
 }
 
@@ -437,6 +450,7 @@ cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t handle, const void *a
                                              cudnnConvolutionBwdFilterAlgo_t algorithm,
                                              void *workspace, size_t n_workspace, const void *beta,
                                              cudnnFilterDescriptor_t dw, void *dw_data) {
+  EMULATION_COUNT();
   const cudnnStatus_t status = match(handle, x, dw, conv, dy);
   if (status != CUDNN_STATUS_SUCCESS) return status;
   const conv_call call = {*x, *dy, *dw, *conv, x_data, dw_data, dy_data, 0, 0, false};

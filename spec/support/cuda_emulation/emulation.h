@@ -16,10 +16,13 @@
 ** with cudaErrorLaunchFailure, and the message says what it was.
 **
 ** emulation_hook(name, n), for specs: "fail malloc" fails the n-th cudaMalloc from now as out of
-** memory; "fail launch" the n-th launch; "fail copy" the n-th copy; "fail cublas" and those of cuDNN
+** memory; "fail launch" the n-th launch, with the error of the number "fail as" where that is not 0;
+** "fail copy" the n-th copy; "fail cublas" and those of cuDNN
 ** and NCCL are told in cublas_v2.h, cudnn.h and nccl.h; "reverse" (0 or 1) the order of threads and blocks; "broken"
 ** (from 1) runs a kernel that is wrong on purpose on device 0 (emulation_broken.cpp); "races" asks
-** whether races are found (emulation_races.h). The environment sets what is there from the start:
+** whether races are found (emulation_races.h); "counted" n answers with the n-th (from 0) of what was
+** launched and called, and "uncount" forgets all that (emulation_counts.cpp). The environment sets what
+** is there from the start:
 ** DENSENET_EMULATED_GPUS, a number (2 when not set), or "no driver"; DENSENET_EMULATED_BYTES, the memory
 ** of each; and DENSENET_EMULATED_GUARD, "pages" for memory guarded as where there are no protection keys.
 */
@@ -30,6 +33,9 @@
 #include <tuple>
 
 #define EMULATION_LANE_BYTES 16
+
+/* Shared memory of a block: without asking, and with cudaFuncSetAttribute, as compute capability 9.0 has it. */
+const int EMULATION_SHARED_BYTES = 48 << 10, EMULATION_MOST_SHARED_BYTES = 227 << 10;
 
 /* Where the running thread is. */
 struct emulation_place {
@@ -69,19 +75,26 @@ int emulation_device_of_stream(cudaStream_t stream);
 void emulation_fail(cudaError_t error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-void emulation_launch_body(const char *name, dim3 grid, dim3 block, size_t n_shared,
-                           cudaStream_t stream, const std::function<void()> &body);
+void emulation_launch_body(const char *name, const void *kernel, dim3 grid, dim3 block,
+                           size_t n_shared, cudaStream_t stream, const std::function<void()> &body);
 
 /* kernel<<<grid, block, n_shared, stream>>>(arguments...); they are evaluated now. */
 template <typename... Parameters, typename... Arguments>
 void emulation_launch(const char *name, dim3 grid, dim3 block, size_t n_shared, cudaStream_t stream,
                       void (*kernel)(Parameters...), const Arguments &...arguments) {
   const std::tuple<std::decay_t<Parameters>...> given(arguments...);
-  emulation_launch_body(name, grid, block, n_shared, stream,
+  emulation_launch_body(name, (const void *)kernel, grid, block, n_shared, stream,
                         [kernel, given]() { std::apply(kernel, given); });
 }
 
-bool emulation_hook(const char *name, int64_t value);
+/* answer: NULL, or where the hook leaves what it has to say, good until the next call. */
+bool emulation_hook(const char *name, int64_t value, const char **answer);
+
+/*
+** From inside a kernel: false where the address is no multiple of n_bytes. The launch then fails as a
+** GPU's would, with cudaErrorMisalignedAddress; the caller leaves the memory alone.
+*/
+bool emulation_is_aligned(const void *address, size_t n_bytes);
 
 /* ---- Between the emulation's own files ---- */
 
@@ -97,11 +110,22 @@ struct emulation_locked {
   ~emulation_locked();
 };
 
+/* A launch of a kernel, or a call of a library, for the hook "counted". */
+void emulation_count_launch(const char *kernel);
+void emulation_count_call(const char *function);
+#define EMULATION_COUNT() emulation_count_call(__func__)
+/* Line n (from 0) of what was counted, as "launch NAME NUMBER" or "call NAME NUMBER"; or NULL. */
+const char *emulation_counted(int64_t n);
+void emulation_uncount(void);
+
 /* From inside a kernel: the launch fails, with its name, the block and this. */
-void emulation_fail_block(const char *what);
+void emulation_fail_block(const char *what, cudaError_t error = cudaErrorLaunchFailure);
+
+/* Bytes of shared memory, declared and dynamic, that this kernel may have on this device. */
+size_t emulation_most_shared(const void *kernel, int device);
 
 /* Runs a launch, now. */
-void emulation_run(const char *name, dim3 grid, dim3 block, size_t n_shared,
+void emulation_run(const char *name, dim3 grid, dim3 block, size_t n_shared, size_t most_shared,
                    const std::function<void()> &body);
 
 /* The memory of a device opens while its work runs. */

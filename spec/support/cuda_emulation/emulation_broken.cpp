@@ -2,6 +2,7 @@
 ** Kernels that are wrong on purpose: the emulation has to notice each of them (spec/cuda).
 */
 #include "../../../cuda/cuda_backend.h"
+#include "../../../cuda/cuda_load16.h"
 
 /* 1: half of the block never reaches the barrier. */
 __global__ void divergent_kernel(int *y) {
@@ -104,6 +105,31 @@ __global__ void polite_kernel(int *y) {
   y[own] = *n == 64 ? values[own ^ 1] : 0;
 }
 
+/* 15: sixteen bytes at once, from where no sixteen begin. */
+__global__ void misaligned_kernel(int *y) {
+  if (threadIdx.x == 0) (void)cuda_load16(y + 1);
+}
+
+/* 16: right, with all the shared memory there is, once it was asked for; 17: without asking. */
+__global__ void large_kernel(int *y) {
+  CUDA_SHARED_DYNAMIC(int, values);
+  CUDA_SHARED(int, declared, 64);
+  const int last = (EMULATION_MOST_SHARED_BYTES - 256) / (int)sizeof(int) - 64;
+  values[last + (int)threadIdx.x] = declared[threadIdx.x] = (int)threadIdx.x;
+  __syncthreads();
+  y[threadIdx.x] = declared[63] - values[last + (int)(threadIdx.x ^ 1)];
+}
+
+/* 18: right, four numbers at once. */
+__global__ void wide_kernel(int *y) {
+  if (threadIdx.x % 4 != 0) return;
+  int few[4];
+  for (int i = 0; i < 4; i++) few[i] = 63 - (((int)threadIdx.x + i) ^ 1);
+  cuda_store16(y + threadIdx.x, cuda_words_of(few));
+  const uint4 words = cuda_load16(y + threadIdx.x);
+  cuda_store16(y + threadIdx.x, words);
+}
+
 /* 0: right, with a barrier and an exchange; y[i] = 63 - (i ^ 1). */
 __global__ void right_kernel(int *y) {
   CUDA_SHARED(int, values, 64);
@@ -118,13 +144,16 @@ typedef void broken_kernel(int *y);
 /* 14: the kernel is right, but the host then reads its result where it lies. */
 const int64_t READ_BY_HOST = 14;
 
+const int64_t LARGE = 16, LARGE_UNASKED = 17, LARGE_TOO_MUCH = 19;
+
 /* Runs one on a stream of its own, and tells what came of it: true when the results are right. */
 bool emulation_break(int64_t n) {
   static broken_kernel *const kernels[] = {
       right_kernel,       divergent_kernel,  outside_kernel,   unsynchronized_kernel,
       unwritten_kernel,   incomplete_kernel, unordered_kernel, repeated_kernel,
       overlapping_kernel, hasty_kernel,      impolite_kernel,  fresh_kernel,
-      overtaking_kernel,  polite_kernel,     right_kernel};
+      overtaking_kernel,  polite_kernel,     right_kernel,     misaligned_kernel,
+      large_kernel,       large_kernel,      wide_kernel,      large_kernel};
   if (n < 0 || n >= (int64_t)(sizeof kernels / sizeof *kernels)) return false;
   const unsigned n_blocks = n == 8 || n == 9 ? 2 : 1, n_threads = n == 2 || n == 9 ? 32 : 64;
   int *y = NULL, results[64] = {0};
@@ -133,7 +162,15 @@ bool emulation_break(int64_t n) {
       cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) != cudaSuccess)
     return false;
   if (n != 11) (void)cudaMemsetAsync(y, 0, sizeof results, stream);
-  emulation_launch("a broken kernel", n_blocks, n_threads, 0, stream, kernels[n], y);
+  size_t n_shared = 0;
+  if (n == LARGE || n == LARGE_UNASKED) n_shared = EMULATION_MOST_SHARED_BYTES - 256;
+  if (n == LARGE_TOO_MUCH) n_shared = EMULATION_MOST_SHARED_BYTES;
+  if ((n == LARGE || n == LARGE_TOO_MUCH) &&
+      cudaFuncSetAttribute(large_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                           EMULATION_MOST_SHARED_BYTES) != cudaSuccess)
+    return false;
+  emulation_launch("a broken kernel", n_blocks, n_threads, n_shared, stream, kernels[n], y);
+  if (n == LARGE_UNASKED) return cudaGetLastError() == cudaErrorInvalidConfiguration;
   bool is_right =
       cudaMemcpyAsync(results, y, sizeof results, cudaMemcpyDeviceToHost, stream) == cudaSuccess;
   for (int i = 0; i < 64 && is_right; i++)

@@ -54,8 +54,17 @@ int64_t emulation_hook_value(const char *name) {
 
 bool emulation_is_reversed(void) { return reversed; }
 
-bool emulation_hook(const char *name, int64_t value) {
+bool emulation_hook(const char *name, int64_t value, const char **answer) {
   const std::string word = name;
+  if (word == "counted") {
+    const char *line = emulation_counted(value);
+    if (answer) *answer = line;
+    return line != nullptr;
+  }
+  if (word == "uncount") {
+    emulation_uncount();
+    return true;
+  }
   if (word == "reverse") {
     emulation_finish(-1);
     reversed = value != 0;
@@ -64,8 +73,9 @@ bool emulation_hook(const char *name, int64_t value) {
   if (word == "broken") return emulation_break(value);
   if (word == "races") return emulation_finds_races();
   static const char *const words[] = {
-      "fail malloc",  "fail launch",    "refuse launch", "fail copy", "fail cublas", "fail cudnn",
-      "refuse cudnn", "misalign cudnn", "refuse nccl",   "fail nccl", "deaf nccl",   "hold nccl"};
+      "fail as",     "fail malloc", "fail launch",  "refuse launch",  "fail copy",
+      "fail cublas", "fail cudnn",  "refuse cudnn", "misalign cudnn", "refuse nccl",
+      "fail nccl",   "deaf nccl",   "hold nccl"};
   bool is_known = false;
   for (const char *known : words) is_known = is_known || word == known;
   if (!is_known) return false;
@@ -99,7 +109,13 @@ static const struct {
     {cudaErrorNotReady, "cudaErrorNotReady", "device not ready"},
     {cudaErrorIllegalAddress, "cudaErrorIllegalAddress",
      "an illegal memory access was encountered"},
+    {cudaErrorMisalignedAddress, "cudaErrorMisalignedAddress", "misaligned address"},
     {cudaErrorLaunchFailure, "cudaErrorLaunchFailure", "unspecified launch failure"},
+    {cudaErrorNvlinkUncorrectable, "cudaErrorNvlinkUncorrectable",
+     "uncorrectable NVLink error detected during the execution"},
+    {cudaErrorContained, "cudaErrorContained", "an error was contained"},
+    {cudaErrorTensorMemoryLeak, "cudaErrorTensorMemoryLeak", "tensor memory was not freed"},
+    {cudaErrorExternalDevice, "cudaErrorExternalDevice", "an external device failed"},
 };
 
 const char *cudaGetErrorString(cudaError_t error) {
@@ -139,7 +155,13 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int dev
   (void)device;
   switch (attribute) {
     case cudaDevAttrMaxSharedMemoryPerBlock:
-      *value = 48 << 10;
+      *value = EMULATION_SHARED_BYTES;
+      break;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+      *value = EMULATION_MOST_SHARED_BYTES;
+      break;
+    case cudaDevAttrMaxSharedMemoryPerMultiprocessor:
+      *value = EMULATION_MOST_SHARED_BYTES + 1024; /* a block's own KB */
       break;
     case cudaDevAttrMultiProcessorCount:
       *value = 4;
@@ -160,6 +182,30 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device) {
   properties->totalGlobalMem = (size_t)emulation_device_bytes();
   properties->major = 9;
   properties->multiProcessorCount = 4;
+  return cudaSuccess;
+}
+
+/* ---- Shared memory of a kernel ---- */
+
+/* What cudaFuncSetAttribute allowed, by device and kernel. */
+static std::map<std::pair<int, const void *>, size_t> allowed;
+
+size_t emulation_most_shared(const void *kernel, int device) {
+  emulation_locked here;
+  const auto found = allowed.find({device, kernel});
+  const size_t least = (size_t)EMULATION_SHARED_BYTES;
+  return found != allowed.end() && found->second > least ? found->second : least;
+}
+
+cudaError_t emulation_set_attribute(const void *kernel, cudaFuncAttribute attribute, int value) {
+  emulation_locked here;
+  emulation_count_call("cudaFuncSetAttribute");
+  if (attribute == cudaFuncAttributePreferredSharedMemoryCarveout)
+    return value >= -1 && value <= 100 ? cudaSuccess : emulation_leave_error(cudaErrorInvalidValue);
+  if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize || value < 0 ||
+      value > EMULATION_MOST_SHARED_BYTES)
+    return emulation_leave_error(cudaErrorInvalidValue);
+  allowed[{current, kernel}] = (size_t)value;
   return cudaSuccess;
 }
 

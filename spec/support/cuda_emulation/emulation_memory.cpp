@@ -153,6 +153,7 @@ bool emulation_is_pinned(const void *address) {
 
 cudaError_t cudaMalloc(void **block, size_t n_bytes) {
   emulation_locked here;
+  EMULATION_COUNT();
   *block = nullptr;
   const int device = emulation_current();
   if (emulation_lost(device) != cudaSuccess) return emulation_leave_error(emulation_lost(device));
@@ -179,6 +180,7 @@ cudaError_t cudaMalloc(void **block, size_t n_bytes) {
 cudaError_t cudaFree(void *block) {
   emulation_locked here;
   if (!block) return cudaSuccess;
+  EMULATION_COUNT();
   const int device = emulation_device_of(block);
   if (device < 0) return emulation_leave_error(cudaErrorInvalidValue);
   emulation_finish(device);
@@ -202,6 +204,7 @@ cudaError_t cudaMemGetInfo(size_t *n_free, size_t *n_total) {
 
 cudaError_t cudaHostAlloc(void **block, size_t n_bytes, unsigned flags) {
   emulation_locked here;
+  EMULATION_COUNT();
   (void)flags;
   *block = aligned_alloc(PAGE, up(n_bytes > 0 ? n_bytes : 1, PAGE));
   if (!*block) return emulation_leave_error(cudaErrorMemoryAllocation);

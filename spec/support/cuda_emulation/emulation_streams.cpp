@@ -171,28 +171,33 @@ void emulation_finish(int device) {
     if (device < 0 || stream->device == device) (void)drain(stream);
 }
 
-void emulation_launch_body(const char *name, dim3 grid, dim3 block, size_t n_shared,
-                           cudaStream_t stream, const std::function<void()> &body) {
+void emulation_launch_body(const char *name, const void *kernel, dim3 grid, dim3 block,
+                           size_t n_shared, cudaStream_t stream,
+                           const std::function<void()> &body) {
   locked here;
+  emulation_count_launch(name);
   if (lost[stream->device] != cudaSuccess) {
     emulation_leave_error(lost[stream->device]);
     return;
   }
   const uint64_t n_threads = (uint64_t)block.x * block.y * block.z;
+  const size_t most_shared = emulation_most_shared(kernel, stream->device);
   const bool fits = n_threads >= 1 && n_threads <= 1024 && block.z <= 64 && grid.x >= 1 &&
                     grid.x <= INT32_MAX && grid.y >= 1 && grid.y <= 65535 && grid.z >= 1 &&
-                    grid.z <= 65535 && n_shared <= 48 << 10;
+                    grid.z <= 65535 && n_shared <= most_shared;
   if (!fits || stream->device != emulation_current() || emulation_is_ordered("refuse launch")) {
     emulation_leave_error(cudaErrorInvalidConfiguration);
     return;
   }
   const bool fails = emulation_is_ordered("fail launch");
-  const std::string kernel = name;
+  const int64_t chosen = emulation_hook_value("fail as");
+  const cudaError_t error = chosen == 0 ? cudaErrorLaunchFailure : (cudaError_t)chosen;
+  const std::string own_name = name;
   emulation_enqueue(stream, [=]() {
     if (fails)
-      emulation_fail(cudaErrorLaunchFailure, "%s was told to fail", kernel.c_str());
+      emulation_fail(error, "%s was told to fail", own_name.c_str());
     else
-      emulation_run(kernel.c_str(), grid, block, n_shared, body);
+      emulation_run(own_name.c_str(), grid, block, n_shared, most_shared, body);
   });
 }
 
@@ -230,6 +235,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   locked here;
+  EMULATION_COUNT();
   return drain(stream);
 }
 
@@ -240,6 +246,7 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
 }
 
 cudaError_t cudaDeviceSynchronize(void) {
+  EMULATION_COUNT();
   const int device = emulation_current();
   emulation_finish(device);
   return lost[device] == cudaSuccess ? cudaSuccess : emulation_leave_error(lost[device]);
@@ -247,6 +254,7 @@ cudaError_t cudaDeviceSynchronize(void) {
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
   (void)flags;
+  EMULATION_COUNT();
   *event = new emulation_event();
   return cudaSuccess;
 }
@@ -259,6 +267,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   locked here;
+  EMULATION_COUNT();
   const std::shared_ptr<event_state> state = event->state;
   /* An earlier record on another stream counts as passed: nobody can ask for it any more. */
   if (state->on && state->on != stream) pass(state, state->recorded);
@@ -271,6 +280,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags) {
   (void)flags;
   locked here;
+  EMULATION_COUNT();
   task added;
   added.awaits = event->state;
   added.number = event->state->recorded;
@@ -290,6 +300,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   locked here;
+  EMULATION_COUNT();
   pass(event->state, event->state->recorded);
   return cudaSuccess;
 }
@@ -310,6 +321,10 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n_bytes, cudaMemc
   if (emulation_is_ordered("fail copy") || !is_within(to, n_bytes, to_device ? device : -1) ||
       !is_within(from, n_bytes, from_device ? device : -1))
     return emulation_leave_error(cudaErrorInvalidValue);
+  /* The host waits, or may have to: a copy from or to memory that is not pinned. */
+  const bool is_blocking =
+      (!from_device && !emulation_is_pinned(from)) || (!to_device && !emulation_is_pinned(to));
+  emulation_count_call(is_blocking ? "blocking copy" : "cudaMemcpyAsync");
   if (!from_device && !emulation_is_pinned(from)) {
     const std::shared_ptr<std::string> staged =
         std::make_shared<std::string>((const char *)from, n_bytes);
@@ -323,6 +338,7 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n_bytes, cudaMemc
 cudaError_t cudaMemcpyPeerAsync(void *to, int to_device, const void *from, int from_device,
                                 size_t n_bytes, cudaStream_t stream) {
   locked here;
+  EMULATION_COUNT();
   if (!is_within(to, n_bytes, to_device) || !is_within(from, n_bytes, from_device))
     return emulation_leave_error(cudaErrorInvalidValue);
   emulation_enqueue(stream, [=]() { copy_bytes(to, from, n_bytes); });
@@ -331,6 +347,7 @@ cudaError_t cudaMemcpyPeerAsync(void *to, int to_device, const void *from, int f
 
 cudaError_t cudaMemsetAsync(void *to, int value, size_t n_bytes, cudaStream_t stream) {
   locked here;
+  EMULATION_COUNT();
   if (!is_within(to, n_bytes, stream->device)) return emulation_leave_error(cudaErrorInvalidValue);
   emulation_enqueue(stream, [=]() {
     memset(to, value, n_bytes);

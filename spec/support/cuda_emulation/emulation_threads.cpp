@@ -89,6 +89,7 @@ struct running {
   std::vector<char> lanes; /* [warp][parity][lane] */
   std::map<const void *, shared_block> shared;
   shared_block dynamic;
+  size_t n_shared, most_shared; /* bytes of the block so far, declared and dynamic */
 } run;
 
 /* Never destroyed, so that at the exit the fibers are still known to somebody. */
@@ -323,12 +324,20 @@ void run_block() {
 
 }  // namespace
 
-void emulation_fail_block(const char *what) {
+void emulation_fail_block(const char *what, cudaError_t error) {
   if (run.failed) return;
   run.failed = true;
   const uint3 at = emulation_now.block;
-  emulation_fail(cudaErrorLaunchFailure, "%s, block %u,%u,%u: %s", run.name, at.x, at.y, at.z,
-                 what);
+  emulation_fail(error, "%s, block %u,%u,%u: %s", run.name, at.x, at.y, at.z, what);
+}
+
+bool emulation_is_aligned(const void *address, size_t n_bytes) {
+  if ((uintptr_t)address % n_bytes == 0) return true;
+  char what[120];
+  snprintf(what, sizeof what, "an access of %zu bytes at an address that is no multiple of %zu",
+           n_bytes, n_bytes);
+  emulation_fail_block(what, cudaErrorMisalignedAddress);
+  return false;
 }
 
 /* ---- What kernels call ---- */
@@ -356,19 +365,33 @@ const char *emulation_exchange(unsigned mask, const void *value, size_t n_bytes)
   return &run.lanes[first * EMULATION_LANE_BYTES];
 }
 
+/* What a launch of the real kernel would be refused for. */
+static void fail_too_much() {
+  char what[160];
+  snprintf(what, sizeof what,
+           "%zu bytes of shared memory, declared and dynamic, where %zu are allowed", run.n_shared,
+           run.most_shared);
+  emulation_fail_block(what);
+}
+
 void *emulation_shared(const void *key, size_t n_bytes) {
   auto found = run.shared.find(key);
-  if (found == run.shared.end()) found = run.shared.emplace(key, make_shared(n_bytes)).first;
+  if (found == run.shared.end()) {
+    found = run.shared.emplace(key, make_shared(n_bytes)).first;
+    run.n_shared += n_bytes;
+    if (run.n_shared > run.most_shared) fail_too_much();
+  }
   return found->second.bytes.get() + FENCE;
 }
 
 void *emulation_shared_dynamic(void) { return run.dynamic.bytes.get() + FENCE; }
 
-void emulation_run(const char *name, dim3 grid, dim3 block, size_t n_shared,
+void emulation_run(const char *name, dim3 grid, dim3 block, size_t n_shared, size_t most_shared,
                    const std::function<void()> &body) {
   run.name = name;
   run.body = &body;
   run.failed = false;
+  run.most_shared = most_shared;
   run.is_watched = emulation_finds_races();
   run.n_threads = block.x * block.y * block.z;
   run.indices.clear();
@@ -385,6 +408,7 @@ void emulation_run(const char *name, dim3 grid, dim3 block, size_t n_shared,
     emulation_now.block = {(unsigned)(b % grid.x), (unsigned)(b / grid.x % grid.y),
                            (unsigned)(b / grid.x / grid.y)};
     run.dynamic = make_shared(n_shared);
+    run.n_shared = n_shared;
     run_block();
   }
   emulation_races_end();
