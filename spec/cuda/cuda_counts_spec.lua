@@ -60,7 +60,7 @@ cudnnSetConvolutionGroupCount                                    15     15     1
 cudnnSetConvolutionMathType                                      15     15     15     19
 cudnnSetFilter4dDescriptor                                       15     15     15     19
 cudnnSetTensor4dDescriptorEx                                     30     30     30     38
-launch                                                          189    151    219    193
+launch                                                          127     89    157    131
 launch add_scaled_kernel                                          -      -     20     20
 launch avg_pool2d_backward_kernel                                 1      1      -      -
 launch avg_pool2d_forward_kernel                                  1      1      -      -
@@ -77,7 +77,7 @@ launch channel_sums_kernel                                        -      -     1
 launch convert_kernel                                             3      -      3      -
 launch deferred_add_kernel                                        -      -     10     14
 launch deferred_update_kernel                                     -      -     10     10
-launch fill_kernel                                               32     32     32     32
+launch fill_kernel                                                1      1      1      1
 launch global_avg_pool_backward_kernel                            1      1      -      -
 launch global_avg_pool_forward_kernel                             1      1      -      -
 launch images_widen_kernel                                       10      -     10      -
@@ -95,7 +95,7 @@ launch reduce_fold_kernel                                         1      -      
 launch reduce_join_kernel                                         1      -      1      -
 launch relu_backward_kernel                                      10     10      -      -
 launch relu_forward_kernel                                       10     10      -      -
-launch sgd_step_kernel                                           32     32     32     32
+launch sgd_step_kernel                                            1      1      1      1
 launch weight_narrow_kernel                                      22      -     22      -
 ]]
 

@@ -10,6 +10,7 @@
 local argument = require "densenet.argument"
 local backwardWatch = require "densenet.nn.backward_watch"
 local core = require "densenet.core"
+local flat = require "densenet.nn.flat_parameters"
 local DenseBlock = require "densenet.nn.dense_block"
 local ownMethods = require "densenet.nn.own_methods"
 local Sequential = require "densenet.nn.sequential"
@@ -18,33 +19,6 @@ local trained = require "densenet.nn.trained"
 local Buckets = {}
 Buckets.__index = Buckets
 
--- ---- The vector ----
-
--- The vector that the gradients are consecutive views of already, or nil.
-local function existing(list)
-  local first = trained.gradient(list[1])
-  local key, at, total = core.storage_key(first), first:storageOffset(), 0
-  for _, parameter in ipairs(list) do
-    local gradient = trained.gradient(parameter)
-    if core.storage_key(gradient) ~= key or gradient:storageOffset() ~= at + total or not gradient:isContiguous() then
-      return nil
-    end
-    total = total + gradient:nElement()
-  end
-  return core.storage_view(first, at, { total }, { 1 })
-end
-
--- The one that the network has, as optim.LossScale made it, or a new one.
-local function flatGradient(model)
-  local vector = existing(trained.of(model))
-  if vector then return vector end
-  model:getParameters()
-  vector = existing(trained.of(model))
-  if vector then return vector end
-  argument.raise("dist.attach: the gradients cannot become one vector: a parameter that "
-    .. "`parameters` lists stands in no field of "
-    .. "a module")
-end
 
 -- ---- Stages ----
 
@@ -99,10 +73,9 @@ end
 -- Cuts the vector: list of { tensor=, stages= a set, isLate=, nWaiting= }, from its end.
 local function cut(model, gradient, stageOf, nLeast)
   local list, buckets = trained.of(model), {}
-  local last = gradient:nElement()
-  local bucket, first = nil, last + 1
+  local last, bucket = gradient:nElement(), nil
   for i = #list, 1, -1 do
-    first = first - list[i].tensor:nElement()
+    local first = list[i].gradient:storageOffset() -- the room before it goes with the bucket before
     bucket = bucket or { stages = {} }
     local stages = stagesOf(list[i], stageOf)
     if not stages then bucket.isLate = true end
@@ -119,13 +92,14 @@ local function cut(model, gradient, stageOf, nLeast)
 end
 
 --- Cuts a model's gradients, and watches its backward passes.
--- @param model any module with trained parameters; they become one vector where they are not (getParameters)
+-- @param model any module with trained parameters; their gradients become one vector where they are not
+-- (nn.flat_parameters)
 -- @param comm densenet.dist.Comm
 -- @tparam number nBytes the least of a bucket
 -- @return buckets
 function Buckets.new(model, comm, nBytes)
   local self = setmetatable({ model = model, comm = comm, isPaused = false }, Buckets)
-  self.gradient = flatGradient(model)
+  self.gradient = select(2, flat.vectors(model, "dist.attach"))
   local elementBytes = self.gradient:dtype() == "double" and 8 or 4
   local stages, stageOf, containers = findStages(model, countPlaces(model))
   self.containers, self.ofStage = containers, {}

@@ -14,7 +14,9 @@ local modes = require "densenet.nn.memory_modes"
 local shadow = require "densenet.nn.plan.shadow"
 local convert = require "densenet.mlg.convert"
 local mlgSettings = require "densenet.mlg.settings"
+local flat = require "densenet.nn.flat_parameters"
 local stateDict = require "densenet.nn.state_dict"
+local trained = require "densenet.nn.trained"
 local family = require "densenet.models.family"
 local load = require "densenet.models.load"
 local methods = require "densenet.models.methods"
@@ -153,7 +155,9 @@ local function build(options, what, level)
   for method, action in pairs(methods) do
     if model[method] == nil then model[method] = action end -- a family's class may have its own
   end
-  return model:type(precision.dtypes[config.precision])
+  model:type(precision.dtypes[config.precision])
+  if #trained.of(model) > 0 then flat.vectors(model, "models." .. what) end
+  return model
 end
 
 --- The network that a configuration describes, with new weights: also what a checkpoint is loaded into.

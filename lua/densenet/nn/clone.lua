@@ -2,7 +2,7 @@
 --
 -- Everything that the original reaches is copied, each thing once, so parameters that are shared inside it are
 -- shared inside the copy. Buffers are not: the copy's next forward makes its own. Parameters that are views of
--- one vector (getParameters) become tensors of their own.
+-- one vector become tensors of their own here (Module:clone).
 -- @module densenet.nn.clone
 
 local core = require "densenet.core"

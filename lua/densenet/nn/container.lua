@@ -149,12 +149,17 @@ end
 --- What `parameters` is for a container that has none but its children's.
 Container.childrenParameters = Container.parameters
 
-function Container:zeroGradParameters()
+--- For zeroGradParameters: of a child that has a zeroGradParameters of its own, that is called instead.
+function Container:listGradients(list)
   for _, module in ipairs(self.modules) do
-    module:zeroGradParameters()
+    if module.zeroGradParameters == parent.zeroGradParameters then
+      module:listGradients(list)
+    else
+      module:zeroGradParameters()
+    end
   end
   if self.parameters ~= Container.parameters then -- it may list some that no child holds
-    parent.zeroGradParameters(self)
+    parent.listGradients(self, list)
   end
 end
 

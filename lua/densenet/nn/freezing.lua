@@ -15,6 +15,7 @@ local argument = require "densenet.argument"
 local core = require "densenet.core"
 local stateDict = require "densenet.nn.state_dict"
 local ownMethods = require "densenet.nn.own_methods"
+local flatParameters = require "densenet.nn.flat_parameters"
 local trained = require "densenet.nn.trained"
 local views = require "densenet.nn.views"
 
@@ -166,6 +167,12 @@ local function makeGradients(groups)
   end
 end
 
+-- Another list is trained now.
+local function noteChange(root)
+  trained.forget()
+  flatParameters.regather(root)
+end
+
 --- See Module:freeze.
 function freezing.freeze(root, pattern, options)
   if options ~= nil then
@@ -189,7 +196,7 @@ function freezing.freeze(root, pattern, options)
     dropGradients(holder.module)
   end
   root.keepsGradInput = options and options.gradInput or root.keepsGradInput
-  trained.forget()
+  noteChange(root)
   freezing.mark(root)
   return pathsOf(found)
 end
@@ -207,7 +214,7 @@ function freezing.unfreeze(root, pattern)
     holder.module.frozen, holder.module.frozenStatistics = nil, nil
   end
   makeGradients(groups)
-  trained.forget()
+  noteChange(root)
   freezing.mark(root)
   return pathsOf(found)
 end
@@ -226,7 +233,7 @@ function freezing.copy(from, to)
     end
   end
   to.keepsGradInput = from.keepsGradInput
-  trained.forget()
+  noteChange(to)
 end
 
 --- How many numbers of a module are frozen parameters.

@@ -16,6 +16,7 @@
 local argument = require "densenet.argument"
 local core = require "densenet.core"
 local class = require "densenet.nn.class"
+local flat = require "densenet.nn.flat_parameters"
 local freezing = require "densenet.nn.freezing"
 local stateDict = require "densenet.nn.state_dict"
 local trained = require "densenet.nn.trained"
@@ -46,6 +47,30 @@ local function rowOf(name, tensor, lifetime)
   }
 end
 
+-- What an optimizer steps.
+local function steppedTensors(module)
+  local list = {}
+  for i, parameter in ipairs(trained.of(module)) do list[i] = parameter.tensor end
+  return list
+end
+
+-- What lies between parameters that are one vector, between their gradients, and in what an optimizer keeps.
+local function addRoomRows(rows, module, held, gradients, nMomenta)
+  local stepped, nRoom = steppedTensors(module), 0
+  local function add(name, n)
+    if n <= 0 then return end
+    rows[#rows + 1] = { name = name, size = { n }, dtype = held[1]:dtype(), lifetime = "parameter", isRoom = true,
+      bytes = n * held[1]:elementSize() }
+  end
+  flat.eachSpan(stepped, function(span, first, last)
+    nRoom = nRoom + span:nElement()
+    for i = first, last do nRoom = nRoom - stepped[i]:nElement() end
+  end)
+  add("room between parameters", flat.room(held))
+  add("room between parameters gradient", flat.room(gradients))
+  for _ = 1, nMomenta do add("room between parameters momentum", nRoom) end
+end
+
 -- Parameters, gradients, nMomenta tensors of an optimizer for each parameter that is trained, running
 -- statistics, and what is made of parameters and stays; what shares its memory is there once.
 local function addHeldRows(rows, module, nMomenta)
@@ -53,6 +78,7 @@ local function addHeldRows(rows, module, nMomenta)
   for _, parameter in ipairs(trained.of(module)) do
     isStepped[parameter.tensor] = true
   end
+  local leaders, gradients = {}, {}
   local function refuse(a, b)
     argument.raise("%s and %s overlap in part", a.name, b.name)
   end
@@ -61,10 +87,13 @@ local function addHeldRows(rows, module, nMomenta)
     local row = rowOf(held.name, held.tensor, held.isState and "state" or "parameter")
     row.isFrozen = held.isFrozen
     rows[#rows + 1] = row
+    local list = held.isGradient and gradients or leaders
+    list[#list + 1] = held.tensor
     for _ = 1, isStepped[held.tensor] and nMomenta or 0 do
       rows[#rows + 1] = rowOf(held.name .. " momentum", held.tensor, "parameter")
     end
   end
+  addRoomRows(rows, module, leaders, gradients, nMomenta)
   for _, derived in ipairs(stateDict.derived(module)) do
     local row = rowOf(derived.name, derived.tensor, "parameter")
     row.isDerived = true
@@ -72,16 +101,15 @@ local function addHeldRows(rows, module, nMomenta)
   end
 end
 
--- The tensors in which an optimizer computes one parameter's step after the other.
-local function addOptimizerScratch(rows, count)
+-- The tensors in which an optimizer computes a step: of parameters that are one vector for all at once, else for one
+-- after the other.
+local function addOptimizerScratch(rows, module, count)
   local largest
-  for _, row in ipairs(rows) do
-    local isStepped = row.lifetime == "parameter" and not row.isDerived
-    if isStepped and row.bytes > (largest and largest.bytes or 0) then largest = row end
-  end
+  flat.eachSpan(steppedTensors(module), function(span)
+    if not largest or span:nElement() > largest:nElement() then largest = span end
+  end)
   for _ = 1, largest and count or 0 do
-    rows[#rows + 1] = { name = "scratch of the optimizer", size = largest.size, dtype = largest.dtype,
-      lifetime = "step", bytes = largest.bytes }
+    rows[#rows + 1] = rowOf("scratch of the optimizer", largest, "step")
   end
 end
 
@@ -120,7 +148,8 @@ end
 --
 --    optMemory  0 to 5; by default what the module was built with (config.optMemory), else 0
 --    momentum   false: an optimizer without; or how many tensors it keeps for each parameter, 1 by default
---    optimizerScratch  how many it computes in, as large as the largest parameter; 0 by default
+--    optimizerScratch  how many it computes in, as large as what it steps at once: all parameters where they are one
+--                      vector (nn.flat_parameters), else the largest; 0 by default
 --    exchange   true: of a rank that sends its gradients to others by way of the host's memory
 --    besides    list of rows of what is held beside the module, such as another network's: name, size, dtype, bytes,
 --               lifetime
@@ -149,7 +178,7 @@ function MemoryPlan:__init(module, inputSize, options)
 
   self.rows, self.placed = {}, {}
   addHeldRows(self.rows, module, self.nMomenta)
-  addOptimizerScratch(self.rows, self.optimizerScratch)
+  addOptimizerScratch(self.rows, module, self.optimizerScratch)
   if self.exchange then addExchange(self.rows, module) end
   table.move(self.besides, 1, #self.besides, #self.rows + 1, self.rows)
   addTensors(self.rows, "input", record.input)

@@ -26,6 +26,7 @@ local clone = require "densenet.nn.clone"
 local buffer = require "densenet.nn.buffer"
 local stateDict = require "densenet.nn.state_dict"
 local MemoryPlan = require "densenet.nn.memory_plan"
+local flat = require "densenet.nn.flat_parameters"
 local parameterVector = require "densenet.nn.parameter_vector"
 local freezing = require "densenet.nn.freezing"
 local generatedWeight = require "densenet.nn.generated_weight"
@@ -187,12 +188,15 @@ end
 
 --- Sets the gradients to 0.
 function Module:zeroGradParameters()
+  local list = {}
+  self:listGradients(list)
+  flat.zero(list)
+end
+
+--- For zeroGradParameters: adds the gradients of what `parameters` lists to a list.
+function Module:listGradients(list)
   local weights, gradients = self:parameters()
-  for i = 1, weights and #weights or 0 do
-    if gradients[i] then
-      core.fill(gradients[i], 0)
-    end
-  end
+  for i = 1, weights and #weights or 0 do list[#list + 1] = gradients[i] end
 end
 
 -- The modules inside one that have an updateParameters of their own, and what they hold: a set.
@@ -241,6 +245,7 @@ end
 -- module inside: `self:clone("weight", "bias")` learns what this module learns.
 function Module:clone(...)
   local copy = clone(self)
+  if flat.isFlat(self) then flat.vectors(copy, "clone") end
   return select("#", ...) > 0 and copy:share(self, ...) or copy
 end
 
@@ -300,13 +305,26 @@ function Module:clearState()
   return self
 end
 
+-- Is there a parameter to convert?
+local function isElsewhere(held, device, dtype)
+  for _, one in ipairs(held) do
+    if not one.isState and (one.tensor:device() ~= device or one.tensor:dtype() ~= dtype) then return true end
+  end
+end
+
 -- Converts every tensor of real numbers that a module holds. Parameters and gradients that share their
 -- memory share it afterwards.
-local function convert(module, change)
+local function convert(module, device, dtype, change)
   module:clearState()
-  local moved = views.together(stateDict.held(module), change)
-  buffer.replace(module, function(held)
-    return moved[held] or (REAL[held:dtype()] and change(held)) or held
+  local held = stateDict.held(module)
+  local moved = isElsewhere(held, device, dtype) and flat.moved(module, held, device, dtype) or {}
+  local others = {}
+  for _, one in ipairs(held) do
+    if not moved[one.tensor] then others[#others + 1] = one end
+  end
+  for tensor, successor in pairs(views.together(others, change)) do moved[tensor] = successor end
+  buffer.replace(module, function(tensor)
+    return moved[tensor] or (REAL[tensor:dtype()] and change(tensor)) or tensor
   end)
   trained.forget()
   return module
@@ -326,7 +344,7 @@ function Module:type(dtype)
   end
   local parameters = buffer.parameterType(dtype)
   self:apply(function(module) module._type, module._activations = parameters, dtype end)
-  return convert(self, function(held) return held:type(parameters) end)
+  return convert(self, self._device, parameters, function(held) return held:type(parameters) end)
 end
 
 --- The dtype that the module's inputs are to have: what type() returns, unless somebody gives type another
@@ -360,7 +378,7 @@ function Module:to(target)
   if target == nil then argument.refuse(1, "to", target, "a dtype, a device or its name") end
   -- "cuda" is the name of no device, but says which.
   local device = core.tensor_new(deviceOf.nameOf(target), "byte", { 0 }):device()
-  convert(self, function(held) return held:to(device) end)
+  convert(self, device, self._type, function(held) return held:to(device) end)
   return self:apply(function(module) module._device = device end):clearState()
 end
 

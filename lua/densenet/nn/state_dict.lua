@@ -117,7 +117,7 @@ function stateDict.state(module)
 end
 
 --- Every tensor that a conversion has to keep shared where it is: parameters, state and gradients, as
--- { name=, tensor=, isState=, isFrozen= }.
+-- { name=, tensor=, isState=, isFrozen=, isGradient= }.
 function stateDict.held(module)
   local held = {}
   for _, entry in ipairs(stateDict.entries(module)) do
@@ -125,7 +125,7 @@ function stateDict.held(module)
       isFrozen = entry.owner.frozen }
     local gradient = not entry.isState and stateDict.gradient(entry)
     if gradient then
-      held[#held + 1] = { name = entry.name .. " gradient", tensor = gradient }
+      held[#held + 1] = { name = entry.name .. " gradient", tensor = gradient, isGradient = true }
     end
   end
   return held

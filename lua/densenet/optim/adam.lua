@@ -12,7 +12,6 @@
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
-local stateDict = require "densenet.nn.state_dict"
 local Optimizer = require "densenet.optim.optimizer"
 
 local Adam, parent = class("optim.Adam", Optimizer)
@@ -42,13 +41,6 @@ local function average(y, x, beta)
   core.add_scaled(y, y, x, 1 - beta)
 end
 
--- What carries nothing yet starts at 0.
-local function started(self, ending, entry, weight)
-  local tensor, isNew = self:carried(ending, entry, weight)
-  if isNew then core.fill(tensor, 0) end
-  return tensor
-end
-
 --- w −= the step that m and v make.
 -- @param weight w
 -- @param mean m
@@ -66,9 +58,9 @@ end
 --- One step, from the gradients as they are now. Allocates nothing after the first time.
 function Adam:step()
   self.nSteps = self.nSteps + 1
-  for _, entry in ipairs(self:due()) do
-    local weight, gradient = stateDict.tensor(entry), stateDict.gradient(entry)
-    local rate, decay = self:ratesOf(entry)
+  for _, run in ipairs(self:runs(true)) do
+    local weight, gradient = run.weight, run.gradient
+    local rate, decay = self:ratesOf(run.entry)
     local part = buffer.shaped(self.scratch, "part", weight, weight:size())
     if decay ~= 0 and self.isDecoupled then
       core.binary_scalar(weight, weight, 1 - rate * decay, "mul")
@@ -77,7 +69,7 @@ function Adam:step()
       core.add_scaled(decayed, gradient, weight, decay)
       gradient = decayed
     end
-    local mean, square = started(self, MEAN, entry, weight), started(self, SQUARE, entry, weight)
+    local mean, square = run.carried[MEAN], run.carried[SQUARE]
     average(mean, gradient, self.beta1)
     core.binary(part, gradient, gradient, "mul")
     average(square, part, self.beta2)

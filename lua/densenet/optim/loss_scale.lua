@@ -13,6 +13,7 @@
 local argument = require "densenet.argument"
 local core = require "densenet.core"
 local class = require "densenet.nn.class"
+local flat = require "densenet.nn.flat_parameters"
 local generatedWeight = require "densenet.nn.generated_weight"
 
 local LossScale = class("optim.LossScale")
@@ -20,13 +21,13 @@ local LossScale = class("optim.LossScale")
 local FIRST, LEAST, MOST = 2.0 ^ 16, 1.0, 2.0 ^ 24
 local STEPS_TO_DOUBLE = 2000
 
---- @param module the network; its gradients become one vector (getParameters). Make it after any change
--- of type or device, and of the network's modules.
+--- @param module the network; its gradients become one vector where they are not (nn.flat_parameters). Make it
+-- after any change of type or device, and of the network's modules.
 function LossScale:__init(module)
   if type(module) ~= "table" or not module.getParameters then
     argument.refuse(1, "optim.LossScale", module, "a module")
   end
-  local _, gradient = module:getParameters()
+  local _, gradient = flat.vectors(module, "optim.LossScale")
   self.module, self.gradient = module, gradient
   -- Whatever finite numbers of 32 bits add up to is finite in double.
   self.sum = core.tensor_new(gradient:device(), "double", { 1 })
@@ -37,6 +38,8 @@ end
 -- @treturn boolean false: skip this step
 function LossScale:check()
   generatedWeight.pullDue(self.module)
+  local _
+  _, self.gradient = flat.vectors(self.module, "optim.LossScale") -- others after freeze
   core.reduce(self.sum, self.gradient, "sum", 0) -- infinities and NaN stay, or become NaN
   local sum = self.sum:item()
   if sum - sum ~= 0 then

@@ -18,10 +18,12 @@ local argument = require "densenet.argument"
 local core = require "densenet.core"
 local sortedNames = require "densenet.sorted_names"
 local class = require "densenet.nn.class"
+local flat = require "densenet.nn.flat_parameters"
 local misfit = require "densenet.nn.misfit"
 local generatedWeight = require "densenet.nn.generated_weight"
 local stateDict = require "densenet.nn.state_dict"
 local trained = require "densenet.nn.trained"
+local runs = require "densenet.optim.runs"
 
 local Optimizer = class("optim.Optimizer")
 
@@ -68,10 +70,13 @@ end
 -- conversions, freeze and unfreeze are followed. Parameters that share memory are there once.
 function Optimizer:distinct()
   local parameters = self.list or trained.of(self.module)
-  for _, parameter in ipairs(parameters) do
-    trained.gradient(parameter)
+  if parameters ~= self.seen then -- a change makes another list
+    for _, parameter in ipairs(parameters) do
+      trained.gradient(parameter)
+    end
+    dropOthers(self.states, parameters)
+    self.seen = parameters
   end
-  dropOthers(self.states, parameters)
   return parameters
 end
 
@@ -186,6 +191,40 @@ function Optimizer:ratesOf(entry)
   return rate, own.weightDecay or self.weightDecay
 end
 
+-- Do the groups set the same for two parameters?
+local function isAlike(self, a, b)
+  local one, other = groupOf(self, a.name), groupOf(self, b.name)
+  return one.learningRate == other.learningRate and one.weightDecay == other.weightDecay
+end
+
+-- Is everything where it was when the runs were made?
+local function isInPlace(made)
+  for _, tensor in ipairs(made.placed) do
+    if not flat.isPlaced(tensor) then return false end
+  end
+  return true
+end
+
+--- What a step takes at once (densenet.optim.runs), for subclasses' `step`.
+-- @tparam boolean isCarried does it carry anything from step to step?
+-- @treturn table list of { weight=, gradient=, carried= ending → tensor, isFresh=, entry= for ratesOf }; isFresh is the
+-- caller's to change
+function Optimizer:runs(isCarried)
+  local parameters, made = self:due(), self.made
+  if not (made and made.parameters == parameters and made.isCarried == isCarried and isInPlace(made)) then
+    made = { parameters = parameters, isCarried = isCarried, placed = {} }
+    for _, parameter in ipairs(parameters) do
+      for _, tensor in ipairs { parameter.tensor, parameter.gradient } do
+        if flat.isPlaced(tensor) then made.placed[#made.placed + 1] = tensor end
+      end
+    end
+    made.list = runs.of(self, parameters, function(i) return isAlike(self, parameters[i], parameters[i - 1]) end,
+      isCarried)
+    self.made = made
+  end
+  return made.list
+end
+
 -- ---- What is carried from step to step ----
 
 --- The tensor that goes with a parameter, of its size, type and device.
@@ -255,11 +294,18 @@ function Optimizer:loadState(state)
   local message = compare(self, state)
   if message then argument.raise(message) end
   local isEmpty = next(state) == nil
+  self.made = nil
   for _, ending in ipairs(self.kept) do
     self.states[ending] = {}
-    for _, entry in ipairs(isEmpty and {} or self:distinct()) do
-      core.copy((self:carried(ending, entry, stateDict.tensor(entry))), state[entry.name .. ending])
+  end
+  if not isEmpty then
+    self:runs(true)
+    for _, ending in ipairs(self.kept) do
+      for _, entry in ipairs(self:distinct()) do
+        core.copy(self.states[ending][entry.name], state[entry.name .. ending])
+      end
     end
+    for _, run in ipairs(self.made.list) do run.isFresh = false end
   end
   if self.nSteps then
     self.nSteps = isEmpty and 0 or math.max(0, math.tointeger(state.step:to("cpu"):long():at(1)))

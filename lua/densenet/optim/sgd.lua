@@ -10,7 +10,6 @@
 local argument = require "densenet.argument"
 local core = require "densenet.core"
 local class = require "densenet.nn.class"
-local stateDict = require "densenet.nn.state_dict"
 local Optimizer = require "densenet.optim.optimizer"
 
 local SGD, parent = class("optim.SGD", Optimizer)
@@ -32,14 +31,11 @@ end
 
 --- One step, from the gradients as they are now. Allocates nothing but the velocities, the first time.
 function SGD:step()
-  for _, entry in ipairs(self:due()) do
-    local weight, velocity, isFirst = stateDict.tensor(entry), nil, false
-    if self.momentum ~= 0 then
-      velocity, isFirst = self:carried("", entry, weight)
-    end
-    local rate, decay = self:ratesOf(entry)
-    core.sgd_step(weight, velocity, stateDict.gradient(entry), rate, self.momentum, self.dampening, decay,
-      self.nesterov, isFirst)
+  for _, run in ipairs(self:runs(self.momentum ~= 0)) do
+    local rate, decay = self:ratesOf(run.entry)
+    core.sgd_step(run.weight, run.carried[""], run.gradient, rate, self.momentum, self.dampening, decay,
+      self.nesterov, run.isFresh)
+    run.isFresh = false
   end
 end
 

@@ -15,7 +15,7 @@ return function(plan)
       part = row.offset and "buffers" or "others"
     end
     if part then parts[part] = parts[part] + row.bytes end
-    if part == "parameters" then
+    if part == "parameters" and not row.isRoom then
       parts.nParameters, parts.nFrozen = parts.nParameters + 1, parts.nFrozen + (row.isFrozen and 1 or 0)
     end
   end
