@@ -6,17 +6,22 @@
 
 #include "cuda_copy.h"
 #include "cuda_host.h"
+#include "cuda_narrow.h"
 #include "cuda_plan.h"
 #include "cuda_wait.h"
 
 /* The device of a call: its first argument is a tensor. */
 static dn_device *device_of(const dn_tensor *first, ...) { return first->storage->device; }
 
+#define WRITTEN(name) cuda_narrow_written(name);
+#define WRITTEN_IF(name) WRITTEN(name)
+#define ADDED(name) WRITTEN(name)
+#define ADDED_IF(name) WRITTEN(name)
 #define DN_OP(name, parameters, arguments, roles, traits) \
   static dn_status run_##name parameters {                \
     DN_TRY(cuda_enter(device_of arguments));              \
     cuda_current()->sequence++;                           \
-    const dn_status status = cuda_##name arguments;       \
+    roles const dn_status status = cuda_##name arguments; \
     cuda_leave();                                         \
     return status;                                        \
   }
@@ -43,6 +48,7 @@ static const dn_backend backend = {
     cuda_watch,
     cuda_describe,
     cuda_tf32,
+    cuda_weights_narrow,
     cuda_scratch_release,
     cuda_scratch_planned,
     NULL, /* peak */

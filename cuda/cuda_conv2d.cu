@@ -3,6 +3,7 @@
 #include "cuda_conv2d_1x1.h"
 #include "cuda_conv2d_direct.h"
 #include "cuda_cudnn.h"
+#include "cuda_narrow.h"
 #include "cuda_parameters.h"
 
 /* Room for 16-bit images widened to float, for gradients of weights. */
@@ -147,10 +148,9 @@ static dn_status prepare(conv_call *call, cuda_conv2d_direction direction, const
   call->scratch = (char *)scratch;
   call->l = layout_of(direction, x, y, conv);
   if (direction == CUDA_CONV2D_BACKWARD_WEIGHT || !cuda_is_narrow(x->dtype)) return DN_OK;
-  void *const narrow = call->scratch + call->l.weight;
-  call->near = narrow;
-  return cuda_weight_narrow(narrow, x->dtype, (const float *)weight,
-                            y->c * (x->c / conv->options.groups) * conv->r * conv->s);
+  void *const room = call->scratch + call->l.weight;
+  return cuda_weight_beside(weight, y->c * (x->c / conv->options.groups) * conv->r * conv->s,
+                            x->dtype, room, &call->near);
 }
 
 dn_status cuda_conv2d_images_forward(const cuda_images *y, const cuda_images *x, const void *weight,

@@ -2,6 +2,7 @@
 
 #include "cuda_cublas.h"
 #include "cuda_dtype.h"
+#include "cuda_narrow.h"
 #include "cuda_parameters.h"
 
 /* Room for the weight's gradients of single images, before they are added up. */
@@ -54,8 +55,7 @@ static dn_status weight_beside(const cuda_images *x, const cuda_images *y, const
   matrix->ld = x->c;
   matrix->stride = 0;
   if (!cuda_is_narrow(x->dtype)) return DN_OK;
-  matrix->data = scratch + l->weight;
-  return cuda_weight_narrow(scratch + l->weight, x->dtype, (const float *)weight, x->c * y->c);
+  return cuda_weight_beside(weight, x->c * y->c, x->dtype, scratch + l->weight, &matrix->data);
 }
 
 dn_status cuda_conv2d_1x1_forward(const cuda_images *y, const cuda_images *x, const void *weight,

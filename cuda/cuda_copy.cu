@@ -1,6 +1,7 @@
 #include "cuda_copy.h"
 
 #include "cuda_backend.h"
+#include "cuda_narrow.h"
 #include "cuda_wait.h"
 
 /* Enqueues a copy and waits for it, without the lock. */
@@ -10,6 +11,7 @@ static dn_status copy_and_wait(dn_device *device, void *to, const void *from, in
   DN_TRY(cuda_wait_watched(device));
   DN_TRY(cuda_enter(device));
   const cudaStream_t stream = cuda_stream();
+  if (kind == cudaMemcpyHostToDevice) cuda_narrow_written_bytes(to, n_bytes);
   const dn_status status =
       cuda_check(cudaMemcpyAsync(to, from, (size_t)n_bytes, kind, stream), "cudaMemcpyAsync");
   cuda_leave();
@@ -42,6 +44,7 @@ static dn_status wait_for(cudaEvent_t event) {
 }
 
 static dn_status pull(void *to, const cuda_device *source, const void *from, int64_t n_bytes) {
+  cuda_narrow_written_bytes(to, n_bytes);
   DN_TRY(wait_for(source->reached));
   CUDA_TRY(cudaMemcpyPeerAsync(to, cuda_current()->ordinal, from, source->ordinal, (size_t)n_bytes,
                                cuda_stream()));
@@ -68,6 +71,7 @@ dn_status cuda_transfer(dn_device *to_device, void *to, dn_device *from_device, 
 
 static dn_status start_aside(void *to, const void *from, int64_t n_bytes) {
   cuda_device *state = cuda_current();
+  cuda_narrow_written_bytes(to, n_bytes);
   DN_TRY(mark());
   CUDA_TRY(cudaStreamWaitEvent(state->side_stream, state->reached, 0));
   state->side_is_open = true;

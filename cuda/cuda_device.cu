@@ -120,6 +120,7 @@ static void close_state(cuda_device *state) {
   (void)cudaGetLastError();
   pthread_mutex_destroy(&state->memory.lock);
   pthread_mutex_destroy(&state->pinned.lock);
+  pthread_mutex_destroy(&state->narrow_lock);
   pthread_mutex_destroy(&state->lock);
   free(state);
 }
@@ -135,6 +136,7 @@ dn_status cuda_device_open(dn_device *device, int ordinal) {
   state->ordinal = ordinal;
   state->device = device;
   pthread_mutex_init(&state->lock, NULL);
+  pthread_mutex_init(&state->narrow_lock, NULL);
   pthread_mutex_init(&state->memory.lock, NULL);
   pthread_mutex_init(&state->pinned.lock, NULL);
   current = state;

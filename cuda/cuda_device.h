@@ -15,6 +15,7 @@
 struct cuda_fault;
 struct cublasContext;
 struct cudnnContext;
+struct cuda_narrow;
 
 typedef struct cuda_device {
   int ordinal;
@@ -36,8 +37,11 @@ typedef struct cuda_device {
   uint64_t sequence;            /* operations so far */
   struct cublasContext *cublas; /* NULL until the first product */
   struct cudnnContext *cudnn;   /* NULL until the first convolution */
-  bool uses_tf32;               /* products and convolutions of float may round factors to TF32 */
-  int capability[2];            /* compute capability */
+  struct cuda_narrow *narrow;   /* vectors with 16-bit weights beside them (cuda_narrow.h) */
+  int n_narrow;
+  pthread_mutex_t narrow_lock;
+  bool uses_tf32;    /* products and convolutions of float may round factors to TF32 */
+  int capability[2]; /* compute capability */
   int n_multiprocessors;
 } cuda_device;
 

@@ -3,6 +3,7 @@
 ** beside 16-bit activations.
 */
 #include "cuda_cublas.h"
+#include "cuda_narrow.h"
 #include "cuda_parameters.h"
 
 /* A row-major matrix without gaps. */
@@ -49,11 +50,9 @@ static dn_status apply(dn_tensor *out, const dn_tensor *in, const dn_tensor *wei
   product.a = matrix_of(in, false);
   product.b = matrix_of(weight, is_transposed);
   product.c = matrix_of(out, false);
-  if (cuda_is_narrow(out->dtype)) {
-    product.b.data = scratch + n_before;
-    DN_TRY(cuda_weight_narrow(scratch + n_before, out->dtype, (const float *)dn_tensor_data(weight),
-                              dn_tensor_count(weight)));
-  }
+  if (cuda_is_narrow(out->dtype))
+    DN_TRY(cuda_weight_beside(dn_tensor_data(weight), dn_tensor_count(weight), out->dtype,
+                              scratch + n_before, &product.b.data));
   return cuda_cublas_product(&product, scratch);
 }
 

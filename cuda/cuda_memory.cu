@@ -4,6 +4,7 @@
 
 #include "cuda_backend.h"
 #include "cuda_copy.h"
+#include "cuda_narrow.h"
 #include "cuda_wait.h"
 
 enum { LEAST_BYTES = 512, STEPS = 16 };
@@ -112,6 +113,7 @@ dn_status cuda_memory_new(dn_device *device, int64_t n_bytes, void **block) {
 }
 
 void cuda_memory_free(dn_device *device, void *block, int64_t n_bytes) {
+  cuda_narrow_block_freed(cuda_state(device), block);
   cuda_pool *pool = &cuda_state(device)->memory;
   pthread_mutex_lock(&pool->lock);
   give(pool, block, rounded(n_bytes), NULL);

@@ -80,6 +80,7 @@ const dn_backend cuda_plan_backend = {
     NULL,
     describe,
     tf32,
+    NULL, /* weights have no values there */
     cuda_scratch_keep,
     cuda_scratch_planned,
     NULL, /* peak */

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "cuda_backend.h"
+#include "cuda_narrow.h"
 
 static const double WATCH_SECONDS = 0.1;
 
@@ -17,6 +18,7 @@ void cuda_watch(dn_device *device, dn_device_check *check) {
 
 dn_status cuda_queue_enter(dn_device *device, void **queue) {
   DN_TRY(cuda_enter(device));
+  cuda_narrow_forget();
   *queue = cuda_stream();
   return DN_OK;
 }

@@ -69,6 +69,9 @@ typedef struct dn_backend {
   /* dn_device_tf32; DN_EDEVICE where `on` cannot be had. */
   dn_status (*tf32)(dn_device *device, bool on);
 
+  /* dn_weights_narrow; NULL: nothing is gained by it. */
+  dn_status (*weights_narrow)(dn_tensor *weights, dn_tensor *narrow);
+
   /* Scratch: given back; and the most that operations on this plan device would have taken. */
   void (*scratch_release)(dn_device *device);
   int64_t (*scratch_planned)(dn_device *device, bool resets);

@@ -150,6 +150,13 @@ const char *dn_op_name(dn_op op);
 bool dn_op_is_on(dn_op op, const dn_device *device);
 
 /*
+** Keeps `narrow`, N numbers in half or bfloat16, beside `weights`, N in float without gaps, for operations that
+** take weights in 16 bits: those are then rounded once after each change and not at each use. NULL ends
+** it, and so does the end of the weights' storage. A backend that gains nothing does nothing. Returns DN_EARG, DN_EDEVICE, DN_ENOMEM.
+*/
+dn_status dn_weights_narrow(dn_tensor *weights, dn_tensor *narrow);
+
+/*
 ** y = x on the side: x pinned by y's device, both contiguous, of one dtype and shape. Starts when the
 ** operations called before on y's device are done and runs beside those called later. dn_copy_join
 ** makes later operations on the device wait for all copies so started, and returns at once; dn_copy_wait

@@ -268,6 +268,13 @@ static int copy_async(lua_State *L) {
   return 0;
 }
 
+/* weights_narrow(weights[, narrow]): keeps 16-bit weights beside a vector of float ones (dn_ops.h) */
+static int weights_narrow(lua_State *L) {
+  dn_tensor *weights = bind_check_tensor(L, 1);
+  BIND_TRY(L, dn_weights_narrow(weights, lua_isnoneornil(L, 2) ? NULL : bind_check_tensor(L, 2)));
+  return 0;
+}
+
 /* copy_join(device): operations called from here on wait for the copies that were started */
 static int copy_join(lua_State *L) {
   dn_device *on = bind_check_device(L, 1);
@@ -385,6 +392,7 @@ void bind_register_tensor(lua_State *L) {
       {"tensor_from", bind_tensor_from},
       {"tensor_new_pinned", tensor_new_pinned},
       {"copy_async", copy_async},
+      {"weights_narrow", weights_narrow},
       {"copy_join", copy_join},
       {"copy_wait", copy_wait},
       {"tensor_at", tensor_at},

@@ -20,7 +20,9 @@ local flat = {}
 
 local STEP = 64 -- numbers: 128 bytes of a vector in 16 bits
 
--- tensor → { record=, index= from 1, first=, count= }; a record is { vector=, n=, step=, spans= }
+-- tensor → { record=, index= from 1, first=, count= }; a record, of a vector, is { n= tensors, count= elements, step=,
+-- narrow= the dtype of the weights beside it }. None holds a tensor, or the collector would find their memory a cycle
+-- later.
 local placeOf = setmetatable({}, { __mode = "k" })
 
 -- ---- Making the vectors ----
@@ -47,13 +49,14 @@ end
 function flat.join(parameters, field, device, dtype, step)
   step = step or STEP
   local firsts, total = firstElements(parameters, field, step)
-  local record = { vector = core.tensor_new(device, dtype, { total }), n = #parameters, step = step, spans = {} }
+  local vector = core.tensor_new(device, dtype, { total })
+  local record = { n = #parameters, count = total, step = step }
   local viewOf = {}
-  if step > 1 then core.fill(record.vector, 0) end
+  if step > 1 then core.fill(vector, 0) end
   for i, parameter in ipairs(parameters) do
     local leader = parameter[field]
     local count = leader:nElement()
-    local part = record.vector:narrow(1, firsts[i], count)
+    local part = vector:narrow(1, firsts[i], count)
     local view = views.moved(leader, leader, part)
     core.copy(view, leader)
     viewOf[leader] = view
@@ -64,7 +67,7 @@ function flat.join(parameters, field, device, dtype, step)
       viewOf[other[field]] = viewOf[other[field]] or views.moved(other[field], leader, part)
     end
   end
-  return record.vector, viewOf
+  return vector, viewOf
 end
 
 -- What is trained; nil where that cannot become vectors. Whoever needs it says why.
@@ -117,18 +120,14 @@ function flat.follows(tensor, before)
   return place and last and place.record == last.record and place.index == last.index + 1 or false
 end
 
---- Two tensors and all between them, as a vector; the same one each time.
+--- Two tensors and all between them, as a vector.
 -- @tparam tensor first that has a place; alone, `last` being the same, any
 -- @tparam tensor last of the same vector
 -- @treturn tensor
 function flat.span(first, last)
   if first == last then return first end
   local from, to = placeOf[first], placeOf[last]
-  local spans, key = from.record.spans, from.index << 32 | to.index
-  if not spans[key] then
-    spans[key] = from.record.vector:narrow(1, from.first, to.first + to.count - from.first)
-  end
-  return spans[key]
+  return core.storage_view(first, from.first, { to.first + to.count - from.first }, { 1 })
 end
 
 --- Is a tensor still where it was put? In-place changes of its size move it.
@@ -161,7 +160,7 @@ local function wholeOf(parameters, field)
     local place = placeNow(parameter[field])
     if not place or place.record ~= first.record or place.index ~= i then return nil end
   end
-  return first.record.vector
+  return core.storage_view(parameters[1][field], 1, { first.record.count }, { 1 }), first.record
 end
 
 --- How many elements of vectors lie between the tensors of a list, and behind those that are gone.
@@ -172,7 +171,7 @@ function flat.room(tensors)
   for _, tensor in ipairs(tensors) do
     local place = placeNow(tensor)
     if place and not records[place.record] then
-      records[place.record], n = true, n + place.record.vector:nElement()
+      records[place.record], n = true, n + place.record.count
     end
     n = place and n - place.count or n
   end
@@ -216,6 +215,7 @@ local function arrange(module, parameters, fields)
     for tensor, view in pairs(viewOf) do moved[tensor] = view end
   end
   buffer.replace(module, function(tensor) return moved[tensor] or tensor end)
+  flat.accompany(module)
 end
 
 --- Makes the trained parameters of a module one vector, and their gradients another one, where they are not yet.
@@ -244,6 +244,30 @@ function flat.isFlat(module)
   local parameters = trained.of(module)
   return wholeOf(parameters, "tensor") ~= nil and wholeOf(parameters, "gradient") ~= nil
     and placeOf[parameters[1].tensor].record.step == STEP
+end
+
+local IS_NARROW = { half = true, bfloat16 = true }
+
+--- Keeps weights in 16 bits beside the vector of a network that computes in 16 bits on a GPU, where they are rounded
+-- once a step then and not at each use (cuda_narrow.h); gives them up in one that does not.
+function flat.accompany(module)
+  local vector, record = wholeOf(joinable(module) or {}, "tensor")
+  if not vector or record.step ~= STEP then return end -- the others' places are no multiples of 16 bytes
+  local dtype = module._activations
+  local isWanted = IS_NARROW[dtype] and vector:dtype() == "float" and vector:device():find "cuda" ~= nil
+  local wanted = isWanted and dtype or nil
+  if record.narrow ~= wanted then
+    core.weights_narrow(vector, wanted and core.tensor_new(vector:device(), wanted, { record.count }))
+    record.narrow = wanted
+  end
+end
+
+--- The weights in 16 bits that `accompany` keeps.
+-- @treturn ?string their dtype; nil where there are none
+-- @treturn integer how many
+function flat.narrowOf(module)
+  local vector, record = wholeOf(joinable(module) or {}, "tensor")
+  if vector then return record.narrow, record.count end
 end
 
 --- After a change of what is trained: gives up the room of gradients that are gone, in a network whose gradients

@@ -66,6 +66,11 @@ local function addRoomRows(rows, module, held, gradients, nMomenta)
     nRoom = nRoom + span:nElement()
     for i = first, last do nRoom = nRoom - stepped[i]:nElement() end
   end)
+  local narrow, nNarrow = flat.narrowOf(module)
+  if narrow then
+    rows[#rows + 1] = { name = "parameters in 16 bits", size = { nNarrow }, dtype = narrow, lifetime = "parameter",
+      isRoom = true, bytes = 2 * nNarrow }
+  end
   add("room between parameters", flat.room(held))
   add("room between parameters gradient", flat.room(gradients))
   for _ = 1, nMomenta do add("room between parameters momentum", nRoom) end

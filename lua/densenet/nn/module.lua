@@ -327,6 +327,7 @@ local function convert(module, device, dtype, change)
     return moved[tensor] or (REAL[tensor:dtype()] and change(tensor)) or tensor
   end)
   trained.forget()
+  flat.accompany(module)
   return module
 end
 
