@@ -6,6 +6,7 @@
 #include "cuda_backend.h"
 #include "cuda_cublas.h"
 #include "cuda_cudnn.h"
+#include "cuda_fused.h"
 #include "cuda_wait.h"
 
 static thread_local cuda_device *current;
@@ -107,10 +108,14 @@ static dn_status open_state(cuda_device *state) {
   memset(state->fault, 0, sizeof *state->fault);
   CUDA_TRY(cudaMalloc((void **)&state->fault_lock, sizeof *state->fault_lock));
   CUDA_TRY(cudaMemsetAsync(state->fault_lock, 0, sizeof *state->fault_lock, state->stream));
+  const size_t n_tickets = CUDA_TICKETS * sizeof *state->tickets;
+  CUDA_TRY(cudaMalloc((void **)&state->tickets, n_tickets));
+  CUDA_TRY(cudaMemsetAsync(state->tickets, 0, n_tickets, state->stream));
   return DN_OK;
 }
 
 static void close_state(cuda_device *state) {
+  if (state->tickets) (void)cudaFree(state->tickets);
   if (state->fault_lock) (void)cudaFree(state->fault_lock);
   if (state->fault) (void)cudaFreeHost(state->fault);
   if (state->side_done) (void)cudaEventDestroy(state->side_done);
@@ -189,6 +194,7 @@ dn_status cuda_synchronize(dn_device *device) {
 dn_status cuda_tf32(dn_device *device, bool on) {
   DN_TRY(cuda_enter(device));
   cuda_current()->uses_tf32 = on;
+  cuda_fused_plan_tf32(on);
   cuda_leave();
   return DN_OK;
 }

@@ -17,6 +17,9 @@ struct cublasContext;
 struct cudnnContext;
 struct cuda_narrow;
 
+/* Kernels whose last block adds up what the others left count blocks with these. */
+static const int CUDA_TICKETS = 1 << 14;
+
 typedef struct cuda_device {
   int ordinal;
   dn_device *device;
@@ -34,6 +37,7 @@ typedef struct cuda_device {
   int64_t n_scratch_bytes;
   struct cuda_fault *fault;     /* host memory that kernels see */
   unsigned *fault_lock;         /* the device's */
+  unsigned *tickets;            /* CUDA_TICKETS counters of the device, 0 between kernels */
   uint64_t sequence;            /* operations so far */
   struct cublasContext *cublas; /* NULL until the first product */
   struct cudnnContext *cudnn;   /* NULL until the first convolution */

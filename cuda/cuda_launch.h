@@ -46,6 +46,13 @@
 #define CUDA_SHARED_DYNAMIC(type, name) type *const name = (type *)emulation_shared_dynamic()
 #endif
 
+/* Before a loop whose turns index arrays that have to stay in registers. */
+#ifdef __CUDACC__
+#define CUDA_UNROLL _Pragma("unroll")
+#else
+#define CUDA_UNROLL
+#endif
+
 static const int CUDA_THREADS = 256, CUDA_WARP = 32;
 static const int64_t CUDA_MOST_BLOCKS = 1 << 20;
 

@@ -8,6 +8,7 @@
 */
 #include "cuda_conv2d.h"
 #include "cuda_norm_relu.h"
+#include "cuda_norm_relu_conv_1x1.h"
 
 /* Images are taken together while z and dy stay within this; the emulation is built with less. */
 #ifndef CUDA_CHUNK_BYTES
@@ -105,11 +106,21 @@ static layout forward_layout(const dn_tensor *y, const dn_tensor *stats, const d
   return l;
 }
 
+/* Scratch of a fused kernel, which may need none. */
+static dn_status take(int64_t n_bytes, void **block) {
+  *block = NULL;
+  return n_bytes > 0 ? cuda_scratch(n_bytes, block) : cuda_scratch_none();
+}
+
 dn_status cuda_norm_relu_conv_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x,
                                       const dn_tensor *norm, const dn_tensor *weight) {
+  void *block;
+  if (cuda_norm_relu_conv_1x1_fits(y, x, weight)) {
+    DN_TRY(take(cuda_norm_relu_conv_1x1_scratch(y, stats), &block));
+    return cuda_norm_relu_conv_1x1_forward(y, stats, x, norm, weight, block);
+  }
   const cuda_conv2d conv = conv_of(weight);
   const layout l = forward_layout(y, stats, x, &conv);
-  void *block;
   DN_TRY(cuda_scratch(l.n_bytes, &block));
   char *const scratch = (char *)block;
   dn_storage lent;

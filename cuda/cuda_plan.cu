@@ -3,13 +3,14 @@
 #include <stdio.h>
 
 #include "cuda_backend.h"
+#include "cuda_fused.h"
 
 extern "C" {
 #include "../src/dn_plan.h"
 }
 
 /* An address for storages to have; nobody reads or writes there. */
-static char nowhere[64];
+alignas(64) static char nowhere[64];
 
 #include "../src/dn_plan_roles.h"
 
@@ -57,7 +58,10 @@ static dn_status describe(dn_device *device, dn_device_info *info) {
   return DN_OK;
 }
 
-static dn_status tf32(dn_device *device, bool on) { return DN_OK; }
+static dn_status tf32(dn_device *device, bool on) {
+  cuda_fused_plan_tf32(on);
+  return DN_OK;
+}
 
 /* In the order of dn_backend. */
 const dn_backend cuda_plan_backend = {

@@ -12,6 +12,9 @@ local compare = {}
 -- exact; long and byte have to be equal.
 compare.tolerance = { double = 1e-13, float = 2e-6, half = 2 ^ -11, bfloat16 = 2 ^ -8, long = 0, byte = 0 }
 
+--- float where factors of products are rounded to TF32: two factors, each off by 2^-11 at most.
+compare.tf32 = 2 ^ -10
+
 --- Central differences in double: the step squared (1e-4) times a third derivative of order 1, and
 -- rounding over the step, 1e-16/1e-4.
 compare.finite_difference = 1e-7

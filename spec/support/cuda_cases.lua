@@ -63,7 +63,24 @@ function cuda_cases.runs(cases, are_all)
   return runs
 end
 
--- Raises unless a run on the plan device asks for at least the scratch that was taken.
+--- Bytes of scratch that the plan says a call takes.
+-- @param call as operation.build made it, on any device
+function cuda_cases.planned(case, call)
+  core.scratch_planned(true, PLAN)
+  local function twin_of(value)
+    if not core.is_tensor(value) then return value end
+    local n_before = value:storageOffset() - 1 -- whether it is aligned counts
+    local twin = core.tensor_new(PLAN, value:dtype(), { n_before + value:nElement() })
+    twin = twin:narrow(1, n_before + 1, value:nElement())
+    return #value:size() == 0 and twin:view({}) or twin:view(value:size())
+  end
+  local twins = {}
+  for i = 1, call.n do twins[i] = twin_of(call.values[i]) end
+  core[case.op](table.unpack(twins, 1, call.n))
+  return core.scratch_planned(true, PLAN)
+end
+
+-- Raises unless a run on the plan device asks for the scratch that was taken.
 local function check_scratch(case, dtype)
   local call = operation.build(case, { dtype = dtype, device = DEVICE })
   core.scratch_release(DEVICE)
@@ -72,18 +89,7 @@ local function check_scratch(case, dtype)
   operation.call(case, call)
   local taken = core.memory(DEVICE).live - before
   collectgarbage("restart")
-  core.scratch_planned(true, PLAN)
-  local function planned(value)
-    if core.is_tensor(value) then
-      local twin = core.tensor_new(PLAN, value:dtype(), { value:nElement() })
-      return #value:size() == 0 and twin:view({}) or twin:view(value:size())
-    end
-    return value
-  end
-  local twins = {}
-  for i = 1, call.n do twins[i] = planned(call.values[i]) end
-  core[case.op](table.unpack(twins, 1, call.n))
-  assert.are.equal(taken, core.scratch_planned(true, PLAN), "scratch, as planned and as taken")
+  assert.are.equal(taken, cuda_cases.planned(case, call), "scratch, as planned and as taken")
 end
 
 -- Beside 16-bit activations these round their weight, too: two roundings at most, of the same size.
@@ -112,13 +118,15 @@ local function check_narrow(tensor, right, tolerance, what)
   end
 end
 
-local function check(case, dtype)
+--- Raises unless a case on the GPU is what all this says.
+-- @param isTf32 products of float may round their factors there (core.tf32)
+function cuda_cases.check(case, dtype, isTf32)
   local truth = operation.run(case, { dtype = truth_of[dtype], rounding = dtype, reference = true })
   local first = operation.run(case, { dtype = dtype, device = DEVICE })
   for i, result in ipairs(first) do
     local what = "argument " .. result.number
     local expected = case.expected and case.expected[result.number]
-    local tolerance = compare.tolerance[result.tensor:dtype()]
+    local tolerance = isTf32 and dtype == "float" and compare.tf32 or compare.tolerance[result.tensor:dtype()]
     if IS_NARROW[dtype] then
       tolerance = narrow_tolerance(case.op, dtype, result.tensor:dtype())
       check_narrow(result.tensor, truth[i].tensor, tolerance, what)
@@ -172,7 +180,7 @@ function cuda_cases.describe(lists)
     for _, run in ipairs(cuda_cases.runs(lists.cases, are_all)) do
       local case, dtype = run.case, run.dtype
       if exists[case.op] then
-        busted.it(("%s: %s (%s)"):format(case.op, case.name, dtype), function() check(case, dtype) end)
+        busted.it(("%s: %s (%s)"):format(case.op, case.name, dtype), function() cuda_cases.check(case, dtype) end)
       end
     end
     for i, misuse in ipairs(lists.misuse) do

@@ -41,13 +41,15 @@ local layouts = {
 --- A tensor of `sizes` on a device ("cpu" by default), content undefined, laid out as the word says:
 -- "contiguous" (default), "channels" or "images" (a slice along dimension 2 or 1), "gaps" (rows with unused ends),
 -- "transposed" (last two dimensions). Its guard is the second result.
-function guarded.new(dtype, sizes, layout, device)
+-- @param margin elements of the storage before the view, 37 by default
+function guarded.new(dtype, sizes, layout, device, margin)
+  margin = margin or MARGIN
   local parent_sizes, view_of = layouts[layout or "contiguous"](sizes)
   local n = 1
   for _, size in ipairs(parent_sizes) do n = n * size end
-  local storage = core.tensor_new(device or "cpu", dtype, { n + 2 * MARGIN })
+  local storage = core.tensor_new(device or "cpu", dtype, { n + 2 * margin })
   core.fill(storage, SENTINEL)
-  local view = view_of(storage:narrow(1, MARGIN + 1, n):view(parent_sizes))
+  local view = view_of(storage:narrow(1, margin + 1, n):view(parent_sizes))
   return view, setmetatable({ storage = storage, view = view }, guarded)
 end
 

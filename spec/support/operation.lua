@@ -4,7 +4,8 @@
 -- A case is { op =, name =, arguments =, dtypes =, expected = }. An argument is what one of the
 -- constructors below makes, or a plain value that is passed as it is; "nil" as a string stands for an
 -- argument left out. `dtypes` are the dtypes it runs in (float and double by default). `expected` gives,
--- by argument number, results worked out by hand or by another framework. `tiles` says that the operation
+-- by argument number, results worked out by hand or by another framework. `margin` is what guarded.new takes.
+-- `tiles` says that the operation
 -- has loops for several instruction sets.
 
 local core = require "densenet.core"
@@ -113,18 +114,18 @@ local poison = { long = -77, byte = 119 }
 
 -- One argument's tensor, guard and (for inputs) copy. `dtype` is the run's, `rounding` the dtype
 -- whose numbers it starts from.
-local function build_tensor(argument, dtype, rounding, seed, device)
+local function build_tensor(argument, dtype, rounding, seed, device, margin)
   dtype, rounding = argument.dtype or dtype, argument.dtype or rounding
   local sizes, layout = sizes_of(argument), argument.layout
   if layout == "expanded" then
     local full = sizes_of(argument)
     sizes[1], layout = 1, nil
-    local tensor, guard = guarded.new(dtype, sizes, layout, device)
+    local tensor, guard = guarded.new(dtype, sizes, layout, device, margin)
     core.copy(tensor, operation.values({ role = "input", values = argument.values, table.unpack(sizes) },
       dtype, rounding, seed))
     return tensor:expand(full), guard
   end
-  local tensor, guard = guarded.new(dtype, sizes, layout, device)
+  local tensor, guard = guarded.new(dtype, sizes, layout, device, margin)
   if argument.role == "output" then
     core.fill(tensor, poison[dtype] or 0 / 0)
   else
@@ -146,7 +147,7 @@ function operation.build(case, options)
   local function tensor_of(argument, number)
     seed = seed + 1
     local tensor, guard = build_tensor(argument, dtype_of(case, number, dtype),
-      dtype_of(case, number, options.rounding or dtype), seed, options.device)
+      dtype_of(case, number, options.rounding or dtype), seed, options.device, case.margin)
     local role = written_in_place[number] and "output" or argument.role
     call.tensors[#call.tensors + 1] = {
       number = number, role = role, tensor = tensor, guard = guard,

@@ -138,6 +138,14 @@ struct uint3 {
   unsigned x, y, z;
 };
 
+struct alignas(8) float2 {
+  float x, y;
+};
+
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
+
 struct alignas(16) uint4 {
   unsigned x, y, z, w;
 };

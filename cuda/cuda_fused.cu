@@ -1,0 +1,25 @@
+#include "cuda_fused.h"
+
+#include <stdlib.h>
+
+/* Of the last device that was told; plans are made for one kind of GPU at a time. */
+static bool planned_tf32;
+
+void cuda_fused_plan_tf32(bool on) { planned_tf32 = on; }
+
+bool cuda_fused_computes(dn_dtype dtype) {
+  const char *const word = getenv("DENSENET_CUDA_FUSED");
+  if (word && strcmp(word, "0") == 0) return false;
+  const cuda_device *const state = cuda_current(); /* NULL: a plan */
+  if (state && state->capability[0] < 8) return false;
+  if (dtype == DN_FLOAT) return state ? state->uses_tf32 : planned_tf32;
+  return dtype == DN_HALF || dtype == DN_BFLOAT16;
+}
+
+bool cuda_fused_reads(const dn_tensor *x) {
+  const int64_t size = (int64_t)dn_dtype_size(x->dtype), vector = 16 / size;
+  const int64_t pixels = (x->size[2] * x->size[3] + vector) * x->size[0];
+  return pixels < INT32_MAX / 2 && (uintptr_t)dn_tensor_data(x) % 16 == 0 &&
+         (x->size[0] == 1 || x->stride[0] % vector == 0) &&
+         (x->size[1] == 1 || x->stride[1] % vector == 0);
+}

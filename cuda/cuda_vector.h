@@ -1,0 +1,185 @@
+/*
+** Sixteen bytes of a plane at once: 4 floats, or 8 numbers of 16 bits. An address has to be a multiple
+** of 16; a GPU faults where it is not, and so does the emulation.
+*/
+#ifndef CUDA_VECTOR_H
+#define CUDA_VECTOR_H
+
+#include "cuda_dtype.h"
+
+/* VECTOR elements are 16 bytes, PER_WORD of them 4. */
+template <typename T>
+struct cuda_packed {
+  enum { VECTOR = 16 / sizeof(T), PER_WORD = 4 / sizeof(T) };
+};
+
+#ifdef __CUDACC__
+__device__ static inline uint4 cuda_load16(const void *from) { return *(const uint4 *)from; }
+__device__ static inline void cuda_store16(void *to, const uint4 &words) { *(uint4 *)to = words; }
+
+/* Two numbers in a word, the first in its lower half; rounded to nearest even. */
+__device__ static inline uint32_t cuda_pair(float low, float high, cuda_half) {
+  uint32_t word;
+  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(high), "f"(low));
+  return word;
+}
+__device__ static inline uint32_t cuda_pair(float low, float high, cuda_bfloat16) {
+  uint32_t word;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(high), "f"(low));
+  return word;
+}
+__device__ static inline void cuda_unpair(uint32_t word, float *low, float *high, cuda_half) {
+  asm("{.reg .f16 a, b; mov.b32 {a, b}, %2; cvt.f32.f16 %0, a; cvt.f32.f16 %1, b;}"
+      : "=f"(*low), "=f"(*high)
+      : "r"(word));
+}
+
+/* What other blocks of the launch write and read: past the multiprocessor's own cache. */
+__device__ static inline void cuda_publish(float4 *to, const float4 &numbers) {
+  __stcg(to, numbers);
+}
+__device__ static inline float4 cuda_look(const float4 *from) { return __ldcg(from); }
+#else
+static inline uint4 cuda_load16(const void *from) {
+  emulation_check_alignment(from, 16);
+  uint4 words;
+  memcpy(&words, from, sizeof words);
+  return words;
+}
+static inline void cuda_store16(void *to, const uint4 &words) {
+  emulation_check_alignment(to, 16);
+  memcpy(to, &words, sizeof words);
+}
+template <typename T>
+static inline uint32_t cuda_pair(float low, float high, T) {
+  T numbers[2];
+  cuda_store(&numbers[0], low);
+  cuda_store(&numbers[1], high);
+  return numbers[0].bits | (uint32_t)numbers[1].bits << 16;
+}
+static inline void cuda_unpair(uint32_t word, float *low, float *high, cuda_half) {
+  *low = dn_half_to_float((uint16_t)word);
+  *high = dn_half_to_float((uint16_t)(word >> 16));
+}
+/* Volatile: accesses that the emulation takes for ordered by the atomic operations around them. */
+static inline void cuda_publish(float4 *to, const float4 &numbers) {
+  emulation_check_alignment(to, 16);
+  volatile float *const at = (volatile float *)to;
+  at[0] = numbers.x;
+  at[1] = numbers.y;
+  at[2] = numbers.z;
+  at[3] = numbers.w;
+}
+static inline float4 cuda_look(const float4 *from) {
+  const volatile float *const at = (const volatile float *)from;
+  const float4 numbers = {at[0], at[1], at[2], at[3]};
+  return numbers;
+}
+#endif
+
+__device__ static inline float cuda_float_of(uint32_t bits) {
+#ifdef __CUDA_ARCH__
+  return __uint_as_float(bits);
+#else
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+#endif
+}
+
+__device__ static inline uint32_t cuda_bits_of(float x) {
+#ifdef __CUDA_ARCH__
+  return __float_as_uint(x);
+#else
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  return bits;
+#endif
+}
+
+__device__ static inline void cuda_unpair(uint32_t word, float *low, float *high, cuda_bfloat16) {
+  *low = cuda_float_of(word << 16);
+  *high = cuda_float_of(word & 0xFFFF0000u);
+}
+
+/* A word's numbers as floats: one of float, two of 16 bits. */
+__device__ static inline void cuda_unpack_word(float *numbers, uint32_t word, float) {
+  numbers[0] = cuda_float_of(word);
+}
+template <typename T>
+__device__ static inline void cuda_unpack_word(float *numbers, uint32_t word, T like) {
+  cuda_unpair(word, &numbers[0], &numbers[1], like);
+}
+
+template <typename T>
+__device__ static inline void cuda_unpack(float *numbers, const uint4 &words) {
+  const int step = cuda_packed<T>::PER_WORD;
+  cuda_unpack_word(numbers, words.x, T());
+  cuda_unpack_word(numbers + step, words.y, T());
+  cuda_unpack_word(numbers + 2 * step, words.z, T());
+  cuda_unpack_word(numbers + 3 * step, words.w, T());
+}
+
+/* 16 bytes of which the first n elements are there and the others count as 0; n may be 0 or less. */
+template <typename T>
+__device__ static inline uint4 cuda_load16_part(const T *from, int n) {
+  uint4 words = {0, 0, 0, 0};
+  if (n >= cuda_packed<T>::VECTOR) return cuda_load16(from);
+  if (n <= 0) return words;
+  uint32_t bits[4] = {0, 0, 0, 0};
+  CUDA_UNROLL
+  for (int i = 0; i < cuda_packed<T>::VECTOR; i++) {
+    uint32_t element = 0;
+    if (i < n) memcpy(&element, &from[i], sizeof(T));
+    bits[i / cuda_packed<T>::PER_WORD] |= element
+                                          << (8 * sizeof(T) * (i % cuda_packed<T>::PER_WORD));
+  }
+  words.x = bits[0];
+  words.y = bits[1];
+  words.z = bits[2];
+  words.w = bits[3];
+  return words;
+}
+
+/*
+** Two neighbours of a plane: they are rounded to T as they are stored, `low` and `high` become what is
+** then there. n of them are in the plane, and 2 lie at a multiple of their size.
+*/
+template <typename T>
+__device__ static inline void cuda_store_pair(T *to, float *low, float *high, int n) {
+  const uint32_t word = cuda_pair(*low, *high, T());
+  cuda_unpair(word, low, high, T());
+  if (n >= 2)
+    *(uint32_t *)to = word;
+  else if (n == 1)
+    to->bits = (uint16_t)word;
+}
+__device__ static inline void cuda_store_pair(float *to, float *low, float *high, int n) {
+  const float2 pair = {*low, *high};
+  if (n >= 2)
+    *(float2 *)to = pair;
+  else if (n == 1)
+    *to = *low;
+}
+
+/* The two, of which n are there; the others are 0. */
+template <typename T>
+__device__ static inline void cuda_load_pair(const T *from, float *low, float *high, int n) {
+  uint32_t word = 0;
+  if (n >= 2)
+    word = *(const uint32_t *)from;
+  else if (n == 1)
+    word = from->bits;
+  cuda_unpair(word, low, high, T());
+}
+__device__ static inline void cuda_load_pair(const float *from, float *low, float *high, int n) {
+  float2 pair = {0, 0};
+  if (n >= 2)
+    pair = *(const float2 *)from;
+  else if (n == 1)
+    pair.x = *from;
+  *low = pair.x;
+  *high = pair.y;
+}
+
+#endif
