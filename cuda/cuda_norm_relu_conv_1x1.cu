@@ -143,9 +143,9 @@ __device__ static inline void store_results(cuda_moments *shared, const forward_
   }
   for (int d = 1; d < 4; d *= 2) count += __shfl_xor_sync(0xFFFFFFFFu, count, d);
   CUDA_UNROLL
-  for (int m = 0; m < S::TILES_M; m++) CUDA_UNROLL
-  for (int h = 0; h < 2; h++) {
-    const int output = 16 * m + 8 * h + g, k = (int)blockIdx.y * S::TILES_M * 16 + output;
+  for (int half = 0; half < 2 * S::TILES_M; half++) { /* 8 outputs */
+    const int m = half / 2, h = half % 2, output = 8 * half + g,
+              k = (int)blockIdx.y * S::TILES_M * 16 + output;
     const bool is_own = k < f.n_outputs;
     float center = 0, sum = 0, squares = 0;
     CUDA_UNROLL
@@ -179,9 +179,10 @@ __global__ void __launch_bounds__(THREADS, OUTPUTS == 48 ? 3 : 2)
   const T *const own = f.x + cuda_spot_offset(f.x_planes, spot);
   float sums[S::TILES_M][S::TILES_N][4];
   CUDA_UNROLL
-  for (int m = 0; m < S::TILES_M; m++) CUDA_UNROLL
-  for (int n = 0; n < S::TILES_N; n++) CUDA_UNROLL
-  for (int i = 0; i < 4; i++) sums[m][n][i] = 0;
+  for (int m = 0; m < S::TILES_M; m++) {
+    CUDA_UNROLL
+    for (int i = 0; i < 4 * S::TILES_N; i++) sums[m][i / 4][i % 4] = 0;
+  }
 
   step_1x1<S> step;
   load_step(&step, f, own, spot.there, 0);

@@ -1,7 +1,7 @@
 /*
-** The dense layer's 1x1 in one pass: scale-shift-ReLU of x as it is read, product by tensor cores, and
-** the statistics of what is written; nothing else goes through memory.
-** Arguments are those of norm_relu_conv_forward (dn_ops.def), of which cuda_fused.h says where it fits.
+** The dense layer's 1x1 by tensor cores, in one pass each way: forward scale-shift-ReLU of x as it is read,
+** the product, and the statistics of what is written; backward both products and all sums.
+** Arguments are those of norm_relu_conv_forward and _backward (dn_ops.def); cuda_fused.h says where they fit.
 */
 #ifndef CUDA_NORM_RELU_CONV_1X1_H
 #define CUDA_NORM_RELU_CONV_1X1_H
@@ -15,5 +15,16 @@ int64_t cuda_norm_relu_conv_1x1_scratch(const dn_tensor *y, const dn_tensor *sta
 dn_status cuda_norm_relu_conv_1x1_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x,
                                           const dn_tensor *norm, const dn_tensor *weight,
                                           void *scratch);
+
+bool cuda_norm_relu_conv_1x1_backward_fits(const dn_tensor *dx, const dn_tensor *dy,
+                                           const dn_tensor *y, const dn_tensor *x,
+                                           const dn_tensor *weight);
+int64_t cuda_norm_relu_conv_1x1_backward_scratch(const dn_tensor *dweight, const dn_tensor *dy,
+                                                 const dn_tensor *x);
+dn_status cuda_norm_relu_conv_1x1_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
+                                           const dn_tensor *dy, const dn_tensor *y,
+                                           const dn_tensor *deferred, const dn_tensor *x,
+                                           const dn_tensor *norm, const dn_tensor *weight,
+                                           bool accumulate, double scale, void *scratch);
 
 #endif

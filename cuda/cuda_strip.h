@@ -11,14 +11,14 @@
 #include "cuda_planes.h"
 
 typedef struct cuda_strip {
-  int plane, extent, n; /* elements of a plane, pixels of an image, of all */
+  int plane, extent, n, n_images; /* elements of a plane; pixels of an image, of all images */
 } cuda_strip;
 
 /* `vector` elements are 16 bytes. The caller has seen that all fit into an int (cuda_fused.h). */
 static inline cuda_strip cuda_strip_of(const dn_tensor *x) {
   const int64_t vector = 16 / (int64_t)dn_dtype_size(x->dtype), plane = x->size[2] * x->size[3];
   const int64_t extent = (plane + vector - 1) / vector * vector;
-  const cuda_strip strip = {(int)plane, (int)extent, (int)(extent * x->size[0])};
+  const cuda_strip strip = {(int)plane, (int)extent, (int)(extent * x->size[0]), (int)x->size[0]};
   return strip;
 }
 
@@ -31,6 +31,16 @@ __device__ static inline cuda_spot cuda_spot_of(const cuda_strip &strip, int pix
   const int image = pixel / strip.extent, at = pixel - image * strip.extent;
   const cuda_spot spot = {image, at, pixel < strip.n ? strip.plane - at : 0};
   return spot;
+}
+
+/* `by` pixels further on. */
+__device__ static inline void cuda_spot_move(cuda_spot *spot, const cuda_strip &strip, int by) {
+  spot->at += by;
+  while (spot->at >= strip.extent) {
+    spot->at -= strip.extent;
+    spot->image++;
+  }
+  spot->there = spot->image < strip.n_images ? strip.plane - spot->at : 0;
 }
 
 /* The element of channel 0 there. */

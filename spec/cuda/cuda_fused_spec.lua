@@ -38,6 +38,38 @@ local forward = {
   forward_case(2, 40, 48, 8, 8, 1, "channels", false),
 }
 
+-- dx is added to where terms are deferred, and written elsewhere.
+local function backward_case(n, c, k, h, w, side, layout, options)
+  local name = ("%dx%d %dx%dx%dx%d to %d%s"):format(side, side, n, c, h, w, k, layout and ", " .. layout or "")
+  local is_deferred, is_frozen = options.is_deferred, options.is_frozen
+  return {
+    op = "norm_relu_conv_backward", margin = ALIGNED,
+    name = name .. (is_deferred and ", deferred terms" or "") .. (is_frozen and ", a frozen weight" or ""),
+    arguments = {
+      image(is_deferred and sum or output, n, c, h, w, layout), output { 2, c },
+      is_frozen and "nil" or sum { k, c, side, side }, image(input, n, k, h, w, layout),
+      is_deferred and image(input, n, k, h, w, layout) or "nil", is_deferred and input { 3, k } or "nil",
+      image(input, n, c, h, w, layout), input { 4, c }, input { k, c, side, side }, is_deferred or false,
+      is_deferred and 1 or -0.5,
+    },
+  }
+end
+
+local backward = {}
+for _, is_deferred in ipairs { true, false } do
+  local function add(n, c, k, h, w, side, layout, is_frozen)
+    backward[#backward + 1] = backward_case(n, c, k, h, w, side, layout,
+      { is_deferred = is_deferred, is_frozen = is_frozen })
+  end
+  add(1, 1, 1, 4, 4, 1)
+  add(3, 12, 48, 8, 8, 1, "channels")
+  add(2, 60, 40, 8, 8, 1, "images", true)
+  add(5, 37, 13, 4, 4, 1, "channels")
+  add(2, 150, 80, 8, 8, 1, "channels")
+  add(1, 17, 128, 8, 16, 1)
+  add(1, 50, 160, 8, 8, 1)
+end
+
 -- The same call where tensors are not aligned, so that nothing is fused.
 local function unfused(case)
   local other = {}
@@ -53,16 +85,18 @@ describe("a fused kernel", function()
     core.testing.memory_trim(DEVICE)
   end)
 
-  for _, case in ipairs(forward) do
-    for _, dtype in ipairs(DTYPES) do
-      it(("is right: %s: %s (%s)"):format(case.op, case.name, dtype), function()
-        cuda_cases.check(case, dtype, true)
-      end)
+  for _, cases in ipairs { forward, backward } do
+    for _, case in ipairs(cases) do
+      for _, dtype in ipairs(DTYPES) do
+        it(("is right: %s: %s (%s)"):format(case.op, case.name, dtype), function()
+          cuda_cases.check(case, dtype, true)
+        end)
+      end
     end
   end
 
   it("rounds as what is not fused does", function()
-    for _, case in ipairs { forward[2], forward[5] } do
+    for _, case in ipairs { forward[2], forward[5], backward[2], backward[5] } do
       for _, dtype in ipairs(DTYPES) do
         local one = operation.run(case, { dtype = dtype, device = DEVICE })
         local other = operation.run(unfused(case), { dtype = dtype, device = DEVICE })
