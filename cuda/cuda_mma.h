@@ -105,7 +105,7 @@ static inline void cuda_mma(float *d, const uint32_t *a, const uint32_t *b, T li
 
 static inline void cuda_load_turned(uint32_t *r, const void *row) {
   const int g = cuda_lane() / 4, t = cuda_lane() % 4;
-  if (cuda_lane() < 16) emulation_check_alignment(row, 16);
+  if (cuda_lane() < 16 && !emulation_is_aligned(row, 16)) return;
   const char *lanes = emulation_exchange(0xFFFFFFFFu, &row, sizeof row);
   for (int m = 0; m < 2; m++) {
     uint16_t pair[2];
@@ -135,6 +135,12 @@ __device__ static inline void cuda_load_a(uint32_t *a, const uint32_t *rows, int
   a[1] = own[8 * pitch];
   a[2] = own[4];
   a[3] = own[8 * pitch + 4];
+}
+
+/* A column of B, the lane's own (lane / 4), whose depth lies along it, from word `at` on. */
+__device__ static inline void cuda_load_b(uint32_t *b, const uint32_t *own, int at) {
+  b[0] = own[at + cuda_lane() % 4];
+  b[1] = own[at + cuda_lane() % 4 + 4];
 }
 
 /* The 8 columns from `column` on of the DEPTH rows that begin at `rows`. */

@@ -9,6 +9,7 @@
 #include "cuda_conv2d.h"
 #include "cuda_norm_relu.h"
 #include "cuda_norm_relu_conv_1x1.h"
+#include "cuda_norm_relu_conv_3x3.h"
 
 /* Images are taken together while z and dy stay within this; the emulation is built with less. */
 #ifndef CUDA_CHUNK_BYTES
@@ -118,6 +119,10 @@ dn_status cuda_norm_relu_conv_forward(dn_tensor *y, dn_tensor *stats, const dn_t
   if (cuda_norm_relu_conv_1x1_fits(y, x, weight)) {
     DN_TRY(take(cuda_norm_relu_conv_1x1_scratch(y, stats), &block));
     return cuda_norm_relu_conv_1x1_forward(y, stats, x, norm, weight, block);
+  }
+  if (cuda_norm_relu_conv_3x3_fits(y, x, weight)) {
+    DN_TRY(take(cuda_norm_relu_conv_3x3_scratch(y, stats), &block));
+    return cuda_norm_relu_conv_3x3_forward(y, stats, x, norm, weight, block);
   }
   const cuda_conv2d conv = conv_of(weight);
   const layout l = forward_layout(y, stats, x, &conv);

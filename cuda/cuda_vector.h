@@ -1,11 +1,12 @@
 /*
-** Sixteen bytes of a plane at once: 4 floats, or 8 numbers of 16 bits. An address has to be a multiple
-** of 16; a GPU faults where it is not, and so does the emulation.
+** The numbers in 16 bytes of a plane, 4 floats or 8 of 16 bits, and in words of 4 bytes: in and out of
+** registers, with conversions that a GPU has instructions for.
 */
 #ifndef CUDA_VECTOR_H
 #define CUDA_VECTOR_H
 
 #include "cuda_dtype.h"
+#include "cuda_load16.h"
 
 /* VECTOR elements are 16 bytes, PER_WORD of them 4. */
 template <typename T>
@@ -14,9 +15,6 @@ struct cuda_packed {
 };
 
 #ifdef __CUDACC__
-__device__ static inline uint4 cuda_load16(const void *from) { return *(const uint4 *)from; }
-__device__ static inline void cuda_store16(void *to, const uint4 &words) { *(uint4 *)to = words; }
-
 /* Two numbers in a word, the first in its lower half; rounded to nearest even. */
 __device__ static inline uint32_t cuda_pair(float low, float high, cuda_half) {
   uint32_t word;
@@ -40,16 +38,6 @@ __device__ static inline void cuda_publish(float4 *to, const float4 &numbers) {
 }
 __device__ static inline float4 cuda_look(const float4 *from) { return __ldcg(from); }
 #else
-static inline uint4 cuda_load16(const void *from) {
-  emulation_check_alignment(from, 16);
-  uint4 words;
-  memcpy(&words, from, sizeof words);
-  return words;
-}
-static inline void cuda_store16(void *to, const uint4 &words) {
-  emulation_check_alignment(to, 16);
-  memcpy(to, &words, sizeof words);
-}
 template <typename T>
 static inline uint32_t cuda_pair(float low, float high, T) {
   T numbers[2];
@@ -63,7 +51,7 @@ static inline void cuda_unpair(uint32_t word, float *low, float *high, cuda_half
 }
 /* Volatile: accesses that the emulation takes for ordered by the atomic operations around them. */
 static inline void cuda_publish(float4 *to, const float4 &numbers) {
-  emulation_check_alignment(to, 16);
+  if (!emulation_is_aligned(to, 16)) return;
   volatile float *const at = (volatile float *)to;
   at[0] = numbers.x;
   at[1] = numbers.y;
@@ -160,6 +148,14 @@ __device__ static inline void cuda_store_pair(float *to, float *low, float *high
     *(float2 *)to = pair;
   else if (n == 1)
     *to = *low;
+}
+
+/* The same of two that may lie apart, or where no pair can begin. */
+template <typename T>
+__device__ static inline void cuda_store_two(T *first, T *second, float *low, float *high, int n) {
+  const bool is_pair = second == first + 1 && (uintptr_t)first % (2 * sizeof(T)) == 0;
+  cuda_store_pair(first, low, high, is_pair || n < 2 ? n : 1);
+  if (n >= 2 && !is_pair) cuda_store(second, *high);
 }
 
 /* The two, of which n are there; the others are 0. */

@@ -36,6 +36,17 @@ local forward = {
   forward_case(1, 20, 48, 96, 96, 1, nil, true),      -- tiles of 64 pixels
   forward_case(2, 3, 5, 128, 128, 1, nil, true),      -- of 128, whose moments are added up in groups
   forward_case(2, 40, 48, 8, 8, 1, "channels", false),
+
+  forward_case(1, 1, 1, 4, 4, 3, nil, true),
+  forward_case(3, 48, 12, 8, 8, 3, "channels", true),    -- two images a tile, then one
+  forward_case(1, 50, 17, 16, 16, 3, "images", true),    -- lines of an image; the last chunk of channels is not full
+  forward_case(2, 12, 40, 5, 16, 3, "channels", true),   -- slices of outputs
+  forward_case(1, 96, 32, 4, 56, 3, nil, true),
+  forward_case(2, 7, 3, 16, 7, 3, "channels", true),     -- odd lines: vectors go on over their ends
+  forward_case(1, 5, 9, 24, 11, 3, nil, true),           -- pairs that do not begin at even pixels
+  forward_case(2, 3, 2, 3, 88, 3, nil, true),
+  forward_case(3, 4, 2, 64, 64, 3, nil, true),           -- moments are added up in groups
+  forward_case(2, 24, 12, 8, 8, 3, "channels", false),
 }
 
 -- dx is added to where terms are deferred, and written elsewhere.
@@ -96,7 +107,7 @@ describe("a fused kernel", function()
   end
 
   it("rounds as what is not fused does", function()
-    for _, case in ipairs { forward[2], forward[5], backward[2], backward[5] } do
+    for _, case in ipairs { forward[2], forward[5], forward[11], forward[15], backward[2], backward[5] } do
       for _, dtype in ipairs(DTYPES) do
         local one = operation.run(case, { dtype = dtype, device = DEVICE })
         local other = operation.run(unfused(case), { dtype = dtype, device = DEVICE })

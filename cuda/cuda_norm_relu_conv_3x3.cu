@@ -1,0 +1,290 @@
+/*
+** y = W * z, 3x3 with a border of zeros around z = relu(scale x + shift), and mean and variance of y.
+**
+** A block makes 16 to 48 outputs (blockIdx.y) of a tile of lines (cuda_lines.h, blockIdx.x), its 4 warps 32
+** pixels each. z lies in shared memory pixel by pixel, a row of channels each, with its border: so the
+** pixels under one tap of the kernel are a fixed number of rows away, and the 3x3 is nine products of
+** W's tap and shifted rows. Channels go by in chunks of 48, their weights beside them as
+** [output][tap][channel].
+*/
+#include "cuda_norm_relu_conv_3x3.h"
+
+#include "cuda_fused.h"
+#include "cuda_lines.h"
+#include "cuda_mma.h"
+#include "cuda_moments.h"
+
+enum { THREADS = 128, WARPS = 4, CHUNK = 48, TAPS = 9, TILES_N = 4 };
+
+template <typename T>
+struct forward_3x3 {
+  T *y;
+  const T *x;
+  const float *weight; /* n_outputs, n_channels, 3, 3 */
+  cuda_table<float> norm;
+  cuda_planes y_planes, x_planes;
+  cuda_lines lines;
+  cuda_moments_parts moments;
+  int n_channels, n_outputs;
+};
+
+template <typename T>
+struct sizes_3x3 {
+  enum {
+    WORDS = CHUNK / cuda_packed<T>::PER_WORD, /* of a chunk of channels */
+    PITCH = WORDS + 4,
+    WEIGHT_PITCH = TAPS * WORDS + 4
+  };
+};
+
+template <typename T>
+static int64_t shared_bytes(const cuda_lines &lines, int tiles_m) {
+  typedef sizes_3x3<T> S;
+  return 4 * ((int64_t)cuda_lines_rows(lines) * S::PITCH + 16 * tiles_m * S::WEIGHT_PITCH);
+}
+
+/* W of the block's outputs and of the chunk, 0 beyond W. */
+template <typename T>
+__device__ static inline void load_weight(uint32_t *weights, const forward_3x3<T> &f, int n_rows,
+                                          int first) {
+  typedef sizes_3x3<T> S;
+  const int per_word = cuda_packed<T>::PER_WORD;
+  for (int i = (int)threadIdx.x; i < n_rows * S::WORDS * TAPS; i += THREADS) {
+    const int tap = i % TAPS, word = i / TAPS % S::WORDS, row = i / (TAPS * S::WORDS);
+    const int k = (int)blockIdx.y * n_rows + row, c = first + word * per_word;
+    float pair[2];
+    CUDA_UNROLL
+    for (int j = 0; j < per_word; j++)
+      pair[j] = k < f.n_outputs && c + j < f.n_channels
+                    ? f.weight[((int64_t)k * f.n_channels + c + j) * TAPS + tap]
+                    : 0.f;
+    weights[row * S::WEIGHT_PITCH + tap * S::WORDS + word] = cuda_factor_word(pair, T());
+  }
+}
+
+/*
+** z of the tile and its border, of a chunk of channels. A thread takes 16 bytes of a channel's plane (of
+** two channels in 16 bits), which are a word in as many rows.
+*/
+template <typename T>
+__device__ static inline void load_chunk(uint32_t *z, const forward_3x3<T> &f,
+                                         const cuda_lines_tile &own, const cuda_lines_span &span,
+                                         int first) {
+  typedef sizes_3x3<T> S;
+  enum { VECTOR = cuda_packed<T>::VECTOR, PER_WORD = cuda_packed<T>::PER_WORD, NEAR = 8 };
+  const int n_vectors = own.images * span.vectors, aligned = span.first / VECTOR * VECTOR;
+  for (int i = (int)threadIdx.x; i < n_vectors * S::WORDS; i += THREADS) {
+    const int among = i / NEAR, word = among / n_vectors * NEAR + i % NEAR;
+    const int vector = among % n_vectors, image = vector / span.vectors;
+    const int at = aligned + (vector - image * span.vectors) * VECTOR;
+    const T *const plane = f.x + (own.image + image) * f.x_planes.stride_n;
+    float v[PER_WORD][VECTOR];
+    CUDA_UNROLL
+    for (int j = 0; j < PER_WORD; j++) {
+      const int c = first + word * PER_WORD + j;
+      const bool is_own = c < f.n_channels;
+      cuda_unpack<T>(v[j], cuda_load16_part(plane + c * f.x_planes.stride_c + at,
+                                            is_own ? (int)f.x_planes.size - at : 0));
+      const float scale = is_own ? f.norm.data[DN_NORM_SCALE * f.norm.row + c] : 0.f;
+      const float shift = is_own ? f.norm.data[DN_NORM_SHIFT * f.norm.row + c] : 0.f;
+      CUDA_UNROLL
+      for (int e = 0; e < VECTOR; e++)
+        v[j][e] = cuda_norm_rectify(cuda_norm_apply(scale, v[j][e], shift));
+    }
+    int line = at / f.lines.width, column = at - line * f.lines.width;
+    CUDA_UNROLL
+    for (int e = 0; e < VECTOR; e++) {
+      float pair[2];
+      CUDA_UNROLL
+      for (int j = 0; j < PER_WORD; j++) pair[j] = v[j][e];
+      if (at + e >= span.first && at + e < span.end) {
+        const int row =
+            image * f.lines.row_of_image + (line - own.top + 1) * f.lines.row_of_line + column + 1;
+        z[row * S::PITCH + word] = cuda_factor_word(pair, T());
+      }
+      if (++column == f.lines.width) {
+        column = 0;
+        line++;
+      }
+    }
+  }
+}
+
+/* Adds the chunk's products; rows[n] is where the lane's column of product n is in z. */
+template <typename T, int TILES_M>
+__device__ static inline void multiply_chunk(float (*sums)[TILES_N][4], const uint32_t *z,
+                                             const uint32_t *weights, const int *rows,
+                                             int row_of_line, int n_channels) {
+  typedef sizes_3x3<T> S;
+  const int n_steps = (n_channels + cuda_factor<T>::DEPTH - 1) / cuda_factor<T>::DEPTH;
+  for (int tap = 0; tap < TAPS; tap++) {
+    const int shift = (tap / 3 - 1) * row_of_line + tap % 3 - 1;
+    for (int step = 0; step < n_steps; step++) {
+      uint32_t a[TILES_M][4];
+      CUDA_UNROLL
+      for (int m = 0; m < TILES_M; m++)
+        cuda_load_a(a[m], weights + 16 * m * S::WEIGHT_PITCH, S::WEIGHT_PITCH,
+                    tap * S::WORDS + 8 * step);
+      CUDA_UNROLL
+      for (int n = 0; n < TILES_N; n++) {
+        uint32_t b[2];
+        cuda_load_b(b, z + (rows[n] + shift) * S::PITCH, 8 * step);
+        CUDA_UNROLL
+        for (int m = 0; m < TILES_M; m++) cuda_mma(sums[m][n], a[m], b, T());
+      }
+    }
+  }
+}
+
+/* As of the 1x1: stores a warp's results and leaves their moments in shared[output][warp]. */
+template <typename T, int TILES_M>
+__device__ static inline void store_results(cuda_moments *shared, const forward_3x3<T> &f,
+                                            const cuda_lines_tile &own, float (*sums)[TILES_N][4]) {
+  const int warp = (int)threadIdx.x / CUDA_WARP, g = cuda_lane() / 4, t = cuda_lane() % 4;
+  const int n_pixels = cuda_lines_pixels(f.lines, own);
+  T *to[TILES_N], *next[TILES_N]; /* of a lane's two pixels, which seldom lie apart */
+  int there[TILES_N];
+  float count = 0;
+  CUDA_UNROLL
+  for (int n = 0; n < TILES_N; n++) {
+    const int p = 32 * warp + 8 * n + 2 * t, rest = n_pixels - p;
+    to[n] = f.y + cuda_lines_offset(f.lines, own, cuda_lines_pixel_of(f.lines, p), f.y_planes);
+    next[n] =
+        f.y + cuda_lines_offset(f.lines, own, cuda_lines_pixel_of(f.lines, p + 1), f.y_planes);
+    there[n] = rest < 0 ? 0 : rest < 2 ? rest : 2;
+    count += (float)there[n];
+  }
+  for (int d = 1; d < 4; d *= 2) count += __shfl_xor_sync(0xFFFFFFFFu, count, d);
+  CUDA_UNROLL
+  for (int half = 0; half < 2 * TILES_M; half++) { /* 8 outputs */
+    const int m = half / 2, h = half % 2, output = 8 * half + g;
+    const int k = (int)blockIdx.y * TILES_M * 16 + output;
+    const int64_t channel = k * f.y_planes.stride_c;
+    float center = 0, sum = 0, squares = 0;
+    CUDA_UNROLL
+    for (int n = 0; n < TILES_N; n++) {
+      float *const pair = &sums[m][n][2 * h];
+      cuda_store_two(to[n] + channel, next[n] + channel, &pair[0], &pair[1],
+                     k < f.n_outputs ? there[n] : 0);
+      if (n == 0) center = __shfl_sync(0xFFFFFFFFu, pair[0], 4 * g);
+      const float low = there[n] > 0 ? pair[0] - center : 0.f;
+      const float high = there[n] > 1 ? pair[1] - center : 0.f;
+      sum += low + high;
+      squares += low * low + high * high;
+    }
+    for (int d = 1; d < 4; d *= 2) {
+      sum += __shfl_xor_sync(0xFFFFFFFFu, sum, d);
+      squares += __shfl_xor_sync(0xFFFFFFFFu, squares, d);
+    }
+    const cuda_moments part = {center, sum, squares, count};
+    if (t == 0) shared[output * WARPS + warp] = part;
+  }
+}
+
+template <typename T, int TILES_M>
+__global__ void __launch_bounds__(THREADS, 3)
+    norm_relu_conv_3x3_forward_kernel(const forward_3x3<T> f) {
+  typedef sizes_3x3<T> S;
+  CUDA_SHARED_DYNAMIC(uint32_t, z);
+  CUDA_SHARED(unsigned, ticket, 1);
+  const int n_words = cuda_lines_rows(f.lines) * S::PITCH;
+  uint32_t *const weights = z + n_words;
+  const cuda_lines_tile own = cuda_lines_tile_of(f.lines, (int)blockIdx.x);
+  const cuda_lines_span span = cuda_lines_span_of(f.lines, own, 1, cuda_packed<T>::VECTOR);
+  const uint4 zeros = {0, 0, 0, 0}; /* of the border, and of images and lines that are not there */
+  for (int i = (int)threadIdx.x; i < n_words / 4; i += THREADS) cuda_store16(z + 4 * i, zeros);
+  float sums[TILES_M][TILES_N][4];
+  CUDA_UNROLL
+  for (int m = 0; m < TILES_M; m++) {
+    CUDA_UNROLL
+    for (int i = 0; i < 4 * TILES_N; i++) sums[m][i / 4][i % 4] = 0;
+  }
+  int rows[TILES_N];
+  CUDA_UNROLL
+  for (int n = 0; n < TILES_N; n++)
+    rows[n] =
+        cuda_lines_pixel_of(f.lines, 32 * ((int)threadIdx.x / CUDA_WARP) + 8 * n + cuda_lane() / 4)
+            .row;
+  for (int first = 0; first < f.n_channels; first += CHUNK) {
+    const int rest = f.n_channels - first;
+    __syncthreads(); /* the zeros are there; the chunk before has been read */
+    load_weight(weights, f, 16 * TILES_M, first);
+    load_chunk(z, f, own, span, first);
+    __syncthreads();
+    multiply_chunk<T, TILES_M>(sums, z, weights, rows, f.lines.row_of_line,
+                               rest < CHUNK ? rest : CHUNK);
+  }
+  __syncthreads();
+
+  cuda_moments *const warps = (cuda_moments *)z;
+  store_results<T, TILES_M>(warps, f, own, sums);
+  if (!f.moments.stats.data) return;
+  __syncthreads();
+  cuda_moments_sum all = {0, 0, 0, 0};
+  if (threadIdx.x < 16 * TILES_M)
+    for (int warp = 0; warp < WARPS; warp++)
+      cuda_moments_add(&all, warps[threadIdx.x * WARPS + warp]);
+  const int first = (int)blockIdx.y * 16 * TILES_M, rest = f.n_outputs - first;
+  cuda_moments_finish(f.moments, cuda_moments_of(all), first,
+                      rest < 16 * TILES_M ? rest : 16 * TILES_M, ticket);
+}
+
+/* ---- Its launch ---- */
+
+/* Products one above the other, 16 outputs each, that a block makes: up to 3; 0 where none has room. */
+template <typename T>
+static int tiles_of(const cuda_lines &lines, int64_t n_outputs) {
+  int tiles = n_outputs > 32 ? 3 : n_outputs > 16 ? 2 : 1;
+  while (tiles > 0 && shared_bytes<T>(lines, tiles) > CUDA_FUSED_SHARED) tiles--;
+  return tiles;
+}
+
+bool cuda_norm_relu_conv_3x3_fits(const dn_tensor *y, const dn_tensor *x, const dn_tensor *weight) {
+  if (weight->size[2] != 3 || !cuda_fused_computes(x->dtype) || !cuda_fused_reads(x) ||
+      !cuda_fused_reads(y) || !cuda_lines_fit(x))
+    return false;
+  const cuda_lines lines = cuda_lines_of(x);
+  const int64_t n_slices = (y->size[1] + 15) / 16;
+  if (n_slices * (1 + cuda_moments_groups(lines.n_tiles)) > CUDA_TICKETS) return false;
+  CUDA_FOR_FUSED(x->dtype, T, return tiles_of<T>(lines, y->size[1]) > 0);
+}
+
+int64_t cuda_norm_relu_conv_3x3_scratch(const dn_tensor *y, const dn_tensor *stats) {
+  return stats ? cuda_moments_bytes(y->size[1], cuda_lines_of(y).n_tiles) : 0;
+}
+
+template <typename T, int TILES_M>
+static dn_status launch(const forward_3x3<T> &f) {
+  const int64_t n_shared = shared_bytes<T>(f.lines, TILES_M);
+  const dim3 blocks((unsigned)f.lines.n_tiles,
+                    (unsigned)((f.n_outputs + 16 * TILES_M - 1) / (16 * TILES_M)));
+  CUDA_TRY(cudaFuncSetAttribute(norm_relu_conv_3x3_forward_kernel<T, TILES_M>,
+                                cudaFuncAttributeMaxDynamicSharedMemorySize, CUDA_FUSED_SHARED));
+  CUDA_LAUNCH((norm_relu_conv_3x3_forward_kernel<T, TILES_M>), blocks, THREADS, (size_t)n_shared,
+              cuda_stream(), f);
+  return DN_OK;
+}
+
+template <typename T>
+static dn_status launch_tiles(const forward_3x3<T> &f) {
+  switch (tiles_of<T>(f.lines, f.n_outputs)) {
+    case 1:
+      return launch<T, 1>(f);
+    case 2:
+      return launch<T, 2>(f);
+    default:
+      return launch<T, 3>(f);
+  }
+}
+
+dn_status cuda_norm_relu_conv_3x3_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x,
+                                          const dn_tensor *norm, const dn_tensor *weight,
+                                          void *scratch) {
+  CUDA_FOR_FUSED(
+      x->dtype, T, forward_3x3<T> f; f.y = (T *)dn_tensor_data(y);
+      f.x = (const T *)dn_tensor_data(x); f.weight = (const float *)dn_tensor_data(weight);
+      f.norm = cuda_table_of<float>(norm); f.y_planes = cuda_planes_of(y);
+      f.x_planes = cuda_planes_of(x); f.lines = cuda_lines_of(x);
+      f.moments = cuda_moments_parts_of(stats, y->size[1], f.lines.n_tiles, scratch);
+      f.n_channels = (int)x->size[1]; f.n_outputs = (int)y->size[1]; return launch_tiles<T>(f));
+}
