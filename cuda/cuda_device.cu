@@ -100,6 +100,8 @@ static dn_status open_state(cuda_device *state) {
                                   state->ordinal));
   CUDA_TRY(cudaDeviceGetAttribute(&state->n_multiprocessors, cudaDevAttrMultiProcessorCount,
                                   state->ordinal));
+  CUDA_TRY(cudaDeviceGetAttribute(&state->n_shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin,
+                                  state->ordinal));
   CUDA_TRY(cudaStreamCreateWithFlags(&state->stream, cudaStreamNonBlocking));
   CUDA_TRY(cudaStreamCreateWithFlags(&state->side_stream, cudaStreamNonBlocking));
   CUDA_TRY(cudaEventCreateWithFlags(&state->reached, cudaEventDisableTiming));

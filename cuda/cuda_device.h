@@ -47,6 +47,7 @@ typedef struct cuda_device {
   bool uses_tf32;    /* products and convolutions of float may round factors to TF32 */
   int capability[2]; /* compute capability */
   int n_multiprocessors;
+  int n_shared_bytes; /* of a block at most */
 } cuda_device;
 
 /* dn_plugin's. */

@@ -23,3 +23,9 @@ bool cuda_fused_reads(const dn_tensor *x) {
          (x->size[0] == 1 || x->stride[0] % vector == 0) &&
          (x->size[1] == 1 || x->stride[1] % vector == 0);
 }
+
+bool cuda_fused_has_room(int64_t n_shared) {
+  const cuda_device *const state = cuda_current();
+  const int64_t most = 163 << 10; /* of 8.0; 9.0 has more */
+  return n_shared <= (state && state->n_shared_bytes < most ? state->n_shared_bytes : most);
+}

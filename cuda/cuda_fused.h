@@ -24,6 +24,10 @@ bool cuda_fused_computes(dn_dtype dtype);
 /* N,C,H,W of that dtype: each plane begins at a multiple of 16 bytes, and counts of pixels fit an int. */
 bool cuda_fused_reads(const dn_tensor *x);
 
+/* Whether a block may have so much shared memory. A plan takes a GPU of 8.0 or 9.0 for granted, which have
+   more than those of 8.6 and 8.9. */
+bool cuda_fused_has_room(int64_t n_shared);
+
 /* What the plan goes by in place of the device's own setting. */
 void cuda_fused_plan_tf32(bool on);
 

@@ -9,7 +9,7 @@
 #ifndef CUDA_LINES_H
 #define CUDA_LINES_H
 
-#include "cuda_dtype.h"
+#include "cuda_mma.h"
 #include "cuda_planes.h"
 
 static const int CUDA_LINES_PIXELS = 128;
@@ -111,6 +111,53 @@ __device__ static inline cuda_lines_span cuda_lines_span_of(const cuda_lines &l,
   span.end = (below > l.height ? l.height : below) * l.width;
   span.vectors = (span.end + vector - 1) / vector - span.first / vector;
   return span;
+}
+
+/*
+** Fills the rows of a tile's pixels and border: words of channels first.., n_words of them, in pixels that
+** are in the image; the others are left alone. A thread takes 16 bytes of a plane, of two channels in 16
+** bits, which become a word in as many rows. source.load(v, image, c, at) gives channel c of the batch's
+** image: 16 bytes of its plane from element `at` on, as numbers to round to factors.
+*/
+template <typename T, typename Source>
+__device__ static inline void cuda_lines_fill(uint32_t *rows, int pitch, int n_words,
+                                              const cuda_lines &l, const cuda_lines_tile &own,
+                                              int first, const Source &source) {
+  enum { VECTOR = cuda_packed<T>::VECTOR, PER_WORD = cuda_packed<T>::PER_WORD, NEAR = 8 };
+  const cuda_lines_span span = cuda_lines_span_of(l, own, 1, VECTOR);
+  const int n_vectors = own.images * span.vectors, aligned = span.first / VECTOR * VECTOR;
+  /* Neighbours in a warp are 8 words and 4 vectors: few of them meet in a bank. */
+  for (int i = (int)threadIdx.x; i < n_vectors * n_words; i += (int)blockDim.x) {
+    const int among = i / NEAR, word = among / n_vectors * NEAR + i % NEAR;
+    const int vector = among % n_vectors, image = vector / span.vectors;
+    const int at = aligned + (vector - image * span.vectors) * VECTOR;
+    float v[PER_WORD][VECTOR];
+    CUDA_UNROLL
+    for (int j = 0; j < PER_WORD; j++)
+      source.load(v[j], own.image + image, first + word * PER_WORD + j, at);
+    int line = at / l.width, column = at - line * l.width;
+    CUDA_UNROLL
+    for (int e = 0; e < VECTOR; e++) {
+      float pair[2];
+      CUDA_UNROLL
+      for (int j = 0; j < PER_WORD; j++) pair[j] = v[j][e];
+      if (at + e >= span.first && at + e < span.end) {
+        const int row = image * l.row_of_image + (line - own.top + 1) * l.row_of_line + column + 1;
+        rows[row * pitch + word] = cuda_factor_word(pair, T());
+      }
+      if (++column == l.width) {
+        column = 0;
+        line++;
+      }
+    }
+  }
+}
+
+/* All rows of a tile as zeros. */
+__device__ static inline void cuda_lines_clear(uint32_t *rows, int pitch, const cuda_lines &l) {
+  const uint4 zeros = {0, 0, 0, 0};
+  for (int i = (int)threadIdx.x; i < cuda_lines_rows(l) * pitch / 4; i += (int)blockDim.x)
+    cuda_store16(rows + 4 * i, zeros);
 }
 
 #endif

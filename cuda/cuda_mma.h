@@ -143,6 +143,26 @@ __device__ static inline void cuda_load_b(uint32_t *b, const uint32_t *own, int 
   b[1] = own[at + cuda_lane() % 4 + 4];
 }
 
+/*
+** The same of rows that lie anywhere: cuda_depth_of(i) says which steps of the depth a lane has to give the
+** rows of, i = 0 and 1.
+*/
+__device__ static inline int cuda_depth_of(int i, float) { return cuda_lane() % 4 + 4 * i; }
+template <typename T>
+__device__ static inline int cuda_depth_of(int, T) {
+  return cuda_lane() % 16;
+}
+__device__ static inline void cuda_load_b_rows(uint32_t *b, const uint32_t *first,
+                                               const uint32_t *second, int column, float) {
+  b[0] = first[column + cuda_lane() / 4];
+  b[1] = second[column + cuda_lane() / 4];
+}
+template <typename T>
+__device__ static inline void cuda_load_b_rows(uint32_t *b, const uint32_t *first, const uint32_t *,
+                                               int column, T) {
+  cuda_load_turned(b, first + column / 2);
+}
+
 /* The 8 columns from `column` on of the DEPTH rows that begin at `rows`. */
 __device__ static inline void cuda_load_b_turned(uint32_t *b, const uint32_t *rows, int pitch,
                                                  int column, float) {

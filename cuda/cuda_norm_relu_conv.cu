@@ -206,6 +206,11 @@ dn_status cuda_norm_relu_conv_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tenso
     return cuda_norm_relu_conv_1x1_backward(dx, dnorm, dweight, dy, y, deferred, x, norm, weight,
                                             accumulate, scale, block);
   }
+  if (cuda_norm_relu_conv_3x3_backward_fits(dx, dy, y, x, weight)) {
+    DN_TRY(cuda_scratch(cuda_norm_relu_conv_3x3_backward_scratch(dweight, dy, x), &block));
+    return cuda_norm_relu_conv_3x3_backward(dx, dnorm, dweight, dy, y, deferred, x, norm, weight,
+                                            accumulate, scale, block);
+  }
   const cuda_conv2d conv = conv_of(weight);
   const layout l = backward_layout(dy, deferred, x, &conv);
   DN_TRY(cuda_scratch(l.n_bytes, &block));

@@ -320,7 +320,7 @@ bool cuda_norm_relu_conv_1x1_backward_fits(const dn_tensor *dx, const dn_tensor 
       !cuda_fused_reads(dx) || !cuda_fused_reads(dy) || !cuda_fused_reads(x) ||
       (y && !cuda_fused_reads(y)))
     return false;
-  CUDA_FOR_FUSED(x->dtype, T, return shared_bytes<T>((int)n_outputs) <= CUDA_FUSED_SHARED);
+  CUDA_FOR_FUSED(x->dtype, T, return cuda_fused_has_room(shared_bytes<T>((int)n_outputs)));
 }
 
 int64_t cuda_norm_relu_conv_1x1_backward_scratch(const dn_tensor *dweight, const dn_tensor *dy,

@@ -62,53 +62,21 @@ __device__ static inline void load_weight(uint32_t *weights, const forward_3x3<T
   }
 }
 
-/*
-** z of the tile and its border, of a chunk of channels. A thread takes 16 bytes of a channel's plane (of
-** two channels in 16 bits), which are a word in as many rows.
-*/
+/* z, of channels that x has; 0 of others. */
 template <typename T>
-__device__ static inline void load_chunk(uint32_t *z, const forward_3x3<T> &f,
-                                         const cuda_lines_tile &own, const cuda_lines_span &span,
-                                         int first) {
-  typedef sizes_3x3<T> S;
-  enum { VECTOR = cuda_packed<T>::VECTOR, PER_WORD = cuda_packed<T>::PER_WORD, NEAR = 8 };
-  const int n_vectors = own.images * span.vectors, aligned = span.first / VECTOR * VECTOR;
-  for (int i = (int)threadIdx.x; i < n_vectors * S::WORDS; i += THREADS) {
-    const int among = i / NEAR, word = among / n_vectors * NEAR + i % NEAR;
-    const int vector = among % n_vectors, image = vector / span.vectors;
-    const int at = aligned + (vector - image * span.vectors) * VECTOR;
-    const T *const plane = f.x + (own.image + image) * f.x_planes.stride_n;
-    float v[PER_WORD][VECTOR];
+struct source_3x3 {
+  const forward_3x3<T> &f;
+  __device__ void load(float *v, int image, int c, int at) const {
+    const bool is_own = c < f.n_channels;
+    const T *const from = f.x + image * f.x_planes.stride_n + c * f.x_planes.stride_c + at;
+    cuda_unpack<T>(v, cuda_load16_part(from, is_own ? (int)f.x_planes.size - at : 0));
+    const float scale = is_own ? f.norm.data[DN_NORM_SCALE * f.norm.row + c] : 0.f;
+    const float shift = is_own ? f.norm.data[DN_NORM_SHIFT * f.norm.row + c] : 0.f;
     CUDA_UNROLL
-    for (int j = 0; j < PER_WORD; j++) {
-      const int c = first + word * PER_WORD + j;
-      const bool is_own = c < f.n_channels;
-      cuda_unpack<T>(v[j], cuda_load16_part(plane + c * f.x_planes.stride_c + at,
-                                            is_own ? (int)f.x_planes.size - at : 0));
-      const float scale = is_own ? f.norm.data[DN_NORM_SCALE * f.norm.row + c] : 0.f;
-      const float shift = is_own ? f.norm.data[DN_NORM_SHIFT * f.norm.row + c] : 0.f;
-      CUDA_UNROLL
-      for (int e = 0; e < VECTOR; e++)
-        v[j][e] = cuda_norm_rectify(cuda_norm_apply(scale, v[j][e], shift));
-    }
-    int line = at / f.lines.width, column = at - line * f.lines.width;
-    CUDA_UNROLL
-    for (int e = 0; e < VECTOR; e++) {
-      float pair[2];
-      CUDA_UNROLL
-      for (int j = 0; j < PER_WORD; j++) pair[j] = v[j][e];
-      if (at + e >= span.first && at + e < span.end) {
-        const int row =
-            image * f.lines.row_of_image + (line - own.top + 1) * f.lines.row_of_line + column + 1;
-        z[row * S::PITCH + word] = cuda_factor_word(pair, T());
-      }
-      if (++column == f.lines.width) {
-        column = 0;
-        line++;
-      }
-    }
+    for (int e = 0; e < cuda_packed<T>::VECTOR; e++)
+      v[e] = cuda_norm_rectify(cuda_norm_apply(scale, v[e], shift));
   }
-}
+};
 
 /* Adds the chunk's products; rows[n] is where the lane's column of product n is in z. */
 template <typename T, int TILES_M>
@@ -187,12 +155,10 @@ __global__ void __launch_bounds__(THREADS, 3)
   typedef sizes_3x3<T> S;
   CUDA_SHARED_DYNAMIC(uint32_t, z);
   CUDA_SHARED(unsigned, ticket, 1);
-  const int n_words = cuda_lines_rows(f.lines) * S::PITCH;
-  uint32_t *const weights = z + n_words;
+  uint32_t *const weights = z + cuda_lines_rows(f.lines) * S::PITCH;
   const cuda_lines_tile own = cuda_lines_tile_of(f.lines, (int)blockIdx.x);
-  const cuda_lines_span span = cuda_lines_span_of(f.lines, own, 1, cuda_packed<T>::VECTOR);
-  const uint4 zeros = {0, 0, 0, 0}; /* of the border, and of images and lines that are not there */
-  for (int i = (int)threadIdx.x; i < n_words / 4; i += THREADS) cuda_store16(z + 4 * i, zeros);
+  const source_3x3<T> source = {f};
+  cuda_lines_clear(z, S::PITCH, f.lines);
   float sums[TILES_M][TILES_N][4];
   CUDA_UNROLL
   for (int m = 0; m < TILES_M; m++) {
@@ -209,7 +175,7 @@ __global__ void __launch_bounds__(THREADS, 3)
     const int rest = f.n_channels - first;
     __syncthreads(); /* the zeros are there; the chunk before has been read */
     load_weight(weights, f, 16 * TILES_M, first);
-    load_chunk(z, f, own, span, first);
+    cuda_lines_fill<T>(z, S::PITCH, S::WORDS, f.lines, own, first, source);
     __syncthreads();
     multiply_chunk<T, TILES_M>(sums, z, weights, rows, f.lines.row_of_line,
                                rest < CHUNK ? rest : CHUNK);

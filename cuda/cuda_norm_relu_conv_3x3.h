@@ -12,4 +12,15 @@ dn_status cuda_norm_relu_conv_3x3_forward(dn_tensor *y, dn_tensor *stats, const 
                                           const dn_tensor *norm, const dn_tensor *weight,
                                           void *scratch);
 
+bool cuda_norm_relu_conv_3x3_backward_fits(const dn_tensor *dx, const dn_tensor *dy,
+                                           const dn_tensor *y, const dn_tensor *x,
+                                           const dn_tensor *weight);
+int64_t cuda_norm_relu_conv_3x3_backward_scratch(const dn_tensor *dweight, const dn_tensor *dy,
+                                                 const dn_tensor *x);
+dn_status cuda_norm_relu_conv_3x3_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
+                                           const dn_tensor *dy, const dn_tensor *y,
+                                           const dn_tensor *deferred, const dn_tensor *x,
+                                           const dn_tensor *norm, const dn_tensor *weight,
+                                           bool accumulate, double scale, void *scratch);
+
 #endif

@@ -79,6 +79,16 @@ for _, is_deferred in ipairs { true, false } do
   add(2, 150, 80, 8, 8, 1, "channels")
   add(1, 17, 128, 8, 16, 1)
   add(1, 50, 160, 8, 8, 1)
+
+  add(1, 1, 1, 4, 4, 3)
+  add(3, 48, 12, 8, 8, 3, "channels") -- two images a tile, then one
+  add(1, 60, 17, 16, 16, 3, "images", true)
+  add(2, 12, 40, 5, 16, 3, "channels")
+  add(1, 16, 32, 4, 56, 3)
+  add(2, 7, 3, 16, 7, 3, "channels")  -- lines that begin within vectors
+  add(1, 5, 9, 24, 11, 3)
+  add(2, 3, 2, 3, 88, 3)
+  add(2, 5, 3, 40, 40, 3)             -- lines of an image that are not as many in its last tile
 end
 
 -- The same call where tensors are not aligned, so that nothing is fused.
@@ -107,7 +117,7 @@ describe("a fused kernel", function()
   end
 
   it("rounds as what is not fused does", function()
-    for _, case in ipairs { forward[2], forward[5], forward[11], forward[15], backward[2], backward[5] } do
+    for _, case in ipairs { forward[2], forward[5], forward[11], forward[15], backward[2], backward[5], backward[9], backward[13] } do
       for _, dtype in ipairs(DTYPES) do
         local one = operation.run(case, { dtype = dtype, device = DEVICE })
         local other = operation.run(unfused(case), { dtype = dtype, device = DEVICE })
