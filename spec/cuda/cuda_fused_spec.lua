@@ -117,7 +117,9 @@ describe("a fused kernel", function()
   end
 
   it("rounds as what is not fused does", function()
-    for _, case in ipairs { forward[2], forward[5], forward[11], forward[15], backward[2], backward[5], backward[9], backward[13] } do
+    for _, case in ipairs {
+      forward[2], forward[5], forward[11], forward[15], backward[2], backward[5], backward[9], backward[13],
+    } do
       for _, dtype in ipairs(DTYPES) do
         local one = operation.run(case, { dtype = dtype, device = DEVICE })
         local other = operation.run(unfused(case), { dtype = dtype, device = DEVICE })

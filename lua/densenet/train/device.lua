@@ -61,9 +61,9 @@ function device.choose(values, given)
   if on == "cpu" and (values.precision == "half" or values.precision == "bfloat16") then
     notes[#notes + 1] = values.precision .. " is slow on the CPU, which converts to float and back: it is for tests"
   end
-  if on ~= "cpu" and not values.plan then
+  if on ~= "cpu" then
     local done
-    done, message, code = core.tf32(on, values.precision == "tf32")
+    done, message, code = core.tf32((values.plan and "plan:" or "") .. on, values.precision == "tf32")
     if not done then return nil, message, code end
   end
   values.device = on
