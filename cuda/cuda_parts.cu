@@ -9,7 +9,7 @@ enum { COLUMNS = 32, SHARES = 8 };
 ** SHARES warps takes every SHARES-th row of them, and the first joins what they have.
 */
 __global__ void __launch_bounds__(COLUMNS *SHARES)
-    parts_add_kernel(const cuda_parts parts, int n_weight_blocks) {
+    fused_parts_kernel(const cuda_parts parts, int n_weight_blocks) {
   CUDA_SHARED(double, shared, COLUMNS *SHARES);
   const bool is_weight = (int)blockIdx.x < n_weight_blocks;
   const int block = (int)blockIdx.x - (is_weight ? 0 : n_weight_blocks);
@@ -39,7 +39,7 @@ __global__ void __launch_bounds__(COLUMNS *SHARES)
 dn_status cuda_parts_add(const cuda_parts *parts) {
   const int n_weight_blocks = parts->weights ? (parts->n_weights + COLUMNS - 1) / COLUMNS : 0;
   const int n_sum_blocks = (2 * parts->n_channels + COLUMNS - 1) / COLUMNS;
-  CUDA_LAUNCH(parts_add_kernel, (unsigned)(n_weight_blocks + n_sum_blocks), COLUMNS * SHARES, 0,
+  CUDA_LAUNCH(fused_parts_kernel, (unsigned)(n_weight_blocks + n_sum_blocks), COLUMNS * SHARES, 0,
               cuda_stream(), *parts, n_weight_blocks);
   return DN_OK;
 }

@@ -42,25 +42,26 @@ end
 local CASES = { "0 half", "0 single", "4 half", "4 single" }
 local EXPECTED = [[
 blocking copy                                                     2      1      2      1
-cublasGemmEx_64                                                   3      3     11     15
-cublasGemmStridedBatchedEx_64                                    15     15      7      7
-cublasSetWorkspace                                               18     18     18     22
+cublasGemmEx_64                                                   3      3      3     15
+cublasGemmStridedBatchedEx_64                                    15     15      3      7
+cublasSetWorkspace                                               18     18      6     22
+cudaFuncSetAttribute                                              -      -     12      -
 cudaStreamSynchronize                                             2      1      2      1
-cudnnConvolutionBackwardData                                      5      5      5      7
-cudnnConvolutionBackwardFilter                                    5      5      5      7
-cudnnConvolutionForward                                           5      5      5      5
-cudnnCreateConvolutionDescriptor                                 15     15     15     19
-cudnnCreateFilterDescriptor                                      15     15     15     19
-cudnnCreateTensorDescriptor                                      30     30     30     38
-cudnnGetConvolutionBackwardDataWorkspaceSize                      5      5      5      7
-cudnnGetConvolutionBackwardFilterWorkspaceSize                    5      5      5      7
-cudnnGetConvolutionForwardWorkspaceSize                           5      5      5      5
-cudnnSetConvolution2dDescriptor                                  15     15     15     19
-cudnnSetConvolutionGroupCount                                    15     15     15     19
-cudnnSetConvolutionMathType                                      15     15     15     19
-cudnnSetFilter4dDescriptor                                       15     15     15     19
-cudnnSetTensor4dDescriptorEx                                     30     30     30     38
-launch                                                          106     89    136    131
+cudnnConvolutionBackwardData                                      5      5      1      7
+cudnnConvolutionBackwardFilter                                    5      5      1      7
+cudnnConvolutionForward                                           5      5      1      5
+cudnnCreateConvolutionDescriptor                                 15     15      3     19
+cudnnCreateFilterDescriptor                                      15     15      3     19
+cudnnCreateTensorDescriptor                                      30     30      6     38
+cudnnGetConvolutionBackwardDataWorkspaceSize                      5      5      1      7
+cudnnGetConvolutionBackwardFilterWorkspaceSize                    5      5      1      7
+cudnnGetConvolutionForwardWorkspaceSize                           5      5      1      5
+cudnnSetConvolution2dDescriptor                                  15     15      3     19
+cudnnSetConvolutionGroupCount                                    15     15      3     19
+cudnnSetConvolutionMathType                                      15     15      3     19
+cudnnSetFilter4dDescriptor                                       15     15      3     19
+cudnnSetTensor4dDescriptorEx                                     30     30      6     38
+launch                                                          106     89     96    131
 launch add_scaled_kernel                                          -      -     20     20
 launch avg_pool2d_backward_kernel                                 1      1      -      -
 launch avg_pool2d_forward_kernel                                  1      1      -      -
@@ -72,23 +73,28 @@ launch bias_add_kernel                                            1      1      
 launch bias_backward_kernel                                       1      1      1      1
 launch binary_kernel                                              4      4      -      -
 launch binary_scalar_kernel                                       1      -      1      -
-launch channel_stats_kernel                                       -      -     10     10
-launch channel_sums_kernel                                        -      -     10     10
+launch channel_stats_kernel                                       -      -      2     10
+launch channel_sums_kernel                                        -      -      2     10
 launch convert_kernel                                             3      -      3      -
-launch deferred_add_kernel                                        -      -     10     14
+launch deferred_add_kernel                                        -      -      2     14
 launch deferred_update_kernel                                     -      -     10     10
 launch fill_kernel                                                1      1      1      1
+launch fused_parts_kernel                                         -      -      8      -
 launch global_avg_pool_backward_kernel                            1      1      -      -
 launch global_avg_pool_forward_kernel                             1      1      -      -
-launch images_widen_kernel                                       10      -     10      -
+launch images_widen_kernel                                       10      -      2      -
 launch log_softmax_backward_kernel                                1      1      1      1
 launch log_softmax_forward_kernel                                 1      1      1      1
 launch move_kernel                                                8      8      2      2
 launch nll_backward_kernel                                        1      1      1      1
 launch nll_forward_kernel                                         1      1      1      1
-launch norm_relu_backward_join_kernel                             -      -     10     10
-launch norm_relu_backward_kernel                                  -      -     10     14
-launch norm_relu_forward_kernel                                   -      -     18     22
+launch norm_relu_backward_join_kernel                             -      -      2     10
+launch norm_relu_backward_kernel                                  -      -      2     14
+launch norm_relu_conv_1x1_backward_kernel                         -      -      4      -
+launch norm_relu_conv_1x1_forward_kernel                          -      -      4      -
+launch norm_relu_conv_3x3_backward_kernel                         -      -      4      -
+launch norm_relu_conv_3x3_forward_kernel                          -      -      4      -
+launch norm_relu_forward_kernel                                   -      -      2     22
 launch norm_table_kernel                                          -      -     10     10
 launch parts_add_kernel                                           5      5      1      1
 launch reduce_fold_kernel                                         1      -      1      -
