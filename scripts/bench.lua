@@ -108,6 +108,7 @@ local COUNTED = {
   norm_relu_conv_backward = function(_, _, dweight, dy, _, _, _, _, weight)
     return (dweight and 4 or 2) * dy:nElement() * termsOf(weight)
   end,
+  folded_conv = function(y, _, _, weight) return 2 * y:nElement() * termsOf(weight) end,
   gemm = function(c, a) return 2 * c:nElement() * a:size(2) end,
   linear_forward = function(y, x) return 2 * y:nElement() * x:size(2) end,
   linear_backward_data = function(dx, dy) return 2 * dx:nElement() * dy:size(2) end,
