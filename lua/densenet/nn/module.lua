@@ -25,8 +25,10 @@ local class = require "densenet.nn.class"
 local clone = require "densenet.nn.clone"
 local buffer = require "densenet.nn.buffer"
 local stateDict = require "densenet.nn.state_dict"
+local evaluation = require "densenet.nn.evaluation"
 local MemoryPlan = require "densenet.nn.memory_plan"
 local flat = require "densenet.nn.flat_parameters"
+local prepare = require "densenet.nn.plan.prepare"
 local parameterVector = require "densenet.nn.parameter_vector"
 local freezing = require "densenet.nn.freezing"
 local generatedWeight = require "densenet.nn.generated_weight"
@@ -78,8 +80,13 @@ function Module:forward(input)
     freezing.mark(self)
     generatedWeight.prepare(self)
   end
-  local failure = MemoryPlan.prepare(self, input)
-  local output = self:updateOutput(input)
+  local failure, plan = prepare(self, input, isOutermost)
+  local output
+  if plan then
+    output = evaluation.byPlan(plan, input)
+  else
+    output = self:updateOutput(input)
+  end
   if self.train then
     self.planFailure = failure -- not where the input is to blame, which updateOutput has raised then
   end
