@@ -7,6 +7,7 @@
 
 #include "../../dn_folded.h"
 #include "../conv/cpu_map.h"
+#include "../cpu_parallel.h"
 #include "../tiles/cpu_tiles.h"
 
 /* Tensors are of one type, `real`, and what dn_ops has checked. */
@@ -19,6 +20,12 @@ typedef struct cpu_folded_call {
 /* after's scale and shift of each output channel; NULLs without one. */
 static inline const real *cpu_folded_shift(const cpu_folded_call *call) {
   return call->after ? cpu_norm_of(call->after).shift : NULL;
+}
+
+/* Threads worth using for so many multiplications. */
+static inline int cpu_folded_team(int64_t n_products) {
+  enum { AT_ONCE = 16 };
+  return cpu_team(n_products / AT_ONCE);
 }
 
 #define cpu_folded_room CPU_REAL(cpu_folded_room)

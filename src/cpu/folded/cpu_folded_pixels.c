@@ -41,15 +41,19 @@ static pixels pixels_of(const cpu_folded_call *call) {
               .rectifies = call->after != NULL};
   p.n_in = p.in.planes.c;
   p.n_out = p.out.planes.c;
-  p.n_threads = cpu_team(p.in.planes.n * p.in.planes.size * p.n_in);
+  p.n_threads = cpu_folded_team(p.in.planes.n * p.in.planes.size * p.n_in * p.n_out);
   p.n_blocks = (p.in.planes.size + CPU_BLOCK - 1) / CPU_BLOCK;
   int64_t most = VALUES / (p.n_in * CPU_BLOCK);
   most = most < 1 ? 1 : most > MOST_BLOCKS ? MOST_BLOCKS : most;
   p.n_runs = (p.n_blocks + most - 1) / most;
+  p.n_parts = 1;
   const int64_t n_panels = (p.n_out + p.tiles->panel_rows - 1) / p.tiles->panel_rows;
   const int64_t n_all = p.in.planes.n * p.n_runs;
-  const bool is_uneven = n_all % p.n_threads != 0 && n_all < ENOUGH * p.n_threads;
-  p.n_parts = is_uneven ? p.n_threads : 1;
+  if (p.n_threads > 1 && n_all < ENOUGH * p.n_threads) {
+    p.n_runs = ENOUGH * p.n_threads / p.in.planes.n;
+    if (p.n_runs > p.n_blocks) p.n_runs = p.n_blocks;
+    p.n_parts = p.in.planes.n * p.n_runs < ENOUGH * p.n_threads ? p.n_threads : 1;
+  }
   if (p.n_parts > n_panels) p.n_parts = n_panels;
   p.n_units = p.in.planes.n * p.n_runs * p.n_parts;
   p.n_own = cpu_whole_lines(((p.n_blocks + p.n_runs - 1) / p.n_runs) * CPU_BLOCK * p.n_in +

@@ -50,7 +50,7 @@ static taps taps_of(const cpu_folded_call *call) {
   t.n_phases = t.n_in * step_h * step_w;
   int64_t most = (VALUES - t.n_phases * more_lines * t.line) / ((t.n_phases + t.n_out) * t.line);
   if (most < 1) most = 1;
-  t.n_threads = cpu_team(t.out.planes.n * t.out.planes.size * t.depth);
+  t.n_threads = cpu_folded_team(t.out.planes.n * t.out.planes.size * t.depth * t.n_out);
   t.n_bands = (t.out.height + most - 1) / most;
   if (t.out.planes.n * t.n_bands < t.n_threads) t.n_bands = t.n_threads;
   if (t.n_bands > t.out.height) t.n_bands = t.out.height;

@@ -54,7 +54,7 @@ static winograd winograd_of(const cpu_folded_call *call) {
   w.rows = (w.out.height + 1) / 2;
   w.columns = (w.out.width + 1) / 2;
   w.n_tiles = w.in.planes.n * w.rows * w.columns;
-  w.n_threads = cpu_team(w.in.planes.n * w.in.planes.size * w.n_in);
+  w.n_threads = cpu_folded_team(DN_FOLDED_PRODUCTS * w.n_tiles * w.n_in * w.n_out);
   w.n_blocks = (w.n_tiles + CPU_BLOCK - 1) / CPU_BLOCK;
   w.most = VALUES / (DN_FOLDED_PRODUCTS * CPU_BLOCK * (w.n_in + w.n_out));
   w.most = w.most < 1 ? 1 : w.most > MOST_BLOCKS ? MOST_BLOCKS : w.most;
