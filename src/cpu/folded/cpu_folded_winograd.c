@@ -112,9 +112,9 @@ static void split(const winograd *w, real *to, int64_t n, int64_t c, int64_t h) 
     return;
   }
   const bool has_norm = w->before.scale != NULL;
-  w->tiles->winograd_split(to, to + w->half, cpu_map_at(w->in, n, c) + h * w->in.width, w->in.width,
-                           w->columns + 1, has_norm ? w->before.scale + c : NULL,
-                           has_norm ? w->before.shift + c : NULL);
+  w->tiles->winograd2_split(to, to + w->half, cpu_map_at(w->in, n, c) + h * w->in.width,
+                            w->in.width, w->columns + 1, has_norm ? w->before.scale + c : NULL,
+                            has_norm ? w->before.shift + c : NULL);
 }
 
 /*
@@ -141,8 +141,9 @@ static void transform_unit(const winograd *w, int64_t first, int64_t n, real *v,
         even[i] = lines + (2 * s.row + i) % SIDE * both + s.column;
         odd[i] = even[i] + w->half;
       }
-      w->tiles->winograd_input(v + lane / CPU_BLOCK * w->v_block + c * CPU_BLOCK + lane % CPU_BLOCK,
-                               w->n_v, even, odd, s.n_tiles);
+      w->tiles->winograd2_input(
+          v + lane / CPU_BLOCK * w->v_block + c * CPU_BLOCK + lane % CPU_BLOCK, w->n_v, even, odd,
+          s.n_tiles);
     }
   }
 }
@@ -154,9 +155,9 @@ static void output_stretch(const winograd *w, stretch s, const real *m) {
   const bool has_lower = 2 * s.row + 1 < w->out.height;
   for (int64_t k = 0; k < w->n_out; k++) {
     real *upper = cpu_map_at(w->out, s.n, k) + 2 * s.row * width + column;
-    w->tiles->winograd_output(upper, has_lower ? upper + width : NULL, n,
-                              m + k * w->m_line + s.lane, w->n_m, w->shift ? w->shift[k] : 0,
-                              w->rectifies);
+    w->tiles->winograd2_output(upper, has_lower ? upper + width : NULL, n,
+                               m + k * w->m_line + s.lane, w->n_m, w->shift ? w->shift[k] : 0,
+                               w->rectifies);
   }
 }
 

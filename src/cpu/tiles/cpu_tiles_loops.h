@@ -513,7 +513,7 @@ static void moments(cpu_moments *sums, const real *x, int64_t n, real *to) {
 }
 
 #include "cpu_tiles_shifted.h"
-#include "cpu_tiles_winograd.h"
+#include "cpu_tiles_winograd2.h"
 
 const cpu_tiles CPU_REAL(CPU_TILES_TABLE) = {
     .panel_rows = ROWS,
@@ -523,9 +523,9 @@ const cpu_tiles CPU_REAL(CPU_TILES_TABLE) = {
     .deferred = deferred,
     .product = product,
     .product_shifted = product_shifted,
-    .winograd_split = winograd_split,
-    .winograd_input = winograd_input,
-    .winograd_output = winograd_output,
+    .winograd2_split = winograd2_split,
+    .winograd2_input = winograd2_input,
+    .winograd2_output = winograd2_output,
     .norm_relu_backward = norm_relu_backward,
     .product_norm_relu_backward = product_norm_relu_backward,
     .transpose = transpose,

@@ -4,8 +4,8 @@
 ** (-1, 1, 3, ... of the image) and its odd ones (0, 2, 4, ...), so that tile j finds its four columns at
 ** even[j], odd[j], even[j + 1] and odd[j + 1].
 */
-#ifndef CPU_TILES_WINOGRAD_H
-#define CPU_TILES_WINOGRAD_H
+#ifndef CPU_TILES_WINOGRAD2_H
+#define CPU_TILES_WINOGRAD2_H
 
 #define EVEN_LANE(l, d) (2 * (l))
 #define ODD_LANE(l, d) (2 * (l) + 1)
@@ -40,16 +40,16 @@ INLINE void split_line(real *even, real *odd, const real *line, int64_t width, i
   }
 }
 
-static void winograd_split(real *even, real *odd, const real *line, int64_t width, int64_t n,
-                           const real *scale, const real *shift) {
+static void winograd2_split(real *even, real *odd, const real *line, int64_t width, int64_t n,
+                            const real *scale, const real *shift) {
   if (scale)
     split_line(even, odd, line, width, n, true, *scale, *shift);
   else
     split_line(even, odd, line, width, n, false, 1, 0);
 }
 
-static void winograd_input(real *v, int64_t v_stride, const real *const even[4],
-                           const real *const odd[4], int64_t n) {
+static void winograd2_input(real *v, int64_t v_stride, const real *const even[4],
+                            const real *const odd[4], int64_t n) {
   for (int64_t j = 0; j < n; j += LANES) {
     vec d[4][4];
     UNROLLED
@@ -89,8 +89,8 @@ INLINE void store_pairs(real *to, vec a, vec b, int64_t n) {
   copy_line(to, (const real *)both, n);
 }
 
-static void winograd_output(real *upper, real *lower, int64_t n_values, const real *m,
-                            int64_t m_stride, real shift, bool rectifies) {
+static void winograd2_output(real *upper, real *lower, int64_t n_values, const real *m,
+                             int64_t m_stride, real shift, bool rectifies) {
   for (int64_t j = 0; 2 * j < n_values; j += LANES) {
     vec left[4], right[4];
     UNROLLED
