@@ -111,7 +111,9 @@ function evaluation.byPlan(plan, input)
     lost = core.tensor_new("cpu", "float", { 0 })
     lost:free()
   end
-  for _, module in ipairs(binding.inner) do module.output = lost end
+  for _, module in ipairs(binding.inner) do
+    if core.is_tensor(module.output) then module.output = lost end
+  end
   return output
 end
 

@@ -17,7 +17,6 @@
 -- @classmod densenet.nn.MemoryPlan
 
 local argument = require "densenet.argument"
-local core = require "densenet.core"
 local class = require "densenet.nn.class"
 local flat = require "densenet.nn.flat_parameters"
 local freezing = require "densenet.nn.freezing"
@@ -208,7 +207,7 @@ function MemoryPlan:__init(module, inputSize, options)
     if shares and row.module then
       self.placed[#self.placed + 1] = row
       self.rows[#self.rows + 1] = row
-    elseif self.isOfEvaluation or row.lives.training then -- without an arena, an evaluation adds what it needs when it comes
+    elseif self.isOfEvaluation or row.lives.training then -- else an evaluation adds what it needs when it comes
       self.rows[#self.rows + 1] = row
     end
   end
@@ -268,8 +267,9 @@ function MemoryPlan:inMode(mode)
     freezing.copy(self.module, module)
   end
   return module and MemoryPlan(module, self.inputSize,
-    { evaluate = self.isOfEvaluation, optMemory = mode, momentum = self.nMomenta, optimizerScratch = self.optimizerScratch, exchange = self.exchange,
-      besides = self.besides, type = self.type, record = record })
+    { evaluate = self.isOfEvaluation, optMemory = mode, momentum = self.nMomenta,
+      optimizerScratch = self.optimizerScratch, exchange = self.exchange, besides = self.besides, type = self.type,
+      record = record })
 end
 
 --- The plan as a text: totals in MB of 2^20 bytes, what each optMemory would need, and the buffers.

@@ -8,14 +8,15 @@ local evaluation = require "densenet.nn.evaluation"
 local inForce = require "densenet.nn.plan.in_force"
 local MemoryPlan = require "densenet.nn.memory_plan"
 local shadow = require "densenet.nn.plan.shadow"
+local trace = require "densenet.nn.plan.trace"
 
 -- The sentence of an error, without the traceback that a container added.
 local function reasonOf(failure)
   return (tostring(failure):gsub("\nstack traceback:.*", ""))
 end
 
--- Networks that are evaluated without a plan of their own, although they could be: module → the input that had no
--- plan, or true, where somebody wants gradients. Until they are trained, or give up their buffers.
+-- Networks that are evaluated without a plan of their own, although they could be, until they are trained: module →
+-- true, where somebody wants gradients, or the input and the state of the modules that could not be planned.
 local unplanned = setmetatable({}, { __mode = "k" })
 
 -- The plan of a kind that does for an input, active or not.
@@ -24,7 +25,9 @@ local function suitable(module, kind, mode, input)
   return plan and plan:isFor(mode, input:dtype()) and plan:fits(input:size()) and plan or nil
 end
 
-local function describe(input) return table.concat(input:size(), "x") .. input:dtype() end
+local function describe(module, input)
+  return table.concat(input:size(), "x") .. input:dtype() .. trace.signature(module)
+end
 
 local function newPlan(module, input, mode, isOfEvaluation)
   local isPlanned, plan = pcall(MemoryPlan, module, input:size(),
@@ -53,8 +56,8 @@ local function prepareEvaluation(module, input, mode)
   local plan = suitable(module, "evaluation", mode, input)
   if not plan then
     plan = newPlan(module, input, mode, true)
-    if not plan then
-      unplanned[module] = describe(input)
+    if not (plan and plan:isFor(mode, input:dtype())) then -- a module inside may be in training mode
+      unplanned[module] = describe(module, input)
       return nil
     end
   end
@@ -122,7 +125,7 @@ return function(module, input, isOutermost)
   end
   local reason = unplanned[module]
   local isPlanned = not module.train and isConfigured and isOutermost and not module.keepsOutputs
-    and evaluation.suits(module, mode) and reason ~= true and reason ~= describe(input)
+    and evaluation.suits(module, mode) and reason ~= true and not (reason and reason == describe(module, input))
   local plan = isPlanned and prepareEvaluation(module, input, mode) or nil
   if plan then return nil, plan end
   evaluateUnplanned(module, input, mode)
