@@ -25,7 +25,9 @@ local function build(options)
   return model
 end
 
-local function images(model, n, size) return dn.randn(n or 3, 3, size or 16, size or 16):type(model:activationType()) end
+local function images(model, n, size)
+  return dn.randn(n or 3, 3, size or 16, size or 16):type(model:activationType())
+end
 
 local function isPlanned(model)
   local plan = inForce.active(model)

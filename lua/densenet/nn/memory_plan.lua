@@ -182,7 +182,8 @@ function MemoryPlan:__init(module, inputSize, options)
         module._device), 4)
     end
     options = { momentum = false, optMemory = options.optMemory, besides = options.besides, record = options.record }
-    self.nAtOnce = evaluation.imagesAtOnce(module, inputSize)
+    local isPlanned = evaluation.suits(module, self.mode)
+    self.nAtOnce = isPlanned and evaluation.imagesAtOnce(module, inputSize) or math.max(1, inputSize[1] or 1)
   end
   self.nMomenta = math.type(options.momentum) == "integer" and options.momentum or options.momentum == false and 0 or 1
   self.optimizerScratch = options.optimizerScratch or 0
@@ -270,6 +271,15 @@ function MemoryPlan:inMode(mode)
     { evaluate = self.isOfEvaluation, optMemory = mode, momentum = self.nMomenta,
       optimizerScratch = self.optimizerScratch, exchange = self.exchange, besides = self.besides, type = self.type,
       record = record })
+end
+
+--- The plan of evaluating the same network on the same input.
+-- @treturn MemoryPlan nil on a GPU, where evaluation has none
+function MemoryPlan:ofEvaluation()
+  local device = self.module._device
+  if device ~= "cpu" and device ~= "plan" then return nil end
+  return MemoryPlan(self.module, self.inputSize,
+    { evaluate = true, optMemory = self.mode, besides = self.besides, type = self.type })
 end
 
 --- The plan as a text: totals in MB of 2^20 bytes, what each optMemory would need, and the buffers.

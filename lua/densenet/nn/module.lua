@@ -390,11 +390,13 @@ function Module:to(target)
   return self:apply(function(module) module._device = device end):clearState()
 end
 
---- The memory that a training step on inputs of a size takes. Nothing is allocated for it.
+--- The memory that a training step on inputs of a size takes, or with `evaluate` an evaluation. Nothing is allocated
+-- for it.
 -- @tparam table inputSize the batch included: {64, 3, 32, 32}
 -- @tparam[opt] table options optMemory, by default the one the network was built with, else 0;
 -- momentum (false: an optimizer that keeps nothing; or how many tensors it keeps for each parameter, by default 1);
--- optimizerScratch (how many it computes in, by default 0); type, of the inputs, by default the module's
+-- optimizerScratch (how many it computes in, by default 0); type, of the inputs, by default the module's; evaluate
+-- (true: of an evaluation, on the CPU)
 -- @return densenet.nn.MemoryPlan: totalBytes, rows, table(), bind()
 function Module:plan(inputSize, options)
   argument.table(1, "plan", inputSize, "inputSize")

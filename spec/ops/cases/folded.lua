@@ -36,8 +36,8 @@ case("folded_conv", "3x3, a norm behind, by hand", {
 }, { { { { { 3, 0 }, { 11, 7 } } }, { { { 4, 0 }, { 0, 16 } } } } })
 -- Row 1 of the sums: x of channel 1 alone, every second line and column.
 case("folded_conv", "2x2 with strides 2 and padding 1, by hand", {
-  output { 2, 1, 2, 2 }, literal(x), "nil", literal { { { { 1, 2 }, { 3, 4 } }, { { 0, 0 }, { 0, 0 } } } }, "nil", "nil",
-  2, 2, 1, 1, 1,
+  output { 2, 1, 2, 2 }, literal(x), "nil", literal { { { { 1, 2 }, { 3, 4 } }, { { 0, 0 }, { 0, 0 } } } }, "nil",
+  "nil", 2, 2, 1, 1, 1,
 }, { { { { { -16, 0 }, { 6, 1 } } }, { { { 12, -6 }, { 2, 5 } } } } })
 
 -- n, c, h, w, k, r, s, stride h w, padding h w
@@ -116,7 +116,8 @@ end
 wrong("folded_conv", 4, { "8x4x3x3", "C = 5" }, arguments { [4] = input { 8, 4, 3, 3 } })
 wrong("folded_conv", 3, { "4x6", "C = 5" }, arguments { [3] = input { 4, 6 } })
 wrong("folded_conv", 5, { "4x7", "K = 8" }, arguments { [5] = input { 4, 7 } })
-wrong("folded_conv", 6, { "packed has 3 values; expected %d+, for a weight of 8x5x3x3" }, arguments { [6] = input { 3 } })
+wrong("folded_conv", 6, { "packed has 3 values; expected %d+, for a weight of 8x5x3x3" },
+  arguments { [6] = input { 3 } })
 wrong("folded_conv", 1, { "2x8x6x6", "expected planes of 6x7", "x 2x5x6x7" }, arguments { [1] = output { 2, 8, 6, 6 } })
 wrong("folded_conv", 11, { "groups is 2; expected 1" }, arguments { [11] = 2 })
 wrong("folded_conv", 7, { "stride along the height is 0; expected 1 or more" }, arguments { [7] = 0 })
