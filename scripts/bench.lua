@@ -5,7 +5,7 @@
 -- Printed last: one line, JSON with -json. Times are seconds a step, MB are 2^20 bytes:
 --   median_s min_s first_s    the first step, the one that allocates, stands apart
 --   peak_mb                   the most tensor memory at once, parameters and all; planned_mb what was
---                             planned for it (null with -infer: plans are for training)
+--                             planned for it (null for an evaluation on a GPU, which has no plan)
 --   reserved_mb               what the device had from the system for it, free blocks kept included
 --   rss_mb                    the most memory the process had, as the system counts
 --   allocations               tensor allocations while the timed steps ran
@@ -81,7 +81,7 @@ local function commandLine()
   return CommandLine.new { network, table.unpack(general) }
 end
 
--- The network and the plan of a step, which is not made with -infer.
+-- The network and the plan of a step, or with -infer of an evaluation.
 local function build(opt, given)
   local images = { channels = opt.channels, height = opt.size, width = opt.size }
   local config, why = options.networkConfig(opt, given, images)
@@ -95,7 +95,9 @@ local function build(opt, given)
       opt.size, opt.size, opt.size, least, least))
   end
   local model = models.withoutImageGradient(models.fromConfig(config)):to(opt.device)
-  return model, not opt.infer and model:plan { opt.batchSize, opt.channels, opt.size, opt.size } or nil
+  local isPlanned = not opt.infer or opt.device == "cpu"
+  return model, isPlanned and model:plan({ opt.batchSize, opt.channels, opt.size, opt.size }, { evaluate = opt.infer })
+    or nil
 end
 
 -- What an operation multiplies and adds: twice the outputs (or the gradients of outputs) times what each is a sum of.
@@ -108,6 +110,7 @@ local COUNTED = {
   norm_relu_conv_backward = function(_, _, dweight, dy, _, _, _, _, weight)
     return (dweight and 4 or 2) * dy:nElement() * termsOf(weight)
   end,
+  folded_conv = function(y, _, _, weight) return 2 * y:nElement() * termsOf(weight) end,
   gemm = function(c, a) return 2 * c:nElement() * a:size(2) end,
   linear_forward = function(y, x) return 2 * y:nElement() * x:size(2) end,
   linear_backward_data = function(dx, dy) return 2 * dx:nElement() * dy:size(2) end,

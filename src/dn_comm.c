@@ -134,17 +134,20 @@ static dn_status end(dn_comm *comm, double since, dn_status status) {
 dn_status dn_comm_all_reduce(dn_comm *comm, dn_tensor *x, dn_comm_op op) {
   DN_TRY(check_reduced(comm, x));
   if (is_idle(comm, x)) return DN_OK;
+  dn_storage_written(x->storage);
   COUNTED(comm, x, comm->engine->all_reduce(comm, x, op));
 }
 
 dn_status dn_comm_all_reduce_start(dn_comm *comm, dn_tensor *x, dn_comm_op op) {
   DN_TRY(check_reduced(comm, x));
   if (is_idle(comm, x)) return DN_OK;
+  dn_storage_written(x->storage);
   COUNTED(comm, x, comm->engine->all_reduce_start(comm, x, op));
 }
 
 dn_status dn_comm_all_reduce_join(dn_comm *comm) {
   if (!comm->engine) return DN_OK;
+  dn_storage_all_written(); /* what was started is done now; only the engine knows where */
   COUNTED(comm, NULL, comm->engine->all_reduce_join(comm));
 }
 
@@ -168,6 +171,7 @@ dn_status dn_comm_all_gather(dn_comm *comm, dn_tensor *all, const dn_tensor *x) 
     dn_tensor_free(&same);
     return status;
   }
+  dn_storage_written(all->storage);
   COUNTED(comm, x, comm->engine->all_gather(comm, all, x));
 }
 
@@ -176,6 +180,7 @@ dn_status dn_comm_broadcast(dn_comm *comm, dn_tensor *x, int root) {
   if (root < 0 || root >= comm->size)
     return dn_error_argument(3, "a rank from 0 to %d expected, got %d", comm->size - 1, root);
   if (is_idle(comm, x)) return DN_OK;
+  dn_storage_written(x->storage);
   COUNTED(comm, x, comm->engine->broadcast(comm, x, root));
 }
 

@@ -86,6 +86,7 @@ dn_status dn_file_read_tensor(const dn_file *file, int64_t offset, dn_tensor *te
   if (!dn_tensor_is_contiguous(tensor))
     return dn_error(DN_EARG, "a file is read into a contiguous tensor");
   const int64_t n_bytes = dn_tensor_count(tensor) * (int64_t)dn_dtype_size(tensor->dtype);
+  dn_storage_written(tensor->storage);
   return dn_file_read(file, offset, n_bytes, dn_tensor_data(tensor));
 }
 

@@ -21,5 +21,6 @@ dn_status dn_image_check(int argument, const dn_tensor *image, dn_image_dtypes d
                              image->storage->device->name);
   if (image->size[2] > 1 && image->stride[2] != 1)
     return dn_error_argument(argument, "the rows of the image have gaps; call :contiguous() first");
+  if (argument == 1) dn_storage_written(image->storage); /* in every step the one that is made */
   return DN_OK;
 }

@@ -14,7 +14,10 @@ typedef enum dn_image_dtypes {
   DN_IMAGE_BYTE
 } dn_image_dtypes;
 
-/* DN_EARG for that argument unless it is a live host tensor C,H,W of those types, rows whole. */
+/*
+** DN_EARG for that argument unless it is a live host tensor C,H,W of those types, rows whole. Argument 1 is
+** the image that is about to be written.
+*/
 dn_status dn_image_check(int argument, const dn_tensor *image, dn_image_dtypes dtypes);
 
 /* First element of row y of channel c. */

@@ -162,6 +162,11 @@ dn_status dn_weights_narrow(dn_tensor *weights, dn_tensor *narrow);
 ** makes later operations on the device wait for all copies so started, and returns at once; dn_copy_wait
 ** waits itself, after which x may be written. Returns DN_EARG, DN_EDEVICE.
 */
+/*
+** Values of folded_conv_pack's output for a weight of these sizes, K,C,R,S, and options: enough for every backend.
+*/
+int64_t dn_folded_conv_count(const int64_t size[4], dn_conv2d options);
+
 dn_status dn_copy_async(dn_tensor *y, const dn_tensor *x);
 dn_status dn_copy_join(dn_device *device);
 dn_status dn_copy_wait(dn_device *device);

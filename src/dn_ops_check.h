@@ -12,6 +12,7 @@
 #define DN_OPS_CHECK_H
 
 #include "dn_backend.h"
+#include "dn_written.h"
 
 /* What a row allows or demands beyond its shape. */
 enum {
@@ -82,8 +83,9 @@ static inline const dn_backend *dn_backend_of(const dn_tensor *tensor) {
 dn_status dn_error_missing(dn_op op, const dn_tensor *tensor);
 
 /* The operation of dn_ops.def on its first argument's device; all arguments have been checked. */
-#define DN_RUN(op, first, ...)                                               \
-  (dn_backend_of(first)->op ? dn_backend_of(first)->op((first), __VA_ARGS__) \
-                            : dn_error_missing(DN_OP_##op, first))
+#define DN_RUN(op, first, ...)                                                                 \
+  (dn_written_##op((first), __VA_ARGS__), dn_backend_of(first)->op                             \
+                                              ? dn_backend_of(first)->op((first), __VA_ARGS__) \
+                                              : dn_error_missing(DN_OP_##op, first))
 
 #endif

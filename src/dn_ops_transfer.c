@@ -69,6 +69,7 @@ static dn_status move_packed(dn_tensor *y, const dn_tensor *x) {
 }
 
 dn_status dn_transfer(dn_tensor *y, const dn_tensor *x) {
+  dn_storage_written(y->storage);
   const bool converts = is_on_cpu(x) && x->dtype != y->dtype;
   if (!converts && dn_tensor_is_contiguous(x)) return move_packed(y, x);
   packed here;
@@ -83,6 +84,7 @@ dn_status dn_copy_async(dn_tensor *y, const dn_tensor *x) {
   DN_TRY(DN_CHECK(DN_CLASS_ANY, {2, "x", x, "*", DN_CONTIGUOUS},
                   {1, "y", y, "*", DN_OUT | DN_CONTIGUOUS | DN_ANY_DEVICE}));
   dn_device *device = y->storage->device;
+  dn_storage_written(y->storage);
   if (x->storage->pinned_by != device)
     return dn_error_argument(2, "x is not in memory pinned by %s, where y is", device->name);
   if (dn_tensor_count(y) == 0) return DN_OK;

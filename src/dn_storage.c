@@ -2,7 +2,7 @@
 
 #include "dn_account.h"
 
-static atomic_llong n_made;
+static atomic_llong n_made, n_all_writes;
 
 static void release_bytes(dn_device *device, dn_device *pinned_by, void *data, int64_t n_bytes) {
   if (pinned_by)
@@ -28,6 +28,7 @@ static dn_status finish(dn_device *device, dn_device *pinned_by, void *data, int
   made->n_bytes = n_bytes;
   made->account = NULL;
   atomic_init(&made->n_references, 1);
+  atomic_init(&made->n_writes, 0);
   *storage = made;
   return DN_OK;
 }
@@ -53,6 +54,18 @@ dn_storage *dn_storage_retain(dn_storage *storage) {
 
 bool dn_storage_is_last(const dn_storage *storage) {
   return atomic_load_explicit(&storage->n_references, memory_order_relaxed) == 1;
+}
+
+void dn_storage_written(dn_storage *storage) {
+  atomic_fetch_add_explicit(&storage->n_writes, 1, memory_order_relaxed);
+}
+
+void dn_storage_all_written(void) {
+  atomic_fetch_add_explicit(&n_all_writes, 1, memory_order_relaxed);
+}
+
+int64_t dn_storage_all_writes(void) {
+  return (int64_t)atomic_load_explicit(&n_all_writes, memory_order_relaxed);
 }
 
 void dn_storage_release(dn_storage *storage) {

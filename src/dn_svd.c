@@ -115,6 +115,9 @@ dn_status dn_svd(dn_tensor *u, dn_tensor *s, dn_tensor *v, const dn_tensor *a) {
   const int64_t n_numbers = m * n + k * k + k, n_bytes = n_numbers * (int64_t)sizeof(double) + k;
   void *block;
   DN_TRY(dn_alloc(device, n_bytes, &block));
+  dn_storage_written(u->storage);
+  dn_storage_written(s->storage);
+  dn_storage_written(v->storage);
   double *const numbers = block;
   const work w = {numbers, numbers + m * n, numbers + m * n + k * k, (bool *)(numbers + n_numbers)};
   for (int64_t g = 0; g < a->size[0]; g++)

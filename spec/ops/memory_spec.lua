@@ -9,9 +9,9 @@ local operation = require "spec.support.operation"
 
 -- Those that take scratch, or memory for what they return; all others compute in what they are given.
 local ALLOCATE = {
-  "arg_reduce", "conv2d_backward_data", "conv2d_backward_weight", "conv2d_forward", "gemm", "linear_backward_data",
-  "linear_backward_weight", "linear_forward", "mlg_generate", "mlg_pull", "norm_relu_conv_backward",
-  "norm_relu_conv_forward", "norm_relu_pool_backward", "orthonormality", "reduce", "topk",
+  "arg_reduce", "conv2d_backward_data", "conv2d_backward_weight", "conv2d_forward", "folded_conv", "gemm",
+  "linear_backward_data", "linear_backward_weight", "linear_forward", "mlg_generate", "mlg_pull",
+  "norm_relu_conv_backward", "norm_relu_conv_forward", "norm_relu_pool_backward", "orthonormality", "reduce", "topk",
 }
 
 local function built(case) return operation.build(case, { dtype = case.dtypes and case.dtypes[1] or "float" }) end

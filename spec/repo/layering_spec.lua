@@ -27,10 +27,10 @@ end
 local c_layers = {
   { "^dn_status%.", "^dn_locale%.", "^dn_alloc%.", "^dn_dtype%.", "^dn_shape%.", "^dn_device%.", "^dn_storage%.",
     "^dn_tensor%.", "^dn_account%.", "^dn_shared%.h", "^dn_philox%.h", "^dn_float16%.h", "^dn_threads%.",
-    "^dn_report%.", "^dn_wide%.h" },
+    "^dn_report%.", "^dn_stamp%.", "^dn_wide%.h" },
   { "^dn_backend%.h", "^dn_ops%.h", "^dn_ops%.def", "^dn_roles%.h", "^dn_plan%.", "^dn_plan_roles%.h",
     "^dn_element%.h", "^dn_batchnorm%.h", "^dn_fold%.h", "^dn_mlg%.h", "^dn_norm%.h", "^dn_order%.h", "^dn_pool2d%.h",
-    "^dn_quantize%.h", "^dn_random%.h", "^dn_sgd%.h" },
+    "^dn_folded%.h", "^dn_quantize%.h", "^dn_random%.h", "^dn_sgd%.h", "^dn_written%.h" },
   { "^cpu_" },
   { "^dn_ops", "^dn_plugin%.", "^dn_devices%." },
   { "^dn_comm%.", "^mpi_" },

@@ -230,7 +230,7 @@ end
 
 operation.FAMILIES = {
   "elements", "reductions", "random", "products", "convolution", "batchnorm", "activations",
-  "pooling", "dense", "losses", "generated", "parameters",
+  "pooling", "dense", "folded", "losses", "generated", "parameters",
 }
 
 --- The cases of these families, by default of all, in one list;

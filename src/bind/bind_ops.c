@@ -123,6 +123,15 @@ static int pool2d_output_size(lua_State *L) {
   return push_plane(L, status, output);
 }
 
+/* folded_conv_count({K,C,R,S}, strideH, strideW, padH, padW, groups) -> values that folded_conv_pack writes */
+static int folded_conv_count(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  int64_t sizes[DN_MAX_DIM];
+  luaL_argcheck(L, bind_check_sizes(L, 1, sizes) == 4, 1, "four sizes expected: K,C,R,S");
+  lua_pushinteger(L, dn_folded_conv_count(sizes, check_conv2d(L, 2)));
+  return 1;
+}
+
 static void set_flag(lua_State *L, const char *name, bool value) {
   if (!value) return;
   lua_pushboolean(L, true);
@@ -179,6 +188,7 @@ void bind_register_ops(lua_State *L) {
 #include "../dn_ops.def"
       {"operations", operations},
       {"conv2d_output_size", conv2d_output_size},
+      {"folded_conv_count", folded_conv_count},
       {"pool2d_output_size", pool2d_output_size},
       {NULL, NULL},
   };

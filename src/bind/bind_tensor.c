@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../dn_backend.h"
+#include "../dn_stamp.h"
 
 /* ---- */
 
@@ -318,6 +319,22 @@ static int storage_key(lua_State *L) {
   return 1;
 }
 
+/*
+** stamp(tensor or nil, ...) -> a text that is another one as soon as somebody may have written to the storage of
+** one of the tensors, or one is another view than it was (dn_stamp.h)
+*/
+static int stamp(lua_State *L) {
+  const int n = lua_gettop(L);
+  luaL_Buffer text;
+  luaL_buffinit(L, &text);
+  for (int i = 1; i <= n; i++) {
+    const dn_stamp one = dn_stamp_of(lua_isnil(L, i) ? NULL : luaL_checkudata(L, i, BIND_TENSOR));
+    luaL_addlstring(&text, (const char *)&one, dn_stamp_bytes(&one));
+  }
+  luaL_pushresult(&text);
+  return 1;
+}
+
 /* storage_count(tensor) -> how many elements of its type its storage has room for */
 static int storage_count(lua_State *L) {
   const dn_tensor *tensor = bind_check_tensor(L, 1);
@@ -398,6 +415,7 @@ void bind_register_tensor(lua_State *L) {
       {"tensor_at", tensor_at},
       {"storage_key", storage_key},
       {"storage_count", storage_count},
+      {"stamp", stamp},
       {"storage_view", storage_view},
       {"tensor_set", tensor_set},
       {"is_tensor", is_tensor},

@@ -47,6 +47,7 @@ static dn_tensor scalar_over(cell *variable, dn_dtype dtype, dn_storage *storage
   storage->pinned_by = NULL;
   storage->account = NULL;
   atomic_init(&storage->n_references, 1);
+  atomic_init(&storage->n_writes, 0);
   const dn_tensor scalar = {.storage = storage, .dtype = dtype};
   return scalar;
 }

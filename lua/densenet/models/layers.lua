@@ -8,6 +8,7 @@
 local argument = require "densenet.argument"
 local core = require "densenet.core"
 local evaluating = require "densenet.models.evaluating"
+local nn = require "densenet.nn"
 
 local layers = {}
 
@@ -68,17 +69,28 @@ local function lastMap(model)
   return relu and relu.output:clone()
 end
 
+-- Runs action() on a network in evaluation mode whose modules keep their outputs.
+local function withOutputs(model, action)
+  return evaluating(model, function()
+    local before = model.keepsOutputs
+    local _ <close> = setmetatable({}, { __close = function() model.keepsOutputs = before end })
+    model.keepsOutputs = true
+    model:clearState() -- of training, whose buffers share their memory
+    local first, second = action()
+    model:clearState()
+    return first, second
+  end)
+end
+
 --- The last feature map, rectified: N,C,h,w, whose mean over h and w is the classifier's input.
 -- @param model a DenseNet of dn.models
 -- @tparam tensor input N,C,H,W on the network's device
 -- @treturn tensor new
 -- @treturn tensor N,nClasses, the network's output for the input; new
 function layers.lastMap(model, input)
-  return evaluating(model, function()
-    model:clearState()
+  return withOutputs(model, function()
     local output = model:forward(input):clone()
     local map = lastMap(model)
-    model:clearState()
     if not map then
       argument.raise("a class activation map needs a network that ends in norm5, a rectification and a mean of each "
         .. "plane before its classifier, as a DenseNet does; this one is of the family %s",
@@ -100,12 +112,18 @@ function layers.output(model, input, name)
   if not module then
     argument.raise("no layer is called '%s'; there are %s", tostring(name), table.concat(layers.names(model), ", "))
   end
-  return evaluating(model, function()
-    model:clearState() -- of training, whose buffers share their memory
+  local last = #model.modules
+  if module == model.modules[last - 1] then -- the classifier's input is what the network gives without it
+    return evaluating(model, function()
+      local classifier = model.modules[last]
+      local _ <close> = setmetatable({}, { __close = function() model.modules[last] = classifier end })
+      model.modules[last] = nn.Identity():to(model._device):evaluate()
+      return model:forward(input):clone()
+    end)
+  end
+  return withOutputs(model, function()
     model:forward(input)
-    local output = module.output:clone()
-    model:clearState()
-    return output
+    return module.output:clone()
   end)
 end
 

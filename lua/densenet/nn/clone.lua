@@ -15,6 +15,7 @@ local function isClass(value) return rawget(value, "__index") == value end
 
 -- A result as it is before the first call.
 local function emptied(value)
+  if core.is_tensor(value) and value:isFreed() then return core.tensor_new("cpu", "float", { 0 }) end
   if core.is_tensor(value) then return core.tensor_new(value:device(), value:dtype(), { 0 }) end
   return type(value) == "table" and {} or value
 end

@@ -13,6 +13,7 @@ local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
 local Container = require "densenet.nn.container"
 local Dropout = require "densenet.nn.dropout"
+local folding = require "densenet.nn.folding"
 local fusedChildren = require "densenet.nn.fused_children"
 local SpatialBatchNormalization = require "densenet.nn.spatial_batch_normalization"
 local SpatialConvolution = require "densenet.nn.spatial_convolution"
@@ -71,6 +72,12 @@ end
 function DenseLayer:grow(x, xStats, y, yStats, scratch)
   check(self)
   local first, second = step(self, 1), step(self, 2)
+  if folding.isOn() then
+    if not self.nBottleneck then return folding.conv(y, x, first.norm, first.conv) end
+    local u = bottleneck(self, scratch, "bottleneck", x)
+    folding.conv(u, x, first.norm, first.conv, second.norm)
+    return folding.conv(y, u, nil, second.conv)
+  end
   if not self.nBottleneck then
     normReluConv.forward(first, y, yStats, x, xStats)
     return

@@ -10,11 +10,13 @@
 --              3, 4, 5              every buffer; the modes differ in how a family of networks is built
 --
 -- A plan counts what a step of training holds at its peak: parameters, their gradients, the momentum
--- of SGD, running statistics, buffers, input and gradOutput, and the scratch memory of kernels.
+-- of SGD, running statistics, buffers, input and gradOutput, and the scratch memory of kernels. A plan for
+-- evaluation counts what a forward in evaluation mode holds: parameters and the gradients that a network has all
+-- the same, running statistics, weights with norms folded into them (densenet.nn.folding), the input, the output,
+-- and the buffers of a part of the batch (densenet.nn.evaluation).
 -- @classmod densenet.nn.MemoryPlan
 
 local argument = require "densenet.argument"
-local core = require "densenet.core"
 local class = require "densenet.nn.class"
 local flat = require "densenet.nn.flat_parameters"
 local freezing = require "densenet.nn.freezing"
@@ -23,9 +25,9 @@ local trained = require "densenet.nn.trained"
 local views = require "densenet.nn.views"
 local trace = require "densenet.nn.plan.trace"
 local layout = require "densenet.nn.plan.layout"
-local binding = require "densenet.nn.plan.binding"
+local evaluation = require "densenet.nn.evaluation"
+local inForce = require "densenet.nn.plan.in_force"
 local modes = require "densenet.nn.memory_modes"
-local shadow = require "densenet.nn.plan.shadow"
 local planText = require "densenet.nn.plan.text"
 
 local MemoryPlan = class("nn.MemoryPlan")
@@ -143,7 +145,8 @@ end
 local function describeLife(row)
   local life = row.lives.training or row.lives.evaluation
   row.first, row.last = life.first, life.last
-  row.lifetime = not row.isBackward and row.lives.training and life.last > row.forwardEnd and "step" or "layer"
+  local isLong = row.isKept or not row.isBackward and row.lives.training and life.last > row.forwardEnd
+  row.lifetime = isLong and "step" or "layer"
 end
 
 --- Plans a module for an input.
@@ -159,6 +162,7 @@ end
 --    besides    list of rows of what is held beside the module, such as another network's: name, size, dtype, bytes,
 --               lifetime
 --    type       dtype of the input, by default the module's type()
+--    evaluate   true: a plan for evaluation, on the CPU
 --    record     of densenet.nn.plan.trace for the same module and input, if there is one already
 --
 -- @raise what the module raises for an input of that size
@@ -171,11 +175,21 @@ function MemoryPlan:__init(module, inputSize, options)
       tostring(self.mode)), 4)
   end
   self.type = options.type or module:activationType()
+  self.isOfEvaluation, self.device = options.evaluate or false, module._device
+  if self.isOfEvaluation then
+    if module._device ~= "cpu" and module._device ~= "plan" then
+      error(("bad argument #2 to 'plan' (evaluate: evaluation is planned on cpu, got a network on %s)"):format(
+        module._device), 4)
+    end
+    options = { momentum = false, optMemory = options.optMemory, besides = options.besides, record = options.record }
+    local isPlanned = evaluation.suits(module, self.mode)
+    self.nAtOnce = isPlanned and evaluation.imagesAtOnce(module, inputSize) or math.max(1, inputSize[1] or 1)
+  end
   self.nMomenta = math.type(options.momentum) == "integer" and options.momentum or options.momentum == false and 0 or 1
   self.optimizerScratch = options.optimizerScratch or 0
   self.exchange = options.exchange or false
   self.besides = options.besides or {}
-  local record = options.record or trace.record(module, inputSize, self.type)
+  local record = options.record or self:trace()
   self.record = record
   self.signatures, self.callsHalves = record.signatures, record.callsHalves
   local shares = modes[self.mode].shares
@@ -187,14 +201,14 @@ function MemoryPlan:__init(module, inputSize, options)
   if self.exchange then addExchange(self.rows, module) end
   table.move(self.besides, 1, #self.besides, #self.rows + 1, self.rows)
   addTensors(self.rows, "input", record.input)
-  addTensors(self.rows, "gradOutput", record.gradOutput)
+  if record.gradOutput then addTensors(self.rows, "gradOutput", record.gradOutput) end
   for _, kept in ipairs(record.rows) do
     local row = setmetatable({ forwardEnd = record.forwardEnd }, { __index = kept })
     describeLife(row)
     if shares and row.module then
       self.placed[#self.placed + 1] = row
       self.rows[#self.rows + 1] = row
-    elseif row.lives.training then -- without an arena, an evaluation adds what it needs when it comes
+    elseif self.isOfEvaluation or row.lives.training then -- else an evaluation adds what it needs when it comes
       self.rows[#self.rows + 1] = row
     end
   end
@@ -203,6 +217,15 @@ function MemoryPlan:__init(module, inputSize, options)
 
   self.arenaBytes = shares and layout.place(self.placed, shares) or 0
   self.totalBytes = sumOf(self.rows) - sumOf(self.placed) + self.arenaBytes
+end
+
+--- What densenet.nn.plan.trace sees of the module.
+function MemoryPlan:trace()
+  if not self.isOfEvaluation then return trace.record(self.module, self.inputSize, self.type) end
+  local isFolding = modes[self.mode].isBuilt and evaluation.suits(self.module, self.mode)
+  return trace.evaluation(self.module, self.inputSize, self.type, function(network, input)
+    return evaluation.compute(network, input, { nAtOnce = self.nAtOnce }, isFolding)
+  end)
 end
 
 --- Bytes of the rows of a lifetime ("parameter", "state", "step", "layer"), each counted by itself.
@@ -245,8 +268,18 @@ function MemoryPlan:inMode(mode)
     freezing.copy(self.module, module)
   end
   return module and MemoryPlan(module, self.inputSize,
-    { optMemory = mode, momentum = self.nMomenta, optimizerScratch = self.optimizerScratch, exchange = self.exchange,
-      besides = self.besides, type = self.type, record = record })
+    { evaluate = self.isOfEvaluation, optMemory = mode, momentum = self.nMomenta,
+      optimizerScratch = self.optimizerScratch, exchange = self.exchange, besides = self.besides, type = self.type,
+      record = record })
+end
+
+--- The plan of evaluating the same network on the same input.
+-- @treturn MemoryPlan nil on a GPU, where evaluation has none
+function MemoryPlan:ofEvaluation()
+  local device = self.module._device
+  if device ~= "cpu" and device ~= "plan" then return nil end
+  return MemoryPlan(self.module, self.inputSize,
+    { evaluate = true, optMemory = self.mode, besides = self.besides, type = self.type })
 end
 
 --- The plan as a text: totals in MB of 2^20 bytes, what each optMemory would need, and the buffers.
@@ -256,86 +289,23 @@ function MemoryPlan:table(hasRows)
   return planText(self, hasRows)
 end
 
-local bound = setmetatable({}, { __mode = "k" }) -- module → the plan it is bound to
-
-local function release(module)
-  local plan = bound[module]
-  bound[module] = nil
-  if plan then
-    plan.binding:release()
-  else
-    binding.clear(module)
-  end
-end
-
 --- Makes the arena and puts its parts into the module's fields, in place of the buffers it has. Nothing
 -- in mode 0.
 -- @raise when the memory lacks; the module is then without buffers, as after clearState
 -- @return the plan
 function MemoryPlan:bind()
   if modes[self.mode].shares then
-    release(self.module)
-    self.binding = binding.new(self)
-    bound[self.module] = self
+    inForce.release(self.module)
+    inForce.activate(self)
   end
   return self
 end
 
--- The plan of a module if it is one for steps such as the module is set for now, on inputs of a dtype.
-local function currentPlan(module, mode, dtype)
-  local plan = bound[module]
-  if plan and plan.mode == mode and plan.binding.device == module._device and plan.type == dtype
-    and plan.signatures[trace.signature(module)] then
-    return plan
-  end
-end
-
--- The sentence of an error, without the traceback that a container added.
-local function reasonOf(failure)
-  return (tostring(failure):gsub("\nstack traceback:.*", ""))
-end
-
---- Before a forward: a module built with an optMemory above 0 gets a plan for inputs of that size,
--- unless it has one that does. Evaluation goes without a plan until training has made one.
--- @param module any
--- @param input whatever the forward gets
--- @treturn ?string why the module could not be planned, now or before (`planFailure`); where the input is
--- to blame, the forward itself says what is wrong with it, and better
-function MemoryPlan.prepare(module, input)
-  local mode = bound[module] and bound[module].mode
-  if type(module.config) == "table" and module.config.optMemory then
-    mode = module.config.optMemory
-  end
-  if not mode or not core.is_tensor(input) or shadow.isShadow(module) then
-    return
-  end
-  local plan = currentPlan(module, mode, input:dtype())
-  if not module.train or mode == 0 then
-    if plan then
-      plan.binding.isSpent = false
-    elseif bound[module] then
-      release(module)
-    end
-    return
-  end
-  if not (plan and plan:fits(input:size())) then
-    if module.planFailure then
-      return module.planFailure -- not asked again until its buffers are given up
-    end
-    local isPlanned
-    isPlanned, plan = pcall(MemoryPlan, module, input:size(), { optMemory = mode, type = input:dtype() })
-    if not isPlanned then
-      if bound[module] then
-        release(module)
-      end
-      return reasonOf(plan)
-    end
-    plan.record = nil -- it is as large as all rows
-    plan:bind()
-  elseif not plan.binding:holds() then
-    plan:bind()
-  end
-  plan.binding.isSpent = false
+--- Is it a plan for what the module is set to now, in a mode and on inputs of a dtype?
+function MemoryPlan:isFor(mode, dtype)
+  local module = self.module
+  return self.mode == mode and self.device == module._device and self.type == dtype
+    and self.signatures[trace.signature(module)] or false
 end
 
 return MemoryPlan

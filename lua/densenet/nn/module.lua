@@ -25,8 +25,10 @@ local class = require "densenet.nn.class"
 local clone = require "densenet.nn.clone"
 local buffer = require "densenet.nn.buffer"
 local stateDict = require "densenet.nn.state_dict"
+local evaluation = require "densenet.nn.evaluation"
 local MemoryPlan = require "densenet.nn.memory_plan"
 local flat = require "densenet.nn.flat_parameters"
+local prepare = require "densenet.nn.plan.prepare"
 local parameterVector = require "densenet.nn.parameter_vector"
 local freezing = require "densenet.nn.freezing"
 local generatedWeight = require "densenet.nn.generated_weight"
@@ -78,8 +80,13 @@ function Module:forward(input)
     freezing.mark(self)
     generatedWeight.prepare(self)
   end
-  local failure = MemoryPlan.prepare(self, input)
-  local output = self:updateOutput(input)
+  local failure, plan = prepare(self, input, isOutermost)
+  local output
+  if plan then
+    output = evaluation.byPlan(plan, input)
+  else
+    output = self:updateOutput(input)
+  end
   if self.train then
     self.planFailure = failure -- not where the input is to blame, which updateOutput has raised then
   end
@@ -383,11 +390,13 @@ function Module:to(target)
   return self:apply(function(module) module._device = device end):clearState()
 end
 
---- The memory that a training step on inputs of a size takes. Nothing is allocated for it.
+--- The memory that a training step on inputs of a size takes, or with `evaluate` an evaluation. Nothing is allocated
+-- for it.
 -- @tparam table inputSize the batch included: {64, 3, 32, 32}
 -- @tparam[opt] table options optMemory, by default the one the network was built with, else 0;
 -- momentum (false: an optimizer that keeps nothing; or how many tensors it keeps for each parameter, by default 1);
--- optimizerScratch (how many it computes in, by default 0); type, of the inputs, by default the module's
+-- optimizerScratch (how many it computes in, by default 0); type, of the inputs, by default the module's; evaluate
+-- (true: of an evaluation, on the CPU)
 -- @return densenet.nn.MemoryPlan: totalBytes, rows, table(), bind()
 function Module:plan(inputSize, options)
   argument.table(1, "plan", inputSize, "inputSize")

@@ -9,6 +9,7 @@ local argument = require "densenet.argument"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
+local folding = require "densenet.nn.folding"
 local FusedStage = require "densenet.nn.fused_stage"
 local fusedChildren = require "densenet.nn.fused_children"
 local syncNorm = require "densenet.nn.sync_norm"
@@ -78,12 +79,15 @@ function NormReLUPool:window(x) -- luacheck: no self
   return x:size(3), x:size(4)
 end
 
---- The means of relu(norm(x)) over the windows, in scratch[field]. The norm's table is made.
-function NormReLUPool:pool(x, field)
+--- The means of relu(norm(x)) over the windows, in scratch[field].
+-- @tparam tensor x
+-- @tparam string field
+-- @tparam[opt] tensor normTable of the norm; by default the one that the norm made last
+function NormReLUPool:pool(x, field, normTable)
   local height, width = self:window(x)
   local nRows, nColumns = core.pool2d_output_size(x:size(3), x:size(4), height, width, height, width, 0, 0, false)
   local pooled = buffer.shaped(self.scratch, field, x, x:size(1), x:size(2), nRows, nColumns)
-  core.norm_relu_pool_forward(pooled, x, self:norm().scratch.normTable, height, width)
+  core.norm_relu_pool_forward(pooled, x, normTable or self:norm().scratch.normTable, height, width)
   return pooled
 end
 
@@ -108,8 +112,10 @@ end
 
 function NormReLUPool:forwardBatch(x)
   self:checkChildren()
-  self:norm():normTable(self:inputStats(x), normReluConv.valuesPerChannel(x))
-  return self:pool(x, "pooled"):view(x:size(1), x:size(2))
+  local norm = self:norm()
+  local normTable = folding.isOn() and folding.table(norm)
+    or norm:normTable(self:inputStats(x), normReluConv.valuesPerChannel(x))
+  return self:pool(x, "pooled", normTable):view(x:size(1), x:size(2))
 end
 
 function NormReLUPool:backwardBatch(x, dy, scale, field, isWhole)

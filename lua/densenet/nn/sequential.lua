@@ -4,6 +4,7 @@
 local argument = require "densenet.argument"
 local backwardWatch = require "densenet.nn.backward_watch"
 local class = require "densenet.nn.class"
+local folding = require "densenet.nn.folding"
 local Container = require "densenet.nn.container"
 
 local Sequential, parent = class("nn.Sequential", Container)
@@ -11,9 +12,12 @@ local Sequential, parent = class("nn.Sequential", Container)
 Sequential.markBackward = Container.markInOrder
 
 function Sequential:updateOutput(input)
-  local current = input
-  for i = 1, #self.modules do
-    current = self:callChild(i, "updateOutput", current)
+  local current, i = input, 1
+  while i <= #self.modules do
+    local folded, last
+    if folding.isOn() then folded, last = folding.stem(self.modules, i, current) end
+    current = folded or self:callChild(i, "updateOutput", current)
+    i = (last or i) + 1
   end
   self.output = current
   return current

@@ -12,6 +12,7 @@ local argument = require "densenet.argument"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
+local folding = require "densenet.nn.folding"
 local Dropout = require "densenet.nn.dropout"
 local fusedChildren = require "densenet.nn.fused_children"
 local NormReLUPool = require "densenet.nn.norm_relu_pool"
@@ -66,6 +67,8 @@ function Transition:forwardBatch(x)
     local whole = buffer.shaped(self.scratch, "unpooled", x, nImages, nOutput, height, width)
     normReluConv.forward(step(self), whole, nil, x, stats)
     core.avg_pool2d_forward(y, whole, WINDOW, WINDOW, WINDOW, WINDOW, 0, 0, false, true)
+  elseif folding.isOn() then
+    folding.conv(y, self:pool(x, "pooled", folding.table(self:norm())), nil, conv)
   else
     self:norm():normTable(stats, normReluConv.valuesPerChannel(x))
     core.conv2d_forward(y, self:pool(x, "pooled"), conv.weight, nil, 1, 1, 0, 0, 1)

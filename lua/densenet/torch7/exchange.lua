@@ -134,6 +134,9 @@ function exchange.toTorch7(object)
   if not isComputing(object) then return object, 1 end
   local fields = shallowCopy(object)
   fields.scratch, fields.planFailure = nil, nil
+  if core.is_tensor(fields.output) and fields.output:isFreed() then -- of an evaluation by a plan
+    fields.output = core.tensor_new("cpu", object._type, { 0 })
+  end
   local activations = object._activations
   if activations then fields._type = types.nameOf(activations, object._device or "cpu", "Tensor") end
   local short = shortName(object)

@@ -89,6 +89,29 @@ typedef struct cpu_tiles {
                   cpu_prefetch *prefetch);
 
   /*
+  ** product, then out + shift[m] (or out, where shift is NULL), and 0 in place of what is not above 0 where
+  ** it `rectifies`: from registers.
+  */
+  void (*product_shifted)(real *out, int64_t out_stride, int64_t n_rows, const real *panels,
+                          int64_t depth, const real *b, const int32_t *b_offset, int64_t b_block,
+                          int64_t n_pixels, const real *shift, bool rectifies,
+                          cpu_prefetch *prefetch);
+
+  /*
+  ** F(2x2, 3x3) (cpu_tiles_winograd2.h). A line of the image, bordered and split into n even and n odd columns,
+  ** read as norm_relu reads it (*scale, or NULL); the transformed input of n tiles from four such lines,
+  ** 16 vectors v_stride apart, each written up to CPU_SUM_LANES - 1 values beyond n, and as many of the lines
+  ** read; and n_values of one or two (lower may be NULL) lines of the output, from 16 vectors of sums, plus
+  ** shift and rectified.
+  */
+  void (*winograd2_split)(real *even, real *odd, const real *line, int64_t width, int64_t n,
+                          const real *scale, const real *shift);
+  void (*winograd2_input)(real *v, int64_t v_stride, const real *const even[4],
+                          const real *const odd[4], int64_t n);
+  void (*winograd2_output)(real *upper, real *lower, int64_t n_values, const real *m,
+                           int64_t m_stride, real shift, bool rectifies);
+
+  /*
   ** Backward of norm_relu for n_rows channels, p < n_pixels, from the raw input x of the forward pass:
   ** with d = scale x + shift > 0 ? d : 0,
   **   dx = (accumulate ? dx : 0) + scale d;  sums[c] += d;

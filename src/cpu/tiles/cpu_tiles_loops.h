@@ -512,6 +512,9 @@ static void moments(cpu_moments *sums, const real *x, int64_t n, real *to) {
   }
 }
 
+#include "cpu_tiles_shifted.h"
+#include "cpu_tiles_winograd2.h"
+
 const cpu_tiles CPU_REAL(CPU_TILES_TABLE) = {
     .panel_rows = ROWS,
     .panel_step = STEP,
@@ -519,6 +522,10 @@ const cpu_tiles CPU_REAL(CPU_TILES_TABLE) = {
     .norm_relu_lines = norm_relu_lines,
     .deferred = deferred,
     .product = product,
+    .product_shifted = product_shifted,
+    .winograd2_split = winograd2_split,
+    .winograd2_input = winograd2_input,
+    .winograd2_output = winograd2_output,
     .norm_relu_backward = norm_relu_backward,
     .product_norm_relu_backward = product_norm_relu_backward,
     .transpose = transpose,

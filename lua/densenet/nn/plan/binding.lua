@@ -29,7 +29,7 @@ local function before(self, name, call)
   local module, method = self.plan.module, self.plan.module[name]
   local function wrapper(object, ...)
     if object == module and self.replaced[name] then
-      call()
+      call(...)
     end
     return method(object, ...)
   end
@@ -37,15 +37,24 @@ local function before(self, name, call)
   ownMethods.wrap(module, name, wrapper)
 end
 
+local HALVES = { "backward", "updateGradInput", "accGradParameters" }
+
 local function guard(self)
-  if not self.plan.callsHalves then
+  local plan = self.plan
+  if plan.isOfEvaluation then
+    for _, name in ipairs(HALVES) do
+      before(self, name, function(input) self.leave(input) end)
+    end
+    return
+  end
+  if not plan.callsHalves then
     before(self, "updateGradInput", function() self:separateGradients() end)
   end
-  if self.plan.sharesForward then
+  if plan.sharesForward then
     before(self, "backward", function()
       if self.isSpent then
         error(("backward a second time after one forward: with optMemory %d, what the forward left is overwritten "
-          .. "by then; call forward again"):format(self.plan.mode), 3)
+          .. "by then; call forward again"):format(plan.mode), 3)
       end
       self.isSpent = true
     end)
@@ -75,8 +84,17 @@ function Binding:holds()
   return true
 end
 
---- Takes the module's buffers away and gives their memory back at once.
-function Binding:release()
+--- Puts the plan's tensors into the module's fields, and guards over its methods.
+function Binding:enter()
+  self.areGradientsApart, self.isSpent, self.evaluation = false, false, { nAtOnce = self.plan.nAtOnce }
+  for i, row in ipairs(self.plan.placed) do
+    buffer.confine(ownerOf(row), row.field, self.tensors[i])
+  end
+  if next(self.replaced) == nil then guard(self) end
+end
+
+--- Takes the guards away; the tensors stay in the module's fields.
+function Binding:exit()
   local module = self.plan.module
   for name, replaced in pairs(self.replaced) do
     if rawget(module, name) == replaced.wrapper then -- else somebody has put another method over it
@@ -84,7 +102,6 @@ function Binding:release()
     end
   end
   self.replaced = {}
-  binding.clear(module)
 end
 
 --- Takes a module's buffers away and gives their memory back at once.
@@ -94,21 +111,31 @@ function binding.clear(module)
   collectgarbage() -- views keep an arena until they are finalized
 end
 
---- Binds a plan to its module, which has no buffers.
+-- The modules inside one whose `output` is no tensor of the plan's own.
+local function innerModules(plan)
+  local isPlaced, inner = { [plan.module] = true }, {}
+  for _, row in ipairs(plan.placed) do
+    if #row.keys == 0 and row.field == "output" then isPlaced[row.module] = true end
+  end
+  plan.module:apply(function(module)
+    if not isPlaced[module] then inner[#inner + 1] = module end
+  end)
+  return inner
+end
+
+--- Tensors for a plan's buffers. They are put into its module by `enter`.
 -- @param plan densenet.nn.MemoryPlan
--- @treturn table binding: holds(), release(), isSpent (to be set to false where a forward begins)
--- @raise when the memory lacks
-function binding.new(plan)
-  local module = plan.module
+-- @tparam tensor arena bytes, as many as plan.arenaBytes or more
+-- @tparam function leave what a plan for evaluation calls with the input before the module's backward
+-- @treturn table binding: enter(), exit(), holds(), isSpent (to be set to false where a forward begins)
+function binding.new(plan, arena, leave)
   local self = setmetatable({
-    plan = plan, device = module._device, tensors = {}, replaced = {}, isSpent = false,
+    plan = plan, arena = arena, device = arena:device(), tensors = {}, replaced = {}, isSpent = false, leave = leave,
+    inner = plan.isOfEvaluation and innerModules(plan) or nil,
   }, Binding)
-  local arena = core.tensor_new(self.device, "byte", { plan.arenaBytes })
   for i, row in ipairs(plan.placed) do
     self.tensors[i] = core.tensor_at(arena, row.offset, row.dtype, row.size)
-    buffer.confine(ownerOf(row), row.field, self.tensors[i])
   end
-  guard(self)
   return self
 end
 

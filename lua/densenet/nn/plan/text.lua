@@ -157,6 +157,11 @@ local function modes(plan)
         megabytes(other.totalBytes), mode == plan.mode and "  (this plan)" or "")
     end
   end
+  local evaluation = not plan.isOfEvaluation and plan.ofEvaluation and plan:ofEvaluation()
+  if evaluation then
+    lines[#lines + 1] = ("evaluation%-33s%10s MB"):format(evaluation.nAtOnce < evaluation.inputSize[1]
+      and (", %d images at a time"):format(evaluation.nAtOnce) or "", megabytes(evaluation.totalBytes))
+  end
   return lines
 end
 
@@ -164,7 +169,8 @@ end
 -- @tparam[opt] boolean hasRows true: each buffer on a line of its own; else equal ones are summed
 -- @treturn string lines, without a newline at the end
 return function(plan, hasRows)
-  local lines = { "Memory of a training step. MB are 2^20 bytes.", ("input %s in %s, %s"):format(
+  local what = plan.isOfEvaluation and "an evaluation" or "a training step"
+  local lines = { ("Memory of %s. MB are 2^20 bytes."):format(what), ("input %s in %s, %s"):format(
     table.concat(plan.inputSize, "x"), plan.type, memoryModes[plan.mode].word), "" }
   local body = hasRows and align(rowLines(plan), ROWS_RIGHT) or align(sumLines(plan), SUMS_RIGHT)
   local about = hasRows and "Buffers, each by itself." or "Buffers, equal ones in a line; each by itself: -plan rows."

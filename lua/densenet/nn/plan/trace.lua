@@ -15,6 +15,7 @@
 
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
+local folding = require "densenet.nn.folding"
 local freezing = require "densenet.nn.freezing"
 local generatedWeight = require "densenet.nn.generated_weight"
 local ownMethods = require "densenet.nn.own_methods"
@@ -193,7 +194,7 @@ local function isHeld(value)
 end
 
 -- The rows' names and places, and rows for tensors that modules made otherwise.
-local function nameRows(recorder, network, originalOf, known, trainingEnd)
+local function nameRows(recorder, network, originalOf, known, phase, phaseEnd)
   local seen = {}
   walk(network, function(holder, module, keys, name)
     if seen[holder] then
@@ -207,7 +208,7 @@ local function nameRows(recorder, network, originalOf, known, trainingEnd)
       local storage = isHeld(value) and core.storage_key(value)
       if storage and not known[storage] and not recorder.byStorage[storage] and value:nElement() > 0 then
         local row = recorder:add(value, { name = name .. tostring(field) })
-        row.lives.training = { first = 1, last = trainingEnd }
+        row.lives[phase] = { first = 1, last = phaseEnd }
       end
     end
   end)
@@ -312,7 +313,42 @@ function trace.record(module, inputSize, dtype)
     -- Gradients of evaluations are rare, and not counted.
     result.scratchBytes = math.max(scratchBytes, own.scratchBytes)
   end)
-  nameRows(recorder, network, inverse(copies), known, trainingEnd)
+  nameRows(recorder, network, inverse(copies), known, "training", trainingEnd)
+  return result
+end
+
+--- Records an evaluation and no more: no gradients, and nothing that they would need.
+-- @param module any; it is not changed
+-- @tparam table inputSize sizes of its input, the batch included
+-- @tparam string dtype of its input
+-- @tparam function compute (network, input), which evaluates
+-- @treturn table rows, scratchBytes, input and signatures as of trace.record; rows of what is folded
+-- (densenet.nn.folding) have isKept and live all the time
+-- @raise what the network raises for such an input
+function trace.evaluation(module, inputSize, dtype, compute)
+  local network, copies = shadow.of(module)
+  local recorder, known = newRecorder(), storages(network)
+  local result = { rows = recorder.rows, signatures = {} }
+  local phaseEnd
+  local own <close> = openScratch(network)
+  shadow.withoutMemory(network._device, function()
+    local input = core.tensor_new(network._device, dtype, inputSize)
+    known[core.storage_key(input)] = true
+    network:evaluate()
+    result.signatures[trace.signature(network)] = true
+    recorder:watch("evaluation", function()
+      generatedWeight.prepare(network)
+      recorder:keepToEnd(compute(network, input))
+      phaseEnd = recorder.operations:time()
+    end)
+    result.input = input
+    result.scratchBytes = math.max(scratchPlanned(network), own.scratchBytes)
+  end)
+  for _, row in ipairs(recorder.rows) do
+    row.isBackward, row.isKept = false, folding.isKept(row.field)
+    if row.isKept then row.lives.evaluation = { first = 0, last = phaseEnd } end
+  end
+  nameRows(recorder, network, inverse(copies), known, "evaluation", phaseEnd)
   return result
 end
 
