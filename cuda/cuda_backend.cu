@@ -5,6 +5,7 @@
 #include "cuda_backend.h"
 
 #include "cuda_copy.h"
+#include "cuda_graph.h"
 #include "cuda_host.h"
 #include "cuda_narrow.h"
 #include "cuda_plan.h"
@@ -17,13 +18,18 @@ static dn_device *device_of(const dn_tensor *first, ...) { return first->storage
 #define WRITTEN_IF(name) WRITTEN(name)
 #define ADDED(name) WRITTEN(name)
 #define ADDED_IF(name) WRITTEN(name)
-#define DN_OP(name, parameters, arguments, roles, traits) \
-  static dn_status run_##name parameters {                \
-    DN_TRY(cuda_enter(device_of arguments));              \
-    cuda_current()->sequence++;                           \
-    roles const dn_status status = cuda_##name arguments; \
-    cuda_leave();                                         \
-    return status;                                        \
+#define DN_OP(name, parameters, arguments, roles, traits)      \
+  static dn_status run_##name parameters {                     \
+    DN_TRY(cuda_enter(device_of arguments));                   \
+    cuda_current()->sequence++;                                \
+    dn_status status = DN_OK;                                  \
+    if (cuda_current()->capturing) {                           \
+      status = cuda_graph_check_thread();                      \
+      if (status == DN_OK) status = cuda_graph_note arguments; \
+    }                                                          \
+    roles if (status == DN_OK) status = cuda_##name arguments; \
+    cuda_leave();                                              \
+    return status;                                             \
   }
 #include "../src/dn_ops.def"
 
@@ -42,6 +48,13 @@ static const dn_backend backend = {
     cuda_upload_async,
     cuda_upload_join,
     cuda_upload_wait,
+    cuda_graph_begin,
+    cuda_graph_end,
+    cuda_graph_launch,
+    cuda_graph_numbers,
+    cuda_graph_fetch,
+    cuda_graph_read,
+    cuda_graph_free,
     cuda_synchronize,
     cuda_queue_enter,
     cuda_queue_leave,

@@ -50,9 +50,19 @@ static uint64_t bits_of(dn_dtype dtype, double value) {
   return bits;
 }
 
-dn_status cuda_fill(dn_tensor *y, double value) {
+static dn_status fill_from(dn_tensor *y, const dn_tensor *at) {
+  dn_tensor repeated = *y;
+  repeated.storage = at->storage;
+  repeated.dtype = at->dtype;
+  repeated.offset = at->offset;
+  for (int d = 0; d < y->n_dim; d++) repeated.stride[d] = 0;
+  return cuda_copy(y, &repeated);
+}
+
+dn_status cuda_fill(dn_tensor *y, dn_number value) {
+  if (value.at) return fill_from(y, value.at);
   const cuda_index index = cuda_index_of(1, y);
-  const uint64_t bits = bits_of(y->dtype, value);
+  const uint64_t bits = bits_of(y->dtype, value.value);
   FOR_BITS(y->dtype, T,
            CUDA_LAUNCH((fill_kernel<T>), cuda_blocks(index.n_elements), CUDA_THREADS, 0,
                        cuda_stream(), (T *)dn_tensor_data(y), (T)bits, index));

@@ -15,6 +15,7 @@
 struct cuda_fault;
 struct cublasContext;
 struct cudnnContext;
+struct cuda_graph;
 struct cuda_narrow;
 
 /* Kernels whose last block adds up what the others left count blocks with these. */
@@ -33,8 +34,7 @@ typedef struct cuda_device {
   bool is_failed;
   char reason[400];
   cuda_pool memory, pinned;
-  void *scratch;
-  int64_t n_scratch_bytes;
+  dn_storage *scratch;          /* NULL until something asks for it */
   struct cuda_fault *fault;     /* host memory that kernels see */
   unsigned *fault_lock;         /* the device's */
   unsigned *tickets;            /* CUDA_TICKETS counters of the device, 0 between kernels */
@@ -44,8 +44,10 @@ typedef struct cuda_device {
   struct cuda_narrow *narrow;   /* vectors with 16-bit weights beside them (cuda_narrow.h) */
   int n_narrow;
   pthread_mutex_t narrow_lock;
-  bool uses_tf32;    /* products and convolutions of float may round factors to TF32 */
-  int capability[2]; /* compute capability */
+  bool uses_tf32;               /* products and convolutions of float may round factors to TF32 */
+  struct cuda_graph *capturing; /* the step that is being captured, or NULL */
+  struct cuda_graph *freed;     /* graphs whose last launch may not be over */
+  int capability[2];            /* compute capability */
   int n_multiprocessors;
   int n_shared_bytes; /* of a block at most */
 } cuda_device;

@@ -8,12 +8,14 @@
 */
 #include "cuda_dtype.h"
 #include "cuda_index.h"
+#include "cuda_number.h"
 
 enum { A_POSITION = 4 }; /* elements */
 
 template <typename T, typename C>
-__global__ void dropout_kernel(T *y, const T *x, uint32_t threshold, C scale, const dn_rng rng,
-                               const cuda_index index) {
+__global__ void dropout_kernel(T *y, const T *x, uint32_t threshold, C scale, dn_rng rng,
+                               const double *base_at, const cuda_index index) {
+  rng.position += (uint64_t)cuda_number_of(0.0, base_at);
   const int lane = (int)threadIdx.x % CUDA_WARP;
   const int64_t thread = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
   const int64_t step = (int64_t)gridDim.x * blockDim.x * A_POSITION;
@@ -34,7 +36,9 @@ __global__ void dropout_kernel(T *y, const T *x, uint32_t threshold, C scale, co
   }
 }
 
-static dn_status apply(dn_tensor *y, const dn_tensor *x, double probability, dn_rng rng) {
+static dn_status apply(dn_tensor *y, const dn_tensor *x, double probability, dn_rng rng,
+                       dn_number base) {
+  rng.position += (uint64_t)base.value;
   const cuda_index index = cuda_index_of(2, y, x);
   const uint32_t threshold = dn_dropout_threshold(probability);
   const double scale = 1 / (1 - probability);
@@ -42,15 +46,16 @@ static dn_status apply(dn_tensor *y, const dn_tensor *x, double probability, dn_
   CUDA_FOR_REAL(y->dtype, T, typedef cuda_types<T>::computed C;
                 CUDA_LAUNCH((dropout_kernel<T, C>), cuda_blocks(n_positions), CUDA_THREADS, 0,
                             cuda_stream(), (T *)dn_tensor_data(y), (const T *)dn_tensor_data(x),
-                            threshold, (C)scale, rng, index));
+                            threshold, (C)scale, rng, cuda_number_at(base), index));
   return DN_OK;
 }
 
-dn_status cuda_dropout_forward(dn_tensor *y, const dn_tensor *x, double probability, dn_rng rng) {
-  return apply(y, x, probability, rng);
+dn_status cuda_dropout_forward(dn_tensor *y, const dn_tensor *x, double probability, dn_rng rng,
+                               dn_number base) {
+  return apply(y, x, probability, rng, base);
 }
 
-dn_status cuda_dropout_backward(dn_tensor *dx, const dn_tensor *dy, double probability,
-                                dn_rng rng) {
-  return apply(dx, dy, probability, rng);
+dn_status cuda_dropout_backward(dn_tensor *dx, const dn_tensor *dy, double probability, dn_rng rng,
+                                dn_number base) {
+  return apply(dx, dy, probability, rng, base);
 }

@@ -5,6 +5,7 @@
 */
 #include "cuda_dtype.h"
 #include "cuda_index.h"
+#include "cuda_number.h"
 
 /* ---- The formulas by type ---- */
 
@@ -63,7 +64,9 @@ __global__ void divide_kernel(T *y, const T *a, const T *b, const cuda_reporter 
 }
 
 template <typename T, typename C>
-__global__ void binary_scalar_kernel(T *y, const T *a, C b, int kind, const cuda_index index) {
+__global__ void binary_scalar_kernel(T *y, const T *a, C value, const double *at, int kind,
+                                     const cuda_index index) {
+  const C b = cuda_number_of(value, at);
   CUDA_FOR(i, index.n_elements) {
     int64_t offset[2];
     cuda_offsets<2>(index, i, offset);
@@ -72,7 +75,9 @@ __global__ void binary_scalar_kernel(T *y, const T *a, C b, int kind, const cuda
 }
 
 template <typename T, typename C>
-__global__ void add_scaled_kernel(T *y, const T *a, const T *b, C scale, const cuda_index index) {
+__global__ void add_scaled_kernel(T *y, const T *a, const T *b, C value, const double *at,
+                                  const cuda_index index) {
+  const C scale = cuda_number_of(value, at);
   CUDA_FOR(i, index.n_elements) {
     int64_t offset[3];
     cuda_offsets<3>(index, i, offset);
@@ -139,22 +144,25 @@ dn_status cuda_binary(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, dn_b
   return DN_OK;
 }
 
-dn_status cuda_binary_scalar(dn_tensor *y, const dn_tensor *a, double b, dn_binary_kind kind) {
+dn_status cuda_binary_scalar(dn_tensor *y, const dn_tensor *a, dn_number given,
+                             dn_binary_kind kind) {
+  const double b = given.value;
   if (kind == DN_BINARY_DIV && !dn_dtype_is_real(a->dtype) && dn_long_from_double(b) == 0)
     return dn_error_argument(3, "b is %g; %s division has no result for 0", b,
                              dn_dtype_name(a->dtype));
   const cuda_index index = cuda_index_of(2, y, a);
   CUDA_FOR_ANY(y->dtype, T, typedef cuda_types<T>::computed C; C number; join(b, &number);
                LAUNCH((binary_scalar_kernel<T, C>), index, (T *)dn_tensor_data(y),
-                      (const T *)dn_tensor_data(a), number, (int)kind));
+                      (const T *)dn_tensor_data(a), number, cuda_number_at(given), (int)kind));
   return DN_OK;
 }
 
-dn_status cuda_add_scaled(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, double scale) {
+dn_status cuda_add_scaled(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, dn_number scale) {
   const cuda_index index = cuda_index_of(3, y, a, b);
-  CUDA_FOR_ANY(y->dtype, T, typedef cuda_types<T>::computed C; C number; join(scale, &number);
-               LAUNCH((add_scaled_kernel<T, C>), index, (T *)dn_tensor_data(y),
-                      (const T *)dn_tensor_data(a), (const T *)dn_tensor_data(b), number));
+  CUDA_FOR_ANY(
+      y->dtype, T, typedef cuda_types<T>::computed C; C number; join(scale.value, &number);
+      LAUNCH((add_scaled_kernel<T, C>), index, (T *)dn_tensor_data(y), (const T *)dn_tensor_data(a),
+             (const T *)dn_tensor_data(b), number, cuda_number_at(scale)));
   return DN_OK;
 }
 

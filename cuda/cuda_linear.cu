@@ -38,7 +38,7 @@ static dn_status apply(dn_tensor *out, const dn_tensor *in, const dn_tensor *wei
   char *scratch;
   int64_t n_before;
   DN_TRY(take_scratch(out->dtype, weight, &scratch, &n_before));
-  if (in->size[1] == 0) return cuda_fill(out, 0);
+  if (in->size[1] == 0) return cuda_fill(out, {0, NULL});
   cuda_product product;
   memset(&product, 0, sizeof product);
   product.dtype = product.out_dtype = out->dtype;

@@ -1,5 +1,6 @@
 #include "cuda_memory.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "cuda_backend.h"
@@ -100,6 +101,13 @@ dn_status cuda_memory_new(dn_device *device, int64_t n_bytes, void **block) {
   /* An operation that asks for scratch has entered already. */
   const bool is_inside = cuda_current() == state;
   if (!is_inside) DN_TRY(cuda_enter(device));
+  if (state->capturing) {
+    if (!is_inside) cuda_leave();
+    return dn_error(DN_EARG,
+                    "bad step: it takes %" PRId64
+                    " bytes of new memory on %s, and a captured step must use tensors that stay",
+                    n_bytes, device->name);
+  }
   /* A copy on the side may be writing to a block that was given back meanwhile. */
   dn_status status = cuda_side_join();
   if (status == DN_OK) {
@@ -147,6 +155,10 @@ void cuda_memory_trim(dn_device *device) {
   (void)cuda_wait_watched(device);
   if (cuda_enter(device) != DN_OK) return;
   cuda_device *state = cuda_current();
+  if (state->capturing) {
+    cuda_leave(); /* nothing may go back meanwhile */
+    return;
+  }
   pthread_mutex_lock(&state->memory.lock);
   empty(&state->memory, cudaFree);
   pthread_mutex_unlock(&state->memory.lock);

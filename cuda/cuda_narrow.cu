@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "cuda_graph.h"
 #include "cuda_parameters.h"
 
 /*
@@ -129,6 +130,7 @@ dn_status cuda_weight_beside(const void *weight, int64_t n, dn_dtype dtype, void
     cuda_narrow *found = find(state, wide, n, dtype);
     if (found) {
       status = refresh(found);
+      if (status == DN_OK) status = cuda_graph_keep(found->narrow);
       *beside = (const uint16_t *)found->narrow->data + (wide - found->first);
     }
     unlock(state);

@@ -78,6 +78,13 @@ const dn_backend cuda_plan_backend = {
     move,
     wait,
     wait,
+    NULL, /* a plan captures nothing */
+    NULL,
+    NULL,
+    NULL,
+    NULL,
+    NULL,
+    NULL,
     wait,
     NULL, /* it has no queue */
     NULL,

@@ -1,6 +1,7 @@
 #include "cuda_scratch.h"
 
 #include "cuda_backend.h"
+#include "cuda_graph.h"
 
 /* What the thread is told about requests instead of getting memory for them. */
 typedef struct measuring {
@@ -16,23 +17,23 @@ static dn_status note(int64_t n_bytes) {
   return DN_ENOMEM;
 }
 
+/* A captured step may keep it. */
 static void release(cuda_device *state) {
-  dn_free(state->device, state->scratch, state->n_scratch_bytes);
+  dn_storage_release(state->scratch);
   state->scratch = NULL;
-  state->n_scratch_bytes = 0;
 }
 
 dn_status cuda_scratch(int64_t n_bytes, void **block) {
   if (plan.on) return note(n_bytes);
   cuda_device *state = cuda_current();
-  if (n_bytes > state->n_scratch_bytes || !state->scratch) {
-    const int64_t n_outgrown = state->scratch ? state->n_scratch_bytes : 0;
+  if (!state->scratch || n_bytes > state->scratch->n_bytes) {
+    const int64_t n_outgrown = state->scratch ? state->scratch->n_bytes : 0;
     release(state);
     if (n_outgrown > 0) cuda_memory_give_up(state->device, n_outgrown);
-    DN_TRY(dn_alloc(state->device, n_bytes, &state->scratch));
-    state->n_scratch_bytes = n_bytes;
+    DN_TRY(dn_storage_new(state->device, n_bytes, &state->scratch));
   }
-  *block = state->scratch;
+  DN_TRY(cuda_graph_keep(state->scratch));
+  *block = state->scratch->data;
   return DN_OK;
 }
 

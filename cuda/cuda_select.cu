@@ -5,13 +5,9 @@
 ** found one after the other, each the best of those that come behind the one before. Otherwise every
 ** element counts how many come before it, which is its rank.
 */
-#include "cuda_dtype.h"
 #include "cuda_index.h"
+#include "cuda_order.h"
 #include "cuda_reduce.h"
-
-extern "C" {
-#include "../src/dn_order.h"
-}
 
 enum {
   FEW = 16,   /* results of a row that are searched one by one */
@@ -28,36 +24,20 @@ typedef struct selection {
   cuda_index rows;                              /* first elements: values, indices, x */
 } selection;
 
-__device__ static inline int64_t key_of(double x, int64_t inverted) {
-  return dn_order_key(x, inverted);
-}
-__device__ static inline int64_t key_of(float x, int64_t inverted) {
-  return dn_order_key((double)x, inverted);
-}
-__device__ static inline int64_t key_of(int64_t x, int64_t inverted) {
-  return dn_order_key_long(x, inverted);
-}
-
 struct first_place {
   __device__ int64_t operator()(int64_t a, int64_t b) const { return a < b ? a : b; }
 };
 
-typedef struct candidate {
-  int64_t key, place;
-} candidate;
-
-__device__ static inline bool comes_before(const candidate a, const candidate b) {
-  return a.key > b.key || (a.key == b.key && a.place < b.place);
-}
-
 /* The best of places lane, lane + n_lanes, ... that comes behind `previous`. */
 template <typename T>
-__device__ static inline candidate best_behind(const T *x, const selection &job, bool is_first,
-                                               const candidate previous, int lane, int n_lanes) {
-  candidate best = {INT64_MIN, INT64_MAX};
+__device__ static inline cuda_candidate best_behind(const T *x, const selection &job, bool is_first,
+                                                    const cuda_candidate previous, int lane,
+                                                    int n_lanes) {
+  cuda_candidate best = {INT64_MIN, INT64_MAX};
   for (int64_t i = lane; i < job.length; i += n_lanes) {
-    const candidate next = {key_of(cuda_load(x[i * job.x_stride]), job.inverted), i};
-    if ((is_first || comes_before(previous, next)) && comes_before(next, best)) best = next;
+    const cuda_candidate next = {cuda_key_of(cuda_load(x[i * job.x_stride]), job.inverted), i};
+    if ((is_first || cuda_comes_before(previous, next)) && cuda_comes_before(next, best))
+      best = next;
   }
   return best;
 }
@@ -74,7 +54,7 @@ __global__ void select_search_kernel(T *values, int64_t *indices, const T *x, co
     int64_t offset[3];
     cuda_offsets<3>(job.rows, row, offset);
     const T *numbers = x + offset[2];
-    candidate best = {0, 0};
+    cuda_candidate best = {0, 0};
     for (int64_t rank = 0; rank < job.k; rank++) {
       best = best_behind(numbers, job, rank == 0, best, lane, n_lanes);
       if (job.is_by_block) {
@@ -100,11 +80,12 @@ __global__ void select_rank_kernel(T *values, int64_t *indices, const T *x, cons
     const T *numbers = x + offset[2];
     const int64_t place = i % job.length;
     const T number = numbers[place * job.x_stride];
-    const candidate own = {key_of(cuda_load(number), job.inverted), place};
+    const cuda_candidate own = {cuda_key_of(cuda_load(number), job.inverted), place};
     int64_t rank = 0;
     for (int64_t j = 0; j < job.length; j++) {
-      const candidate other = {key_of(cuda_load(numbers[j * job.x_stride]), job.inverted), j};
-      rank += comes_before(other, own);
+      const cuda_candidate other = {cuda_key_of(cuda_load(numbers[j * job.x_stride]), job.inverted),
+                                    j};
+      rank += cuda_comes_before(other, own);
     }
     if (rank < job.k) {
       values[offset[0] + rank * job.value_stride] = number;

@@ -76,6 +76,20 @@ dn_status cuda_wait(dn_device *device, cudaStream_t stream) {
   return status;
 }
 
+dn_status cuda_wait_event(dn_device *device, cudaEvent_t event) {
+  dn_device_check *check = watcher_of(cuda_state(device));
+  dn_status status = DN_OK;
+  DN_TRY(cuda_enter(device)); /* refuses a device that has failed */
+  cuda_leave();
+  const cudaError_t error =
+      check ? poll(device, event, check, &status) : cudaEventSynchronize(event);
+  if (error == cudaSuccess) return status;
+  DN_TRY(cuda_enter(device));
+  status = cuda_check(error, check ? "cudaEventQuery" : "cudaEventSynchronize");
+  cuda_leave();
+  return status;
+}
+
 dn_status cuda_wait_watched(dn_device *device) {
   const cuda_device *state = cuda_state(device);
   return watcher_of(state) ? cuda_wait(device, state->stream) : DN_OK;

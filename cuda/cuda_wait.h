@@ -15,6 +15,9 @@ extern "C" {
 /* Outside of cuda_enter. Returns DN_EDEVICE, or what the watcher returned. */
 dn_status cuda_wait(dn_device *device, cudaStream_t stream);
 
+/* The same for an event: what was called after its record goes on. */
+dn_status cuda_wait_event(dn_device *device, cudaEvent_t event);
+
 /* The same for the device's stream, if somebody watches; else it returns at once. */
 dn_status cuda_wait_watched(dn_device *device);
 

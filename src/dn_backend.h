@@ -9,6 +9,7 @@
 #ifndef DN_BACKEND_H
 #define DN_BACKEND_H
 
+#include "dn_graph.h"
 #include "dn_ops.h"
 
 typedef dn_status dn_device_check(dn_device *device);
@@ -49,6 +50,18 @@ typedef struct dn_backend {
   dn_status (*upload_async)(dn_device *device, void *to, const void *from, int64_t n_bytes);
   dn_status (*upload_join)(dn_device *device);
   dn_status (*upload_wait)(dn_device *device);
+
+  /*
+  ** Captured steps (dn_graph.h); all NULL where it has none. graph_begin makes the graph, graph_free
+  ** takes it away; n_nodes is set by a graph_end that keeps.
+  */
+  dn_status (*graph_begin)(dn_device *device, dn_graph **graph);
+  dn_status (*graph_end)(dn_graph *graph, bool keeps);
+  dn_status (*graph_launch)(dn_graph *graph);
+  dn_status (*graph_numbers)(dn_graph *graph, int first, int n, const double *values);
+  dn_status (*graph_fetch)(dn_graph *graph, const dn_tensor *x, int *place);
+  dn_status (*graph_read)(dn_graph *graph, int place, int n, double *values);
+  void (*graph_free)(dn_graph *graph);
 
   /* Waits for everything called before; returns late errors and failures of the device. */
   dn_status (*synchronize)(dn_device *device);

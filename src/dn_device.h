@@ -14,6 +14,7 @@
 #include "dn_alloc.h"
 
 struct dn_backend;
+struct dn_graph;
 
 struct dn_device {
   char name[24]; /* "cpu", "cuda:0" */
@@ -23,7 +24,8 @@ struct dn_device {
   bool has_values; /* false for "plan" */
   pthread_mutex_t memory_lock; /* guards the two below */
   dn_memory memory;
-  int64_t limit_bytes; /* 0: as much as the system gives */
+  int64_t limit_bytes;        /* 0: as much as the system gives */
+  struct dn_graph *capturing; /* the step that is being captured (dn_graph.h), or NULL */
 };
 
 /* What a device says of itself. */

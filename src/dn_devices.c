@@ -193,9 +193,15 @@ dn_status dn_device_describe(dn_device *device, dn_device_info *info) {
 
 dn_status dn_device_tf32(dn_device *device, bool on) { return device->backend->tf32(device, on); }
 
-dn_status dn_device_synchronize(dn_device *device) { return device->backend->synchronize(device); }
+dn_status dn_device_synchronize(dn_device *device) {
+  DN_TRY(dn_graph_refuse(device, "synchronize"));
+  return device->backend->synchronize(device);
+}
 
-void dn_device_scratch_release(dn_device *device) { device->backend->scratch_release(device); }
+/* What a captured step uses stays. */
+void dn_device_scratch_release(dn_device *device) {
+  if (dn_graph_refuse(device, "scratch_release") == DN_OK) device->backend->scratch_release(device);
+}
 
 int64_t dn_device_scratch_planned(dn_device *device, bool resets) {
   return device->backend->scratch_planned(device, resets);

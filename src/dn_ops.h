@@ -107,8 +107,18 @@ typedef struct dn_pool2d {
   bool count_padding;   /* average pooling: padded zeros count as elements */
 } dn_pool2d;
 
+/*
+** A number, or where `at` is there one in memory: a tensor of one double on the device of the operation, read
+** when the operation runs. So a captured step takes another number each time (dn_graph.h). Real dtypes only.
+*/
+typedef struct dn_number {
+  double value;
+  const dn_tensor *at;
+} dn_number;
+
 typedef struct dn_sgd {
-  double learning_rate, momentum, dampening, weight_decay;
+  dn_number learning_rate;
+  double momentum, dampening, weight_decay;
   bool nesterov;
   bool is_first; /* velocity has no history yet: it becomes the gradient */
 } dn_sgd;
@@ -128,7 +138,8 @@ enum { DN_RNG_FIELDS = 3, DN_CONV2D_FIELDS = 5, DN_POOL2D_FIELDS = 8, DN_SGD_FIE
 /* What dn_ops.def says of an argument and of an operation (dn_roles.h). */
 typedef struct dn_op_argument {
   const char *name; /* NULL behind the last one */
-  const char *role; /* "written", "added", "read"; "number", "flag", "size", "dim", "rng", "conv2d",
+  const char *
+      role; /* "written", "added", "read"; "number", "slot", "flag", "size", "dim", "rng", "conv2d",
                        "pool2d", "sgd"; of a kind, which: "unary"... */
   bool is_optional;
   bool is_parameter; /* float where the activations have 16 bits */

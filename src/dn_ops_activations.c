@@ -26,18 +26,22 @@ static dn_status check_probability(double probability) {
   return dn_error_argument(3, "probability is %g; expected 0 or more and less than 1", probability);
 }
 
-dn_status dn_dropout_forward(dn_tensor *y, const dn_tensor *x, double probability, dn_rng rng) {
+dn_status dn_dropout_forward(dn_tensor *y, const dn_tensor *x, double probability, dn_rng rng,
+                             dn_number base) {
   DN_TRY(DN_CHECK(DN_CLASS_REAL, {2, "x", x, "*", DN_IN_PLACE}, {1, "y", y, "*", DN_OUT}));
   DN_TRY(check_probability(probability));
+  DN_TRY(dn_check_number(7, "base", &base, y));
   if (is_empty(y)) return DN_OK;
-  return DN_RUN(dropout_forward, y, x, probability, rng);
+  return DN_RUN(dropout_forward, y, x, probability, rng, base);
 }
 
-dn_status dn_dropout_backward(dn_tensor *dx, const dn_tensor *dy, double probability, dn_rng rng) {
+dn_status dn_dropout_backward(dn_tensor *dx, const dn_tensor *dy, double probability, dn_rng rng,
+                              dn_number base) {
   DN_TRY(DN_CHECK(DN_CLASS_REAL, {2, "dy", dy, "*", DN_IN_PLACE}, {1, "dx", dx, "*", DN_OUT}));
   DN_TRY(check_probability(probability));
+  DN_TRY(dn_check_number(7, "base", &base, dx));
   if (is_empty(dx)) return DN_OK;
-  return DN_RUN(dropout_backward, dx, dy, probability, rng);
+  return DN_RUN(dropout_backward, dx, dy, probability, rng, base);
 }
 
 /* The pooled tensor's planes are what the options make of the input's. */

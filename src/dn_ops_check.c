@@ -234,6 +234,25 @@ dn_status dn_check_finite(int number, const char *name, double value, double lea
   return dn_error_argument(number, "%s is %g; expected a finite number", name, value);
 }
 
+dn_status dn_check_number(int number, const char *name, dn_number *given, const dn_tensor *with) {
+  const dn_tensor *at = given->at;
+  const dn_device *device = with->storage->device;
+  if (!at) return DN_OK;
+  if (!dn_dtype_is_real(with->dtype))
+    return dn_error_argument(number, "%s is in memory; expected a number, as for all %s tensors",
+                             name, dn_dtype_name(with->dtype));
+  if (at->dtype != DN_DOUBLE || dn_tensor_count(at) != 1 || at->storage->device != device) {
+    char text[DN_SHAPE_TEXT];
+    return dn_error_argument(number, "%s is %s %s on %s; expected a number, or one double on %s",
+                             name, dn_dtype_name(at->dtype), dn_tensor_shape_text(at, text),
+                             at->storage->device->name, device->name);
+  }
+  if (device != device->host) return DN_OK;
+  given->value = *(const double *)dn_tensor_data(at);
+  given->at = NULL;
+  return DN_OK;
+}
+
 dn_status dn_error_missing(dn_op op, const dn_tensor *tensor) {
   return dn_error(DN_EDEVICE, "%s has no '%s' yet (cpu has)", dn_backend_of(tensor)->name,
                   dn_op_name(op));

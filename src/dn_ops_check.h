@@ -67,6 +67,12 @@ dn_status dn_check_together(const dn_arg *a, const dn_arg *b);
 dn_status dn_check_finite(int number, const char *name, double value, double least);
 
 /*
+** `number` of an operation whose first tensor is `with`: what it has in memory has to be one double on that device,
+** and is read here where memory is the host's, so that backends of the CPU find `value`. Real dtypes only.
+*/
+dn_status dn_check_number(int number, const char *name, dn_number *given, const dn_tensor *with);
+
+/*
 ** dn_conv2d_output_size and dn_pool2d_output_size for a caller whose options begin elsewhere in its
 ** list of arguments; a struct counts as its fields, one after the other, as Lua passes them.
 */

@@ -22,6 +22,8 @@
 #define PARAMETER(role, name) {role##_FIELDS(#name), .is_parameter = true},
 #define NUMBER(text) {.name = #text, .role = "number", .n_values = 1},
 #define NUMBER_IF(text) {.name = #text, .role = "number", .n_values = 1, .is_optional = true},
+#define SLOT(text) {.name = #text, .role = "slot", .n_values = 1},
+#define SLOT_IF(text) {.name = #text, .role = "slot", .n_values = 1, .is_optional = true},
 #define FLAG(text) {.name = #text, .role = "flag", .n_values = 1, .is_optional = true},
 #define SIZE(text) {.name = #text, .role = "size", .n_values = 1},
 #define DIM(text) {.name = #text, .role = "dim", .n_values = 1},

@@ -31,8 +31,9 @@ static dn_status check_kind(int number, unsigned kind, unsigned count) {
 
 static bool is_empty(const dn_tensor *y) { return dn_tensor_count(y) == 0; }
 
-dn_status dn_fill(dn_tensor *y, double value) {
+dn_status dn_fill(dn_tensor *y, dn_number value) {
   DN_TRY(DN_CHECK(DN_CLASS_ANY, {1, "y", y, NULL, DN_OUT}));
+  DN_TRY(dn_check_number(2, "value", &value, y));
   if (is_empty(y)) return DN_OK;
   return DN_RUN(fill, y, value);
 }
@@ -92,17 +93,19 @@ dn_status dn_binary(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, dn_bin
   return DN_RUN(binary, y, a, b, kind);
 }
 
-dn_status dn_binary_scalar(dn_tensor *y, const dn_tensor *a, double b, dn_binary_kind kind) {
+dn_status dn_binary_scalar(dn_tensor *y, const dn_tensor *a, dn_number b, dn_binary_kind kind) {
   DN_TRY(check_kind(4, kind, DN_BINARY_COUNT));
   DN_TRY(check_scalar(y, 0, a));
-  DN_TRY(check_whole(3, "b", b, a));
+  DN_TRY(dn_check_number(3, "b", &b, a));
+  if (!b.at) DN_TRY(check_whole(3, "b", b.value, a));
   if (is_empty(y)) return DN_OK;
   return DN_RUN(binary_scalar, y, a, b, kind);
 }
 
-dn_status dn_add_scaled(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, double scale) {
+dn_status dn_add_scaled(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, dn_number scale) {
   DN_TRY(check_pair(y, 0, a, b));
-  DN_TRY(check_whole(4, "scale", scale, a));
+  DN_TRY(dn_check_number(4, "scale", &scale, a));
+  if (!scale.at) DN_TRY(check_whole(4, "scale", scale.value, a));
   if (is_empty(y)) return DN_OK;
   return DN_RUN(add_scaled, y, a, b, scale);
 }

@@ -68,7 +68,14 @@ static dn_status move_packed(dn_tensor *y, const dn_tensor *x) {
   return status;
 }
 
+/* Copies to and from the host wait, and those between devices leave the step. */
+static dn_status refuse_captured(const dn_tensor *y, const dn_tensor *x) {
+  DN_TRY(dn_graph_refuse(y->storage->device, "copy"));
+  return dn_graph_refuse(x->storage->device, "copy");
+}
+
 dn_status dn_transfer(dn_tensor *y, const dn_tensor *x) {
+  DN_TRY(refuse_captured(y, x));
   dn_storage_written(y->storage);
   const bool converts = is_on_cpu(x) && x->dtype != y->dtype;
   if (!converts && dn_tensor_is_contiguous(x)) return move_packed(y, x);
@@ -87,6 +94,7 @@ dn_status dn_copy_async(dn_tensor *y, const dn_tensor *x) {
   dn_storage_written(y->storage);
   if (x->storage->pinned_by != device)
     return dn_error_argument(2, "x is not in memory pinned by %s, where y is", device->name);
+  DN_TRY(dn_graph_refuse(device, "copy_async"));
   if (dn_tensor_count(y) == 0) return DN_OK;
   if (!device->has_values) {
     dn_plan_call(DN_OP_copy);
@@ -95,6 +103,12 @@ dn_status dn_copy_async(dn_tensor *y, const dn_tensor *x) {
   return device->backend->upload_async(device, dn_tensor_data(y), dn_tensor_data(x), bytes_of(y));
 }
 
-dn_status dn_copy_join(dn_device *device) { return device->backend->upload_join(device); }
+dn_status dn_copy_join(dn_device *device) {
+  DN_TRY(dn_graph_refuse(device, "copy_join"));
+  return device->backend->upload_join(device);
+}
 
-dn_status dn_copy_wait(dn_device *device) { return device->backend->upload_wait(device); }
+dn_status dn_copy_wait(dn_device *device) {
+  DN_TRY(dn_graph_refuse(device, "copy_wait"));
+  return device->backend->upload_wait(device);
+}

@@ -9,3 +9,6 @@
 #define ADDED_IF(name) ADDED(name)
 #define READ(name) DN_TRY(dn_plan_touch(name, DN_PLAN_READ));
 #define READ_IF(name) READ(name)
+#define SLOT(name) DN_TRY(dn_plan_touch(name.at, DN_PLAN_READ));
+#define SLOT_IF(name) SLOT(name)
+#define SGD(name) SLOT(name.learning_rate)

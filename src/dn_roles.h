@@ -12,6 +12,8 @@
 **                          activations have 16 bits (dn_ops.h, "dtypes")
 ** Other arguments
 **   NUMBER(name)           double; _IF: 0 where it is left out
+**   SLOT(name)             dn_number: a number, or one in memory, and then a tensor in Lua; _IF: 0 where it
+**                          is left out
 **   FLAG(name)             bool; false where it is left out
 **   SIZE(name)             int64_t
 **   DIM(name)              a dimension; from 0 in C and from 1 in Lua
@@ -51,6 +53,12 @@
 #endif
 #ifndef NUMBER_IF
 #define NUMBER_IF(name)
+#endif
+#ifndef SLOT
+#define SLOT(name)
+#endif
+#ifndef SLOT_IF
+#define SLOT_IF(name)
 #endif
 #ifndef FLAG
 #define FLAG(name)

@@ -25,7 +25,7 @@
   static inline dn_sgd_##name dn_sgd_##name##_of(dn_sgd options) {                       \
     const bool is_plain = options.momentum == 0;                                         \
     const dn_sgd_##name factors = {                                                      \
-        (real)options.learning_rate,                                                     \
+        (real)options.learning_rate.value,                                               \
         (real)options.weight_decay,                                                      \
         (real)options.momentum,                                                          \
         (real)(options.is_first ? 1 : 1 - options.dampening),                            \

@@ -19,6 +19,8 @@ static inline void dn_tensor_written(const dn_tensor *tensor) {
 #define READ_IF(name) (void)name;
 #define NUMBER(name) (void)name;
 #define NUMBER_IF(name) (void)name;
+#define SLOT(name) (void)name;
+#define SLOT_IF(name) (void)name;
 #define FLAG(name) (void)name;
 #define SIZE(name) (void)name;
 #define DIM(name) (void)name;

@@ -38,7 +38,7 @@ local function learn(op)
             known.in_place[number .. "," .. argument.number] = true
             known.in_place[argument.number .. "," .. number] = true
             is_plain = false
-          elseif argument.role then
+          elseif argument.role and argument.role ~= "number" then
             n_tensors = n_tensors + 1
             for d = 1, #argument do is_plain = is_plain and argument[d] > 1 end
             if WRITTEN[argument.role] and argument.layout then is_plain = false end
@@ -58,7 +58,7 @@ end
 local function tensor_arguments(case)
   local list = {}
   for number, argument in ipairs(case.arguments) do
-    if type(argument) == "table" and argument.role and argument.role ~= "same" then
+    if type(argument) == "table" and argument.role and argument.role ~= "same" and argument.role ~= "number" then
       list[#list + 1] = { number = number, role = argument.role }
     end
   end

@@ -47,6 +47,11 @@ function operation.literal(values, options)
   return argument
 end
 
+--- A number in memory, where an operation takes one.
+function operation.number(value)
+  return { role = "number", values = { value }, dtype = "double", 1 }
+end
+
 local function uniform(low, high)
   return function(tensor, seed) core.random_uniform(tensor, low, high, seed, 0, 0) end
 end
@@ -148,7 +153,7 @@ function operation.build(case, options)
     seed = seed + 1
     local tensor, guard = build_tensor(argument, dtype_of(case, number, dtype),
       dtype_of(case, number, options.rounding or dtype), seed, options.device, case.margin)
-    local role = written_in_place[number] and "output" or argument.role
+    local role = written_in_place[number] and "output" or argument.role == "number" and "input" or argument.role
     call.tensors[#call.tensors + 1] = {
       number = number, role = role, tensor = tensor, guard = guard,
       before = role == "input" and compare.clone(tensor) or nil,

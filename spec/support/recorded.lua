@@ -32,6 +32,9 @@ end
 
 local _, descriptions = core.operations()
 
+-- Roles with a number that may be in memory.
+local IS_NUMBER = { slot = true, sgd = true }
+
 --- Raises unless a recorder hears of the case's call on `device` once, with every tensor in the order of
 -- the arguments, used as dn_ops.def says, which spec/ops/coverage_spec.lua holds against the cases. Of a
 -- call with nothing to compute it may hear nothing.
@@ -42,7 +45,8 @@ function recorded.check(case, device)
   for _, argument in ipairs(descriptions[case.op].arguments) do
     local tensor = values[argument.number]
     if core.is_tensor(tensor) then
-      expected[#expected + 1] = { 1, core.storage_key(tensor), argument.role, case.op }
+      local use = IS_NUMBER[argument.role] and "read" or argument.role
+      expected[#expected + 1] = { 1, core.storage_key(tensor), use, case.op }
     end
   end
   for _, entry in ipairs(call.tensors) do is_empty = is_empty or entry.tensor:nElement() == 0 end

@@ -20,9 +20,9 @@ local function live_blocks()
   collectgarbage()
   collectgarbage() -- finalizers of the first round may have freed what others held
   core.scratch_release()
+  for _, device in ipairs(used_devices) do core.scratch_release(device) end
   local n_blocks = core.memory("cpu").blocks
   for _, device in ipairs(used_devices) do
-    core.scratch_release(device)
     n_blocks = n_blocks + core.memory(device).blocks
   end
   return n_blocks

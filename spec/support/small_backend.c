@@ -70,7 +70,9 @@ static int64_t scratch_planned(dn_device *device, bool resets) {
   return 0;
 }
 
-static dn_status fill(dn_tensor *y, double value) {
+static dn_status fill(dn_tensor *y, dn_number given) {
+  const double value =
+      given.at ? ((const double *)given.at->storage->data)[given.at->offset] : given.value;
   float *to = (float *)y->storage->data + y->offset;
   int64_t n = 1;
   for (int d = 0; d < y->n_dim; d++) n *= y->size[d];

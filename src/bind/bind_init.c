@@ -31,6 +31,7 @@ int luaopen_densenet_core(lua_State *L) {
   bind_register_tensor(L);
   bind_register_mask(L);
   bind_register_ops(L);
+  bind_register_graph(L);
   bind_register_svd(L);
   bind_register_file(L);
   bind_register_image(L);

@@ -11,6 +11,7 @@ void bind_register_plan(lua_State *L);
 void bind_register_tensor(lua_State *L);
 void bind_register_mask(lua_State *L);
 void bind_register_ops(lua_State *L);
+void bind_register_graph(lua_State *L);
 void bind_register_svd(lua_State *L);
 void bind_register_file(lua_State *L);
 void bind_register_image(lua_State *L);

@@ -56,8 +56,23 @@ static dn_pool2d check_pool2d(lua_State *L, int arg) {
   return options;
 }
 
+/* A number, or a tensor that has it in memory. */
+static dn_number check_number(lua_State *L, int arg) {
+  dn_number number = {.value = 0};
+  if (bind_test_tensor(L, arg))
+    number.at = bind_check_tensor(L, arg);
+  else
+    number.value = luaL_checknumber(L, arg);
+  return number;
+}
+
+static dn_number optional_number(lua_State *L, int arg) {
+  const dn_number nothing = {.value = 0};
+  return lua_isnoneornil(L, arg) ? nothing : check_number(L, arg);
+}
+
 static dn_sgd check_sgd(lua_State *L, int arg) {
-  const dn_sgd options = {.learning_rate = luaL_checknumber(L, arg),
+  const dn_sgd options = {.learning_rate = check_number(L, arg),
                           .momentum = luaL_checknumber(L, arg + 1),
                           .dampening = luaL_checknumber(L, arg + 2),
                           .weight_decay = luaL_checknumber(L, arg + 3),
@@ -78,6 +93,8 @@ static dn_sgd check_sgd(lua_State *L, int arg) {
 #define READ_IF(name) TAKE(const dn_tensor *, name, 1, bind_optional_tensor(L, arg))
 #define NUMBER(name) TAKE(const double, name, 1, luaL_checknumber(L, arg))
 #define NUMBER_IF(name) TAKE(const double, name, 1, luaL_optnumber(L, arg, 0))
+#define SLOT(name) TAKE(const dn_number, name, 1, check_number(L, arg))
+#define SLOT_IF(name) TAKE(const dn_number, name, 1, optional_number(L, arg))
 #define FLAG(name) TAKE(const bool, name, 1, bind_check_boolean(L, arg))
 #define SIZE(name) TAKE(const int64_t, name, 1, luaL_checkinteger(L, arg))
 #define DIM(name) TAKE(const int, name, 1, bind_check_dim(L, arg))

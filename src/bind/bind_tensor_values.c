@@ -8,6 +8,8 @@
 
 #include "bind_tensor.h"
 
+#include "../dn_graph.h"
+
 static dn_dtype crossing_dtype(dn_dtype dtype) { return dtype == DN_LONG ? DN_LONG : DN_DOUBLE; }
 
 /* Long and byte elements are integers to Lua. [-> number] */
@@ -20,14 +22,16 @@ static void push_element(lua_State *L, dn_dtype dtype, const void *crossing, int
     lua_pushnumber(L, ((const double *)crossing)[i]);
 }
 
-/* A tensor that has values to read or write. */
-static const dn_tensor *check_values(lua_State *L, int arg) {
+/* A tensor that has values to read or write, and may be waited for by the function of this name. */
+static const dn_tensor *check_values(lua_State *L, int arg, const char *name) {
   const dn_tensor *tensor = bind_check_tensor(L, arg);
   const dn_device *device = tensor->storage->device;
   if (!device->has_values)
     luaL_argerror(
         L, arg,
         lua_pushfstring(L, "the tensor is on '%s', where tensors have no values", device->name));
+  const dn_status status = dn_graph_refuse(device, name);
+  if (status != DN_OK) bind_raise(L, status);
   return tensor;
 }
 
@@ -81,7 +85,7 @@ static dn_tensor check_element(lua_State *L, const dn_tensor *tensor, int arg) {
 }
 
 int bind_tensor_item(lua_State *L) {
-  const dn_tensor *tensor = check_values(L, 1);
+  const dn_tensor *tensor = check_values(L, 1, "item");
   if (dn_tensor_count(tensor) != 1) {
     char text[DN_SHAPE_TEXT];
     return luaL_argerror(
@@ -94,12 +98,12 @@ int bind_tensor_item(lua_State *L) {
 }
 
 int bind_tensor_at(lua_State *L) {
-  const dn_tensor element = check_element(L, check_values(L, 1), 2);
+  const dn_tensor element = check_element(L, check_values(L, 1, "at"), 2);
   return push_scalar(L, &element);
 }
 
 int bind_tensor_put(lua_State *L) {
-  const dn_tensor *tensor = check_values(L, 1);
+  const dn_tensor *tensor = check_values(L, 1, "put");
   cell variable;
   dn_storage storage;
   dn_dtype dtype = DN_DOUBLE;
@@ -134,7 +138,7 @@ static void push_nested(lua_State *L, const dn_tensor *tensor, int d, const void
 }
 
 int bind_tensor_to_table(lua_State *L) {
-  const dn_tensor *tensor = check_values(L, 1);
+  const dn_tensor *tensor = check_values(L, 1, "totable");
   if (tensor->n_dim == 0) return push_scalar(L, tensor);
   dn_tensor *dense = bind_push_new_tensor(L, dn_device_cpu(), crossing_dtype(tensor->dtype),
                                           tensor->n_dim, tensor->size);

@@ -83,6 +83,8 @@ static dn_status store(const widening *w, dn_status status) {
 #define READ_IF(name) INPUT(name)
 #define NUMBER(name) IS(double, name)
 #define NUMBER_IF(name) IS(double, name)
+#define SLOT(name) IS(dn_number, name)
+#define SLOT_IF(name) IS(dn_number, name)
 #define FLAG(name) IS(bool, name)
 #define SIZE(name) IS(int64_t, name)
 #define DIM(name) IS(int, name)

@@ -22,6 +22,13 @@ case("fill", "nothing", { output { 0, 3 }, 1 }, ALL, { {} })
 for _, layout in ipairs { "channels", "gaps", "transposed", "images" } do
   case("fill", layout, { output { 3, 4, 5, 6, layout = layout }, 7 }, ALL)
 end
+local number = operation.number
+case("fill", "a number in memory", { output { 2, 3, layout = "gaps" }, number(-0.75) }, REAL,
+  { { { -0.75, -0.75, -0.75 }, { -0.75, -0.75, -0.75 } } })
+wrong("fill", 2, { "value is in memory", "as for all long tensors" },
+  { output { 2, dtype = "long" }, number(1) })
+wrong("fill", 2, { "value is double 2", "one double on" },
+  { output { 2 }, literal({ 1, 2 }, { dtype = "double" }) })
 case("fill", "many elements", { output { 3, 33, 1000, layout = "gaps" }, 1.5 })
 
 -- copy -------------------------------------------------------------------------------------------
@@ -228,6 +235,8 @@ for _, kind in ipairs { "add", "sub", "mul", "div", "min", "max" } do
 end
 case("binary_scalar", "pow", { output { 33, 31 }, input { 33, 31, values = "positive" }, 2.5, "pow" }, REAL)
 case("binary_scalar", "a square root by pow", { output { 2 }, literal { 4, 2.25 }, 0.5, "pow" }, REAL, { { 2, 1.5 } })
+case("binary_scalar", "a number in memory", { output { 3 }, literal { 7, -7, 2 }, number(2), "mul" }, REAL,
+  { { 14, -14, 4 } })
 case("binary_scalar", "in place", { same(2), input { 4, 33, layout = "gaps" }, -2, "mul" }, REAL)
 case("binary_scalar", "broadcast", { output { 3, 4 }, input { 4 }, 2, "mul" }, REAL)
 case("binary_scalar", "nothing", { output { 0 }, input { 0 }, 2, "mul" }, ALL)
@@ -238,6 +247,8 @@ wrong("binary_scalar", 3, { "b is 0.5", "whole number", "long" },
   { output { 2 }, literal { 1, 2 }, 0.5, "mul", dtype = "long" })
 wrong("binary_scalar", 2, { "a is 3", "broadcasts to y's 2" }, { output { 2 }, input { 3 }, 1, "add" })
 
+case("add_scaled", "a number in memory", { output { 2 }, literal { 1, 2 }, literal { 3, -4 }, number(0.5) }, REAL,
+  { { 2.5, 0 } })
 case("add_scaled", "by hand", { output { 3 }, literal { 1, 2, 3 }, literal { 10, 20, -30 }, 0.5 }, REAL,
   { { 6, 12, -12 } })
 case("add_scaled", "of long, by hand", { output { 3 }, literal { 1, 2, 3 }, literal { 10, 20, -30 }, 2 }, { "long" },

@@ -48,6 +48,33 @@ lists.gradient {
   backward = function(d, dy, t) core.log_softmax_backward(d.x, dy, t.y) end,
 }
 
+-- score ------------------------------------------------------------------------------------------
+
+do
+  local function result() return output { 5, dtype = "double" } end
+  local rows = { { 1, 5, 2, 5, 0, 3 }, { 6, 1, 2, 3, 4, 5 }, { 0, 0, 0, 0, 0, 0 }, { 9, 8, 7, 6, 5, 4 } }
+  local nan = 0 / 0
+  -- 5 at the second place comes before 5 at the fourth; equal zeros in order; 4 is the sixth best.
+  case("score", "by hand", { result(), literal(rows), labels { 4, 1, 1, 6 }, 0.75 }, { { 3, 2, 1, 4, 0 } })
+  case("score", "all right, a loss in memory",
+    { result(), literal(rows), labels { 2, 1, 1, 1 }, operation.number(2.5) }, { { 10, 0, 0, 4, 0 } })
+  case("score", "fewer classes than five", { result(), literal { { 1, 2, 3 }, { 3, 2, 1 } }, labels { 1, 1 }, 1 },
+    { { 2, 1, 0, 2, 0 } })
+  case("score", "a single class", { result(), literal { { 4 } }, labels { 1 }, 0 }, { { 0, 0, 0, 1, 0 } })
+  case("score", "NaN comes first", { result(), literal { { 1, nan, 2 } }, labels { 3 }, 1 }, { { 1, 1, 0, 1, 0 } })
+  case("score", "an infinite loss", { result(), literal { { 1, 2 } }, labels { 2 }, math.huge },
+    { { math.huge, 0, 0, 1, 1 } })
+  for _, sizes in ipairs { { 1, 33 }, { 31, 10 }, { 33, 1000 }, { 150, 6 } } do
+    case("score", table.concat(sizes, "x"), { result(), input { values = "distinct", table.unpack(sizes) },
+      input { sizes[1], values = "labels", n = sizes[2], dtype = "long" }, 1.5 })
+  end
+  wrong("score", 1, { "result is 4", "5" },
+    { output { 4, dtype = "double" }, input { 2, 3 }, labels { 1, 2 }, 1 })
+  wrong("score", 1, { "result is float", "expected double" },
+    { output { 5, dtype = "float" }, input { 2, 3 }, labels { 1, 2 }, 1 })
+  wrong("score", 3, { "target is 3", "N" }, { result(), input { 2, 3 }, labels { 1, 2, 3 }, 1 })
+end
+
 -- nll, by PyTorch 1.13 ---------------------------------------------------------------------------
 
 local log_probabilities = { { -0.5, -1.5, -2 }, { -3, -0.25, -1 }, { -1, -2, -0.125 } }

@@ -56,4 +56,38 @@ wrong(7, { "weight decay is inf", "finite" },
 wrong(1, { "parameter", "contiguous" },
   { sum { 3, 2, layout = "gaps" }, sum { 3, 2 }, input { 3, 2 }, 0.1, 0.9, 0, 0, true, false })
 
+-- The learning rate in memory; a step that is skipped.
+local number = operation.number
+case("a rate in memory, by hand", {
+  state { 2, values = { 1, 2 } }, "nil", literal { 10, -10 }, number(0.5), 0, 0, 0.25, false, false,
+}, { { -4.125, 6.75 } })
+case("skipped", {
+  state { 2, values = { 1, 2 } }, state { 2, values = { 3, 4 } }, literal { 10, -10 }, 0.5, 0.9, 0, 0.25, true, false,
+  number(1),
+}, { { 1, 2 }, { 3, 4 } })
+case("not skipped", {
+  state { 2, values = { 1, 2 } }, "nil", literal { 10, -10 }, 0.5, 0, 0, 0.25, false, false, number(0),
+}, { { -4.125, 6.75 } })
+wrong(4, { "learning rate is float 1", "one double" },
+  { sum { 3 }, "nil", input { 3 }, input { 1, dtype = "float" }, 0, 0, 0, false, false })
+wrong(10, { "skip is double 2", "one double" },
+  { sum { 3 }, "nil", input { 3 }, 0.1, 0, 0, 0, false, false, input { 2, dtype = "double" } })
+
+-- loss_scale: scale, steps since it moved, steps skipped, skip; from what the gradients add up to.
+for _, hand in ipairs {
+  { "goes on", { 65536, 7, 2, 1 }, 12.5, { 65536, 8, 2, 0 } },
+  { "doubles", { 512, 1999, 2, 0 }, -1e300, { 1024, 0, 2, 0 } },
+  { "has a most", { 2 ^ 24, 1999, 0, 0 }, 0, { 2 ^ 24, 0, 0, 0 } },
+  { "halves at infinity", { 512, 3, 4, 0 }, math.huge, { 256, 0, 5, 1 } },
+  { "halves at NaN", { 2, 3, 4, 0 }, 0 / 0, { 1, 0, 5, 1 } },
+  { "has a least", { 1, 3, 4, 0 }, -math.huge, { 1, 0, 5, 2 } },
+} do
+  lists.case("loss_scale", hand[1], { state { 4, values = hand[2], dtype = "double" },
+    literal({ hand[3] }, { dtype = "double" }) }, { hand[4] })
+end
+lists.wrong("loss_scale", 1, { "state is 3", "4" }, { sum { 3, dtype = "double" }, input { 1, dtype = "double" } })
+lists.wrong("loss_scale", 2, { "sum is 2" }, { sum { 4, dtype = "double" }, input { 2, dtype = "double" } })
+lists.wrong("loss_scale", 1, { "state is float", "expected double" },
+  { sum { 4, dtype = "float" }, input { 1, dtype = "float" } })
+
 return lists

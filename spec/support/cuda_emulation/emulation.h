@@ -11,14 +11,15 @@
 **   kernels   block by block, a block's threads one after the other. A thread that waits (for the block
 **             or its warp) gives way to the next; so a value that is used without a barrier in between
 **             is often not there yet, in one order or, with the hook "reverse", in the other.
+**   captures  keep what is put on a stream, and refuse what waits or allocates (emulation_capture.cpp)
 **   shared    is fresh for every block, holds 0xFF, and is fenced.
 ** A kernel that does something wrong (a barrier that not all threads reach, a fence written to) fails
 ** with cudaErrorLaunchFailure, and the message says what it was.
 **
 ** emulation_hook(name, n), for specs: "fail malloc" fails the n-th cudaMalloc from now as out of
 ** memory; "fail launch" the n-th launch, with the error of the number "fail as" where that is not 0;
-** "fail copy" the n-th copy; "fail cublas" and those of cuDNN
-** and NCCL are told in cublas_v2.h, cudnn.h and nccl.h; "reverse" (0 or 1) the order of threads and blocks; "broken"
+** "fail copy" the n-th copy; "fail cublas" and those of cuDNN, NCCL and graphs are told in cublas_v2.h,
+** cudnn.h, nccl.h and emulation_capture.cpp; "reverse" (0 or 1) the order of threads and blocks; "broken"
 ** (from 1) runs a kernel that is wrong on purpose on device 0 (emulation_broken.cpp); "races" asks
 ** whether races are found (emulation_races.h); "counted" n answers with the n-th (from 0) of what was
 ** launched and called, and "uncount" forgets all that (emulation_counts.cpp). The environment sets what
@@ -128,6 +129,12 @@ size_t emulation_most_shared(const void *kernel, int device);
 void emulation_run(const char *name, dim3 grid, dim3 block, size_t n_shared, size_t most_shared,
                    const std::function<void()> &body);
 
+/*
+** Whether a call may be made now that allocates or waits (stream: for that one; NULL: for anything). While
+** it may not, because a capture is open, this is the error, and the capture is invalid.
+*/
+cudaError_t emulation_capture_refuse(cudaStream_t stream);
+
 /* The memory of a device opens while its work runs. */
 void emulation_memory_open(int device);
 void emulation_memory_close(int device);
@@ -149,5 +156,8 @@ void emulation_finish(int device);
 
 /* Runs broken kernel number n; false when there is none. */
 bool emulation_break(int64_t n);
+
+/* Runs case n of emulation_capture_cases.cpp; false where its error is not CUDA's, or there is none. */
+bool emulation_capture_case(int64_t n);
 
 #endif

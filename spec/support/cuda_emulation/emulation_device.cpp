@@ -71,11 +71,12 @@ bool emulation_hook(const char *name, int64_t value, const char **answer) {
     return true;
   }
   if (word == "broken") return emulation_break(value);
+  if (word == "capture") return emulation_capture_case(value);
   if (word == "races") return emulation_finds_races();
   static const char *const words[] = {
-      "fail as",     "fail malloc", "fail launch",  "refuse launch",  "fail copy",
-      "fail cublas", "fail cudnn",  "refuse cudnn", "misalign cudnn", "refuse nccl",
-      "fail nccl",   "deaf nccl",   "hold nccl"};
+      "fail as",    "fail malloc",  "fail launch",    "refuse launch",   "fail copy", "fail cublas",
+      "fail cudnn", "refuse cudnn", "misalign cudnn", "refuse nccl",     "fail nccl", "deaf nccl",
+      "hold nccl",  "fail graph",   "refuse graph",   "fail instantiate"};
   bool is_known = false;
   for (const char *known : words) is_known = is_known || word == known;
   if (!is_known) return false;
@@ -106,6 +107,8 @@ static const struct {
      "CUDA driver version is insufficient for CUDA runtime version"},
     {cudaErrorNoDevice, "cudaErrorNoDevice", "no CUDA-capable device is detected"},
     {cudaErrorInvalidDevice, "cudaErrorInvalidDevice", "invalid device ordinal"},
+    {cudaErrorIllegalState, "cudaErrorIllegalState",
+     "the operation cannot be performed in the present state"},
     {cudaErrorNotReady, "cudaErrorNotReady", "device not ready"},
     {cudaErrorIllegalAddress, "cudaErrorIllegalAddress",
      "an illegal memory access was encountered"},
@@ -116,6 +119,18 @@ static const struct {
     {cudaErrorContained, "cudaErrorContained", "an error was contained"},
     {cudaErrorTensorMemoryLeak, "cudaErrorTensorMemoryLeak", "tensor memory was not freed"},
     {cudaErrorExternalDevice, "cudaErrorExternalDevice", "an external device failed"},
+    {cudaErrorStreamCaptureUnsupported, "cudaErrorStreamCaptureUnsupported",
+     "operation not permitted when stream is capturing"},
+    {cudaErrorStreamCaptureInvalidated, "cudaErrorStreamCaptureInvalidated",
+     "operation failed due to a previous error during capture"},
+    {cudaErrorStreamCaptureUnjoined, "cudaErrorStreamCaptureUnjoined",
+     "capturing stream has unjoined work"},
+    {cudaErrorStreamCaptureIsolation, "cudaErrorStreamCaptureIsolation",
+     "dependency created on uncaptured work in another stream"},
+    {cudaErrorCapturedEvent, "cudaErrorCapturedEvent",
+     "operation not permitted on an event last recorded in a capturing stream"},
+    {cudaErrorStreamCaptureWrongThread, "cudaErrorStreamCaptureWrongThread",
+     "attempt to terminate a thread-local capture sequence from another thread"},
 };
 
 const char *cudaGetErrorString(cudaError_t error) {

@@ -155,6 +155,7 @@ cudaError_t cudaMalloc(void **block, size_t n_bytes) {
   emulation_locked here;
   EMULATION_COUNT();
   *block = nullptr;
+  if (emulation_capture_refuse(nullptr) != cudaSuccess) return cudaErrorStreamCaptureUnsupported;
   const int device = emulation_current();
   if (emulation_lost(device) != cudaSuccess) return emulation_leave_error(emulation_lost(device));
   if (emulation_is_ordered("fail malloc")) return emulation_leave_error(cudaErrorMemoryAllocation);
@@ -181,6 +182,7 @@ cudaError_t cudaFree(void *block) {
   emulation_locked here;
   if (!block) return cudaSuccess;
   EMULATION_COUNT();
+  if (emulation_capture_refuse(nullptr) != cudaSuccess) return cudaErrorStreamCaptureUnsupported;
   const int device = emulation_device_of(block);
   if (device < 0) return emulation_leave_error(cudaErrorInvalidValue);
   emulation_finish(device);
@@ -206,6 +208,7 @@ cudaError_t cudaHostAlloc(void **block, size_t n_bytes, unsigned flags) {
   emulation_locked here;
   EMULATION_COUNT();
   (void)flags;
+  if (emulation_capture_refuse(nullptr) != cudaSuccess) return cudaErrorStreamCaptureUnsupported;
   *block = aligned_alloc(PAGE, up(n_bytes > 0 ? n_bytes : 1, PAGE));
   if (!*block) return emulation_leave_error(cudaErrorMemoryAllocation);
   memset(*block, 0xFF, n_bytes);
@@ -216,6 +219,7 @@ cudaError_t cudaHostAlloc(void **block, size_t n_bytes, unsigned flags) {
 cudaError_t cudaFreeHost(void *block) {
   emulation_locked here;
   if (!block) return cudaSuccess;
+  if (emulation_capture_refuse(nullptr) != cudaSuccess) return cudaErrorStreamCaptureUnsupported;
   emulation_finish(-1);
   const size_t n_found = pinned.erase((char *)block);
   if (n_found == 0) return emulation_leave_error(cudaErrorInvalidValue);

@@ -5,28 +5,16 @@
 */
 #include "cuda_runtime.h"
 
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#include <deque>
-#include <memory>
-#include <string>
-#include <vector>
+#include "emulation_queue.h"
 
 namespace {
 
-struct event_state {
-  uint64_t recorded = 0, passed = 0; /* the latest record, and the latest that its stream passed */
-  cudaStream_t on = nullptr;
-};
-
-struct task {
-  std::function<bool()> work;          /* true when done; or nothing, and */
-  std::shared_ptr<event_state> awaits; /* this one has to pass `number` */
-  uint64_t number = 0;
-};
+typedef emulation_event_state event_state;
+typedef emulation_task task;
 
 const int MOST_DEVICES = 16;
 cudaError_t lost[MOST_DEVICES];
@@ -54,15 +42,6 @@ emulation_locked::emulation_locked() {
 }
 
 emulation_locked::~emulation_locked() { pthread_mutex_unlock(&lock); }
-
-struct emulation_stream {
-  int device;
-  std::deque<task> queue;
-};
-
-struct emulation_event {
-  std::shared_ptr<event_state> state = std::make_shared<event_state>();
-};
 
 namespace {
 
@@ -129,7 +108,7 @@ void emulation_enqueue_until(cudaStream_t stream, const std::function<bool()> &w
   locked here;
   task added;
   added.work = work;
-  stream->queue.push_back(added);
+  emulation_append(stream, added);
 }
 
 void emulation_enqueue(cudaStream_t stream, const std::function<void()> &work) {
@@ -178,6 +157,10 @@ void emulation_launch_body(const char *name, const void *kernel, dim3 grid, dim3
   emulation_count_launch(name);
   if (lost[stream->device] != cudaSuccess) {
     emulation_leave_error(lost[stream->device]);
+    return;
+  }
+  if (stream->capture && stream->capture->is_invalid) {
+    emulation_leave_error(cudaErrorStreamCaptureInvalidated);
     return;
   }
   const uint64_t n_threads = (uint64_t)block.x * block.y * block.z;
@@ -236,11 +219,13 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   locked here;
   EMULATION_COUNT();
+  if (stream->capture) return emulation_capture_refuse(stream);
   return drain(stream);
 }
 
 cudaError_t cudaStreamQuery(cudaStream_t stream) {
   locked here;
+  if (stream->capture) return emulation_capture_refuse(stream);
   if (lost[stream->device] != cudaSuccess) return emulation_leave_error(lost[stream->device]);
   return stream->queue.empty() ? cudaSuccess : cudaErrorNotReady;
 }
@@ -248,6 +233,7 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
 cudaError_t cudaDeviceSynchronize(void) {
   EMULATION_COUNT();
   const int device = emulation_current();
+  if (emulation_capture_refuse(nullptr) != cudaSuccess) return cudaErrorStreamCaptureUnsupported;
   emulation_finish(device);
   return lost[device] == cudaSuccess ? cudaSuccess : emulation_leave_error(lost[device]);
 }
@@ -269,6 +255,11 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   locked here;
   EMULATION_COUNT();
   const std::shared_ptr<event_state> state = event->state;
+  if (stream->capture) {
+    emulation_capture_record(state.get(), stream);
+    return cudaSuccess;
+  }
+  state->capture.reset();
   /* An earlier record on another stream counts as passed: nobody can ask for it any more. */
   if (state->on && state->on != stream) pass(state, state->recorded);
   state->on = stream;
@@ -281,6 +272,8 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   (void)flags;
   locked here;
   EMULATION_COUNT();
+  if (stream->capture || event->state->capture)
+    return emulation_capture_wait(stream, *event->state);
   task added;
   added.awaits = event->state;
   added.number = event->state->recorded;
@@ -292,6 +285,8 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 cudaError_t cudaEventQuery(cudaEvent_t event) {
   locked here;
   const std::shared_ptr<event_state> state = event->state;
+  if (state->capture) return emulation_leave_error(cudaErrorCapturedEvent);
+  if (emulation_capture_refuse(nullptr) != cudaSuccess) return cudaErrorStreamCaptureUnsupported;
   if (state->passed >= state->recorded) return cudaSuccess;
   if (lost[state->on->device] != cudaSuccess) return emulation_leave_error(lost[state->on->device]);
   if (!step(state->on)) rest();
@@ -301,8 +296,12 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   locked here;
   EMULATION_COUNT();
+  if (event->state->capture) return emulation_leave_error(cudaErrorCapturedEvent);
+  if (emulation_capture_refuse(nullptr) != cudaSuccess) return cudaErrorStreamCaptureUnsupported;
+  const cudaStream_t on = event->state->on;
   pass(event->state, event->state->recorded);
-  return cudaSuccess;
+  return !on || lost[on->device] == cudaSuccess ? cudaSuccess
+                                                : emulation_leave_error(lost[on->device]);
 }
 
 /* Both ends of the bytes are in the memory of the device that the kind names (-1: the host). */
@@ -325,6 +324,9 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n_bytes, cudaMemc
   const bool is_blocking =
       (!from_device && !emulation_is_pinned(from)) || (!to_device && !emulation_is_pinned(to));
   emulation_count_call(is_blocking ? "blocking copy" : "cudaMemcpyAsync");
+  if (is_blocking && stream->capture) return emulation_capture_refuse(stream);
+  if (stream->capture && stream->capture->is_invalid)
+    return emulation_leave_error(cudaErrorStreamCaptureInvalidated);
   if (!from_device && !emulation_is_pinned(from)) {
     const std::shared_ptr<std::string> staged =
         std::make_shared<std::string>((const char *)from, n_bytes);
@@ -349,6 +351,8 @@ cudaError_t cudaMemsetAsync(void *to, int value, size_t n_bytes, cudaStream_t st
   locked here;
   EMULATION_COUNT();
   if (!is_within(to, n_bytes, stream->device)) return emulation_leave_error(cudaErrorInvalidValue);
+  if (stream->capture && stream->capture->is_invalid)
+    return emulation_leave_error(cudaErrorStreamCaptureInvalidated);
   emulation_enqueue(stream, [=]() {
     memset(to, value, n_bytes);
     emulation_races_written(to, n_bytes);

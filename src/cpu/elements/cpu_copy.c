@@ -108,7 +108,8 @@ static void convert(const cpu_row *row, void *context) {
 
 /* ---- operations ---- */
 
-dn_status cpu_fill(dn_tensor *y, double value) {
+dn_status cpu_fill(dn_tensor *y, dn_number given) {
+  const double value = given.value;
   static cpu_row_work *const repeats[] = {repeat_1, repeat_2, repeat_4, repeat_8};
   double element;
   cpu_store(&element, y->dtype, 0, value);

@@ -335,7 +335,9 @@ dn_status cpu_binary(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, dn_bi
   return DN_OK;
 }
 
-dn_status cpu_binary_scalar(dn_tensor *y, const dn_tensor *a, double b, dn_binary_kind kind) {
+dn_status cpu_binary_scalar(dn_tensor *y, const dn_tensor *a, dn_number given,
+                            dn_binary_kind kind) {
+  const double b = given.value;
   if (kind == DN_BINARY_DIV && !dn_dtype_is_real(a->dtype) && dn_long_from_double(b) == 0)
     return dn_error_argument(3, "b is %g; %s division has no result for 0", b,
                              dn_dtype_name(a->dtype));
@@ -343,7 +345,7 @@ dn_status cpu_binary_scalar(dn_tensor *y, const dn_tensor *a, double b, dn_binar
   return DN_OK;
 }
 
-dn_status cpu_add_scaled(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, double scale) {
-  run(&add_scaled_family, 0, scale, y, a, b);
+dn_status cpu_add_scaled(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, dn_number scale) {
+  run(&add_scaled_family, 0, scale.value, y, a, b);
   return DN_OK;
 }

@@ -30,7 +30,8 @@ static void step_reference(dn_tensor *parameter, dn_tensor *velocity, const dn_t
 }
 
 dn_status cpu_sgd_step(dn_tensor *parameter, dn_tensor *velocity, const dn_tensor *gradient,
-                       dn_sgd options) {
+                       dn_sgd options, dn_number skip) {
+  if (skip.value != 0) return DN_OK;
   if (parameter->dtype != DN_FLOAT || dn_reference()) {
     step_reference(parameter, velocity, gradient, options);
     return DN_OK;

@@ -23,7 +23,9 @@ static void apply_reference(dn_tensor *y, const dn_tensor *x, uint32_t threshold
 
 enum { PHILOX_STEPS = 4 /* an element's share of the words costs about four additions */ };
 
-static dn_status apply(dn_tensor *y, const dn_tensor *x, double probability, dn_rng rng) {
+static dn_status apply(dn_tensor *y, const dn_tensor *x, double probability, dn_rng rng,
+                       dn_number base) {
+  rng.position += (uint64_t)base.value;
   const uint32_t threshold = dn_dropout_threshold(probability);
   const double scale = 1 / (1 - probability);
   if (!cpu_is_real(x->dtype) || dn_reference()) {
@@ -37,10 +39,12 @@ static dn_status apply(dn_tensor *y, const dn_tensor *x, double probability, dn_
   return DN_OK;
 }
 
-dn_status cpu_dropout_forward(dn_tensor *y, const dn_tensor *x, double probability, dn_rng rng) {
-  return apply(y, x, probability, rng);
+dn_status cpu_dropout_forward(dn_tensor *y, const dn_tensor *x, double probability, dn_rng rng,
+                              dn_number base) {
+  return apply(y, x, probability, rng, base);
 }
 
-dn_status cpu_dropout_backward(dn_tensor *dx, const dn_tensor *dy, double probability, dn_rng rng) {
-  return apply(dx, dy, probability, rng);
+dn_status cpu_dropout_backward(dn_tensor *dx, const dn_tensor *dy, double probability, dn_rng rng,
+                               dn_number base) {
+  return apply(dx, dy, probability, rng, base);
 }
