@@ -36,7 +36,7 @@ local function main(dn)
   local parts = check(train.generationRun.prepare(opt, origin, model, loaders, criterion))
   local trainer = train.Trainer.new { model = model, criterion = parts.criterion, testCriterion = testCriterion,
     target = parts.target, complete = parts.complete, optimizer = optimizer, schedule = schedule, console = console,
-    ranks = ranks, syncBN = opt.syncBN }
+    ranks = ranks, syncBN = opt.syncBN, captures = check(train.capturing(opt, given, optimizer, ranks, notes)) }
 
   -- The run
   table.move(parts.notes, 1, #parts.notes, #notes + 1, notes)

@@ -44,6 +44,18 @@ function dn.manualSeed(seed) random.seed(seed) end
 -- @return device, or nil, message, code where there is no such device
 function dn.device(name) return device.find(name) end
 
+--- A training step as one call of the GPU: captured once, then launched (captured.lua).
+-- @param action function(): the step
+-- @param options device, key, uses
+-- @return a step to be called, with results, graphs and free
+function dn.captured(action, options) return require "densenet.captured"(action, options) end
+
+--- A number that changes from step to step, for operations of one's own in a captured step: `read()` itself, and while
+-- a step is captured a place in the GPU's memory, which is filled with read() before each launch. core.fill,
+-- core.binary_scalar, core.sgd_step and core's dropout take it in a number's place.
+-- @param read function() → number
+function dn.graphNumber(read) return require "densenet.capture".number(read) end
+
 --- Waits until a device (itself or its name; "cpu" when left out) has done everything it was told.
 -- Raises what went wrong there meanwhile.
 function dn.synchronize(on) core.synchronize(device.nameOf(on)) end

@@ -6,6 +6,7 @@
 -- state, so an unseeded program is reproducible too.
 
 local argument = require "densenet.argument"
+local capture = require "densenet.capture"
 local core = require "densenet.core"
 
 local random = {}
@@ -24,8 +25,10 @@ end
 
 --- Sets n positions aside and moves past them.
 -- @return seed, stream and first position of those set aside, as core's random operations take them
+-- @raise in a captured step (densenet.captured), where the numbers would be the same at each launch
 function Generator:reserve(n)
   n = argument.integer(1, "reserve", n, 0)
+  capture.refuse("random numbers, but those of dropout, would be the same at each step")
   local position = self.position
   self.position = position + n
   return self.seed, self.stream, position
@@ -90,6 +93,16 @@ end
 
 --- Sets n positions of the default generator aside. @return seed, stream, position
 function random.reserve(n) return random.default:reserve(n) end
+
+--- The same for masks of dropout, which a captured step draws anew at each launch.
+-- @return seed, stream, position; in a captured step also what core's dropout operations are to add to the position
+function random.reserveMask(n)
+  local default = random.default
+  local position = default.position
+  default.position = position + argument.integer(1, "reserveMask", n, 0)
+  local start, base = capture.start()
+  return default.seed, default.stream, position - (start or 0), base
+end
 
 --- Where the default generator is: {seed =, position =}, for a checkpoint.
 function random.state() return { seed = random.default.seed, position = random.default.position } end

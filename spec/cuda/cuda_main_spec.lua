@@ -117,6 +117,25 @@ describe("main.lua on a GPU", function()
     end
   end)
 
+  it("captures its steps, with the same bytes as without, and says where it cannot", function()
+    local line = tiny .. "-trainSize 7 -dropRate 0.2 -precision half -labelSmoothing 0.1 "
+    lacks(right(line .. "-save captured"), "not captured")
+    right(line .. "-cudaGraph false -save plain")
+    for _, file in ipairs { "model_1.safetensors", "optimState_1.safetensors" } do
+      assert.is_true(read("captured/" .. file) == read("plain/" .. file), file)
+    end
+    has(right(tiny .. "-trainSize 4 -optimizer adam -save adam"),
+      "steps are not captured as a CUDA graph: optim.Adam counts its steps on the CPU")
+    for options, why in pairs {
+      ["-optimizer adam"] = "-cudaGraph true: optim.Adam counts its steps on the CPU",
+      ["-device cpu"] = "-cudaGraph true is a GPU's, and the run computes on cpu",
+    } do
+      local status, _, stderr = run(tiny .. "-trainSize 4 -cudaGraph true -save no " .. options)
+      assert.equal(2, status)
+      has(stderr, why)
+    end
+  end)
+
   it("says what a GPU that is not there lacks", function()
     assert.matches("^main.lua: no cuda:15: there %a+ %d+ NVIDIA GPUs? here, counted from 0\n$",
       refused(tiny .. "-device cuda:15"))

@@ -10,6 +10,7 @@
 -- Source: Gu et al. 2021 (arXiv:2108.11430), as its authors' program computes it.
 -- @module densenet.mlg.penalty
 
+local capture = require "densenet.capture"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local generatedWeight = require "densenet.nn.generated_weight"
@@ -35,7 +36,7 @@ end
 -- added up theirs; it depends on no batch and on no loss scale. Frozen layers have none.
 -- @param model any module
 -- @tparam[opt=1] number weight λ
--- @treturn number the penalty, not times weight
+-- @treturn number the penalty, not times weight; in a captured step the tensor that it is in
 return function(model, weight)
   local loss
   for _, module in ipairs(generatedWeight.of(model)) do
@@ -50,5 +51,6 @@ return function(model, weight)
       end
     end
   end
+  if capture.isOn() then return loss end
   return loss and loss:item() or 0.0
 end

@@ -23,7 +23,7 @@ function ClassNLLCriterion:updateOutput(input, target)
   local loss = self:lossFor(input)
   core.nll_forward(loss, self.rows(self.scratch, "inputCopy", input), self.labels(self.scratch, input, target),
     self.weights, self.sizeAverage)
-  self.output = loss:item()
+  self.output = self.valueOf(self.scratch, "value", loss)
   return self.output
 end
 

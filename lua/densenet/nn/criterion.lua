@@ -12,7 +12,9 @@ local argument = require "densenet.argument"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
+local capture = require "densenet.capture"
 local clone = require "densenet.nn.clone"
+local notedState = require "densenet.nn.noted_state"
 require "densenet.tensor"
 
 local Criterion = class("nn.Criterion")
@@ -41,10 +43,12 @@ end
 -- @param input as forward had it
 -- @param target as forward had it
 -- @tparam[opt=1] number scale of the gradient, before it is rounded to the input's dtype: what keeps
--- small gradients in half from vanishing (densenet.optim.LossScale)
+-- small gradients in half from vanishing (densenet.optim.LossScale); or a tensor of one double that has it
 function Criterion:backward(input, target, scale)
   checkGiven("backward", input, target)
-  scale = argument.optional("number", 1, 3, "backward", scale, "scale")
+  if not core.is_tensor(scale) then
+    scale = argument.optional("number", 1, 3, "backward", scale, "scale")
+  end
   local gradInput = self:updateGradInput(widened(self, input, target))
   if scale ~= 1 then
     core.binary_scalar(gradInput, gradInput, scale, "mul")
@@ -62,6 +66,43 @@ end
 
 function Criterion:updateGradInput()
   argument.raise("%s has no updateGradInput", self.__typename)
+end
+
+--- Tells what a captured step takes over from the criterion as it is (densenet.captured).
+function Criterion:noteState(note) notedState.ofCriterion(self, note) end
+
+--- What a tensor of one element comes to: a number, for which this waits; in a captured step, which must not wait, a
+-- kept tensor of one double in `owner`[field].
+function Criterion.valueOf(owner, field, tensor)
+  if not capture.isOn() then return tensor:item() end
+  local value = buffer.get(owner, field, tensor:device(), "double", 1)
+  core.copy(value, tensor:view(1))
+  return value
+end
+
+--- a / b of what valueOf gives, or of a number and that: a number; in a captured step a tensor, a itself or kept in
+-- `owner`.
+function Criterion.quotient(owner, a, b)
+  local isTensor = core.is_tensor(b)
+  if not core.is_tensor(a) then
+    if not isTensor then return a / b end
+    local quotient = buffer.shaped(owner, "quotient", b, 1)
+    core.fill(quotient, a)
+    a = quotient
+  end
+  if isTensor then core.binary(a, a, b, "div") else core.binary_scalar(a, a, b, "div") end
+  return a
+end
+
+--- a·x + b·y, and a·x without y, of numbers a and b and of what valueOf gives, which tensors are overwritten of.
+function Criterion.mixed(a, x, b, y)
+  if not core.is_tensor(x) then return y and a * x + b * y or a * x end
+  core.binary_scalar(x, x, a, "mul")
+  if y then
+    core.binary_scalar(y, y, b, "mul")
+    core.binary(x, x, y, "add")
+  end
+  return x
 end
 
 --- The kept one-element tensor that a loss of `input` goes into.

@@ -37,11 +37,11 @@ local function divisorOf(self, scores, labels)
   core.index_select(ofLabels, self.weights, labels)
   local sum = buffer.get(self.scratch, "sumOfWeights", scores:device(), scores:dtype(), 1)
   core.reduce(sum, ofLabels, "sum", 0)
-  return sum:item()
+  return Criterion.valueOf(self.scratch, "divisor", sum)
 end
 
--- The sum over rows and classes of w[c] (-log p[c]).
-local function spreadLoss(self, logProbabilities)
+-- The sum over rows and classes of w[c] log p[c].
+local function spreadSum(self, logProbabilities)
   local terms = logProbabilities
   if self.weights then
     terms = buffer.like(self.scratch, "weighted", logProbabilities)
@@ -49,7 +49,7 @@ local function spreadLoss(self, logProbabilities)
   end
   local sum = buffer.get(self.scratch, "spread", terms:device(), terms:dtype(), 1)
   core.reduce(sum, terms:view(terms:nElement()), "sum", 0)
-  return -sum:item()
+  return Criterion.valueOf(self.scratch, "spreadValue", sum)
 end
 
 function CrossEntropyCriterion:updateOutput(input, target)
@@ -59,11 +59,12 @@ function CrossEntropyCriterion:updateOutput(input, target)
   core.log_softmax_forward(logProbabilities, scores)
   local loss, labels = self:lossFor(input), self.labels(self.scratch, input, target)
   core.nll_forward(loss, logProbabilities, labels, self.weights, self.sizeAverage)
-  self.output = loss:item()
+  self.output = self.valueOf(self.scratch, "value", loss)
   local share = self.labelSmoothing
   if share > 0 then
-    local spread = spreadLoss(self, logProbabilities) / scores:size(2) / divisorOf(self, scores, labels)
-    self.output = (1 - share) * self.output + share * spread
+    local spread = self.quotient(self.scratch, spreadSum(self, logProbabilities), -scores:size(2))
+    spread = self.quotient(self.scratch, spread, divisorOf(self, scores, labels))
+    self.output = self.mixed(1 - share, self.output, share, spread)
   end
   return self.output
 end
@@ -71,7 +72,7 @@ end
 -- Adds the gradient of the spread part to that of the label's.
 local function addSpread(self, rows, labels)
   local share = self.labelSmoothing
-  local each = -share / rows:size(2) / divisorOf(self, rows, labels)
+  local each = self.quotient(self.scratch, -share / rows:size(2), divisorOf(self, rows, labels))
   core.binary_scalar(rows, rows, 1 - share, "mul")
   if self.weights then
     core.add_scaled(rows, rows, self.weights:view(1, self.weights:size(1)), each)

@@ -80,9 +80,10 @@ function DistillationCriterion:updateOutput(input, target)
     core.binary(terms, terms, part, "mul")
     local sum = buffer.shaped(self.scratch, "sum", rows, 1, 1)
     core.reduce(sum, terms, "sum", 0)
-    self.divergence = sum:item() / rows:size(1)
+    self.divergence = self.quotient(self.scratch, self.valueOf(self.scratch, "divergence", sum:view(1)), rows:size(1))
   end
-  self.output = self.beta * self.temperature ^ 2 * self.divergence + (1 - self.beta) * self.entropy
+  self.output = self.mixed(1 - self.beta, self.entropy, self.beta * self.temperature ^ 2,
+    self.beta > 0 and self.divergence or nil)
   return self.output
 end
 

@@ -27,12 +27,13 @@ end
 --- Takes from the default generator what a mask needs: where processes share a mini-batch (nn.batch_share) that of the
 -- whole batch, of which this process's images have their part. So masks are those of one process.
 -- @tparam integer nElements elements of the mask here
--- @treturn table seed, stream and position, as core.dropout_forward takes them, and `lead`, how many of the first
+-- @treturn table seed, stream, position and base, as core.dropout_forward takes them, and `lead`, how many of the first
 -- position's elements belong to images before this process's: 0 to 3
 function dropoutMask.reserve(nElements)
   local whole, before = batchShare.extent(nElements)
-  local seed, stream, position = random.reserve((whole + ELEMENTS_PER_POSITION - 1) // ELEMENTS_PER_POSITION)
-  return { seed = seed, stream = stream, position = position + before // ELEMENTS_PER_POSITION,
+  local seed, stream, position, base = random.reserveMask((whole + ELEMENTS_PER_POSITION - 1)
+    // ELEMENTS_PER_POSITION)
+  return { seed = seed, stream = stream, position = position + before // ELEMENTS_PER_POSITION, base = base,
     lead = before % ELEMENTS_PER_POSITION }
 end
 
@@ -43,7 +44,7 @@ local function withLead(pass, scratch, y, x, p, mask)
   core.fill(whole, 0)
   local part = whole:narrow(1, mask.lead + 1, n):view(x:size())
   core.copy(part, x)
-  pass(whole, whole, p, mask.seed, mask.stream, mask.position)
+  pass(whole, whole, p, mask.seed, mask.stream, mask.position, mask.base)
   core.copy(y, part)
 end
 
@@ -59,7 +60,7 @@ function dropoutMask.apply(scratch, y, x, p, mask, isBackward)
   if mask.lead > 0 then
     withLead(pass, scratch, y, x, p, mask)
   else
-    pass(y, x, p, mask.seed, mask.stream, mask.position)
+    pass(y, x, p, mask.seed, mask.stream, mask.position, mask.base)
   end
 end
 

@@ -32,6 +32,7 @@ local prepare = require "densenet.nn.plan.prepare"
 local parameterVector = require "densenet.nn.parameter_vector"
 local freezing = require "densenet.nn.freezing"
 local generatedWeight = require "densenet.nn.generated_weight"
+local notedState = require "densenet.nn.noted_state"
 local trained = require "densenet.nn.trained"
 local views = require "densenet.nn.views"
 require "densenet.tensor"
@@ -404,6 +405,9 @@ function Module:plan(inputSize, options)
   if options ~= nil then argument.table(2, "plan", options, "options") end
   return MemoryPlan(self, inputSize, options)
 end
+
+--- Tells what a captured step takes over from the module as it is (densenet.captured).
+function Module:noteState(note) notedState.ofModule(self, note) end
 
 --- The module's state by name: its own tensors, not copies. See densenet.nn.state_dict.
 function Module:stateDict()

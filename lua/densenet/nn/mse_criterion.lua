@@ -20,7 +20,7 @@ function MSECriterion:updateOutput(input, target)
   argument.passed(self, "target", target)
   local loss = self:lossFor(input)
   core.mse_forward(loss, input, target, self.sizeAverage)
-  self.output = loss:item()
+  self.output = self.valueOf(self.scratch, "value", loss)
   return self.output
 end
 

@@ -9,6 +9,7 @@
 -- ("NAME.exp_avg") and v ("NAME.exp_avg_sq"), and t ("step").
 -- @classmod densenet.optim.Adam
 
+local capture = require "densenet.capture"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local class = require "densenet.nn.class"
@@ -57,6 +58,8 @@ end
 
 --- One step, from the gradients as they are now. Allocates nothing after the first time.
 function Adam:step()
+  capture.refuse("%s counts its steps on the CPU, so a captured one would be the same for ever; SGD can be captured",
+    self.__typename)
   self.nSteps = self.nSteps + 1
   for _, run in ipairs(self:runs(true)) do
     local weight, gradient = run.weight, run.gradient

@@ -7,6 +7,14 @@
 --    model:backward(input, criterion:backward(output, target, lossScale.scale), 1 / lossScale.scale)
 --    if lossScale:check() then optimizer:step() end
 --
+-- `check` waits for the GPU. A captured step (densenet.captured) must not; there the scale stays on the GPU:
+--
+--    local lossScale = optim.LossScale(model):toDevice()
+--    model:backward(input, criterion:backward(output, target, lossScale:number()))
+--    lossScale:unscale()
+--    optimizer.skip = lossScale:advance()
+--    optimizer:step()
+--
 -- Source: Micikevicius et al. 2018 (arXiv:1710.03740), section 3.2.
 -- @classmod densenet.optim.LossScale
 
@@ -18,8 +26,9 @@ local generatedWeight = require "densenet.nn.generated_weight"
 
 local LossScale = class("optim.LossScale")
 
-local FIRST, LEAST, MOST = 2.0 ^ 16, 1.0, 2.0 ^ 24
-local STEPS_TO_DOUBLE = 2000
+local FIRST, LEAST = 2.0 ^ 16, 1.0
+
+local FIELDS = 4 -- of core.loss_scale's state: scale, good, skipped, whether this step is skipped
 
 --- @param module the network; its gradients become one vector where they are not (nn.flat_parameters). Make it
 -- after any change of type or device, and of the network's modules.
@@ -31,27 +40,76 @@ function LossScale:__init(module)
   self.module, self.gradient = module, gradient
   -- Whatever finite numbers of 32 bits add up to is finite in double.
   self.sum = core.tensor_new(gradient:device(), "double", { 1 })
-  self.scale, self.good, self.skipped = FIRST, 0, 0
+  self.sumHere = core.tensor_new("cpu", "double", { 1 })
+  self.place = core.tensor_new("cpu", "double", { FIELDS })
+  self:setState { scale = FIRST, good = 0, skipped = 0 }
+end
+
+-- It is another one after freeze.
+local function findGradient(self)
+  local _
+  _, self.gradient = flat.vectors(self.module, "optim.LossScale")
+end
+
+-- What `check` and `advance` have in common.
+local function addUp(self)
+  generatedWeight.pullDue(self.module)
+  findGradient(self)
+  core.reduce(self.sum, self.gradient, "sum", 0) -- infinities and NaN stay, or become NaN
 end
 
 --- After a backward: are all gradients numbers? Moves the scale, and counts.
 -- @treturn boolean false: skip this step
 function LossScale:check()
-  generatedWeight.pullDue(self.module)
-  local _
-  _, self.gradient = flat.vectors(self.module, "optim.LossScale") -- others after freeze
-  core.reduce(self.sum, self.gradient, "sum", 0) -- infinities and NaN stay, or become NaN
-  local sum = self.sum:item()
-  if sum - sum ~= 0 then
-    self.scale, self.good, self.skipped = math.max(self.scale / 2, LEAST), 0, self.skipped + 1
-    return false
-  end
-  self.good = self.good + 1
-  if self.good == STEPS_TO_DOUBLE then
-    self.scale, self.good = math.min(2 * self.scale, MOST), 0
-  end
-  return true
+  addUp(self)
+  core.copy(self.sumHere, self.sum)
+  core.loss_scale(self.place, self.sumHere)
+  local scale, good, skipped, skips = table.unpack(self.place:totable())
+  self:note(scale, good, skipped)
+  return skips == 0
 end
+
+-- ---- On the GPU ----
+
+--- Moves the scale to where the gradients are, for steps that do not wait; `check` is not called any more.
+-- @tparam[opt] tensor place four doubles there to keep it in
+-- @return the loss scale
+function LossScale:toDevice(place)
+  self.place = place or core.tensor_new(self.gradient:device(), "double", { FIELDS })
+  self.numberAt, self.skipAt = self.place:narrow(1, 1, 1), self.place:narrow(1, FIELDS, 1)
+  self:setState { scale = self.scale, good = self.good, skipped = self.skipped }
+  return self
+end
+
+--- The scale as a criterion's backward takes it.
+function LossScale:number() return self.numberAt or self.scale end
+
+--- After a backward: divides the gradients by the scale, which is exact.
+function LossScale:unscale()
+  findGradient(self)
+  core.binary_scalar(self.gradient, self.gradient, self.numberAt, "div")
+end
+
+--- After that: moves the scale.
+-- @return what an optimizer's `skip` is to be: a number on the GPU, not 0 where this step is to be skipped
+function LossScale:advance()
+  addUp(self)
+  core.loss_scale(self.place, self.sum)
+  return self.skipAt
+end
+
+--- Takes over where the scale was found to be.
+function LossScale:note(scale, good, skipped)
+  self.scale, self.good, self.skipped = scale, math.tointeger(good), math.tointeger(skipped)
+end
+
+--- Tells what a captured step takes over (densenet.captured).
+function LossScale:noteState(note)
+  note(self, "place")
+  note(self, "gradient")
+end
+
+-- ---- Both ----
 
 --- Is there nothing to halve any more? What overflows at this scale would without one.
 function LossScale:isLeast()
@@ -60,6 +118,7 @@ end
 
 --- A plain table that setState continues from: scale, good (steps since it last moved), skipped.
 function LossScale:state()
+  if self.numberAt then self:note(table.unpack(self.place:totable(), 1, 3)) end
   return { scale = self.scale, good = self.good, skipped = self.skipped }
 end
 
@@ -72,6 +131,7 @@ function LossScale:setState(state)
     end
   end
   self.scale, self.good, self.skipped = state.scale + 0.0, state.good, state.skipped
+  core.copy(self.place, core.tensor_from("cpu", "double", { self.scale, self.good, self.skipped, 0 }))
 end
 
 return LossScale

@@ -15,6 +15,7 @@
 -- @classmod densenet.optim.Optimizer
 
 local argument = require "densenet.argument"
+local capture = require "densenet.capture"
 local core = require "densenet.core"
 local sortedNames = require "densenet.sorted_names"
 local class = require "densenet.nn.class"
@@ -191,6 +192,12 @@ function Optimizer:ratesOf(entry)
   return rate, own.weightDecay or self.weightDecay
 end
 
+--- The learning rate of a parameter as operations take it, so that a captured step follows it.
+function Optimizer:rateFor(entry)
+  local function read() return (self:ratesOf(entry)) end
+  return capture.number(read, self, groupOf(self, entry.name).learningRate or 0)
+end
+
 -- Do the groups set the same for two parameters?
 local function isAlike(self, a, b)
   local one, other = groupOf(self, a.name), groupOf(self, b.name)
@@ -212,6 +219,7 @@ end
 function Optimizer:runs(isCarried)
   local parameters, made = self:due(), self.made
   if not (made and made.parameters == parameters and made.isCarried == isCarried and isInPlace(made)) then
+    capture.refuseAgain("%s makes what it carries at this step, which would be made anew at each", self.__typename)
     made = { parameters = parameters, isCarried = isCarried, placed = {} }
     for _, parameter in ipairs(parameters) do
       for _, tensor in ipairs { parameter.tensor, parameter.gradient } do
@@ -309,6 +317,20 @@ function Optimizer:loadState(state)
   end
   if self.nSteps then
     self.nSteps = isEmpty and 0 or math.max(0, math.tointeger(state.step:to("cpu"):long():at(1)))
+  end
+end
+
+--- Tells what a captured step takes over from the optimizer as it is (densenet.captured): its settings but the
+-- learning rate, and what it carries.
+function Optimizer:noteState(note)
+  for name in pairs(self.defaults) do
+    if name ~= "learningRate" then note(self, name) end
+  end
+  note(self, "skip")
+  note(self, "made")
+  for ending, tensors in pairs(self.states) do
+    note(self.states, ending)
+    for name in pairs(tensors) do note(tensors, name) end
   end
 end
 

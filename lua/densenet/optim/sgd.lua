@@ -16,6 +16,9 @@ local SGD, parent = class("optim.SGD", Optimizer)
 
 SGD.defaults = { learningRate = 1e-3, momentum = 0, dampening = 0, weightDecay = 0, nesterov = false }
 
+--- Is a step of it the same operations each time, so that it can be captured (densenet.captured)?
+SGD.isCapturable = true
+
 SGD.kept = { "" } -- the velocity goes under the parameter's name
 
 --- @param source a module, or {parameters, gradients}: what module:parameters() or getParameters() returns
@@ -30,11 +33,15 @@ function SGD:__init(source, settings)
 end
 
 --- One step, from the gradients as they are now. Allocates nothing but the velocities, the first time.
+-- Where `skip` is set, a tensor of one double (densenet.optim.LossScale), nothing moves while that is not 0.
 function SGD:step()
+  if self.skip and self.dampening ~= 0 then
+    argument.raise("optim.SGD: a step that the GPU may skip needs a dampening of 0, got %g", self.dampening)
+  end
   for _, run in ipairs(self:runs(self.momentum ~= 0)) do
-    local rate, decay = self:ratesOf(run.entry)
-    core.sgd_step(run.weight, run.carried[""], run.gradient, rate, self.momentum, self.dampening, decay,
-      self.nesterov, run.isFresh)
+    local _, decay = self:ratesOf(run.entry)
+    core.sgd_step(run.weight, run.carried[""], run.gradient, self:rateFor(run.entry), self.momentum, self.dampening,
+      decay, self.nesterov, run.isFresh and not self.skip, self.skip)
     run.isFresh = false
   end
 end

@@ -5,6 +5,7 @@ local argument = require "densenet.argument"
 
 return argument.closed({
   claim = require "densenet.train.claim",
+  capturing = require "densenet.train.capturing",
   checkpoint = require "densenet.train.checkpoint",
   criterion = require "densenet.train.criterion",
   Console = require "densenet.train.console",

@@ -129,6 +129,8 @@ local general = {
       choices = precision.words,
       help = "numbers to compute with. tf32: single, but a GPU's products round their factors to 10 bits; half, "
         .. "bfloat16: activations in 16 bits, everything else in single. A run may be resumed with another one" },
+    { name = "cudaGraph", type = "boolean", default = true, resume = "free",
+      help = "on a GPU: a step is one call, captured once as a CUDA graph; results are the same, bit for bit" },
     { name = "manualSeed", type = "integer", default = 0, min = 0, resume = "same",
       help = "seed of weights, order, augmentation and dropout" },
     { name = "backend", type = "word", shown = "cudnn", choices = { "cudnn", "cunn" }, available = { "cudnn" },

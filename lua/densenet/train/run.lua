@@ -80,7 +80,8 @@ function Run.new(parts)
   }, Run)
   for name, value in pairs(parts.facts or {}) do self.facts[name] = value end
   self.trainer.epoch = self.options.epochNumber
-  self.trainer.onBatch = function(n, count, seen) return self:afterBatch(n, count, seen) end
+  self.trainer.onBatch = function(n, count) return self:afterBatch(n, count) end
+  if self.options.tensorboard then self.trainer.onScore = function(seen) return self:afterScore(seen) end end
   self.trainer.interrupted = function() return self.interrupted() > 0 end
   if self.origin.resumed then self:goOn(self.origin.resumed) end
   return self
@@ -273,19 +274,19 @@ function Run:stop()
     position.iteration, position.epoch, self:resumeCommand()), "interrupted", 128 + (signal or 2)
 end
 
+-- Records a batch's score.
+function Run:afterScore(seen)
+  return byFirst(self, function() return self.events:trained(seen.steps, seen.n, seen.count, seen) end)
+end
+
 -- Saves where it is due, and stops where it is asked for.
-function Run:afterBatch(n, count, seen)
+function Run:afterBatch(n, count)
   progress.batch()
-  if self.options.tensorboard then
-    local written, message, code = byFirst(self, function()
-      return self.events:trained(self.trainer.steps, n, count, seen)
-    end)
-    if not written then return nil, message, code end
-  end
   local every = self.options.saveEvery
   local isAsked = self.interrupted() > 0
   if isAsked or every > 0 and n % every == 0 and n < count then
-    local saved, message, code = save(self, false)
+    local saved, message, code = self.trainer:settle()
+    if saved then saved, message, code = save(self, false) end
     if not saved then return nil, message, code end
   end
   if isAsked then return self:stop() end

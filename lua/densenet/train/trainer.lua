@@ -6,6 +6,7 @@
 -- epochs done), the score of the epoch's batches, and where the loss scale of half precision is.
 --
 -- Batches come to the model's device and dtype by themselves (densenet.train.feed).
+local CapturedStep = require "densenet.train.captured_step"
 local crops = require "densenet.train.crops"
 local finite = require "densenet.train.finite"
 local Feed = require "densenet.train.feed"
@@ -29,11 +30,13 @@ Trainer.__index = Trainer
 --   schedule   learningRate(epoch, iteration, count): for the iteration-th (from 1) of count batches
 --   console    what prints (densenet.train.console)
 --   epoch      number of the first epoch, 1 when left out
---   onBatch    (optional) function(n, count, seen) after each training batch, when it may be saved; seen as
---              Console:trained gets it; returning nil, message, code, … stops the training
+--   onBatch    (optional) function(n, count) after each training batch, when it may be saved, after `settle`; returning
+--              nil, message, code, … stops the training
 --   interrupted  (optional) function() → true to stop an evaluation
 --   ranks      (optional) densenet.train.ranks, of which this process is one; the model is attached here
 --   syncBN     (optional) with ranks: norms take the statistics of the whole batch
+--   captures   (optional) true: steps are captured as graphs of the GPU, and scores known a batch later
+--   onScore    (optional) function(seen) after each training batch whose score is known, in order; returning as onBatch
 function Trainer.new(parts)
   local self = setmetatable({
     model = parts.model, criterion = parts.criterion, testCriterion = parts.testCriterion or parts.criterion,
@@ -42,9 +45,10 @@ function Trainer.new(parts)
     epoch = parts.epoch or 1, iteration = 0, steps = 0, errors = meters.ErrorMeter(),
     lossScale = parts.model:activationType() == "half" and LossScale(parts.model) or nil,
     feeds = setmetatable({}, { __mode = "k" }), -- by loader
-    ranks = parts.ranks,
+    ranks = parts.ranks, onScore = parts.onScore,
   }, Trainer)
   if self.ranks then self.ranks:attach(self.model, self.optimizer, parts.syncBN or false) end
+  if parts.captures then self.captured = CapturedStep.new(self) end
   return self
 end
 
@@ -62,22 +66,31 @@ end
 function Trainer:enter(epoch)
   if self.epoch == epoch then return end
   self.epoch, self.iteration = epoch, 0
+  self.pending, self.failure = nil, nil
   self.errors:reset()
 end
 
 --- Where training stands, as a plain table; goTo returns there.
 function Trainer:position()
+  self:settle()
   return { epoch = self.epoch, iteration = self.iteration, steps = self.steps, errors = self.errors:state(),
     lossScale = self.lossScale and self.lossScale:state() }
 end
 
 function Trainer:goTo(position)
+  self.pending, self.failure = nil, nil
   self.epoch, self.iteration, self.steps = position.epoch, position.iteration, position.steps or 0
   self.errors = meters.ErrorMeter(position.errors)
   if self.lossScale and position.lossScale then self.lossScale:setState(position.lossScale) end
 end
 
 local function lossText(loss) return loss == loss and "the loss is infinite" or "the loss is not a number" end
+
+local OVERFLOW = "gradients overflow half precision without any loss scale"
+
+local function divergence(wrong, epoch, n, count)
+  return nil, ("%s in epoch %d, iteration %d of %d: training diverged"):format(wrong, epoch, n, count), "diverged"
+end
 
 -- The step that follows a backward pass, unless gradients overflow. Returns nil and a sentence where training has
 -- diverged.
@@ -88,7 +101,7 @@ local function update(self)
   if not scaling or scaling:check() then
     self.optimizer:step()
   elseif isLeast then
-    return nil, "gradients overflow half precision without any loss scale"
+    return nil, OVERFLOW
   end
   return true
 end
@@ -127,6 +140,55 @@ local function reportPlan(self)
   self.console:print("The network's memory cannot be planned, so every buffer is kept by itself: %s", reason)
 end
 
+-- What there is to do with a batch's score. Returns true; or nil, message, code, …
+local function account(self, seen)
+  self.errors:add(seen.score)
+  self.console:trained(seen.epoch, seen.n, seen.count, seen)
+  if self.onScore then return self.onScore(seen) end
+  return true
+end
+
+-- The score of the captured step whose score is not known yet: `back` as for CapturedStep:score.
+local function readScore(self, back)
+  local seen = self.pending
+  if self.failure or not seen then return end
+  self.pending = nil
+  local score, wrong, loss = self.captured:score(back)
+  if score then
+    seen.score = score
+    local answer = table.pack(account(self, seen))
+    if not answer[1] then self.failure = answer end
+  else
+    local text = wrong == "loss" and lossText(loss) or OVERFLOW
+    self.failure = table.pack(divergence(text, seen.epoch, seen.n, seen.count))
+  end
+end
+
+--- Waits for the score of the last batch, where it is not known yet: `errors` then has all, and the console too.
+-- @return true; or nil, message, code as train returns them
+function Trainer:settle()
+  readScore(self, 0)
+  if self.failure then return table.unpack(self.failure, 1, self.failure.n) end
+  return true
+end
+
+-- A step whose score comes later. Returns true, or what became of the step before: nil, message, code.
+local function launch(self, batch, seen)
+  self.captured:run(batch)
+  readScore(self, 1)
+  if self.failure then return table.unpack(self.failure, 1, self.failure.n) end
+  self.pending = seen
+  return true
+end
+
+-- A step with its score. Returns true; or nil, message, code.
+local function compute(self, batch, seen)
+  local score, wrong = step(self, batch, seen.n)
+  if not score then return divergence(wrong, seen.epoch, seen.n, seen.count) end
+  seen.score = score
+  return true
+end
+
 --- Trains until the end of the epoch, from where the trainer stands in it.
 -- @param epoch number of the epoch
 -- @param loader size() → batches in an epoch; run(epoch, first) iterates over n, batch from batch
@@ -149,22 +211,19 @@ function Trainer:train(epoch, loader)
   for n, batch in feedOf(self, loader):run(epoch, first) do
     local waited = since:seconds()
     self.optimizer.learningRate = self.schedule:learningRate(epoch, n, count)
-    local score, wrong = step(self, batch, n)
-    if not score then
-      return nil, ("%s in epoch %d, iteration %d of %d: training diverged"):format(wrong, epoch,
-        n, count), "diverged"
-    end
+    local seen = { epoch = epoch, n = n, count = count, steps = self.steps + 1, data = waited,
+      learningRate = self.optimizer.learningRate, lossScale = self.lossScale }
+    local done, message, code, status = (self.captured and launch or compute)(self, batch, seen)
+    if not done then return nil, message, code, status end
     reportPlan(self)
-    self.errors:add(score)
     self.iteration, self.steps = n, self.steps + 1
-    local seen = { time = since:lap(), data = waited, score = score, learningRate = self.optimizer.learningRate,
-      lossScale = self.lossScale }
-    self.console:trained(epoch, n, count, seen)
-    if self.onBatch then
-      local goesOn, message, code, status = self.onBatch(n, count, seen)
-      if not goesOn then return nil, message, code, status end
-    end
+    seen.time = since:lap()
+    if seen.score then done, message, code, status = account(self, seen) end
+    if done and self.onBatch then done, message, code, status = self.onBatch(n, count) end
+    if not done then return nil, message, code, status end
   end
+  local done, message, code, status = self:settle()
+  if not done then return nil, message, code, status end
   local seconds = self:secondsTraining()
   self.whole = nil
   return self.errors:result(), seconds

@@ -26,6 +26,16 @@ function inForce.of(module, kind)
   return entry and entry[kind]
 end
 
+--- Tells which memory a module's training steps use: note(owner, key) (densenet.nn.noted_state).
+function inForce.note(module, note)
+  local entry = entries[module]
+  note(entries, module)
+  if not entry then return end
+  note(entry, "arena")
+  note(entry, "training")
+  if entry.training then note(entry.training, "binding") end
+end
+
 --- Takes a module's plans and buffers away and gives their memory back at once.
 function inForce.release(module)
   local entry = entries[module]
