@@ -36,8 +36,8 @@ MODULE := $(B)/densenet/core.so
 SOURCES := $(wildcard src/*.c src/cpu/*.c src/cpu/*/*.c src/bind/*.c)
 # Loops for float and double, written once (src/cpu/tiles/cpu_real.h).
 TWICE := $(filter-out %/cpu_tiles_choice.c,$(wildcard src/cpu/tiles/*.c)) $(patsubst %,src/cpu/%.c,conv/cpu_conv_border \
-  conv/cpu_conv_patches conv/cpu_conv_pixels conv/cpu_gemm_tiles conv/cpu_gradient conv/cpu_patches conv/cpu_shares \
-  folded/cpu_folded_pack folded/cpu_folded_pixels folded/cpu_folded_taps folded/cpu_folded_winograd \
+  conv/cpu_conv_patches conv/cpu_conv_pixels conv/cpu_conv_winograd conv/cpu_gemm_tiles conv/cpu_gradient conv/cpu_patches \
+  conv/cpu_shares conv/cpu_winograd_cut folded/cpu_folded_pack folded/cpu_folded_pixels folded/cpu_folded_taps folded/cpu_folded_winograd \
   dense/cpu_norm_fast dense/cpu_norm_relu_pool_fast nn/cpu_batchnorm_fast nn/cpu_dropout_row nn/cpu_max_pool_plane nn/cpu_relu_rows)
 OBJECTS := $(SOURCES:%.c=$(B)/obj/%.o) $(TWICE:%.c=$(B)/obj/%_double.o)
 C_FILES := $(wildcard src/*.[ch] src/cpu/*.[ch] src/cpu/*/*.[ch] src/bind/*.[ch] src/mpi/*.[ch] scripts/*.c \

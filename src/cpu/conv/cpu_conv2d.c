@@ -1,6 +1,7 @@
 /*
 ** Dispatch of the convolutions.
 **   1x1, unit strides    products over pixels (cpu_conv_pixels.h)
+**   3x3, padded by 1     Winograd's products of tiles, where there are channels enough (cpu_conv_winograd.h)
 **   unit strides         shifted products over a bordered copy of the image (cpu_conv_border.h)
 **   other strides        products over unfolded patches (cpu_conv_pixels.h, cpu_conv_patches.h)
 **   reference            the definition's loops (cpu_conv2d_reference.h), also for what the loops' 32-bit
@@ -12,6 +13,7 @@
 #include "cpu_conv_border.h"
 #include "cpu_conv_patches.h"
 #include "cpu_conv_pixels.h"
+#include "cpu_conv_winograd.h"
 #include "../elements/cpu_element.h"
 #include "../cpu_parallel.h"
 #include "../cpu_scratch.h"
@@ -64,8 +66,10 @@ dn_status cpu_conv2d_forward(dn_tensor *y, const dn_tensor *x, const dn_tensor *
                                    .weight = slice(&views[2], weight, 0, g, n),
                                    .bias = slice(&views[3], bias, 0, g, n),
                                    .options = options};
-    DN_TRY((has_border(weight, options) ? CPU_REAL_OF(x->dtype, cpu_conv_border_forward)
-                                        : CPU_REAL_OF(x->dtype, cpu_conv_pixels_forward))(&call));
+    DN_TRY((cpu_conv_winograd_fits(call.x, call.weight, options)
+                ? CPU_REAL_OF(x->dtype, cpu_conv_winograd_forward)
+            : has_border(weight, options) ? CPU_REAL_OF(x->dtype, cpu_conv_border_forward)
+                                          : CPU_REAL_OF(x->dtype, cpu_conv_pixels_forward))(&call));
   }
   return DN_OK;
 }
@@ -78,7 +82,9 @@ static dn_status backward_data(dn_tensor *dx, const dn_tensor *dy, const dn_tens
   const cpu_conv_forward call = {
       .y = dx, .x = dy, .weight = weight, .options = options, .transposed = true};
   return (is_product ? CPU_REAL_OF(dx->dtype, cpu_conv_pixels_forward)
-                     : CPU_REAL_OF(dx->dtype, cpu_conv_border_forward))(&call);
+          : cpu_conv_winograd_fits(dx, weight, options)
+              ? CPU_REAL_OF(dx->dtype, cpu_conv_winograd_forward)
+              : CPU_REAL_OF(dx->dtype, cpu_conv_border_forward))(&call);
 }
 
 dn_status cpu_conv2d_backward_data(dn_tensor *dx, const dn_tensor *dy, const dn_tensor *weight,
@@ -121,8 +127,10 @@ static dn_status backward_weight(dn_tensor *dweight, const dn_tensor *dy, const 
                                     .x = slice(&views[2], x, 1, g, n),
                                     .options = options,
                                     .scale = scale};
-    DN_TRY((has_border(dweight, options) ? CPU_REAL_OF(x->dtype, cpu_conv_border_backward)
-                                         : CPU_REAL_OF(x->dtype, cpu_conv_pixels_backward))(&call));
+    DN_TRY((cpu_conv_winograd_fits(call.x, call.dweight, options)
+                ? CPU_REAL_OF(x->dtype, cpu_conv_winograd_backward)
+            : has_border(dweight, options) ? CPU_REAL_OF(x->dtype, cpu_conv_border_backward)
+                                           : CPU_REAL_OF(x->dtype, cpu_conv_pixels_backward))(&call));
   }
   return DN_OK;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cpu_gradient.h"
+#include "cpu_line_copy.h"
 #include "../cpu_parallel.h"
 #include "../cpu_scratch.h"
 #include "cpu_shares.h"
@@ -118,21 +119,9 @@ static void tap_offsets(const image_cut *cut, int64_t n_channels, bool mirrored,
                               (mirrored ? cut->s - 1 - s : s));
 }
 
-/* For short lines, where a call of memmove costs more than the copy. `to` may lie before `from`. */
-static void copy_line(real *to, const real *from, int64_t n) {
-  enum { SOME = 8 };
-  int64_t i = 0;
-  for (; i + SOME <= n; i += SOME) {
-    real some[SOME];
-    memcpy(some, from + i, sizeof some);
-    memcpy(to + i, some, sizeof some);
-  }
-  for (; i < n; i++) to[i] = from[i];
-}
-
 /* Lines that lie `line` apart become adjacent; out may be where the first line is. */
 static void close_gaps(real *out, const real *flat, int64_t n_lines, int64_t width, int64_t line) {
-  for (int64_t l = 0; l < n_lines; l++) copy_line(out + l * width, flat + l * line, width);
+  for (int64_t l = 0; l < n_lines; l++) cpu_line_copy(out + l * width, flat + l * line, width);
 }
 
 /* Panels of K,C,R,S weights whose rows are C and whose columns are (K, R, S). */
@@ -356,7 +345,7 @@ static void open_gaps(const image_cut *cut, real *bordered, const real *rows, in
                       int64_t n_rows, int64_t n_lines, int64_t at) {
   for (int64_t k = 0; k < n_rows; k++)
     for (int64_t l = 0; l < n_lines; l++)
-      copy_line(bordered + k * cut->stride + (at + l) * cut->line + cut->pad_w,
+      cpu_line_copy(bordered + k * cut->stride + (at + l) * cut->line + cut->pad_w,
                 rows + k * stride + l * cut->width, cut->width);
 }
 

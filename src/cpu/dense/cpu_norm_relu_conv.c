@@ -1,7 +1,8 @@
-/* Dispatch of norm_relu_conv: the convolution engine for 1x1 and 3x3, reference loops otherwise. */
+/* Dispatch of norm_relu_conv: the convolution engine (conv/cpu_conv2d.c) for 1x1 and 3x3, reference loops otherwise. */
 #include "../cpu_backend.h"
 #include "../conv/cpu_conv_border.h"
 #include "../conv/cpu_conv_pixels.h"
+#include "../conv/cpu_conv_winograd.h"
 #include "cpu_norm_relu_conv_reference.h"
 #include "../cpu_scratch.h"
 
@@ -28,7 +29,9 @@ dn_status cpu_norm_relu_conv_forward(dn_tensor *y, dn_tensor *stats, const dn_te
                                    .weight = weight,
                                    .options = options_of(weight)};
     return (weight->size[2] == 1 ? CPU_REAL_OF(x->dtype, cpu_conv_pixels_forward)
-                                 : CPU_REAL_OF(x->dtype, cpu_conv_border_forward))(&call);
+            : cpu_conv_winograd_fits(x, weight, call.options)
+                ? CPU_REAL_OF(x->dtype, cpu_conv_winograd_forward)
+                : CPU_REAL_OF(x->dtype, cpu_conv_border_forward))(&call);
   }
   DN_TRY(cpu_scratch_none());
   cpu_norm_relu_conv_forward_reference(y, x, norm, weight);
@@ -54,7 +57,9 @@ dn_status cpu_norm_relu_conv_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor
                                     .accumulate = accumulate,
                                     .scale = scale};
     return (weight->size[2] == 1 ? CPU_REAL_OF(x->dtype, cpu_conv_pixels_backward)
-                                 : CPU_REAL_OF(x->dtype, cpu_conv_border_backward))(&call);
+            : cpu_conv_winograd_fits(x, weight, call.options)
+                ? CPU_REAL_OF(x->dtype, cpu_conv_winograd_backward)
+                : CPU_REAL_OF(x->dtype, cpu_conv_border_backward))(&call);
   }
   DN_TRY(cpu_scratch_none());
   cpu_norm_relu_conv_backward_reference(dx, dnorm, dweight, dy, y, deferred, x, norm, weight,

@@ -47,6 +47,13 @@ int64_t cpu_panels_count(const cpu_tiles *tiles, int64_t n_rows, int64_t depth) 
   return padded_rows(tiles, n_rows) * depth;
 }
 
+int64_t cpu_panels_place(const cpu_tiles *tiles, int64_t n_rows, int64_t depth, int64_t m,
+                         int64_t k) {
+  const int64_t most = tiles->panel_rows, first = m / most * most;
+  const int64_t left = padded_rows(tiles, n_rows) - first;
+  return first * depth + k * (left < most ? left : most) + (m - first);
+}
+
 /* Rows [m, m + rows) as one panel; those beyond n_rows are zero. */
 static void pack_panel(real *panel, const real *a, int64_t m, int64_t rows, int64_t n_rows,
                        int64_t row_stride, int64_t depth, const int32_t *column_offset) {

@@ -18,6 +18,7 @@
 
 #include "cpu_prefetch.h"
 #include "cpu_real.h"
+#include "cpu_winograd.h"
 
 enum {
   CPU_BLOCK = 32,      /* pixels a tile covers */
@@ -154,11 +155,14 @@ typedef struct cpu_tiles {
 
   /* n values of one channel into its sums; copied to `to` on the way, unless that is NULL. */
   void (*moments)(cpu_moments *sums, const real *x, int64_t n, real *to);
+
+  cpu_winograd_loops winograd;
 } cpu_tiles;
 
 #define cpu_tiles_best CPU_REAL(cpu_tiles_best)
 #define cpu_moments_result CPU_REAL(cpu_moments_result)
 #define cpu_panels_count CPU_REAL(cpu_panels_count)
+#define cpu_panels_place CPU_REAL(cpu_panels_place)
 #define cpu_pack_panels CPU_REAL(cpu_pack_panels)
 
 /* The table for this processor, or the one that was selected (cpu_tiles_choice.h). */
@@ -169,6 +173,10 @@ void cpu_moments_result(const cpu_moments *sums, double n, double *mean, double 
 
 /* Values that cpu_pack_panels writes. */
 int64_t cpu_panels_count(const cpu_tiles *tiles, int64_t n_rows, int64_t depth);
+
+/* Where panels(m, k) is. */
+int64_t cpu_panels_place(const cpu_tiles *tiles, int64_t n_rows, int64_t depth, int64_t m,
+                         int64_t k);
 
 /* panels(m, k) = a[m * row_stride + column_offset[k]], rows filled up with zeros. */
 void cpu_pack_panels(const cpu_tiles *tiles, real *panels, const real *a, int64_t n_rows,

@@ -86,29 +86,32 @@ INLINE void copy_line(real *to, const real *from, int64_t n) {
   for (; p < n; p++) to[p] = from[p];
 }
 
+/* One line; x itself where scale is NULL. */
+INLINE void norm_relu_line(real *to, const real *from, int64_t n, const real *scale,
+                           const real *shift) {
+  if (!scale) {
+    copy_line(to, from, n);
+    return;
+  }
+  int64_t p = 0;
+  for (; p + LANES <= n; p += LANES) store(to + p, norm_relu_of(load(from + p), *scale, *shift));
+  for (; p + FEW <= n; p += FEW) {
+    const few v = *scale * *(const few *)(from + p) + *shift;
+    *(few *)(to + p) = (few)((few_mask)v & (v > 0));
+  }
+  for (; p < n; p++) {
+    const real v = *scale * from[p] + *shift;
+    to[p] = v > 0 ? v : 0;
+  }
+}
+
 static void norm_relu_lines(real *rows, int64_t stride, const real *x, int64_t x_stride,
                             int64_t n_channels, int64_t n_lines, int64_t width, int64_t line,
                             const real *scale, const real *shift) {
   for (int64_t c = 0; c < n_channels; c++)
-    for (int64_t l = 0; l < n_lines; l++) {
-      real *to = rows + c * stride + l * line;
-      const real *from = x + c * x_stride + l * width;
-      if (!scale) {
-        copy_line(to, from, width);
-        continue;
-      }
-      int64_t p = 0;
-      for (; p + LANES <= width; p += LANES)
-        store(to + p, norm_relu_of(load(from + p), scale[c], shift[c]));
-      for (; p + FEW <= width; p += FEW) {
-        const few v = scale[c] * *(const few *)(from + p) + shift[c];
-        *(few *)(to + p) = (few)((few_mask)v & (v > 0));
-      }
-      for (; p < width; p++) {
-        const real v = scale[c] * from[p] + shift[c];
-        to[p] = v > 0 ? v : 0;
-      }
-    }
+    for (int64_t l = 0; l < n_lines; l++)
+      norm_relu_line(rows + c * stride + l * line, x + c * x_stride + l * width, width,
+                     scale ? scale + c : NULL, shift ? shift + c : NULL);
 }
 
 static void deferred(real *packed, cpu_layout layout, const real *dy, int64_t dy_stride,
@@ -454,6 +457,8 @@ static void outer(real *dw, int64_t dw_stride, int64_t n_rows, int64_t n_columns
   }
 }
 
+#include "cpu_tiles_winograd.h"
+
 static int64_t multiply_add(int64_t n_rounds, real *sink) {
   vec acc[ROWS][2];
   const vec b0 = load(sink), b1 = load(sink + LANES);
@@ -532,4 +537,11 @@ const cpu_tiles CPU_REAL(CPU_TILES_TABLE) = {
     .outer = outer,
     .multiply_add = multiply_add,
     .moments = moments,
+    .winograd = {.stage = winograd_stage,
+                 .split = winograd_split,
+                 .input = winograd_input,
+                 .gradient = winograd_gradient,
+                 .output = winograd_output,
+                 .input_channels = winograd_input_channels,
+                 .weight_gradient = winograd_weight_gradient},
 };
