@@ -129,8 +129,9 @@ static dn_status backward_weight(dn_tensor *dweight, const dn_tensor *dy, const 
                                     .scale = scale};
     DN_TRY((cpu_conv_winograd_fits(call.x, call.dweight, options)
                 ? CPU_REAL_OF(x->dtype, cpu_conv_winograd_backward)
-            : has_border(dweight, options) ? CPU_REAL_OF(x->dtype, cpu_conv_border_backward)
-                                           : CPU_REAL_OF(x->dtype, cpu_conv_pixels_backward))(&call));
+            : has_border(dweight, options)
+                ? CPU_REAL_OF(x->dtype, cpu_conv_border_backward)
+                : CPU_REAL_OF(x->dtype, cpu_conv_pixels_backward))(&call));
   }
   return DN_OK;
 }

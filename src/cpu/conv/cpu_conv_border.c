@@ -346,7 +346,7 @@ static void open_gaps(const image_cut *cut, real *bordered, const real *rows, in
   for (int64_t k = 0; k < n_rows; k++)
     for (int64_t l = 0; l < n_lines; l++)
       cpu_line_copy(bordered + k * cut->stride + (at + l) * cut->line + cut->pad_w,
-                rows + k * stride + l * cut->width, cut->width);
+                    rows + k * stride + l * cut->width, cut->width);
 }
 
 /* The input that the unit's band holds, transposed. */

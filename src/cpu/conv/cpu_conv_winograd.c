@@ -45,13 +45,14 @@ static void pack_weight(const cpu_tiles *tiles, real *panels, int64_t n_panels,
   memset(panels, 0, (size_t)(PRODUCTS * n_panels) * sizeof *panels); /* rows that fill panels up */
   const int n_threads = cpu_team(weight->size[0] * weight->size[1] * PRODUCTS);
 #pragma omp parallel for schedule(static) num_threads(n_threads)
-  for (int64_t m = 0; m < n_rows; m++)
-    for (int64_t k = 0; k < depth; k++) {
-      real product[PRODUCTS];
-      cpu_winograd_weight(product, data + (turned ? k * n_in + m : m * n_in + k) * 9, turned);
-      real *to = panels + cpu_panels_place(tiles, n_rows, depth, m, k);
-      for (int f = 0; f < PRODUCTS; f++) to[f * n_panels] = product[f];
-    }
+  for (int64_t first = 0; first < n_rows; first += ROWS)
+    for (int64_t k = 0; k < depth; k++)
+      for (int64_t m = first; m < n_rows && m < first + ROWS; m++) {
+        real product[PRODUCTS];
+        cpu_winograd_weight(product, data + (turned ? k * n_in + m : m * n_in + k) * 9, turned);
+        real *to = panels + cpu_panels_place(tiles, n_rows, depth, m, k);
+        for (int f = 0; f < PRODUCTS; f++) to[f * n_panels] = product[f];
+      }
 }
 
 /* What input_channels and input read at the images' edges: two rows like phases. */
@@ -88,8 +89,7 @@ static void gather(const cpu_winograd_cut *cut, const cpu_winograd_part *part, i
                    const real *lines, real *to) {
   const real *from = lines + SIDE * i * cut->columns;
   for (int64_t l = 0; l < part->n_lines; l++, to += cut->width)
-    cpu_line_copy(to,
-                  from + l % SIDE * line_stride(cut) + l / SIDE * SIDE * part->tiles.across,
+    cpu_line_copy(to, from + l % SIDE * line_stride(cut) + l / SIDE * SIDE * part->tiles.across,
                   cut->width);
 }
 
@@ -107,8 +107,8 @@ static void transform_input(const cpu_tiles *tiles, const cpu_winograd_cut *cut,
 
 /* Rows [m, m + n_rows) of all products. */
 static void multiply(const cpu_tiles *tiles, const cpu_winograd_cut *cut,
-                     const cpu_winograd_part *part, const real *panels, int64_t n_panels,
-                     int64_t m, int64_t n_rows, int64_t depth, const real *v, int64_t v_stride,
+                     const cpu_winograd_part *part, const real *panels, int64_t n_panels, int64_t m,
+                     int64_t n_rows, int64_t depth, const real *v, int64_t v_stride,
                      const int32_t *offset, real *sums, cpu_prefetch *prefetch) {
   for (int f = 0; f < PRODUCTS; f++)
     tiles->product(sums + f * ROWS * cut->row, cut->row, n_rows, panels + f * n_panels + m * depth,
@@ -153,7 +153,7 @@ static forward forward_of(const cpu_conv_forward *call) {
   f.n_shares = cpu_shares(f.n_threads);
   f.cut = cpu_winograd_cut_of(f.in, tiles_of(FORWARD_VALUES, f.n_in), f.n_threads);
   f.v_stride = f.n_in * f.cut.row + GAP;
-  f.n_panels = cpu_panels_count(f.tiles, f.n_out, f.n_in);
+  f.n_panels = cpu_panels_count(f.tiles, f.n_out, f.n_in) + GAP;
   f.n_room = room_count(&f.cut);
   f.n_v = cpu_whole_lines(PRODUCTS * f.v_stride + CPU_TILE_SLACK);
   f.n_own = f.n_room + f.n_v + PRODUCTS * ROWS * f.cut.row;
@@ -163,8 +163,7 @@ static forward forward_of(const cpu_conv_forward *call) {
 static dn_status forward_scratch(forward *f) {
   int64_t n_bytes = 0;
   const int64_t n_moments = f->has_stats ? f->n_shares * f->n_out : 0;
-  const int64_t panels =
-      cpu_scratch_place(&n_bytes, PRODUCTS * f->n_panels, sizeof *f->panels);
+  const int64_t panels = cpu_scratch_place(&n_bytes, PRODUCTS * f->n_panels, sizeof *f->panels);
   const int64_t inside = cpu_scratch_place(&n_bytes, 2 * f->cut.phase, sizeof *f->inside);
   const int64_t own = cpu_scratch_place(&n_bytes, f->n_threads * f->n_own, sizeof *f->own);
   const int64_t offset = cpu_scratch_place(&n_bytes, f->n_in, sizeof *f->offset);
@@ -202,8 +201,8 @@ static void forward_part(const forward *f, int share, cpu_winograd_part part,
   real *at = f->own + cpu_thread() * f->n_own, *v = at + f->n_room, *sums = v + f->n_v;
   const room own = room_of(at, &f->cut);
   for (int64_t c = 0; c < f->n_in; c++)
-    transform_input(f->tiles, &f->cut, &part, f->in, f->norm, c, f->inside, own,
-                    v + c * f->cut.row, f->v_stride);
+    transform_input(f->tiles, &f->cut, &part, f->in, f->norm, c, f->inside, own, v + c * f->cut.row,
+                    f->v_stride);
   cpu_prefetch prefetch = cpu_prefetch_of(cpu_winograd_rows(&f->cut, &next, f->in),
                                           (cpu_prefetch_rows){0}, (cpu_prefetch_rows){0});
   for (int64_t m = 0; m < f->n_out; m += ROWS) {
@@ -251,7 +250,7 @@ typedef struct backward {
   int64_t n_in, n_out;
   int64_t n_columns; /* n_in in whole lines: channels of the transposed input */
   cpu_winograd_cut cut;
-  int64_t line, image;        /* values of the transposed input: a bordered line, a band of one image */
+  int64_t line, image; /* values of the transposed input: a bordered line, a band of one image */
   int64_t z_stride, d_stride; /* values from product to product: input, gradient for either use */
   int64_t n_panels;
   int64_t n_room, n_row, n_z, n_transformed, n_d, n_sums, n_products, n_own; /* of a thread */
@@ -281,7 +280,7 @@ static backward backward_of(const cpu_conv_backward *call) {
   b.image = (SIDE * b.cut.down + 2) * b.line;
   b.z_stride = b.cut.n_most * b.n_columns + GAP;
   b.d_stride = b.n_out * b.cut.row + GAP;
-  b.n_panels = b.has_dx ? cpu_panels_count(b.tiles, b.n_in, b.n_out) : 0;
+  b.n_panels = b.has_dx ? cpu_panels_count(b.tiles, b.n_in, b.n_out) + GAP : 0;
   b.n_room = room_count(&b.cut);
   b.n_z = b.has_dweight ? b.cut.group * b.image : 0;
   b.n_transformed = b.has_dweight ? cpu_whole_lines(PRODUCTS * b.z_stride) : 0;
@@ -298,15 +297,14 @@ static backward backward_of(const cpu_conv_backward *call) {
 
 static dn_status backward_scratch(backward *b) {
   int64_t n_bytes = 0;
-  const int64_t panels =
-      cpu_scratch_place(&n_bytes, PRODUCTS * b->n_panels, sizeof *b->panels);
+  const int64_t panels = cpu_scratch_place(&n_bytes, PRODUCTS * b->n_panels, sizeof *b->panels);
   const int64_t inside = cpu_scratch_place(&n_bytes, 2 * b->cut.phase, sizeof *b->inside);
   const int64_t own = cpu_scratch_place(&n_bytes, b->n_threads * b->n_own, sizeof *b->own);
   const int64_t shares = cpu_scratch_place(&n_bytes, b->n_shares * b->n_share, sizeof *b->shares);
   const int64_t offset = cpu_scratch_place(&n_bytes, b->n_out, sizeof *b->offset);
   const int64_t channel = cpu_scratch_place(&n_bytes, b->cut.n_most, sizeof *b->channel);
-  const int64_t place = cpu_scratch_place(
-      &n_bytes, (SIDE * b->cut.down + 2) * b->cut.width, sizeof *b->place);
+  const int64_t place =
+      cpu_scratch_place(&n_bytes, (SIDE * b->cut.down + 2) * b->cut.width, sizeof *b->place);
   void *block;
   DN_TRY(cpu_scratch(n_bytes, &block));
   b->panels = cpu_scratch_at(block, panels);
@@ -364,11 +362,10 @@ static void transform_z(const backward *b, const cpu_winograd_part *part, real *
   }
   for (int64_t t = 0; t < part->tiles.n_tiles; t++) {
     const int64_t down = t / part->tiles.across, across = t % part->tiles.across;
-    b->tiles->winograd.input_channels(
-        transformed + t * b->n_columns, b->z_stride,
-        z + across / cut->columns * b->image + SIDE * down * b->line +
-            SIDE * (across % cut->columns) * b->n_columns,
-        b->line, b->n_columns, b->n_in);
+    b->tiles->winograd.input_channels(transformed + t * b->n_columns, b->z_stride,
+                                      z + across / cut->columns * b->image + SIDE * down * b->line +
+                                          SIDE * (across % cut->columns) * b->n_columns,
+                                      b->line, b->n_columns, b->n_in);
   }
 }
 
@@ -391,8 +388,8 @@ static void part_dweight(const backward *b, const cpu_winograd_part *part,
 }
 
 /* Channel c of dx, from its lines; the sums of its norm's gradients. */
-static void write_dx(const backward *b, const cpu_winograd_part *part, int64_t c,
-                     const real *lines, real *row, real *sums) {
+static void write_dx(const backward *b, const cpu_winograd_part *part, int64_t c, const real *lines,
+                     real *row, real *sums) {
   const int64_t n_pixels = part->n_lines * b->cut.width, first = part->top * b->cut.width;
   const cpu_norm norm = {b->norm.mean + c, b->norm.inv_std + c, b->norm.scale + c,
                          b->norm.shift + c};
@@ -404,9 +401,8 @@ static void write_dx(const backward *b, const cpu_winograd_part *part, int64_t c
   }
 }
 
-static void part_dx(const backward *b, const cpu_winograd_part *part,
-                    const cpu_winograd_part *next, room own, real *row, real *d, real *products,
-                    real *sums) {
+static void part_dx(const backward *b, const cpu_winograd_part *part, const cpu_winograd_part *next,
+                    room own, real *row, real *d, real *products, real *sums) {
   for (int64_t k = 0; k < b->n_out; k++) {
     split_gradient(b, part, k, own, row);
     b->tiles->winograd.input(d + k * b->cut.row, b->d_stride, own.phases, &part->tiles, b->inside,

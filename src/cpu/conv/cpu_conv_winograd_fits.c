@@ -2,7 +2,9 @@
 
 #include "../tiles/cpu_winograd.h"
 
-static int64_t tiles_along(int64_t size) { return (size + CPU_WINOGRAD_SIDE - 1) / CPU_WINOGRAD_SIDE; }
+static int64_t tiles_along(int64_t size) {
+  return (size + CPU_WINOGRAD_SIDE - 1) / CPU_WINOGRAD_SIDE;
+}
 
 bool cpu_conv_winograd_fits(const dn_tensor *x, const dn_tensor *weight, dn_conv2d options) {
   const int64_t least_channels = 8, least_tiles = 16;

@@ -24,7 +24,7 @@ enum {
   CPU_BLOCK = 32,      /* pixels a tile covers */
   CPU_SUM_LANES = 16,  /* partial sums of one channel; their order never depends on threads */
   CPU_TILE_SLACK = 64, /* values that a tile may read past the end of its last row */
-  CPU_OUTER_ROWS = 8   /* rows of an outer product's tile */
+  CPU_OUTER_ROWS = 12  /* a multiple of the rows of every outer product's tile */
 };
 
 /* n pixels, the last block filled up. */

@@ -8,13 +8,13 @@
 #include "cpu_tiles.h"
 
 #if defined(__AVX512F__) && defined(CPU_TILES_AVX512)
-enum { BYTES = 64, ROWS = 12, STEP = 4, OUTER_ROWS = 8 };
+enum { BYTES = 64, ROWS = 12, STEP = 4, OUTER_ROWS = 8, OUTER_STEP = 4, OUTER_WIDTH = 3 };
 #elif defined(__AVX2__) && defined(CPU_TILES_AVX2)
-enum { BYTES = 32, ROWS = 6, STEP = 3, OUTER_ROWS = 4 };
+enum { BYTES = 32, ROWS = 6, STEP = 3, OUTER_ROWS = 6, OUTER_STEP = 3, OUTER_WIDTH = 2 };
 #else
-enum { BYTES = 16, ROWS = 6, STEP = 3, OUTER_ROWS = 4 };
+enum { BYTES = 16, ROWS = 6, STEP = 3, OUTER_ROWS = 6, OUTER_STEP = 3, OUTER_WIDTH = 2 };
 #endif
-enum { LANES = BYTES / sizeof(real), WIDTH = 2 * LANES, OUTER_STEP = 4 };
+enum { LANES = BYTES / sizeof(real), WIDTH = 2 * LANES };
 
 #ifdef CPU_REAL_DOUBLE
 typedef int64_t lane;
@@ -220,9 +220,11 @@ INLINE const real *block_of(const real *b, int64_t b_block, int64_t p) {
   return b + p / CPU_BLOCK * b_block + p % CPU_BLOCK;
 }
 
-static void product(real *out, int64_t out_stride, int64_t n_rows, const real *panels,
-                    int64_t depth, const real *b, const int32_t *b_offset, int64_t b_block,
-                    int64_t n_pixels, cpu_prefetch *prefetch) {
+/* Not inlined: in a caller's midst gcc runs out of registers and adds up in memory. */
+__attribute__((noinline)) static void product(real *out, int64_t out_stride, int64_t n_rows,
+                                              const real *panels, int64_t depth, const real *b,
+                                              const int32_t *b_offset, int64_t b_block,
+                                              int64_t n_pixels, cpu_prefetch *prefetch) {
   for (int64_t p = 0; p < n_pixels; p += WIDTH) {
     const real *panel = panels, *block = block_of(b, b_block, p);
     for (int64_t m = 0; m < n_rows; m += ROWS) {
@@ -386,18 +388,20 @@ static void transpose(real *to, const int32_t *offset, const real *x, int64_t x_
     }
 }
 
-INLINE void outer_step(const int rows, const int vectors, vec acc[][3], const real *a, int64_t row,
-                       const real *right) {
+INLINE void outer_step(const int rows, const int vectors, vec acc[][OUTER_WIDTH], const real *a,
+                       int64_t row, const real *right) {
+  vec b[OUTER_WIDTH];
+  for (int v = 0; v < vectors; v++) b[v] = load(right + v * LANES);
   UNROLLED
   for (int m = 0; m < rows; m++)
-    for (int v = 0; v < vectors; v++) acc[m][v] += a[m * row] * load(right + v * LANES);
+    for (int v = 0; v < vectors; v++) acc[m][v] += a[m * row] * b[v];
 }
 
 /* One tile of dw, its height and width in vectors constant; n_rows of them wanted. */
 INLINE void outer_tile(const int rows, const int vectors, real *dw, int64_t dw_stride,
                        int64_t n_rows, const real *a, cpu_layout layout, const real *b,
                        const int32_t *b_offset, int64_t n_pixels, cpu_prefetch *prefetch) {
-  vec acc[OUTER_ROWS][3];
+  vec acc[OUTER_ROWS][OUTER_WIDTH];
   UNROLLED
   for (int m = 0; m < rows; m++)
     for (int v = 0; v < vectors; v++) acc[m][v] = (vec){0};
@@ -435,19 +439,19 @@ static void outer(real *dw, int64_t dw_stride, int64_t n_rows, int64_t n_columns
     rows = n_rows - i > OUTER_STEP ? OUTER_ROWS : OUTER_STEP;
     for (int64_t j = 0, left; j < n_padded; j += left * LANES) {
       left = (n_padded - j) / LANES;
-      left = left == 4 ? 2 : left > 3 ? 3 : left;
+      left = left == OUTER_WIDTH + 1 ? 2 : left > OUTER_WIDTH ? OUTER_WIDTH : left;
 #define OUTER(constant_rows, constant_vectors)                                               \
   outer_tile(constant_rows, constant_vectors, dw + i * dw_stride + j, dw_stride, n_rows - i, \
              a + i * layout.row, layout, b + j, b_offset, n_pixels, prefetch)
-#define OUTER_WIDE(constant_rows) \
-  do {                            \
-    if (left == 3) {              \
-      OUTER(constant_rows, 3);    \
-    } else if (left == 2) {       \
-      OUTER(constant_rows, 2);    \
-    } else {                      \
-      OUTER(constant_rows, 1);    \
-    }                             \
+#define OUTER_WIDE(constant_rows)        \
+  do {                                   \
+    if (left == OUTER_WIDTH) {           \
+      OUTER(constant_rows, OUTER_WIDTH); \
+    } else if (left == 2) {              \
+      OUTER(constant_rows, 2);           \
+    } else {                             \
+      OUTER(constant_rows, 1);           \
+    }                                    \
   } while (0)
       if (rows == OUTER_ROWS)
         OUTER_WIDE(OUTER_ROWS);

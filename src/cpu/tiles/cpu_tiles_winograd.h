@@ -54,8 +54,8 @@ static void winograd_stage(real *staged, const cpu_winograd_unit *unit, int64_t 
   const int64_t row = SIDE * unit->across;
   for (int64_t l = -1; l <= SIDE * unit->down; l++) {
     /* Four rows of phases, split later: line l is row (l mod 4), l / 4 + 1 rows of tiles down. */
-    real *to = staged + (l + SIDE) % SIDE * SIDE * unit->phase + (l + SIDE) / SIDE * row +
-               SIDE * first;
+    real *to =
+        staged + (l + SIDE) % SIDE * SIDE * unit->phase + (l + SIDE) / SIDE * row + SIDE * first;
     const int64_t h = top + l;
     if (h < 0 || h >= height) {
       memset(to, 0, (size_t)(SIDE * n_across) * sizeof *to);
@@ -66,7 +66,7 @@ static void winograd_stage(real *staged, const cpu_winograd_unit *unit, int64_t 
 }
 
 #define UNZIP(l, d) (2 * (l) + (d))
-#define ZIP(l, d) (((l) & 1 ? LANES : 0) + (l) / 2 + (d))
+#define ZIP(l, d) (((l)&1 ? LANES : 0) + (l) / 2 + (d))
 
 /* SIDE vectors of pixels become one for each pixel of SIDE neighbours. */
 INLINE void winograd_unzip(vec v[SIDE]) {
@@ -142,9 +142,9 @@ static void winograd_input(real *v, int64_t v_stride, const real *phases,
   for (int j = 0; j < REACH; j++) {
     const real *from = half + j * phase + CPU_WINOGRAD_EDGE + across;
     for (int64_t t = 0; t < unit->n_tiles; t += LANES) {
-      const vec column[REACH] = {load(from + 3 * row + t - across), load(from + t),
-                                 load(from + row + t),              load(from + 2 * row + t),
-                                 load(from + 3 * row + t),          load(from + t + across)};
+      const vec column[REACH] = {
+          load(from + 3 * row + t - across), load(from + t),           load(from + row + t),
+          load(from + 2 * row + t),          load(from + 3 * row + t), load(from + t + across)};
       vec made[REACH];
       winograd_input_line(made, column);
       for (int i = 0; i < REACH; i++) store(v + (i * REACH + j) * v_stride + t, made[i]);
@@ -185,8 +185,7 @@ static void winograd_output(real *lines, int64_t line_stride, const real *m, int
       vec made[SIDE];
       winograd_output_line(made, half[p]);
       winograd_zip(made);
-      for (int q = 0; q < SIDE; q++)
-        store(lines + p * line_stride + SIDE * t + q * LANES, made[q]);
+      for (int q = 0; q < SIDE; q++) store(lines + p * line_stride + SIDE * t + q * LANES, made[q]);
     }
   }
 }
