@@ -170,7 +170,7 @@ static void add_bias(real *row, int64_t n, real bias) {
 static void forward_part(const forward *f, int share, image_part here, image_part next) {
   real *z = f->own + cpu_thread() * f->n_own, *product = z + f->n_z;
   pack(f->tiles, &f->from, here, z, f->layout);
-  cpu_prefetch prefetch = cpu_prefetch_of(rows_of_source(&f->from, next), (cpu_prefetch_rows){0},
+  cpu_prefetch prefetch = cpu_prefetch_of(rows_of(f->out, here), rows_of_source(&f->from, next),
                                           (cpu_prefetch_rows){0});
   f->tiles->product(product, f->stride, f->n_out, f->panels, f->n_in, z, f->offset, f->layout.block,
                     here.n_pixels, &prefetch);

@@ -15,6 +15,11 @@ enum { BYTES = 32, ROWS = 6, STEP = 3, OUTER_ROWS = 6, OUTER_STEP = 3, OUTER_WID
 enum { BYTES = 16, ROWS = 6, STEP = 3, OUTER_ROWS = 6, OUTER_STEP = 3, OUTER_WIDTH = 2 };
 #endif
 enum { LANES = BYTES / sizeof(real), WIDTH = 2 * LANES };
+/*
+** Steps of a product from one prefetched line to the next: as many multiplications for any width of vectors, so
+** that memory is asked for lines evenly.
+*/
+enum { PREFETCH_STEPS = BYTES == 64 ? 1 : 4 };
 
 #ifdef CPU_REAL_DOUBLE
 typedef int64_t lane;
@@ -159,7 +164,7 @@ INLINE void product_step(const int rows, vec acc[][2], const real *panel, const 
   }
 }
 
-/* acc[m] = row m of the panel times two vectors of b's rows. Prefetches a line every other step. */
+/* acc[m] = row m of the panel times two vectors of b's rows. Prefetches on the way. */
 INLINE void product_tile(const int rows, vec acc[][2], const real *panel, int64_t depth,
                          const real *b, const int32_t *b_offset, cpu_prefetch *prefetch) {
   UNROLLED
@@ -167,15 +172,16 @@ INLINE void product_tile(const int rows, vec acc[][2], const real *panel, int64_
   cpu_prefetch now = {
       .at = prefetch->at, .left = prefetch->left, .length = prefetch->length, .gap = prefetch->gap};
   int64_t k = 0;
-  for (; k + 2 <= depth; k += 2, panel += 2 * rows) {
+  for (; k + PREFETCH_STEPS <= depth; k += PREFETCH_STEPS, panel += PREFETCH_STEPS * rows) {
     prefetch_line(&now);
-    product_step(rows, acc, panel, b + b_offset[k]);
-    product_step(rows, acc, panel + rows, b + b_offset[k + 1]);
+    UNROLLED
+    for (int i = 0; i < PREFETCH_STEPS; i++)
+      product_step(rows, acc, panel + i * rows, b + b_offset[k + i]);
   }
-  if (k < depth) product_step(rows, acc, panel, b + b_offset[k]);
+  for (; k < depth; k++, panel += rows) product_step(rows, acc, panel, b + b_offset[k]);
   prefetch->at = now.at;
   prefetch->left = now.left;
-  prefetch_count(prefetch, depth / 2);
+  prefetch_count(prefetch, depth / PREFETCH_STEPS);
 }
 
 /* A tile, stored: n_rows by n_pixels of it, if it has as many. */
@@ -410,17 +416,18 @@ INLINE void outer_tile(const int rows, const int vectors, real *dw, int64_t dw_s
   for (int64_t first = 0; first < n_pixels; first += CPU_BLOCK, a += layout.block) {
     const int64_t n = n_pixels - first < CPU_BLOCK ? n_pixels - first : CPU_BLOCK;
     int64_t p = 0;
-    for (; p + 2 <= n; p += 2) {
+    for (; p + PREFETCH_STEPS <= n; p += PREFETCH_STEPS) {
       prefetch_line(&now);
-      outer_step(rows, vectors, acc, a + p, layout.row, b + b_offset[first + p]);
-      prefetch_line(&now);
-      outer_step(rows, vectors, acc, a + p + 1, layout.row, b + b_offset[first + p + 1]);
+      UNROLLED
+      for (int i = 0; i < PREFETCH_STEPS; i++)
+        outer_step(rows, vectors, acc, a + p + i, layout.row, b + b_offset[first + p + i]);
     }
-    if (p < n) outer_step(rows, vectors, acc, a + p, layout.row, b + b_offset[first + p]);
+    for (; p < n; p++)
+      outer_step(rows, vectors, acc, a + p, layout.row, b + b_offset[first + p]);
   }
   prefetch->at = now.at;
   prefetch->left = now.left;
-  prefetch_count(prefetch, n_pixels);
+  prefetch_count(prefetch, n_pixels / PREFETCH_STEPS);
   UNROLLED
   for (int m = 0; m < rows; m++) {
     if (m >= n_rows) break;
