@@ -169,6 +169,16 @@ for _, side in ipairs { 1, 3 } do
   norm_relu_conv(3, 24, 6, 16, 16, side, { layout = "channels" })
   norm_relu_conv(2, 5, 3, 32, 32, side, { layout = "images" })
 end
+-- Winograd's tiles: several images a unit, the last one smaller; bands; odd planes; channels over a panel's rows.
+for _, sizes in ipairs {
+  { 9, 24, 9, 7, 7 }, { 1, 33, 8, 56, 30 }, { 1, 150, 13, 14, 15 }, { 17, 8, 32, 4, 3 }, { 1, 12, 8, 130, 6 },
+  { 5, 48, 12, 8, 8 },
+} do
+  local n, c, k, h, w = table.unpack(sizes)
+  norm_relu_conv(n, c, k, h, w, 3)
+end
+norm_relu_conv(3, 17, 12, 15, 16, 3, { layout = "channels" })
+norm_relu_conv(5, 12, 48, 9, 6, 3, { layout = "images" })
 norm_relu_conv(1, 64, 13, 32, 32, 1)
 norm_relu_conv(1, 64, 2, 56, 56, 3) -- bands of lines
 norm_relu_conv(1, 24, 2, 3, 2000, 3) -- a line a band
@@ -190,6 +200,12 @@ for _, side in ipairs { 1, 3 } do
     input { 3, 5, 33, 9 }, input { 4, 5 }, input { 12, 5, side, side }, true, 1,
   })
 end
+case("norm_relu_conv_backward", "Winograd's tiles, a frozen weight", {
+  output { 3, 13, 33, 9 }, output { 2, 13 }, "nil", input { 3, 12, 33, 9 }, input { 3, 12, 33, 9 }, input { 3, 12 },
+  input { 3, 13, 33, 9 }, input { 4, 13 }, input { 12, 13, 3, 3 }, false, 1,
+})
+case("norm_relu_conv_forward", "Winograd's tiles, no statistics",
+  { output { 3, 12, 7, 19 }, "nil", input { 3, 9, 7, 19 }, input { 4, 9 }, input { 12, 9, 3, 3 } })
 
 for _, sizes in ipairs {
   { 1, 1, 1, 1 }, { 1, 12, 31, 33 }, { 3, 150, 7, 7 }, { 33, 3, 1, 1 }, { 5, 4, 1, 31 }, { 2, 24, 100, 33 }, { 64,
