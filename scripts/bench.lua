@@ -11,6 +11,7 @@
 --   allocations               tensor allocations while the timed steps ran
 --   gflop, gflops             10^9 multiplications and additions of a step's products and convolutions; a second
 --   peak_gflops, peak_share   what the cores are measured to multiply and add at most; the share of it (null on a GPU)
+--                             (with -tiles of that instruction set; peers are held to AVX2 as well)
 --   peers                     with -peer: what bench_peers.lua measured beside, in -rounds of -steps by turns; ratio is
 --                             their seconds by ours
 --
@@ -51,6 +52,8 @@ local general = {
     { name = "precision", type = "word", default = "single",
       choices = precision.words, help = "numbers; in half the loss is scaled" },
     { name = "nCores", type = "integer", shown = "all there are", min = 1, max = 1024, help = "compute threads" },
+    { name = "tiles", type = "word", shown = "the best of this processor", choices = { "avx512", "avx2", "portable" },
+      help = "instruction set of convolutions on the CPU" },
     { name = "steps", type = "integer", default = 10, min = 1, help = "timed steps" },
     { name = "warmup", type = "integer", default = 2, min = 1, help = "steps before them" },
     { name = "infer", type = "flag", help = "time the forward pass in evaluation mode instead" },
@@ -157,6 +160,19 @@ local function stepOf(opt, model)
   end
 end
 
+-- From then on convolutions, and what is measured as their peak, take the loops of that instruction set.
+local function chooseTiles(opt)
+  if not opt.tiles then return end
+  if opt.device ~= "cpu" then
+    program.refuse(("-tiles %s: only the CPU has them; expected -device cpu, got %s"):format(opt.tiles, opt.device))
+  end
+  local sets = core.testing.tiles()
+  for _, set in ipairs(sets) do
+    if set == opt.tiles then return core.testing.tiles(set) end
+  end
+  program.refuse(("-tiles %s: this processor has %s"):format(opt.tiles, table.concat(sets, ", ")))
+end
+
 -- Seconds of each of n calls, until the device is done.
 local function time(step, n, on)
   local seconds = {}
@@ -198,6 +214,7 @@ local function main()
   if not fine then program.refuse(why) end
   program.check(device.choose(opt, { precision = true }))
   opt.nCores = dn.threads(opt.nCores)
+  chooseTiles(opt)
   dn.manualSeed(0)
   math.randomseed(0)
   local peak = core.device_peak(opt.device, opt.precision == "double" and "double" or "float")

@@ -11,6 +11,8 @@ config = job["network"]
 on_gpu = job["device"].startswith("cuda")
 if not on_gpu:
     os.environ["OMP_NUM_THREADS"] = str(job["nCores"])
+if job.get("tiles") == "avx2":  # as on a processor without AVX-512
+    os.environ.update(ATEN_CPU_CAPABILITY="avx2", ONEDNN_MAX_CPU_ISA="AVX2", MKL_ENABLE_INSTRUCTIONS="AVX2")
 
 
 def resident_mb():

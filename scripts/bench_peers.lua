@@ -71,7 +71,7 @@ end
 
 local function start(opt, model, variant, scripts)
   local job = { variant = variant.word, network = model.config, infer = opt.infer or false }
-  for _, name in ipairs { "device", "precision", "batchSize", "size", "channels", "nCores" } do
+  for _, name in ipairs { "device", "precision", "batchSize", "size", "channels", "nCores", "tiles" } do
     job[name] = opt[name]
   end
   local peer = { variant = variant, rates = {}, ratios = {} }

@@ -32,6 +32,7 @@ local reader = CommandLine.new {
     { name = "rounds", type = "integer", default = 5, min = 1, help = "turns; medians count" },
     { name = "only", type = "text", shown = "all rows", help = "rows whose title has this Lua pattern" },
     { name = "nCores", type = "integer", shown = "all there are", min = 1, max = 1024, help = "compute threads" },
+    { name = "tiles", type = "text", shown = "the best of this processor", help = "as bench.lua's" },
   },
 }
 
@@ -42,6 +43,7 @@ local function run(opt, row)
   local command = { quote(arg[-1] or "lua5.4"), quote(here .. "/bench.lua"), "-json -warmup 2 -steps", steps,
     row.words }
   if opt.nCores then command[#command + 1] = "-nCores " .. opt.nCores end
+  if opt.tiles then command[#command + 1] = "-tiles " .. quote(opt.tiles) end
   if opt.peer then command[#command + 1] = ("-peer %s -rounds %d"):format(quote(opt.peer), opt.rounds) end
   if opt.peer and opt.peers then command[#command + 1] = "-peers " .. quote(opt.peers) end
   local pipe = assert(io.popen(table.concat(command, " ")))

@@ -325,10 +325,26 @@ describe("bench.lua", function()
     assert.is_true(result.peak_mb <= result.planned_mb + 0.1)
   end)
 
+  it("takes the tiles of an instruction set", function()
+    local wanted = { avx512 = true, avx2 = true, portable = true }
+    for _, set in ipairs(core.testing.tiles()) do
+      local output, status = bench("-depth 10 -growthRate 4 -size 8 -batchSize 2 -steps 1 -json -tiles " .. set)
+      assert.equal(0, status, output)
+      assert.equal(set, json.decode(output).tiles)
+      wanted[set] = nil
+    end
+    for set in pairs(wanted) do -- what this processor lacks
+      local output, status = bench("-depth 10 -tiles " .. set)
+      assert.equal(2, status)
+      assert.is_truthy(output:find("this processor has", 1, true), output)
+    end
+  end)
+
   it("refuses what it does not understand", function()
     for line, reason in pairs { ["-depth 41"] = "40 and 46", ["-steps 0"] = "at least 1", ["-d2 2"] = "-d1 is missing",
       ["-netType preresnet -depth 9"] = "8 and 14", ["-netType preresnet -optMemory 3"] = "no mode of preresnet",
       ["-precision tf32"] = "is a GPU's", ["-optMemory 6"] = "at most 5",
+      ["-tiles sse"] = "expected one of avx512, avx2, portable",
       ["-size 2"] = "-size 2: images of 2x2 are too small for this network",
       ["-size 2 -infer"] = "images of 2x2 are too small" } do
       local output, status = bench(line)
