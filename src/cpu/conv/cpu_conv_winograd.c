@@ -18,18 +18,9 @@
 enum {
   PRODUCTS = CPU_WINOGRAD_PRODUCTS,
   SIDE = CPU_WINOGRAD_SIDE,
-  FORWARD_VALUES = 512 * 1024 / sizeof(real),  /* of a unit's transformed input */
-  BACKWARD_VALUES = 384 * 1024 / sizeof(real), /* of its transformed input and gradient */
-  LEAST_TILES = CPU_BLOCK,
-  MOST_TILES = 2 * CPU_BLOCK,
   ROWS = 12, /* output channels that are multiplied and transformed back together: whole panels */
   GAP = 16   /* values that keep products off the same cache sets */
 };
-
-static int64_t tiles_of(int64_t values, int64_t n_channels) {
-  const int64_t n = values / (PRODUCTS * n_channels) / CPU_BLOCK * CPU_BLOCK;
-  return n < LEAST_TILES ? LEAST_TILES : n > MOST_TILES ? MOST_TILES : n;
-}
 
 static int team_of(cpu_map in, int64_t n_out) {
   const int64_t n_products_a_step = 4;
@@ -58,10 +49,11 @@ static void pack_weight(const cpu_tiles *tiles, real *panels, int64_t n_panels,
 /* What input_channels and input read at the images' edges: two rows like phases. */
 static void mark_inside(real *inside, const cpu_winograd_cut *cut) {
   memset(inside, 0, (size_t)(2 * cut->phase) * sizeof *inside);
-  for (int64_t t = 0; t + CPU_WINOGRAD_EDGE < cut->phase; t++) {
-    real *at = inside + CPU_WINOGRAD_EDGE + t;
-    if (t % cut->columns > 0) memset(at, 0xff, sizeof *at);
-    if (t % cut->columns < cut->columns - 1) memset(at + cut->phase, 0xff, sizeof *at);
+  for (int64_t t = -cut->group * cut->columns; t + cut->origin < cut->phase; t++) {
+    const int64_t column = (t + cut->group * cut->columns) % cut->columns;
+    real *at = inside + cut->origin + t;
+    if (column > 0) memset(at, 0xff, sizeof *at);
+    if (column < cut->columns - 1) memset(at + cut->phase, 0xff, sizeof *at);
   }
 }
 
@@ -96,13 +88,14 @@ static void gather(const cpu_winograd_cut *cut, const cpu_winograd_part *part, i
 /* The part's channel c, transformed, from what reads it. */
 static void transform_input(const cpu_tiles *tiles, const cpu_winograd_cut *cut,
                             const cpu_winograd_part *part, cpu_map in, cpu_norm norm, int64_t c,
-                            const real *inside, room own, real *v, int64_t v_stride) {
+                            const real *inside, room own, real *v, int64_t v_stride,
+                            int64_t v_block) {
   for (int64_t i = 0; i < part->n_images; i++)
     tiles->winograd.stage(own.staged, &part->tiles, i * cut->columns, cut->columns,
                           cpu_map_at(in, part->image + i, c), cut->height, cut->width, part->top,
                           norm.scale ? norm.scale + c : NULL, norm.shift ? norm.shift + c : NULL);
   tiles->winograd.split(own.phases, own.staged, &part->tiles);
-  tiles->winograd.input(v, v_stride, own.phases, &part->tiles, inside, own.half);
+  tiles->winograd.input(v, v_stride, v_block, own.phases, &part->tiles, inside, own.half);
 }
 
 /* Rows [m, m + n_rows) of all products. */
@@ -112,7 +105,7 @@ static void multiply(const cpu_tiles *tiles, const cpu_winograd_cut *cut,
                      const int32_t *offset, real *sums, cpu_prefetch *prefetch) {
   for (int f = 0; f < PRODUCTS; f++)
     tiles->product(sums + f * ROWS * cut->row, cut->row, n_rows, panels + f * n_panels + m * depth,
-                   depth, v + f * v_stride, offset, CPU_BLOCK,
+                   depth, v + f * v_stride, offset, CPU_BLOCK * depth,
                    cpu_whole_blocks(part->tiles.n_tiles), prefetch);
 }
 
@@ -151,7 +144,7 @@ static forward forward_of(const cpu_conv_forward *call) {
   f.n_out = f.out.planes.c;
   f.n_threads = team_of(f.in, f.n_out);
   f.n_shares = cpu_shares(f.n_threads);
-  f.cut = cpu_winograd_cut_of(f.in, tiles_of(FORWARD_VALUES, f.n_in), f.n_threads);
+  f.cut = cpu_winograd_cut_of(f.in, CPU_BLOCK, f.n_threads);
   f.v_stride = f.n_in * f.cut.row + GAP;
   f.n_panels = cpu_panels_count(f.tiles, f.n_out, f.n_in) + GAP;
   f.n_room = room_count(&f.cut);
@@ -201,8 +194,8 @@ static void forward_part(const forward *f, int share, cpu_winograd_part part,
   real *at = f->own + cpu_thread() * f->n_own, *v = at + f->n_room, *sums = v + f->n_v;
   const room own = room_of(at, &f->cut);
   for (int64_t c = 0; c < f->n_in; c++)
-    transform_input(f->tiles, &f->cut, &part, f->in, f->norm, c, f->inside, own, v + c * f->cut.row,
-                    f->v_stride);
+    transform_input(f->tiles, &f->cut, &part, f->in, f->norm, c, f->inside, own, v + c * CPU_BLOCK,
+                    f->v_stride, f->n_in * CPU_BLOCK);
   cpu_prefetch prefetch = cpu_prefetch_of(cpu_winograd_rows(&f->cut, &next, f->in),
                                           (cpu_prefetch_rows){0}, (cpu_prefetch_rows){0});
   for (int64_t m = 0; m < f->n_out; m += ROWS) {
@@ -223,7 +216,7 @@ dn_status CPU_REAL(cpu_conv_winograd_forward)(const cpu_conv_forward *call) {
   DN_TRY(forward_scratch(&f));
   pack_weight(f.tiles, f.panels, f.n_panels, call->weight, call->transposed);
   mark_inside(f.inside, &f.cut);
-  offsets(f.offset, f.n_in, f.cut.row);
+  offsets(f.offset, f.n_in, CPU_BLOCK);
   cpu_queue queue = {0};
 #pragma omp parallel num_threads(f.n_threads)
   for (int s; (s = cpu_next(&queue)) < f.n_shares;) {
@@ -253,7 +246,7 @@ typedef struct backward {
   int64_t line, image; /* values of the transposed input: a bordered line, a band of one image */
   int64_t z_stride, d_stride; /* values from product to product: input, gradient for either use */
   int64_t n_panels;
-  int64_t n_room, n_row, n_z, n_transformed, n_d, n_sums, n_products, n_own; /* of a thread */
+  int64_t n_room, n_row, n_z, n_transformed, n_d, n_products, n_own; /* of a thread */
   int64_t n_dw, n_share; /* values of a share: dweight; with the sums of norm's gradients */
   int n_threads, n_shares;
   real *panels, *inside, *own, *shares;
@@ -275,7 +268,7 @@ static backward backward_of(const cpu_conv_backward *call) {
   b.n_out = b.gradient.dy.planes.c;
   b.n_columns = cpu_whole_lines(b.n_in);
   b.n_threads = team_of(b.in, b.n_out);
-  b.cut = cpu_winograd_cut_of(b.in, tiles_of(BACKWARD_VALUES, b.n_in + 2 * b.n_out), b.n_threads);
+  b.cut = cpu_winograd_cut_of(b.in, CPU_BLOCK, b.n_threads);
   b.line = (SIDE * b.cut.columns + 2) * b.n_columns;
   b.image = (SIDE * b.cut.down + 2) * b.line;
   b.z_stride = b.cut.n_most * b.n_columns + GAP;
@@ -283,12 +276,14 @@ static backward backward_of(const cpu_conv_backward *call) {
   b.n_panels = b.has_dx ? cpu_panels_count(b.tiles, b.n_in, b.n_out) + GAP : 0;
   b.n_room = room_count(&b.cut);
   b.n_z = b.has_dweight ? b.cut.group * b.image : 0;
+  /* The products of dx take the place of the transformed input, which is no longer needed then. */
+  const int64_t n_dx = b.has_dx ? PRODUCTS * ROWS * b.cut.row : 0;
   b.n_transformed = b.has_dweight ? cpu_whole_lines(PRODUCTS * b.z_stride) : 0;
-  b.n_d = cpu_whole_lines(PRODUCTS * b.d_stride + CPU_OUTER_ROWS * b.cut.row + CPU_TILE_SLACK);
+  if (b.n_transformed < n_dx) b.n_transformed = n_dx;
+  b.n_d = cpu_whole_lines(PRODUCTS * b.d_stride + CPU_OUTER_ROWS * CPU_BLOCK + CPU_TILE_SLACK);
   b.n_products = b.has_dweight ? PRODUCTS * b.n_out * b.n_columns : 0;
   b.n_row = cpu_whole_blocks((SIDE * b.cut.down + 2) * b.cut.width) + CPU_BLOCK;
-  b.n_sums = b.has_dx ? PRODUCTS * ROWS * b.cut.row : 0;
-  b.n_own = b.n_room + b.n_z + b.n_transformed + b.n_d + b.n_products + b.n_row + b.n_sums;
+  b.n_own = b.n_room + b.n_z + b.n_transformed + b.n_d + b.n_products + b.n_row;
   b.n_dw = b.has_dweight ? 9 * b.n_out * b.n_columns : 0;
   b.n_share = b.n_dw + (b.has_dx ? 2 * CPU_SUM_LANES * b.n_in : 0);
   b.n_shares = b.has_dx ? cpu_shares(b.n_threads) : cpu_shares_of_sums(b.n_threads, b.n_dw);
@@ -376,14 +371,16 @@ static void part_dweight(const backward *b, const cpu_winograd_part *part,
   transform_z(b, part, z, transformed);
   for (int64_t k = 0; k < b->n_out; k++) {
     split_gradient(b, part, k, own, row);
-    b->tiles->winograd.gradient(d + k * b->cut.row, b->d_stride, own.phases, &part->tiles);
+    b->tiles->winograd.gradient(d + k * CPU_BLOCK, b->d_stride, b->n_out * CPU_BLOCK, own.phases,
+                                &part->tiles);
   }
   cpu_prefetch prefetch = cpu_prefetch_of(cpu_winograd_rows(&b->cut, part, b->din),
                                           cpu_winograd_rows(&b->cut, next, b->gradient.dy),
                                           cpu_winograd_rows(&b->cut, next, b->gradient.y));
   for (int f = 0; f < PRODUCTS; f++)
     b->tiles->outer(products + f * b->n_out * b->n_columns, b->n_columns, b->n_out, b->n_in,
-                    d + f * b->d_stride, (cpu_layout){.row = b->cut.row, .block = CPU_BLOCK},
+                    d + f * b->d_stride,
+                    (cpu_layout){.row = CPU_BLOCK, .block = b->n_out * CPU_BLOCK},
                     transformed + f * b->z_stride, b->channel, part->tiles.n_tiles, &prefetch);
 }
 
@@ -405,8 +402,8 @@ static void part_dx(const backward *b, const cpu_winograd_part *part, const cpu_
                     room own, real *row, real *d, real *products, real *sums) {
   for (int64_t k = 0; k < b->n_out; k++) {
     split_gradient(b, part, k, own, row);
-    b->tiles->winograd.input(d + k * b->cut.row, b->d_stride, own.phases, &part->tiles, b->inside,
-                             own.half);
+    b->tiles->winograd.input(d + k * CPU_BLOCK, b->d_stride, b->n_out * CPU_BLOCK, own.phases,
+                             &part->tiles, b->inside, own.half);
   }
   cpu_prefetch prefetch = cpu_prefetch_of(cpu_winograd_rows(&b->cut, next, b->in),
                                           (cpu_prefetch_rows){0}, (cpu_prefetch_rows){0});
@@ -426,10 +423,10 @@ static void backward_part(const backward *b, cpu_winograd_part part, cpu_winogra
                           real *sums) {
   real *at = b->own + cpu_thread() * b->n_own, *z = at + b->n_room, *transformed = z + b->n_z;
   real *d = transformed + b->n_transformed, *products = d + b->n_d;
-  real *row = products + b->n_products, *dx_products = row + b->n_row;
+  real *row = products + b->n_products;
   const room own = room_of(at, &b->cut);
   if (b->has_dweight) part_dweight(b, &part, &next, own, row, z, transformed, d, products);
-  if (b->has_dx) part_dx(b, &part, &next, own, row, d, dx_products, sums);
+  if (b->has_dx) part_dx(b, &part, &next, own, row, d, transformed, sums);
 }
 
 /* A thread's products of the weight gradient, which a share begins with zeros and ends as weights. */
@@ -466,7 +463,7 @@ dn_status CPU_REAL(cpu_conv_winograd_backward)(const cpu_conv_backward *call) {
   DN_TRY(backward_scratch(&b));
   if (b.has_dx) pack_weight(b.tiles, b.panels, b.n_panels, call->weight, true);
   mark_inside(b.inside, &b.cut);
-  offsets(b.offset, b.n_out, b.cut.row);
+  offsets(b.offset, b.n_out, CPU_BLOCK);
   offsets(b.channel, b.cut.n_most, b.n_columns);
   for (int64_t p = 0; p < (SIDE * b.cut.down + 2) * b.cut.width; p++)
     b.place[p] = (int32_t)(p / b.cut.width * b.line + p % b.cut.width * b.n_columns);

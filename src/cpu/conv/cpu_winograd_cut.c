@@ -1,7 +1,5 @@
 #include "cpu_winograd_cut.h"
 
-enum { ROW_GAP = 16 }; /* keeps rows from falling on the same cache sets */
-
 static int64_t quotient_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /* Rows of tiles of a band: with the fewest lanes of products left empty. */
@@ -43,8 +41,9 @@ cpu_winograd_cut cpu_winograd_cut_of(cpu_map images, int64_t most, int n_threads
   cut.n_bands = quotient_up(cut.rows, cut.down);
   cut.n_units = quotient_up(cut.n_images, cut.group) * cut.n_bands;
   cut.n_most = cut.group * cut.down * cut.columns;
+  cut.origin = cpu_winograd_origin(cut.group * cut.columns);
   cut.phase = cpu_winograd_phase(cut.down, cut.group * cut.columns);
-  cut.row = cpu_whole_blocks(cut.n_most) + ROW_GAP;
+  cut.row = cpu_whole_blocks(cut.n_most);
   return cut;
 }
 
@@ -57,8 +56,10 @@ cpu_winograd_part cpu_winograd_part_of(const cpu_winograd_cut *cut, int64_t inde
   const int64_t down = below < cut->down ? below : cut->down;
   const int64_t n_lines = down * CPU_WINOGRAD_SIDE, n_below = cut->height - part.top;
   part.n_lines = n_lines < n_below ? n_lines : n_below;
-  part.tiles = (cpu_winograd_unit){
-      .down = down, .across = part.n_images * cut->columns, .phase = cut->phase};
+  part.tiles = (cpu_winograd_unit){.down = down,
+                                   .across = part.n_images * cut->columns,
+                                   .origin = cut->origin,
+                                   .phase = cut->phase};
   part.tiles.n_tiles = part.tiles.down * part.tiles.across;
   return part;
 }

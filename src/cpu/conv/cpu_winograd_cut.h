@@ -13,8 +13,8 @@ typedef struct cpu_winograd_cut {
   int64_t down, n_bands;   /* rows of tiles of a unit; units of an image */
   int64_t group;           /* images of a unit; 1 where there are bands */
   int64_t n_units, n_most; /* tiles of the largest */
-  int64_t phase;           /* values of a phase of the largest */
-  int64_t row;             /* values between rows of tiles' values, in whole blocks and a gap */
+  int64_t origin, phase;   /* of the largest: cpu_winograd_unit */
+  int64_t row;             /* its tiles in whole blocks */
 } cpu_winograd_cut;
 
 /* Images [image, image + n_images), from line `top` on: n_lines of each. */

@@ -53,9 +53,9 @@ static void winograd_stage(real *staged, const cpu_winograd_unit *unit, int64_t 
                            int64_t top, const real *scale, const real *shift) {
   const int64_t row = SIDE * unit->across;
   for (int64_t l = -1; l <= SIDE * unit->down; l++) {
-    /* Four rows of phases, split later: line l is row (l mod 4), l / 4 + 1 rows of tiles down. */
-    real *to =
-        staged + (l + SIDE) % SIDE * SIDE * unit->phase + (l + SIDE) / SIDE * row + SIDE * first;
+    /* Four rows of phases, split later: line l is row (l mod 4), l / 4 rows of tiles down. */
+    const int64_t a = (l + SIDE) % SIDE, down = (l + SIDE) / SIDE - 1;
+    real *to = staged + a * SIDE * unit->phase + SIDE * (unit->origin + first) + down * row;
     const int64_t h = top + l;
     if (h < 0 || h >= height) {
       memset(to, 0, (size_t)(SIDE * n_across) * sizeof *to);
@@ -92,16 +92,19 @@ INLINE void winograd_zip(vec v[SIDE]) {
   v[3] = SHUFFLE(even_1, odd_1, OF_ALL(ZIP, LANES / 2));
 }
 
-/* The places that phase row a of a unit's tiles is read at: one row of tiles above, or below, some of them. */
+/*
+** The places that phase row a of a unit's tiles is read at, from a whole vector on: one row of tiles above, or
+** below, some of them.
+*/
 INLINE void winograd_places(const cpu_winograd_unit *unit, int a, int64_t *begin, int64_t *end) {
-  *begin = a == SIDE - 1 ? 0 : unit->across;
-  *end = unit->across + unit->n_tiles + (a == 0 ? unit->across : 0);
+  *begin = a == SIDE - 1 ? -(unit->across + LANES - 1) / LANES * LANES : 0;
+  *end = unit->n_tiles + (a == 0 ? unit->across : 0);
 }
 
 static void winograd_split(real *phases, const real *staged, const cpu_winograd_unit *unit) {
   for (int a = 0; a < SIDE; a++) {
-    const real *from = staged + a * SIDE * unit->phase;
-    real *to = phases + a * SIDE * unit->phase + CPU_WINOGRAD_EDGE;
+    const real *from = staged + a * SIDE * unit->phase + SIDE * unit->origin;
+    real *to = phases + a * SIDE * unit->phase + unit->origin;
     int64_t begin, end;
     winograd_places(unit, a, &begin, &end);
     for (int64_t t = begin; t < end; t += LANES) {
@@ -117,13 +120,18 @@ INLINE vec where_inside(const real *inside, vec v) {
   return (vec)((lane_mask)v & (lane_mask)load(inside));
 }
 
-static void winograd_input(real *v, int64_t v_stride, const real *phases,
+/* Where tile t is in packed values. */
+INLINE real *winograd_at(real *v, int64_t v_block, int64_t t) {
+  return v + t / CPU_BLOCK * v_block + t % CPU_BLOCK;
+}
+
+static void winograd_input(real *v, int64_t v_stride, int64_t v_block, const real *phases,
                            const cpu_winograd_unit *unit, const real *inside, real *half) {
   const int64_t phase = unit->phase;
-  const real *has_left = inside + CPU_WINOGRAD_EDGE, *has_right = has_left + phase;
+  const real *has_left = inside + unit->origin, *has_right = has_left + phase;
   for (int a = 0; a < SIDE; a++) {
-    const real *from = phases + a * SIDE * phase + CPU_WINOGRAD_EDGE;
-    real *to = half + a * REACH * phase + CPU_WINOGRAD_EDGE;
+    const real *from = phases + a * SIDE * phase + unit->origin;
+    real *to = half + a * REACH * phase + unit->origin;
     int64_t begin, end;
     winograd_places(unit, a, &begin, &end);
     for (int64_t t = begin; t < end; t += LANES) {
@@ -140,21 +148,22 @@ static void winograd_input(real *v, int64_t v_stride, const real *phases,
   }
   const int64_t across = unit->across, row = REACH * phase;
   for (int j = 0; j < REACH; j++) {
-    const real *from = half + j * phase + CPU_WINOGRAD_EDGE + across;
+    const real *from = half + j * phase + unit->origin;
     for (int64_t t = 0; t < unit->n_tiles; t += LANES) {
       const vec column[REACH] = {
           load(from + 3 * row + t - across), load(from + t),           load(from + row + t),
           load(from + 2 * row + t),          load(from + 3 * row + t), load(from + t + across)};
       vec made[REACH];
       winograd_input_line(made, column);
-      for (int i = 0; i < REACH; i++) store(v + (i * REACH + j) * v_stride + t, made[i]);
+      real *to = winograd_at(v + j * v_stride, v_block, t);
+      for (int i = 0; i < REACH; i++) store(to + i * REACH * v_stride, made[i]);
     }
   }
 }
 
-static void winograd_gradient(real *v, int64_t v_stride, const real *phases,
+static void winograd_gradient(real *v, int64_t v_stride, int64_t v_block, const real *phases,
                               const cpu_winograd_unit *unit) {
-  const real *from = phases + CPU_WINOGRAD_EDGE + unit->across;
+  const real *from = phases + unit->origin;
   for (int64_t t = 0; t < unit->n_tiles; t += LANES) {
     vec half[REACH][SIDE];
     for (int b = 0; b < SIDE; b++) {
@@ -163,10 +172,11 @@ static void winograd_gradient(real *v, int64_t v_stride, const real *phases,
       winograd_gradient_line(made, column);
       for (int i = 0; i < REACH; i++) half[i][b] = made[i];
     }
+    real *to = winograd_at(v, v_block, t);
     for (int i = 0; i < REACH; i++) {
       vec made[REACH];
       winograd_gradient_line(made, half[i]);
-      for (int j = 0; j < REACH; j++) store(v + (i * REACH + j) * v_stride + t, made[j]);
+      for (int j = 0; j < REACH; j++) store(to + (i * REACH + j) * v_stride, made[j]);
     }
   }
 }

@@ -14,7 +14,7 @@
 ** Tiles are the vector dimension. Tiles of all images of a unit are numbered row of tiles by row of tiles,
 ** image by image within a row of tiles, so that a step downwards is `across` tiles, whichever tile it starts
 ** from. A channel's pixels are split into *phases*: pixel (4R + a, 4C + b) goes to phase (a, b), place
-** (R + 1) * across + C, so a tile's 36 input pixels are at one place, or one or `across` beside it, in 16 rows.
+** R * across + C, so a tile's 36 input pixels are at one place, or one or `across` beside it, in 16 rows.
 */
 #ifndef CPU_WINOGRAD_H
 #define CPU_WINOGRAD_H
@@ -43,14 +43,22 @@ enum {
 typedef struct cpu_winograd_unit {
   int64_t down, across; /* rows of tiles; tiles of each, of all images */
   int64_t n_tiles;      /* down * across */
-  int64_t phase;        /* values from phase to phase: cpu_winograd_phase */
+  int64_t
+      origin;    /* where place 0 of a phase is: at a whole vector, behind the row of tiles above */
+  int64_t phase; /* values from phase to phase */
 } cpu_winograd_unit;
 
-/* A phase has one row of tiles more above and below, and room for vectors that reach over its ends. */
+/* Room for vectors that reach over the ends of a phase. */
 enum { CPU_WINOGRAD_EDGE = 32 };
 
+static inline int64_t cpu_winograd_origin(int64_t across) {
+  return (across + CPU_WINOGRAD_EDGE - 1) / CPU_WINOGRAD_EDGE * CPU_WINOGRAD_EDGE +
+         CPU_WINOGRAD_EDGE;
+}
+
 static inline int64_t cpu_winograd_phase(int64_t down, int64_t across) {
-  return ((down + 2) * across + 2 * CPU_WINOGRAD_EDGE + CPU_LINE - 1) / CPU_LINE * CPU_LINE;
+  const int64_t n = cpu_winograd_origin(across) + (down + 1) * across + CPU_WINOGRAD_EDGE;
+  return (n + CPU_LINE - 1) / CPU_LINE * CPU_LINE;
 }
 
 /* G w G' of 3x3 weights, whose rows and columns are read backwards where `turned`. */
@@ -97,13 +105,14 @@ typedef struct cpu_winograd_loops {
   /* phases of what was staged for all images of the unit */
   void (*split)(real *phases, const real *staged, const cpu_winograd_unit *unit);
   /*
-  ** v[product * v_stride + tile] = B' x B. `inside` is two rows like phases: bits that are all set where a place
+  ** Product f of B' x B at v + f * v_stride, its tiles packed with v_block from block to block. `inside` is two rows like phases: bits that are all set where a place
   ** has a left neighbour in its image, then where it has a right one. `half` is room for 24 phases.
   */
-  void (*input)(real *v, int64_t v_stride, const real *phases, const cpu_winograd_unit *unit,
-                const real *inside, real *half);
-  /* v[product * v_stride + tile] = A dy A' */
-  void (*gradient)(real *v, int64_t v_stride, const real *phases, const cpu_winograd_unit *unit);
+  void (*input)(real *v, int64_t v_stride, int64_t v_block, const real *phases,
+                const cpu_winograd_unit *unit, const real *inside, real *half);
+  /* A dy A' likewise */
+  void (*gradient)(real *v, int64_t v_stride, int64_t v_block, const real *phases,
+                   const cpu_winograd_unit *unit);
   /* lines[p * line_stride + 4 tile + q] = pixel (p, q) of A' m A */
   void (*output)(real *lines, int64_t line_stride, const real *m, int64_t m_stride,
                  int64_t n_tiles);
