@@ -23,6 +23,8 @@ enum {
   FORWARD_VALUES = 512 * 1024 / sizeof(real), /* of a unit's packed input and its output */
   BACKWARD_PIECE = 256,
   BACKWARD_VALUES = 384 * 1024 / sizeof(real), /* of its packed input and gradient */
+  BACKWARD_ROWS =
+      96, /* input channels at a time, in whole panels: x and dx stay in the cache meanwhile */
   ROW_GAP = 16
 };
 
@@ -81,6 +83,13 @@ static cpu_prefetch_rows rows_of(cpu_map map, image_part p) {
   return cpu_map_rows(map, p.n, p.first, p.n_pixels);
 }
 
+/* Channels [c, c + n) of them. */
+static cpu_prefetch_rows range_of(cpu_prefetch_rows rows, int64_t c, int64_t n) {
+  rows.at += rows.at ? c * rows.stride : 0;
+  if (rows.n_rows > 0) rows.n_rows = n;
+  return rows;
+}
+
 static const real *at_part(cpu_map map, image_part p) { return cpu_map_at(map, p.n, 0) + p.first; }
 
 /* What the source will be read for; patches lie where the part before has been. */
@@ -88,14 +97,17 @@ static cpu_prefetch_rows rows_of_source(const source *from, image_part p) {
   return from->has_patches ? (cpu_prefetch_rows){0} : rows_of(from->in, p);
 }
 
-static void pack(const cpu_tiles *tiles, const source *from, image_part p, real *z,
-                 cpu_layout layout) {
+/* Rows [c, c + n_rows): input channels, or all there are of patches. */
+static void pack(const cpu_tiles *tiles, const source *from, image_part p, int64_t c,
+                 int64_t n_rows, real *z, cpu_layout layout) {
   if (from->has_patches)
     cpu_patches_gather(&from->patches, cpu_map_at(from->in, p.n, 0), p.first, p.n_pixels, z,
                        layout);
   else
-    tiles->norm_relu(z, layout, at_part(from->in, p), from->in.planes.stride_c, from->in.planes.c,
-                     p.n_pixels, from->norm.scale, from->norm.shift);
+    tiles->norm_relu(z, layout, at_part(from->in, p) + c * from->in.planes.stride_c,
+                     from->in.planes.stride_c, n_rows, p.n_pixels,
+                     from->norm.scale ? from->norm.scale + c : NULL,
+                     from->norm.shift ? from->norm.shift + c : NULL);
 }
 
 static void offsets(int32_t *offset, int64_t n, int64_t stride) {
@@ -169,7 +181,7 @@ static void add_bias(real *row, int64_t n, real bias) {
 
 static void forward_part(const forward *f, int share, image_part here, image_part next) {
   real *z = f->own + cpu_thread() * f->n_own, *product = z + f->n_z;
-  pack(f->tiles, &f->from, here, z, f->layout);
+  pack(f->tiles, &f->from, here, 0, f->n_in, z, f->layout);
   cpu_prefetch prefetch = cpu_prefetch_of(rows_of(f->out, here), rows_of_source(&f->from, next),
                                           (cpu_prefetch_rows){0});
   f->tiles->product(product, f->stride, f->n_out, f->panels, f->n_in, z, f->offset, f->layout.block,
@@ -224,6 +236,7 @@ typedef struct backward {
   bool accumulate, has_dx, has_dweight;
   int64_t n_in, n_out; /* rows of the right operand, of the product */
   int64_t n_columns;   /* of the transposed gradient: n_out in whole lines */
+  int64_t n_rows;      /* of the right operand that are packed at a time */
   pixel_cut cut;
   int64_t part_blocks, n_blocks; /* of a part, of a unit */
   cpu_layout z_layout, d_layout; /* of the input and of the gradient, packed */
@@ -233,6 +246,13 @@ typedef struct backward {
   real *panels, *own, *shares;
   int32_t *offset, *transposed_offset; /* of d's rows; of pixels in d transposed */
 } backward;
+
+/* As equal as whole panels allow: what each of them does not compute hides the reading of the next. */
+static int64_t rows_at_a_time(int64_t n_in) {
+  const int64_t n_times = (n_in + BACKWARD_ROWS - 1) / BACKWARD_ROWS, panel = 12;
+  const int64_t rows = ((n_in + n_times - 1) / n_times + panel - 1) / panel * panel;
+  return rows < n_in ? rows : n_in;
+}
 
 static backward backward_of(const cpu_conv_backward *call) {
   const dn_tensor *const weight = call->dweight ? call->dweight : call->weight;
@@ -249,10 +269,11 @@ static backward backward_of(const cpu_conv_backward *call) {
   b.n_in = weight->size[1] * weight->size[2] * weight->size[3];
   b.n_out = planes.c;
   b.n_columns = cpu_whole_lines(b.n_out);
-  b.cut = cut_of(planes.n, planes.size, b.n_in + 2 * b.n_out, BACKWARD_PIECE, BACKWARD_VALUES);
+  b.n_rows = b.from.has_patches ? b.n_in : rows_at_a_time(b.n_in);
+  b.cut = cut_of(planes.n, planes.size, b.n_rows + 2 * b.n_out, BACKWARD_PIECE, BACKWARD_VALUES);
   b.part_blocks = cpu_whole_blocks(b.cut.piece) / CPU_BLOCK;
   b.n_blocks = b.cut.group * b.part_blocks;
-  b.z_layout = (cpu_layout){.row = CPU_BLOCK, .block = CPU_BLOCK * b.n_in};
+  b.z_layout = (cpu_layout){.row = CPU_BLOCK, .block = CPU_BLOCK * b.n_rows};
   b.d_layout = (cpu_layout){.row = CPU_BLOCK, .block = CPU_BLOCK * b.n_out};
   b.n_z = b.n_blocks * b.z_layout.block + CPU_OUTER_ROWS * CPU_BLOCK;
   b.n_d = b.n_blocks * b.d_layout.block;
@@ -283,12 +304,16 @@ static dn_status backward_scratch(backward *b) {
   return DN_OK;
 }
 
-/* d of the n parts from `first` on, and z where dweight needs it, packed; returns how many pixels are filled, zeros included. */
-static int64_t pack_unit(const backward *b, int64_t first, int64_t n, real *z, real *d) {
+/* Parts [first, first + n) of a unit, and rows [c, c + n_rows) of the right operand. */
+typedef struct piece {
+  int64_t first, n, c, n_rows;
+  bool is_last; /* of the unit's rows */
+} piece;
+
+/* d of a unit's parts, packed; returns how many pixels are filled, zeros included. */
+static int64_t pack_d(const backward *b, int64_t first, int64_t n, real *d) {
   for (int64_t i = 0; i < n; i++) {
     const image_part here = part_of(&b->cut, first + i);
-    if (b->has_dweight)
-      pack(b->tiles, &b->from, here, z + i * b->part_blocks * b->z_layout.block, b->z_layout);
     cpu_gradient_pack(b->tiles, b->gradient, here.n, here.first, here.n_pixels,
                       d + i * b->part_blocks * b->d_layout.block, b->d_layout);
   }
@@ -297,43 +322,66 @@ static int64_t pack_unit(const backward *b, int64_t first, int64_t n, real *z, r
   return (n - 1) * b->part_blocks * CPU_BLOCK + cpu_whole_blocks(last.n_pixels);
 }
 
-/* dweight += z times d transposed. */
-static void unit_dweight(const backward *b, int64_t first, int64_t n_filled, const real *z,
-                         const real *d, real *transposed, real *dw) {
+static void transpose_d(const backward *b, int64_t n_filled, const real *d, real *transposed) {
   for (int64_t p = 0; p < n_filled; p += CPU_BLOCK)
     b->tiles->transpose(transposed, b->transposed_offset + p, d + p * b->n_out, CPU_BLOCK, b->n_out,
                         CPU_BLOCK, NULL, NULL);
-  const int64_t next = first + b->cut.group < b->cut.n_all ? first + b->cut.group : first;
-  const image_part here = part_of(&b->cut, first), then = part_of(&b->cut, next);
-  cpu_prefetch prefetch = cpu_prefetch_of(rows_of(b->din, here), rows_of(b->gradient.dy, then),
-                                          rows_of(b->gradient.y, then));
-  b->tiles->outer(dw, b->n_columns, b->n_in, b->n_out, z, b->z_layout, transposed,
-                  b->transposed_offset, n_filled, &prefetch);
 }
 
-/* dx of the n parts from `first` on, and the sums of norm's gradients. */
-static void unit_dx(const backward *b, int64_t first, int64_t n, const real *d, real *sums) {
-  for (int64_t i = 0; i < n; i++) {
-    const int64_t index = first + i, later = index + b->cut.group;
-    const image_part here = part_of(&b->cut, index);
-    const image_part next = part_of(&b->cut, later < b->cut.n_all ? later : index);
-    cpu_prefetch prefetch = cpu_prefetch_of(rows_of_source(&b->from, next), (cpu_prefetch_rows){0},
-                                            (cpu_prefetch_rows){0});
+/* The piece's rows of dweight += z times d transposed. */
+static void piece_dweight(const backward *b, piece at, int64_t n_filled, real *z,
+                          const real *transposed, real *dw) {
+  for (int64_t i = 0; i < at.n; i++)
+    pack(b->tiles, &b->from, part_of(&b->cut, at.first + i), at.c, at.n_rows,
+         z + i * b->part_blocks * b->z_layout.block, b->z_layout);
+  const int64_t next = at.first + b->cut.group < b->cut.n_all ? at.first + b->cut.group : at.first;
+  const image_part here = part_of(&b->cut, at.first), then = part_of(&b->cut, next);
+  const cpu_prefetch_rows none = {0};
+  cpu_prefetch prefetch = cpu_prefetch_of(range_of(rows_of(b->din, here), at.c, at.n_rows),
+                                          at.is_last ? rows_of(b->gradient.dy, then) : none,
+                                          at.is_last ? rows_of(b->gradient.y, then) : none);
+  b->tiles->outer(dw + at.c * b->n_columns, b->n_columns, at.n_rows, b->n_out, z, b->z_layout,
+                  transposed, b->transposed_offset, n_filled, &prefetch);
+}
+
+/* What of the source is read when part `index` of the piece is done: its next rows, or a later part's first ones. */
+static cpu_prefetch_rows source_behind(const backward *b, piece at, int64_t index) {
+  const int64_t later = index + b->cut.group;
+  const image_part part = part_of(&b->cut, at.is_last && later < b->cut.n_all ? later : index);
+  const int64_t c = at.is_last ? 0 : at.c + at.n_rows, left = b->n_in - c;
+  return range_of(rows_of_source(&b->from, part), c, left < b->n_rows ? left : b->n_rows);
+}
+
+/* The piece's rows of dx, and the sums of norm's gradients. */
+static void piece_dx(const backward *b, piece at, const real *d, real *sums) {
+  const cpu_norm all = b->from.norm;
+  const cpu_norm norm = {all.mean + at.c, all.inv_std + at.c, all.scale + at.c, all.shift + at.c};
+  const int64_t stride = b->from.in.planes.stride_c, dx_stride = b->din.planes.stride_c;
+  for (int64_t i = 0; i < at.n; i++) {
+    const image_part here = part_of(&b->cut, at.first + i);
+    cpu_prefetch prefetch = cpu_prefetch_of(source_behind(b, at, at.first + i),
+                                            (cpu_prefetch_rows){0}, (cpu_prefetch_rows){0});
     b->tiles->product_norm_relu_backward(
-        cpu_map_at(b->din, here.n, 0) + here.first, b->din.planes.stride_c, b->n_in, b->panels,
-        b->n_out, d + i * b->part_blocks * b->d_layout.block, b->offset, b->d_layout.block,
-        here.n_pixels, at_part(b->from.in, here), b->from.in.planes.stride_c, b->from.norm, sums,
-        b->accumulate, &prefetch);
+        cpu_map_at(b->din, here.n, at.c) + here.first, dx_stride, at.n_rows,
+        b->panels + at.c * b->n_out, b->n_out, d + i * b->part_blocks * b->d_layout.block,
+        b->offset, b->d_layout.block, here.n_pixels, at_part(b->from.in, here) + at.c * stride,
+        stride, norm, sums + at.c * 2 * CPU_SUM_LANES, b->accumulate, &prefetch);
   }
 }
 
 static void backward_unit(const backward *b, int64_t unit, real *dw, real *sums) {
   real *z = b->own + cpu_thread() * b->n_own, *d = z + b->n_z, *transposed = d + b->n_d;
   const int64_t first = unit * b->cut.group, left = b->cut.n_all - first;
-  const int64_t n = left < b->cut.group ? left : b->cut.group;
-  const int64_t n_filled = pack_unit(b, first, n, z, d);
-  if (b->has_dweight) unit_dweight(b, first, n_filled, z, d, transposed, dw);
-  if (b->has_dx) unit_dx(b, first, n, d, sums);
+  piece at = {.first = first, .n = left < b->cut.group ? left : b->cut.group};
+  const int64_t n_filled = pack_d(b, first, at.n, d);
+  if (b->has_dweight) transpose_d(b, n_filled, d, transposed);
+  for (; at.c < b->n_in; at.c += at.n_rows) {
+    const int64_t n_left = b->n_in - at.c;
+    at.n_rows = n_left < b->n_rows ? n_left : b->n_rows;
+    at.is_last = at.n_rows == n_left;
+    if (b->has_dweight) piece_dweight(b, at, n_filled, z, transposed, dw);
+    if (b->has_dx) piece_dx(b, at, d, sums);
+  }
 }
 
 /* dweight += scale times the shares' sum, transposed. */
