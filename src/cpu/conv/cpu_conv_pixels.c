@@ -388,6 +388,8 @@ static void backward_unit(const backward *b, int64_t unit, real *dw, real *sums)
 static void add_dweight(const backward *b, dn_tensor *dweight, double scale) {
   real *total = dn_tensor_data(dweight);
   const real *dw = cpu_shares_join(b->shares, b->n_share, b->n_dw, b->n_shares);
+  const int n_threads = cpu_team(b->n_in * b->n_out);
+#pragma omp parallel for schedule(static) num_threads(n_threads)
   for (int64_t k = 0; k < b->n_out; k++)
     for (int64_t c = 0; c < b->n_in; c++)
       total[k * b->n_in + c] += (real)scale * dw[c * b->n_columns + k];

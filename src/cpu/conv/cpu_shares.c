@@ -22,24 +22,36 @@ void cpu_moments_write(dn_tensor *stats, const cpu_moments *moments, const int64
 }
 
 const real *cpu_shares_join(real *shares, int64_t share_stride, int64_t n, int n_shares) {
-  for (int s = 1; s < n_shares; s++) {
-    const real *share = shares + s * share_stride;
-    for (int64_t i = 0; i < n; i++) shares[i] += share[i];
+  const int64_t run =
+      1 << 12; /* values that stay in the nearest cache until all shares are in them */
+  const int n_threads = cpu_team(n * n_shares);
+#pragma omp parallel for schedule(static) num_threads(n_threads)
+  for (int64_t begin = 0; begin < n; begin += run) {
+    const int64_t end = begin + run < n ? begin + run : n;
+    for (int s = 1; s < n_shares; s++) {
+      const real *share = shares + s * share_stride;
+      for (int64_t i = begin; i < end; i++) shares[i] += share[i];
+    }
   }
   return shares;
+}
+
+/* The lanes of all shares, added up share by share, then lane by lane. */
+static double sum_of_lanes(const real *lanes, int64_t share_stride, int n_shares) {
+  double of_lane[CPU_SUM_LANES] = {0}, total = 0;
+  for (int s = 0; s < n_shares; s++)
+    for (int l = 0; l < CPU_SUM_LANES; l++) of_lane[l] += (double)lanes[s * share_stride + l];
+  for (int l = 0; l < CPU_SUM_LANES; l++) total += of_lane[l];
+  return total;
 }
 
 void cpu_sums_write(dn_tensor *dnorm, const real *sums, int64_t share_stride, int n_shares,
                     cpu_norm norm) {
   real *dbeta = dn_tensor_data(dnorm), *dgamma = dbeta + dnorm->stride[0];
   for (int64_t c = 0; c < dnorm->size[1]; c++) {
-    double total[2] = {0, 0};
-    for (int which = 0; which < 2; which++)
-      for (int s = 0; s < n_shares; s++) {
-        const real *lanes = sums + s * share_stride + (2 * c + which) * CPU_SUM_LANES;
-        for (int l = 0; l < CPU_SUM_LANES; l++) total[which] += (double)lanes[l];
-      }
-    dbeta[c] = (real)total[0];
-    dgamma[c] = (real)(total[1] * (double)norm.inv_std[c]);
+    const real *lanes = sums + 2 * c * CPU_SUM_LANES;
+    dbeta[c] = (real)sum_of_lanes(lanes, share_stride, n_shares);
+    dgamma[c] = (real)(sum_of_lanes(lanes + CPU_SUM_LANES, share_stride, n_shares) *
+                       (double)norm.inv_std[c]);
   }
 }
