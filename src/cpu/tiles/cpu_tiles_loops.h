@@ -422,8 +422,7 @@ INLINE void outer_tile(const int rows, const int vectors, real *dw, int64_t dw_s
       for (int i = 0; i < PREFETCH_STEPS; i++)
         outer_step(rows, vectors, acc, a + p + i, layout.row, b + b_offset[first + p + i]);
     }
-    for (; p < n; p++)
-      outer_step(rows, vectors, acc, a + p, layout.row, b + b_offset[first + p]);
+    for (; p < n; p++) outer_step(rows, vectors, acc, a + p, layout.row, b + b_offset[first + p]);
   }
   prefetch->at = now.at;
   prefetch->left = now.left;
