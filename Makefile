@@ -5,7 +5,8 @@
 #   make test       installs what is missing, builds, runs every spec, those of CUDA on an emulation
 #   make test-all   the same, with every case in every dtype there too, and a build by luarocks from nothing
 #   make test-cuda  the specs of CUDA on a GPU; fails when anything was skipped
-#   make test-cuda-emulated, make sanitize-cuda  the same without a GPU; and under compute-sanitizer
+#   make test-cuda-emulated  the same without a GPU
+#   make sanitize-cuda, racecheck-cuda  a step of two layers under compute-sanitizer's tools, or under racecheck
 #   make racecheck-cuda-emulated  without a GPU, told of every access to memory: finds races (slow)
 #   make lint       formatting, luacheck, warnings as errors with gcc and clang, layers and circles, docs
 #   make asan       the specs under AddressSanitizer and UndefinedBehaviorSanitizer, leaks included
@@ -247,8 +248,12 @@ RUN_SPECS = rm -rf $(TOTALS); mkdir -p $(TOTALS); export LUA=$(LUA) BUILD=$(B) E
 test-cuda: all
 	@DENSENET_COMPLETE=1 DENSENET_DEVICES=cuda:0 $(LUA) $(BUSTED) --run=cuda $(filter spec/cuda/%,$(SPECS))
 
-sanitize-cuda: all
-	@for tool in memcheck racecheck initcheck synccheck; do \
+# Minutes: steps of two layers. SPECS=spec/cuda for all, which takes hours.
+sanitize-cuda: SANITIZER_TOOLS := memcheck racecheck initcheck synccheck
+racecheck-cuda: SANITIZER_TOOLS := racecheck
+sanitize-cuda racecheck-cuda: SPECS := spec/cuda/cuda_step_spec.lua
+sanitize-cuda racecheck-cuda: all
+	@for tool in $(SANITIZER_TOOLS); do \
 	  echo "compute-sanitizer --tool $$tool"; \
 	  DENSENET_COMPLETE=1 DENSENET_DEVICES=cuda:0 compute-sanitizer --tool $$tool --error-exitcode 1 $(LUA) $(BUSTED) --run=cuda $(filter spec/cuda/%,$(SPECS)) || exit 1; \
 	done
@@ -335,5 +340,5 @@ env:
 clean:
 	rm -rf build
 
-.PHONY: all cuda mpi demo test test-all test-cuda test-cuda-emulated racecheck-cuda-emulated sanitize-cuda lint asan bench soak fuzz \
+.PHONY: all cuda mpi demo test test-all test-cuda test-cuda-emulated racecheck-cuda-emulated sanitize-cuda racecheck-cuda lint asan bench soak fuzz \
   install docs help env clean

@@ -30,10 +30,12 @@ typedef enum cuda_conv2d_direction {
 
 /*
 ** Bytes of scratch that a call takes, aligned to 256; x and y are the images of its two sides (in the
-** backward directions dx or x, and dy). Data pointers and strides are not looked at: good on the plan.
+** backward directions dx or x, and dy), with their strides. Of the data and of the weight (dweight) only
+** the addresses are looked at, how they are aligned: good on the plan. Returns DN_EDEVICE, DN_ENOMEM.
 */
-int64_t cuda_conv2d_scratch(cuda_conv2d_direction direction, const cuda_images *x,
-                            const cuda_images *y, const cuda_conv2d *conv);
+dn_status cuda_conv2d_scratch(cuda_conv2d_direction direction, const cuda_images *x,
+                              const cuda_images *y, const void *weight, const cuda_conv2d *conv,
+                              int64_t *n_bytes);
 
 /* y N,K,P,Q = x N,C,H,W * weight. Returns DN_EDEVICE, as the others. */
 dn_status cuda_conv2d_images_forward(const cuda_images *y, const cuda_images *x, const void *weight,

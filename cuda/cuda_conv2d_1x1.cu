@@ -25,7 +25,7 @@ static layout layout_of(cuda_conv2d_direction direction, const cuda_images *x,
   layout l;
   memset(&l, 0, sizeof l);
   const int64_t n_weights = x->c * y->c;
-  l.workspace = cuda_scratch_place(&l.n_bytes, CUDA_CUBLAS_WORKSPACE, 1);
+  l.workspace = cuda_scratch_place(&l.n_bytes, cuda_cublas_workspace(), 1);
   if (direction != CUDA_CONV2D_BACKWARD_WEIGHT) {
     if (cuda_is_narrow(x->dtype)) l.weight = cuda_scratch_place(&l.n_bytes, n_weights, 2);
     return l;

@@ -2,6 +2,8 @@
 
 #include <cublas_v2.h>
 
+#include "cuda_described.h"
+
 /*
 ** A failure as a status, with the call named; a device that is lost says so at its next call. The
 ** library tries things out, and what failed there must not be taken for our next launch's failure.
@@ -21,6 +23,14 @@ dn_status cuda_cublas_release(int release[3]) {
   CUBLAS_TRY(cublasGetProperty(MINOR_VERSION, &release[1]));
   CUBLAS_TRY(cublasGetProperty(PATCH_LEVEL, &release[2]));
   return DN_OK;
+}
+
+int64_t cuda_cublas_workspace(void) {
+#ifdef CUDA_CUBLAS_WORKSPACE
+  return CUDA_CUBLAS_WORKSPACE;
+#else
+  return (cuda_described_major() >= 9 ? 32 : 8) << 20;
+#endif
 }
 
 /* In 16 bits, parts of one sum are added in float, too. */
@@ -72,7 +82,7 @@ dn_status cuda_cublas_product(const cuda_product *product, void *workspace) {
   const cuda_matrix *a = &product->a, *b = &product->b, *c = &product->c;
   cublasHandle_t handle = NULL;
   DN_TRY(find_handle(&handle));
-  CUBLAS_TRY(cublasSetWorkspace(handle, workspace, CUDA_CUBLAS_WORKSPACE));
+  CUBLAS_TRY(cublasSetWorkspace(handle, workspace, (size_t)cuda_cublas_workspace()));
   const bool is_double = product->dtype == DN_DOUBLE;
   const float narrow[2] = {(float)product->alpha, (float)product->beta};
   const void *const alpha = is_double ? (const void *)&product->alpha : &narrow[0];

@@ -12,10 +12,11 @@
 
 #include "cuda_backend.h"
 
-/* Bytes of a product's workspace. NVIDIA advises 4 to 32 MiB; which is best, timings will tell. */
-#ifndef CUDA_CUBLAS_WORKSPACE
-#define CUDA_CUBLAS_WORKSPACE (8 << 20)
-#endif
+/*
+** Bytes of a product's workspace, on the current device or the one that is planned: 32 MiB from compute
+** capability 9.0 on, as NVIDIA advises, and 8 before. The emulation is built with less.
+*/
+int64_t cuda_cublas_workspace(void);
 
 /* A row-major matrix, or one for each product of a batch. */
 typedef struct cuda_matrix {
@@ -38,7 +39,7 @@ typedef struct cuda_product {
   cuda_matrix a, b, c; /* c.data is written */
 } cuda_product;
 
-/* Sizes are 1 or more; workspace: CUDA_CUBLAS_WORKSPACE bytes. Returns DN_EDEVICE, DN_ENOMEM. */
+/* Sizes are 1 or more; workspace: cuda_cublas_workspace() bytes. Returns DN_EDEVICE, DN_ENOMEM. */
 dn_status cuda_cublas_product(const cuda_product *product, void *workspace);
 
 /* The library's major, minor and patch number. Returns DN_EDEVICE. */

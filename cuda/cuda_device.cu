@@ -6,6 +6,7 @@
 #include "cuda_backend.h"
 #include "cuda_cublas.h"
 #include "cuda_cudnn.h"
+#include "cuda_described.h"
 #include "cuda_fused.h"
 #include "cuda_wait.h"
 
@@ -172,6 +173,9 @@ static dn_status describe(dn_device_info *info) {
   info->free_bytes = (int64_t)n_free;
   info->capability[0] = state->capability[0];
   info->capability[1] = state->capability[1];
+  info->n_plans = state->cudnn ? state->cudnn->n_plans : 0;
+  info->n_refused = state->n_refused;
+  info->n_direct = state->n_direct;
   DN_TRY(cuda_cublas_release(info->cublas));
   return cuda_cudnn_release(info->cudnn);
 }
@@ -197,6 +201,7 @@ dn_status cuda_tf32(dn_device *device, bool on) {
   DN_TRY(cuda_enter(device));
   cuda_current()->uses_tf32 = on;
   cuda_fused_plan_tf32(on);
+  cuda_described_set_tf32(cuda_current()->ordinal, on);
   cuda_leave();
   return DN_OK;
 }

@@ -14,7 +14,7 @@
 
 struct cuda_fault;
 struct cublasContext;
-struct cudnnContext;
+struct cuda_cudnn;
 struct cuda_graph;
 struct cuda_narrow;
 
@@ -40,7 +40,8 @@ typedef struct cuda_device {
   unsigned *tickets;            /* CUDA_TICKETS counters of the device, 0 between kernels */
   uint64_t sequence;            /* operations so far */
   struct cublasContext *cublas; /* NULL until the first product */
-  struct cudnnContext *cudnn;   /* NULL until the first convolution */
+  struct cuda_cudnn *cudnn;     /* its plans; NULL until the first convolution */
+  int64_t n_refused, n_direct;  /* plans and calls that cuDNN refused; convolutions without it */
   struct cuda_narrow *narrow;   /* vectors with 16-bit weights beside them (cuda_narrow.h) */
   int n_narrow;
   pthread_mutex_t narrow_lock;

@@ -38,7 +38,7 @@ static dn_status scale(dn_tensor *c, double beta) {
 dn_status cuda_gemm(dn_tensor *c, const dn_tensor *a, const dn_tensor *b, double alpha,
                     double beta) {
   void *workspace;
-  DN_TRY(cuda_scratch(CUDA_CUBLAS_WORKSPACE, &workspace));
+  DN_TRY(cuda_scratch(cuda_cublas_workspace(), &workspace));
   if (a->size[1] == 0) return scale(c, beta);
   cuda_product product;
   memset(&product, 0, sizeof product);

@@ -24,7 +24,7 @@ static dn_status take_scratch(dn_dtype dtype, const dn_tensor *weight, char **sc
                               int64_t *n_before) {
   int64_t n_bytes = 0;
   void *block;
-  cuda_scratch_place(&n_bytes, CUDA_CUBLAS_WORKSPACE, 1);
+  cuda_scratch_place(&n_bytes, cuda_cublas_workspace(), 1);
   *n_before = n_bytes;
   if (cuda_is_narrow(dtype)) *n_before = cuda_scratch_place(&n_bytes, dn_tensor_count(weight), 2);
   DN_TRY(cuda_scratch(n_bytes, &block));
@@ -71,7 +71,7 @@ dn_status cuda_linear_backward_data(dn_tensor *dx, const dn_tensor *dy, const dn
 dn_status cuda_linear_backward_weight(dn_tensor *dweight, dn_tensor *dbias, const dn_tensor *dy,
                                       const dn_tensor *x, double scale) {
   void *workspace;
-  DN_TRY(cuda_scratch(CUDA_CUBLAS_WORKSPACE, &workspace));
+  DN_TRY(cuda_scratch(cuda_cublas_workspace(), &workspace));
   if (x->size[1] > 0) {
     cuda_product product;
     memset(&product, 0, sizeof product);

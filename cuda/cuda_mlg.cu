@@ -47,7 +47,7 @@ dn_status cuda_mlg_generate(dn_tensor *weight, const dn_tensor *basis, const dn_
   const int64_t row = n.inputs * n.taps;
   const bool is_alone = !coeff_in && !coeff_out;
   int64_t n_bytes = 0, kernels_begin = 0;
-  cuda_scratch_place(&n_bytes, CUDA_CUBLAS_WORKSPACE, 1);
+  cuda_scratch_place(&n_bytes, cuda_cublas_workspace(), 1);
   const int64_t search = cuda_scratch_place(&n_bytes, cuda_quantize_search_bytes(dtype), 1);
   factor b = reserve(is_alone ? NULL : basis, basis_bits, &n_bytes);
   factor u = reserve(coeff_in, coeff_in_bits, &n_bytes);
@@ -88,7 +88,7 @@ dn_status cuda_mlg_pull(dn_tensor *dbasis, dn_tensor *dcoeff_in, dn_tensor *dcoe
   const bool is_alone = !coeff_in && !coeff_out;
   int64_t n_bytes = 0, kernels_begin = 0, dkernels_begin = 0, dbasis_begin = 0, din_begin = 0;
   int64_t dout_begin = 0;
-  cuda_scratch_place(&n_bytes, CUDA_CUBLAS_WORKSPACE, 1);
+  cuda_scratch_place(&n_bytes, cuda_cublas_workspace(), 1);
   const int64_t search_begin = cuda_scratch_place(&n_bytes, cuda_quantize_search_bytes(dtype), 1);
   factor b = reserve(is_alone ? NULL : basis, basis_bits, &n_bytes);
   factor u = reserve(coeff_in, coeff_in_bits, &n_bytes);

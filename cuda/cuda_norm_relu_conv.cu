@@ -72,16 +72,33 @@ static int64_t chunk_of(int64_t n_images, int64_t image_bytes) {
   return (n_images + n_chunks - 1) / n_chunks;
 }
 
-/* Scratch of a convolution of `count` images; it may be more for fewer. */
-static int64_t conv_bytes(cuda_conv2d_direction direction, const dn_tensor *x, const dn_tensor *y,
-                          const cuda_conv2d *conv, int64_t count, bool side_by_side) {
-  cuda_images in = cuda_images_of(x), out = cuda_images_of(y);
-  in.n = out.n = side_by_side ? 1 : count;
-  if (side_by_side) {
+/* Images as they will lie in scratch, one behind the other; its beginning is aligned, wherever it is. */
+static cuda_images packed(const dn_tensor *x) {
+  cuda_images images = cuda_images_of(x);
+  images.data = NULL;
+  images.channel_stride = images.h * images.w;
+  images.image_stride = images.c * images.channel_stride;
+  return images;
+}
+
+/*
+** *most becomes the scratch of a convolution of `count` images where that is more; it may be more for
+** fewer. x, and y where the layout says so, are read from copies.
+*/
+static dn_status add_conv(const layout *l, cuda_conv2d_direction direction, const dn_tensor *x,
+                          const dn_tensor *y, const dn_tensor *weight, const cuda_conv2d *conv,
+                          int64_t count, int64_t *most) {
+  cuda_images in = packed(x), out = l->copies_dy ? packed(y) : cuda_images_of(y);
+  in.n = out.n = l->is_side_by_side ? 1 : count;
+  if (l->is_side_by_side) {
     in.w = out.w = count * in.h * in.w;
     in.h = out.h = 1;
   }
-  return cuda_conv2d_scratch(direction, &in, &out, conv);
+  int64_t n_bytes = 0;
+  const void *const at = weight ? dn_tensor_data(weight) : NULL;
+  DN_TRY(cuda_conv2d_scratch(direction, &in, &out, at, conv, &n_bytes));
+  if (n_bytes > *most) *most = n_bytes;
+  return DN_OK;
 }
 
 /* `tail` images come last. */
@@ -89,22 +106,21 @@ static int64_t tail_of(const dn_tensor *x, int64_t chunk) {
   return x->size[0] % chunk ? x->size[0] % chunk : chunk;
 }
 
-static layout forward_layout(const dn_tensor *y, const dn_tensor *stats, const dn_tensor *x,
-                             const cuda_conv2d *conv) {
-  layout l;
-  memset(&l, 0, sizeof l);
+static dn_status forward_layout(const dn_tensor *y, const dn_tensor *stats, const dn_tensor *x,
+                                const dn_tensor *weight, const cuda_conv2d *conv, layout *l) {
+  memset(l, 0, sizeof *l);
   const int64_t size = (int64_t)dn_dtype_size(x->dtype);
   const int64_t image = x->size[1] * x->size[2] * x->size[3];
-  l.chunk = chunk_of(x->size[0], image * size);
-  l.wide = cuda_scratch_place(&l.n_bytes, l.chunk * image, size);
-  const int64_t tail = tail_of(x, l.chunk);
-  l.conv = cuda_scratch_place(&l.n_bytes,
-                              most(conv_bytes(CUDA_CONV2D_FORWARD, x, y, conv, l.chunk, false),
-                                   conv_bytes(CUDA_CONV2D_FORWARD, x, y, conv, tail, false)),
-                              1);
+  l->chunk = chunk_of(x->size[0], image * size);
+  l->wide = cuda_scratch_place(&l->n_bytes, l->chunk * image, size);
+  const int64_t counts[2] = {l->chunk, tail_of(x, l->chunk)};
+  int64_t conv_most = 0;
+  for (int64_t count : counts)
+    DN_TRY(add_conv(l, CUDA_CONV2D_FORWARD, x, y, weight, conv, count, &conv_most));
+  l->conv = cuda_scratch_place(&l->n_bytes, conv_most, 1);
   if (stats)
-    l.sums = cuda_scratch_place(&l.n_bytes, cuda_channel_stats_sums(y), (int64_t)sizeof(double));
-  return l;
+    l->sums = cuda_scratch_place(&l->n_bytes, cuda_channel_stats_sums(y), (int64_t)sizeof(double));
+  return DN_OK;
 }
 
 /* Scratch of a fused kernel, which may need none. */
@@ -125,7 +141,8 @@ dn_status cuda_norm_relu_conv_forward(dn_tensor *y, dn_tensor *stats, const dn_t
     return cuda_norm_relu_conv_3x3_forward(y, stats, x, norm, weight, block);
   }
   const cuda_conv2d conv = conv_of(weight);
-  const layout l = forward_layout(y, stats, x, &conv);
+  layout l;
+  DN_TRY(forward_layout(y, stats, x, weight, &conv, &l));
   DN_TRY(cuda_scratch(l.n_bytes, &block));
   char *const scratch = (char *)block;
   dn_storage lent;
@@ -147,27 +164,29 @@ static int64_t segments_of(const dn_tensor *x, int64_t first, int64_t count) {
   return cuda_segments(cuda_planes_of(&part));
 }
 
-static layout backward_layout(const dn_tensor *dy, const dn_tensor *deferred, const dn_tensor *x,
-                              const cuda_conv2d *conv) {
-  layout l;
-  memset(&l, 0, sizeof l);
+static dn_status backward_layout(const dn_tensor *dy, const dn_tensor *deferred, const dn_tensor *x,
+                                 const dn_tensor *weight, const dn_tensor *dweight,
+                                 const cuda_conv2d *conv, layout *l) {
+  memset(l, 0, sizeof *l);
   const int64_t size = (int64_t)dn_dtype_size(x->dtype), plane = x->size[2] * x->size[3];
-  l.is_side_by_side = conv->r == 1;
-  l.copies_dy = deferred || l.is_side_by_side;
-  const int64_t n_copied = l.copies_dy ? dy->size[1] : 0;
-  l.chunk = chunk_of(x->size[0], (x->size[1] + n_copied) * plane * size);
-  const int64_t tail = tail_of(x, l.chunk), n_whole = (x->size[0] - tail) / l.chunk;
-  l.wide = cuda_scratch_place(&l.n_bytes, l.chunk * x->size[1] * plane, size);
-  l.grad = cuda_scratch_place(&l.n_bytes, l.chunk * n_copied * plane, size);
+  l->is_side_by_side = conv->r == 1;
+  l->copies_dy = deferred || l->is_side_by_side;
+  const int64_t n_copied = l->copies_dy ? dy->size[1] : 0;
+  l->chunk = chunk_of(x->size[0], (x->size[1] + n_copied) * plane * size);
+  const int64_t tail = tail_of(x, l->chunk), n_whole = (x->size[0] - tail) / l->chunk;
+  l->wide = cuda_scratch_place(&l->n_bytes, l->chunk * x->size[1] * plane, size);
+  l->grad = cuda_scratch_place(&l->n_bytes, l->chunk * n_copied * plane, size);
+  const int64_t counts[2] = {l->chunk, tail};
   int64_t conv_most = 0;
-  for (int turn = 0; turn < 4; turn++)
-    conv_most = most(
-        conv_most, conv_bytes(turn < 2 ? CUDA_CONV2D_BACKWARD_DATA : CUDA_CONV2D_BACKWARD_WEIGHT, x,
-                              dy, conv, turn % 2 ? tail : l.chunk, l.is_side_by_side));
-  l.conv = cuda_scratch_place(&l.n_bytes, conv_most, 1);
-  l.n_pairs = n_whole * segments_of(x, 0, l.chunk) + segments_of(x, 0, tail);
-  l.sums = cuda_scratch_place(&l.n_bytes, 2 * x->size[1] * l.n_pairs, (int64_t)sizeof(double));
-  return l;
+  for (int64_t count : counts) {
+    DN_TRY(add_conv(l, CUDA_CONV2D_BACKWARD_DATA, x, dy, weight, conv, count, &conv_most));
+    if (dweight)
+      DN_TRY(add_conv(l, CUDA_CONV2D_BACKWARD_WEIGHT, x, dy, dweight, conv, count, &conv_most));
+  }
+  l->conv = cuda_scratch_place(&l->n_bytes, conv_most, 1);
+  l->n_pairs = n_whole * segments_of(x, 0, l->chunk) + segments_of(x, 0, tail);
+  l->sums = cuda_scratch_place(&l->n_bytes, 2 * x->size[1] * l->n_pairs, (int64_t)sizeof(double));
+  return DN_OK;
 }
 
 /* dy as the products read it: with its deferred terms, and side by side for 1x1. */
@@ -212,7 +231,8 @@ dn_status cuda_norm_relu_conv_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tenso
                                             accumulate, scale, block);
   }
   const cuda_conv2d conv = conv_of(weight);
-  const layout l = backward_layout(dy, deferred, x, &conv);
+  layout l;
+  DN_TRY(backward_layout(dy, deferred, x, weight, dweight, &conv, &l));
   DN_TRY(cuda_scratch(l.n_bytes, &block));
   char *const scratch = (char *)block;
   double *const sums = (double *)(scratch + l.sums);

@@ -67,7 +67,7 @@ static dn_status run(dn_tensor *loss, dn_tensor *dx, const dn_tensor *x, const v
                      double scale) {
   const int64_t n_vectors = of.n_matrices * of.n, n_elements = n_vectors * of.length;
   int64_t n_bytes = 0;
-  cuda_scratch_place(&n_bytes, CUDA_CUBLAS_WORKSPACE, 1);
+  cuda_scratch_place(&n_bytes, cuda_cublas_workspace(), 1);
   const int64_t y_begin = cuda_scratch_place(&n_bytes, n_elements, sizeof(T));
   const int64_t slope_begin = cuda_scratch_place(&n_bytes, n_elements, sizeof(T));
   const int64_t gram_begin = cuda_scratch_place(&n_bytes, n_vectors * of.n, sizeof(T));

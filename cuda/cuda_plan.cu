@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "cuda_backend.h"
+#include "cuda_described.h"
 #include "cuda_fused.h"
 
 extern "C" {
@@ -10,9 +11,11 @@ extern "C" {
 }
 
 /* An address for storages to have; nobody reads or writes there. */
-alignas(64) static char nowhere[64];
+alignas(256) static char nowhere[256];
 
 #include "../src/dn_plan_roles.h"
+
+static const dn_device *device_of(const dn_tensor *first, ...) { return first->storage->device; }
 
 /*
 ** Operations that never ask for scratch have nothing to plan; the others are run until they do
@@ -23,6 +26,7 @@ alignas(64) static char nowhere[64];
   static dn_status plan_##name parameters {               \
     DN_PLAN_REPORT(DN_OP_##name, roles);                  \
     if (!(false traits)) return DN_OK;                    \
+    cuda_described_enter(device_of arguments);            \
     cuda_scratch_measure();                               \
     return cuda_scratch_measured(cuda_##name arguments);  \
   }
@@ -59,6 +63,8 @@ static dn_status describe(dn_device *device, dn_device_info *info) {
 }
 
 static dn_status tf32(dn_device *device, bool on) {
+  cuda_described_enter(device);
+  cuda_described_set_tf32(cuda_described_ordinal(), on);
   cuda_fused_plan_tf32(on);
   return DN_OK;
 }

@@ -18,6 +18,9 @@ cuda=none
 nvcc=${NVCC:-$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)}
 cuda_program='#include <cublas_v2.h>
 #include <cudnn.h>
+#if CUDNN_VERSION < 90800
+#error cuDNN 9.8 or later is needed
+#endif
 int main() { return cudnnGetVersion() == 0; }'
 if [ "${CUDA:-}" = emulated ]; then
   cuda=emulated
@@ -37,7 +40,7 @@ else
     put NVCC_FOUND "$nvcc"
     put CUDA_CODE "$code -gencode arch=compute_$last,code=compute_$last"
   else
-    say CUDA "nvcc is there, but not cuBLAS and cuDNN with their headers: the module computes on the CPU"
+    say CUDA "nvcc is there, but not cuBLAS and cuDNN 9.8 or later with their headers: the module computes on the CPU"
     grep -m 1 -E 'error|cannot find' "$work/log" | sed "s,$work/,,g; s/^/             /"
   fi
 fi

@@ -37,6 +37,8 @@ typedef struct dn_device_info {
   /* What the backend stands on, as 1000 major + 10 minor, or major, minor, patch; 0: none. */
   int driver, runtime;
   int cublas[3], cudnn[3];
+  /* Of convolutions: plans that are kept, plans and calls refused, calls without the library. */
+  int64_t n_plans, n_refused, n_direct;
 } dn_device_info;
 
 /* "cpu". It has its backend once the library is loaded (dn_devices.c). */

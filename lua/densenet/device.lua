@@ -10,7 +10,9 @@ local Device = { __tostring = function(self) return self.name end }
 --- The device called `name`: "cpu", or a GPU, "cuda:0" ("cuda" for short). What it is, it says in
 -- `product` (a name), `memory` (bytes), and for a GPU `free` (bytes of it that no program has taken),
 -- `capability` ("9.0"), `driver` and `runtime` (versions of CUDA, "13.0"), `cublas` and `cudnn` (of these
--- libraries, "9.19.0"), and where ranks can be joined there `nccl`, too.
+-- libraries, "9.19.0"), and where ranks can be joined there `nccl`, too. Of convolutions there so far, by this process:
+-- `convolutionPlans` of cuDNN that are kept, `convolutionsRefused` (plans and calls that it has not), and
+-- `convolutionsDirect` (calls computed by slow kernels in its place; 0 is what one wants).
 -- @return {name =, product =, memory =, ...}, or nil, message, code where there is no such device
 function device.find(name)
   argument.string(1, "device", name)

@@ -47,21 +47,9 @@ cublasGemmStridedBatchedEx_64                                    15     15      
 cublasSetWorkspace                                               18     18      6     22
 cudaFuncSetAttribute                                              -      -     12      -
 cudaStreamSynchronize                                             2      1      2      1
-cudnnConvolutionBackwardData                                      5      5      1      7
-cudnnConvolutionBackwardFilter                                    5      5      1      7
-cudnnConvolutionForward                                           5      5      1      5
-cudnnCreateConvolutionDescriptor                                 15     15      3     19
-cudnnCreateFilterDescriptor                                      15     15      3     19
-cudnnCreateTensorDescriptor                                      30     30      6     38
-cudnnGetConvolutionBackwardDataWorkspaceSize                      5      5      1      7
-cudnnGetConvolutionBackwardFilterWorkspaceSize                    5      5      1      7
-cudnnGetConvolutionForwardWorkspaceSize                           5      5      1      5
-cudnnSetConvolution2dDescriptor                                  15     15      3     19
-cudnnSetConvolutionGroupCount                                    15     15      3     19
-cudnnSetConvolutionMathType                                      15     15      3     19
-cudnnSetFilter4dDescriptor                                       15     15      3     19
-cudnnSetTensor4dDescriptorEx                                     30     30      6     38
-launch                                                          106     89     96    131
+cudnnBackendCreateDescriptor                                     15     15     15     19
+cudnnBackendExecute                                              15     15     15     19
+launch                                                          106     89    136    131
 launch add_scaled_kernel                                          -      -     20     20
 launch avg_pool2d_backward_kernel                                 1      1      -      -
 launch avg_pool2d_forward_kernel                                  1      1      -      -

@@ -2,6 +2,8 @@
 -- workspace has no room for all, plain kernels where cuDNN refuses, failures told.
 
 local core = require "densenet.core"
+local dn = require "densenet"
+local tablex = require "pl.tablex"
 local compare = require "spec.support.compare"
 local operation = require "spec.support.operation"
 
@@ -102,19 +104,43 @@ describe("a convolution on a GPU", function()
     { op = "conv2d_backward_weight", name = "refused", arguments = {
       sum { 4, 2, 3, 3 }, sum { 4 }, input { 3, 4, 5, 6 }, input { 3, 2, 5, 6 }, 1, 1, 1, 1, 1, 0.5 } },
   }
+  -- The same on images of a size of their own: what was refused stays so.
+  local HEIGHTS = { float = 7, double = 8, half = 9, bfloat16 = 10 }
+  local function refused(case, dtype)
+    local arguments = {}
+    for i, argument in ipairs(case.arguments) do
+      arguments[i] = type(argument) == "table" and tablex.copy(argument) or argument
+      if type(argument) == "table" and argument[3] == 5 then arguments[i][3] = HEIGHTS[dtype] end
+    end
+    return { op = case.op, name = case.name, arguments = arguments }
+  end
+
   for _, case in ipairs(small) do
     for _, dtype in ipairs { "float", "double", "half", "bfloat16" } do
       emulated_it(("%s that cuDNN refuses is computed all the same (%s)"):format(case.op, dtype), function()
+        local before = dn.device(DEVICE)
         core.testing.cuda_emulation("refuse cudnn", 1)
-        check(case, dtype)
+        local _ <close> = setmetatable({}, { __close = function() core.testing.cuda_emulation("refuse cudnn", 0) end })
+        check(refused(case, dtype), dtype)
+        local after = dn.device(DEVICE)
+        assert.is_true(after.convolutionsRefused > before.convolutionsRefused)
+        assert.equal(before.convolutionsDirect + 1, after.convolutionsDirect)
+        assert.is_true(after.convolutionPlans > before.convolutionPlans) -- that there is none is kept, too
+        core.testing.cuda_counts()
+        check(refused(case, dtype), dtype)
+        assert.is_nil(select(2, core.testing.cuda_counts())["a question for engines"])
       end)
     end
   end
 
   emulated_it("whose data cuDNN wants aligned is computed all the same", function()
     for _, case in ipairs(small) do
+      local before = dn.device(DEVICE)
       core.testing.cuda_emulation("misalign cudnn", 1)
       check(case, "float")
+      local after = dn.device(DEVICE)
+      assert.equal(before.convolutionsRefused + 1, after.convolutionsRefused)
+      assert.equal(before.convolutionsDirect + 1, after.convolutionsDirect)
     end
   end)
 
@@ -124,7 +150,7 @@ describe("a convolution on a GPU", function()
       core.testing.cuda_emulation("fail cudnn", 1)
       local ok, message = pcall(operation.call, case, call)
       assert.is_false(ok)
-      assert.matches("cuda:0: cudnnConvolution%a+ failed: CUDNN_STATUS_EXECUTION_FAILED", message)
+      assert.matches("cuda:0: cudnnBackendExecute failed: CUDNN_STATUS_EXECUTION_FAILED", message)
     end
   end)
 end)

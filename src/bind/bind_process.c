@@ -132,13 +132,14 @@ static int device_peak(lua_State *L) {
 
 /*
 ** device_describe(device) -> {name=, memory=, free=, capability=, driver=, runtime=, cublas=, cudnn=}:
-** bytes of memory, "9.0", "13.0", "9.19.0"; what a device has none of is left out | nil, message, code
+** bytes of memory, "9.0", "13.0", "9.19.0"; of a GPU also the counts of dn_device_info, convolutionPlans,
+** convolutionsRefused and convolutionsDirect; what a device has none of is left out | nil, message, code
 */
 static int device_describe(lua_State *L) {
   dn_device_info info;
   const dn_status status = dn_device_describe(bind_check_device(L, 1), &info);
   if (status != DN_OK) return bind_fail(L, status);
-  lua_createtable(L, 0, 8);
+  lua_createtable(L, 0, 11);
   lua_pushstring(L, info.name);
   lua_setfield(L, -2, "name");
   if (info.total_bytes > 0) set_integer(L, "memory", info.total_bytes);
@@ -150,6 +151,9 @@ static int device_describe(lua_State *L) {
     set_version(L, "runtime", info.runtime);
     set_release(L, "cublas", info.cublas);
     set_release(L, "cudnn", info.cudnn);
+    set_integer(L, "convolutionPlans", info.n_plans);
+    set_integer(L, "convolutionsRefused", info.n_refused);
+    set_integer(L, "convolutionsDirect", info.n_direct);
   }
   return 1;
 }

@@ -1,155 +1,86 @@
 /*
-** Convolutions by their definition, behind checks as strict as the library's: every descriptor set,
-** shapes that go together, one type throughout, memory that is there, a workspace as large as was
-** answered. Workspaces are of a size of their own: forward with precomputed offsets 4096 bytes, and
-** backward the bytes of the images on both sides, so that large calls exceed what cuda/ gives.
+** cuDNN's graphs, as strict as the library: attributes are set before a descriptor is finalized and read
+** afterwards, of the right type and number; shapes go together; memory is there, aligned as was said, and
+** the workspace as large as was answered. A graph is one convolution.
+**
+** Engines, in the order in which the heuristics tell of them:
+**   3  sums in an order of its own: whoever executes it is told that it failed
+**   1  tensor cores, which round float to TF32; bytes of the images on both sides
+**   2  without them; forward 4096 bytes, backward those of the images, so that large calls exceed
+**      what cuda/ gives
+**   0  of mode FALLBACK, forward alone: without a workspace
 ** Calls that succeed leave an error of CUDA behind, as the library may that tries things out.
-** Sums of all types but double are kept in float.
 */
 #include "cudnn.h"
 
+#include <map>
+#include <string>
 #include <vector>
 
-#include "emulated_numbers.h"
+#include "emulated_conv.h"
 
 struct cudnnContext {
   int device;
   cudaStream_t stream;
 };
 
-struct cudnnTensorStruct {
-  bool is_set;
-  emulated_type type;
-  int64_t size[4], stride[4];
+/* Values of an attribute; descriptors among them are shared. */
+struct attribute {
+  cudnnBackendAttributeType_t type;
+  int64_t count;
+  std::vector<char> bytes;
 };
 
-struct cudnnFilterStruct {
-  bool is_set;
-  emulated_type type;
-  int64_t k, c, r, s;
-};
-
-struct cudnnConvolutionStruct {
-  bool is_set, is_double;
-  int64_t pad[2], stride[2], groups;
-  cudnnMathType_t math;
+struct emulated_descriptor {
+  cudnnBackendDescriptorType_t type;
+  bool is_finalized;
+  std::map<int, attribute> attributes;
+  int engine; /* of ENGINE, ENGINECFG */
+  cudnnBackendDescriptor_t graph;
 };
 
 namespace {
 
-typedef cudnnTensorStruct tensor;
+typedef cudnnBackendDescriptor_t descriptor;
 
-/* A whole call, by value: descriptors may be gone when the work runs. */
-struct conv_call {
-  tensor x, y;
-  cudnnFilterStruct w;
-  cudnnConvolutionStruct conv;
-  const void *x_data, *w_data, *y_data;
-  double alpha, beta;
-  bool is_tf32;
-};
-
-/* All numbers of a tensor, row-major, as they enter products. */
-template <typename C>
-std::vector<C> gather(const tensor &t, const void *data, bool is_tf32) {
-  std::vector<C> numbers;
-  numbers.reserve((size_t)(t.size[0] * t.size[1] * t.size[2] * t.size[3]));
-  for (int64_t n = 0; n < t.size[0]; n++)
-    for (int64_t c = 0; c < t.size[1]; c++)
-      for (int64_t h = 0; h < t.size[2]; h++)
-        for (int64_t w = 0; w < t.size[3]; w++) {
-          const C number = (C)emulated_load(
-              data, t.type, n * t.stride[0] + c * t.stride[1] + h * t.stride[2] + w);
-          numbers.push_back(is_tf32 ? (C)emulated_tf32((float)number) : number);
-        }
-  return numbers;
+size_t size_of(cudnnBackendAttributeType_t type) {
+  switch (type) {
+    case CUDNN_TYPE_CHAR:
+      return 1;
+    case CUDNN_TYPE_INT64:
+    case CUDNN_TYPE_DOUBLE:
+    case CUDNN_TYPE_HANDLE:
+    case CUDNN_TYPE_VOID_PTR:
+    case CUDNN_TYPE_BACKEND_DESCRIPTOR:
+      return 8;
+    default:
+      return 4;
+  }
 }
 
-template <typename C>
-void write(C sum, const conv_call &call, void *data, emulated_type type, int64_t at) {
-  const C before = call.beta == 0 ? (C)0 : (C)call.beta * (C)emulated_load(data, type, at);
-  emulated_store(data, type, at, (C)call.alpha * sum + before);
+/* Element i of an attribute that is_set() has found. */
+template <typename T>
+T value(descriptor of, int name, int64_t i = 0) {
+  T result;
+  memcpy(&result, &of->attributes.at(name).bytes[(size_t)i * sizeof result], sizeof result);
+  return result;
 }
 
-template <typename C>
-void scatter(const std::vector<C> &sums, const conv_call &call, const tensor &t, const void *data) {
-  size_t i = 0;
-  for (int64_t n = 0; n < t.size[0]; n++)
-    for (int64_t c = 0; c < t.size[1]; c++)
-      for (int64_t h = 0; h < t.size[2]; h++)
-        for (int64_t w = 0; w < t.size[3]; w++)
-          write(sums[i++], call, const_cast<void *>(data), t.type,
-                n * t.stride[0] + c * t.stride[1] + h * t.stride[2] + w);
+bool is_set(descriptor of, int name, cudnnBackendAttributeType_t type, int64_t count) {
+  const auto found = of->attributes.find(name);
+  return found != of->attributes.end() && found->second.type == type &&
+         found->second.count == count;
 }
 
-/* The weight as a tensor of four dimensions. */
-tensor tensor_of(const cudnnFilterStruct &w) {
-  return {true, w.type, {w.k, w.c, w.r, w.s}, {w.c * w.r * w.s, w.r * w.s, w.s, 1}};
+/* A finalized descriptor of this type under an attribute, or NULL. */
+descriptor part(descriptor of, int name, cudnnBackendDescriptorType_t type) {
+  if (!is_set(of, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1)) return nullptr;
+  const descriptor found = value<descriptor>(of, name);
+  return found && found->type == type && found->is_finalized ? found : nullptr;
 }
 
-enum { FORWARD, BACKWARD_DATA, BACKWARD_FILTER };
-
-/*
-** Visits every product of x, w and y that the definition has, in one order: columns of y innermost.
-** forward adds x w to y, backward_data y w to x, backward_filter x y to w, line by line.
-*/
-template <typename C>
-void visit(const conv_call &call, int direction, std::vector<C> &x, std::vector<C> &w,
-           std::vector<C> &y) {
-  const int64_t *xs = call.x.size, *ys = call.y.size;
-  const int64_t depth = call.w.c, width = call.w.k / call.conv.groups;
-  for (int64_t n = 0; n < ys[0]; n++)
-    for (int64_t k = 0; k < ys[1]; k++)
-      for (int64_t c = 0; c < depth; c++)
-        for (int64_t r = 0; r < call.w.r; r++)
-          for (int64_t s = 0; s < call.w.s; s++) {
-            C &weight = w[(size_t)(((k * depth + c) * call.w.r + r) * call.w.s + s)];
-            const C factor = weight;
-            C sum = 0;
-            for (int64_t p = 0; p < ys[2]; p++) {
-              const int64_t h = p * call.conv.stride[0] - call.conv.pad[0] + r;
-              if (h < 0 || h >= xs[2]) continue;
-              C *const x_line =
-                  &x[(size_t)(((n * xs[1] + k / width * depth + c) * xs[2] + h) * xs[3])];
-              C *const y_line = &y[(size_t)(((n * ys[1] + k) * ys[2] + p) * ys[3])];
-              C line_sum = 0;
-              for (int64_t q = 0; q < ys[3]; q++) {
-                const int64_t at = q * call.conv.stride[1] - call.conv.pad[1] + s;
-                if (at < 0 || at >= xs[3]) continue;
-                if (direction == FORWARD)
-                  y_line[q] += x_line[at] * factor;
-                else if (direction == BACKWARD_DATA)
-                  x_line[at] += y_line[q] * factor;
-                else
-                  line_sum += x_line[at] * y_line[q];
-              }
-              sum += line_sum;
-            }
-            if (direction == BACKWARD_FILTER) weight += sum;
-          }
-}
-
-template <typename C>
-void compute(const conv_call &call, int direction) {
-  const tensor weight = tensor_of(call.w);
-  std::vector<C> x, w, y;
-  const auto load = [&](int is_output, const tensor &t, const void *data, std::vector<C> &to) {
-    to = is_output ? std::vector<C>((size_t)(t.size[0] * t.size[1] * t.size[2] * t.size[3]))
-                   : gather<C>(t, data, call.is_tf32);
-  };
-  load(direction == BACKWARD_DATA, call.x, call.x_data, x);
-  load(direction == BACKWARD_FILTER, weight, call.w_data, w);
-  load(direction == FORWARD, call.y, call.y_data, y);
-  visit(call, direction, x, w, y);
-  if (direction == FORWARD) scatter(y, call, call.y, call.y_data);
-  if (direction == BACKWARD_DATA) scatter(x, call, call.x, call.x_data);
-  if (direction == BACKWARD_FILTER) scatter(w, call, weight, call.w_data);
-}
-
-/* ---- Checks ---- */
-
-bool type_of(cudnnDataType_t given, emulated_type *type) {
-  switch (given) {
+bool type_of(descriptor tensor, emulated_type *type) {
+  switch (value<cudnnDataType_t>(tensor, CUDNN_ATTR_TENSOR_DATA_TYPE)) {
     case CUDNN_DATA_FLOAT:
       *type = EMULATED_FLOAT;
       return true;
@@ -167,83 +98,278 @@ bool type_of(cudnnDataType_t given, emulated_type *type) {
   }
 }
 
-/* Descriptors that go together. */
-cudnnStatus_t match(cudnnHandle_t handle, const tensor *x, const cudnnFilterStruct *w,
-                    const cudnnConvolutionStruct *conv, const tensor *y) {
-  if (!handle || !x || !w || !conv || !y) return CUDNN_STATUS_BAD_PARAM_NULL_POINTER;
-  if (!handle->stream || emulation_current() != handle->device) return CUDNN_STATUS_NOT_INITIALIZED;
-  if (!x->is_set || !w->is_set || !conv->is_set || !y->is_set) return CUDNN_STATUS_BAD_PARAM;
-  if (x->size[0] != y->size[0] || w->k != y->size[1] || w->c * conv->groups != x->size[1] ||
-      w->k % conv->groups != 0)
-    return CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH;
-  const int64_t kernel[2] = {w->r, w->s};
+/* ---- What a graph computes ---- */
+
+emulated_tensor tensor_of(descriptor of) {
+  emulated_tensor t = {};
+  (void)type_of(of, &t.type);
+  for (int d = 0; d < 4; d++) {
+    t.size[d] = value<int64_t>(of, CUDNN_ATTR_TENSOR_DIMENSIONS, d);
+    t.stride[d] = value<int64_t>(of, CUDNN_ATTR_TENSOR_STRIDES, d);
+  }
+  return t;
+}
+
+/* The attributes of an operation, from its ALPHA on, in the order in which they are numbered. */
+int first_name(descriptor operation) {
+  switch (operation->type) {
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR:
+      return CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA;
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR:
+      return CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA;
+    default:
+      return CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA;
+  }
+}
+
+enum { ALPHA, BETA, CONV, WEIGHT, X, Y };
+
+descriptor piece(descriptor operation, int which, cudnnBackendDescriptorType_t type) {
+  return part(operation, first_name(operation) + which, type);
+}
+
+descriptor operation_of(descriptor graph) {
+  return value<descriptor>(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS);
+}
+
+emulated_conv conv_of(descriptor graph) {
+  const descriptor op = operation_of(graph);
+  const descriptor conv = piece(op, CONV, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
+  emulated_conv call = {};
+  call.direction = first_name(op) == CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA ? FORWARD
+                   : first_name(op) == CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA
+                       ? BACKWARD_DATA
+                       : BACKWARD_FILTER;
+  call.w = tensor_of(piece(op, WEIGHT, CUDNN_BACKEND_TENSOR_DESCRIPTOR));
+  call.x = tensor_of(piece(op, X, CUDNN_BACKEND_TENSOR_DESCRIPTOR));
+  call.y = tensor_of(piece(op, Y, CUDNN_BACKEND_TENSOR_DESCRIPTOR));
+  call.groups = call.x.size[1] / call.w.size[1];
   for (int d = 0; d < 2; d++) {
-    const int64_t span = x->size[2 + d] + 2 * conv->pad[d] - kernel[d];
-    if (span < 0 || span / conv->stride[d] + 1 != y->size[2 + d])
+    call.pad[d] = value<int64_t>(conv, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, d);
+    call.stride[d] = value<int64_t>(conv, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, d);
+  }
+  const int alpha = first_name(op) + ALPHA, beta = first_name(op) + BETA;
+  const bool is_double = call.x.type == EMULATED_DOUBLE;
+  call.alpha = is_double ? value<double>(op, alpha) : value<float>(op, alpha);
+  call.beta = is_double ? value<double>(op, beta) : value<float>(op, beta);
+  return call;
+}
+
+int64_t count(const emulated_tensor &t) { return t.size[0] * t.size[1] * t.size[2] * t.size[3]; }
+
+int64_t workspace_of(const emulated_conv &call, int engine) {
+  const int64_t both = (count(call.x) + count(call.y)) * (int64_t)emulated_size(call.x.type);
+  if (engine == 0 || engine == 3) return 0;
+  return engine == 2 && call.direction == FORWARD ? 4096 : both;
+}
+
+/* ---- Finalizing ---- */
+
+bool is_tensor(descriptor t) {
+  emulated_type type;
+  if (!is_set(t, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1) || !type_of(t, &type) ||
+      !is_set(t, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 4) ||
+      !is_set(t, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 4) ||
+      !is_set(t, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1) ||
+      !is_set(t, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, 1))
+    return false;
+  const emulated_tensor given = tensor_of(t);
+  for (int d = 0; d < 4; d++)
+    if (given.size[d] < 1 || given.stride[d] < 1) return false;
+  /* Others than planes that lie apart are not emulated. */
+  return given.stride[3] == 1 && given.stride[2] == given.size[3] &&
+         given.stride[1] >= given.size[2] * given.size[3] &&
+         given.stride[0] >= given.size[1] * given.stride[1] &&
+         given.size[0] * given.stride[0] <= INT32_MAX;
+}
+
+bool is_convolution(descriptor conv) {
+  static const int pairs[] = {
+      CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS,
+      CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_ATTR_CONVOLUTION_DILATIONS};
+  for (int name : pairs)
+    if (!is_set(conv, name, CUDNN_TYPE_INT64, 2)) return false;
+  if (!is_set(conv, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, CUDNN_TYPE_INT64, 1) ||
+      !is_set(conv, CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1) ||
+      !is_set(conv, CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1))
+    return false;
+  for (int d = 0; d < 2; d++)
+    if (value<int64_t>(conv, CUDNN_ATTR_CONVOLUTION_DILATIONS, d) != 1 ||
+        value<int64_t>(conv, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, d) < 1 ||
+        value<int64_t>(conv, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, d) < 0 ||
+        value<int64_t>(conv, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, d) !=
+            value<int64_t>(conv, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, d))
+      return false;
+  return value<int64_t>(conv, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS) == 2;
+}
+
+cudnnStatus_t check_operation(descriptor op) {
+  const descriptor conv = piece(op, CONV, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
+  descriptor tensors[3];
+  for (int i = 0; i < 3; i++)
+    if (!(tensors[i] = piece(op, WEIGHT + i, CUDNN_BACKEND_TENSOR_DESCRIPTOR)))
+      return CUDNN_STATUS_BAD_PARAM_NULL_POINTER;
+  if (!conv) return CUDNN_STATUS_BAD_PARAM_NULL_POINTER;
+  const emulated_tensor w = tensor_of(tensors[0]), x = tensor_of(tensors[1]),
+                        y = tensor_of(tensors[2]);
+  const bool is_double = x.type == EMULATED_DOUBLE;
+  const cudnnBackendAttributeType_t factor = is_double ? CUDNN_TYPE_DOUBLE : CUDNN_TYPE_FLOAT;
+  if (!is_set(op, first_name(op) + ALPHA, factor, 1) ||
+      !is_set(op, first_name(op) + BETA, factor, 1))
+    return CUDNN_STATUS_BAD_PARAM;
+  if (x.type != w.type || y.type != w.type ||
+      (value<cudnnDataType_t>(conv, CUDNN_ATTR_CONVOLUTION_COMP_TYPE) == CUDNN_DATA_DOUBLE) !=
+          is_double)
+    return CUDNN_STATUS_NOT_SUPPORTED;
+  if (x.size[0] != y.size[0] || w.size[0] != y.size[1] || x.size[1] % w.size[1] != 0 ||
+      w.size[0] % (x.size[1] / w.size[1]) != 0)
+    return CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH;
+  for (int d = 0; d < 2; d++) {
+    const int64_t span = x.size[2 + d] - w.size[2 + d] +
+                         2 * value<int64_t>(conv, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, d);
+    if (span < 0 ||
+        span / value<int64_t>(conv, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, d) + 1 != y.size[2 + d])
       return CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH;
   }
-  if (x->type != w->type || y->type != w->type || conv->is_double != (x->type == EMULATED_DOUBLE))
-    return CUDNN_STATUS_NOT_SUPPORTED;
-  if (conv->math == CUDNN_TENSOR_OP_MATH && x->type == EMULATED_DOUBLE)
-    return CUDNN_STATUS_NOT_SUPPORTED;
   return CUDNN_STATUS_SUCCESS;
 }
 
-int64_t count(const tensor &t) { return t.size[0] * t.size[1] * t.size[2] * t.size[3]; }
-
-size_t workspace_of(int direction, int algorithm, const tensor &x, const tensor &y) {
-  if (direction == FORWARD)
-    return algorithm == CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM ? 4096 : 0;
-  return (size_t)(count(x) + count(y)) * emulated_size(x.type);
+/* A description of a device: one that is there, or the words that cuDNN asks for. */
+bool is_device(descriptor of) {
+  if (is_set(of, CUDNN_ATTR_DEVICEPROP_DEVICE_ID, CUDNN_TYPE_INT32, 1)) {
+    const int ordinal = value<int32_t>(of, CUDNN_ATTR_DEVICEPROP_DEVICE_ID);
+    return ordinal >= 0 && ordinal < emulation_n_devices();
+  }
+  const auto found = of->attributes.find(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION);
+  if (found == of->attributes.end()) return false;
+  const std::string words(found->second.bytes.data(), found->second.bytes.size());
+  static const char *const asked[] = {"maxGridSize",
+                                      "maxBlockSize",
+                                      "regsPerBlock",
+                                      "multiProcessorCount",
+                                      "warpSize",
+                                      "maxSharedMemoryPerBlock",
+                                      "maxSharedMemoryPerBlockOptin",
+                                      "reservedSharedMemoryPerBlock",
+                                      "maxRegistersPerSM",
+                                      "maxCtasPerSM",
+                                      "maxThreadsPerBlock",
+                                      "maxThreadsPerSM",
+                                      "pciDeviceId",
+                                      "isTccDriver",
+                                      "supportCoopLaunch",
+                                      "totalGlobalMem",
+                                      "smClockRateKHz",
+                                      "memClockRateKHz",
+                                      "l2CacheSize",
+                                      "cudaDeviceId",
+                                      "deviceVer",
+                                      "driverVer",
+                                      "deviceName"};
+  for (const char *word : asked)
+    if (words.find(std::string("\"") + word + "\":") == std::string::npos) return false;
+  return true;
 }
 
-cudnnStatus_t answer(cudnnStatus_t status, int direction, int algorithm, const tensor *x,
-                     const tensor *y, size_t *n_bytes) {
-  if (status != CUDNN_STATUS_SUCCESS) return status;
-  emulation_leave_error(cudaErrorInvalidValue);
-  if (emulation_is_ordered("refuse cudnn")) return CUDNN_STATUS_NOT_SUPPORTED;
-  *n_bytes = workspace_of(direction, algorithm, *x, *y);
+/* Named by a handle, or by a description. */
+bool names_device(descriptor of, int handle, int described) {
+  return is_set(of, handle, CUDNN_TYPE_HANDLE, 1) ||
+         part(of, described, CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+}
+
+cudnnStatus_t check(descriptor of) {
+  bool is_right = true;
+  switch (of->type) {
+    case CUDNN_BACKEND_TENSOR_DESCRIPTOR:
+      is_right = is_tensor(of);
+      break;
+    case CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR:
+      is_right = is_convolution(of);
+      break;
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR:
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR:
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR:
+      return check_operation(of);
+    case CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR:
+      is_right = is_set(of, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1) &&
+                 operation_of(of) && operation_of(of)->is_finalized;
+      break;
+    case CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR: {
+      const descriptor graph =
+          part(of, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
+      is_right = is_set(of, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1) && graph &&
+                 (is_set(graph, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1) ||
+                  part(of, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR));
+      break;
+    }
+    case CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR:
+      is_right =
+          part(of, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR) &&
+          names_device(of, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP);
+      break;
+    case CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR:
+      is_right = is_set(of, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, 3) &&
+                 is_set(of, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, 3) &&
+                 is_set(of, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1);
+      break;
+    case CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR:
+      is_right = is_device(of);
+      break;
+    default:
+      is_right = false; /* engines and their configurations come finalized */
+      break;
+  }
+  return is_right ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_BAD_PARAM;
+}
+
+/* ---- Reading ---- */
+
+/* Engines for a graph, into descriptors that the caller has made. */
+cudnnStatus_t list_engines(descriptor heuristics, int64_t room, int64_t *n, void *values) {
+  const bool is_fallback = value<cudnnBackendHeurMode_t>(heuristics, CUDNN_ATTR_ENGINEHEUR_MODE) ==
+                           CUDNN_HEUR_MODE_FALLBACK;
+  const descriptor graph = value<descriptor>(heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH);
+  std::vector<int> engines = {3, 1, 2};
+  if (is_fallback) engines.clear();
+  if (is_fallback && conv_of(graph).direction == FORWARD) engines = {0};
+  *n = (int64_t)engines.size();
+  if (heuristics->engine != 0) *n = 0; /* told to find none */
+  for (int64_t i = 0; i < *n && i < room; i++) {
+    const descriptor made = ((descriptor *)values)[i];
+    if (!made || made->type != CUDNN_BACKEND_ENGINECFG_DESCRIPTOR) return CUDNN_STATUS_BAD_PARAM;
+    made->engine = engines[(size_t)i];
+    made->graph = graph;
+    made->is_finalized = true;
+  }
+  if (room < *n) *n = room;
   return CUDNN_STATUS_SUCCESS;
 }
 
-bool tensor_is_there(const tensor &t, const void *data, int device) {
+/* ---- Running ---- */
+
+bool is_there(const emulated_tensor &t, const void *data, int64_t alignment, int device) {
   int64_t n = 1;
   for (int d = 0; d < 4; d++) n += (t.size[d] - 1) * t.stride[d];
-  return emulated_is_there(data, n * (int64_t)emulated_size(t.type), device);
+  return (int64_t)((uintptr_t)data % (uintptr_t)alignment) == 0 &&
+         emulated_is_there(data, n * (int64_t)emulated_size(t.type), device);
 }
 
-cudnnStatus_t start(cudnnHandle_t handle, int direction, int algorithm, conv_call call,
-                    const void *alpha, const void *beta, void *workspace, size_t n_workspace) {
-  emulation_locked here;
-  if (!alpha || !beta) return CUDNN_STATUS_BAD_PARAM_NULL_POINTER;
-  const size_t needed = workspace_of(direction, algorithm, call.x, call.y);
-  if (needed > n_workspace) return CUDNN_STATUS_BAD_PARAM_SIZE_INSUFFICIENT;
-  if (!tensor_is_there(call.x, call.x_data, handle->device) ||
-      !tensor_is_there(call.y, call.y_data, handle->device) ||
-      !tensor_is_there(tensor_of(call.w), call.w_data, handle->device) ||
-      (needed > 0 && ((uintptr_t)workspace % 256 != 0 ||
-                      !emulated_is_there(workspace, (int64_t)needed, handle->device))))
-    return CUDNN_STATUS_BAD_PARAM;
-  emulation_leave_error(cudaErrorInvalidValue);
-  if (emulation_is_ordered("fail cudnn")) return CUDNN_STATUS_EXECUTION_FAILED;
-  if (emulation_is_ordered("misalign cudnn")) return CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER;
-  const bool is_double = call.conv.is_double;
-  call.alpha = is_double ? *(const double *)alpha : *(const float *)alpha;
-  call.beta = is_double ? *(const double *)beta : *(const float *)beta;
-  call.is_tf32 = call.x.type == EMULATED_FLOAT && call.conv.math != CUDNN_FMA_MATH;
-  emulation_enqueue(handle->stream, [=]() {
-    memset(workspace, 0xFF, needed);
-    if (is_double)
-      compute<double>(call, direction);
-    else
-      compute<float>(call, direction);
-  });
-  return CUDNN_STATUS_SUCCESS;
+/* Where the pack has the data of a tensor of the operation, if that is right in every way. */
+const void *data_of(descriptor graph, descriptor pack, int which, int device) {
+  const descriptor tensor = piece(operation_of(graph), which, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
+  for (int i = 0; i < 3; i++)
+    if (value<int64_t>(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, i) ==
+        value<int64_t>(tensor, CUDNN_ATTR_TENSOR_UNIQUE_ID)) {
+      const void *data = value<void *>(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, i);
+      const int64_t alignment = value<int64_t>(tensor, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT);
+      return is_there(tensor_of(tensor), data, alignment, device) ? data : nullptr;
+    }
+  return nullptr;
 }
 
 }  // namespace
 
-/* ---- Handles and descriptors ---- */
+/* ---- Handles ---- */
 
 /* Of no NVIDIA library: 0.0.0. */
 cudnnStatus_t cudnnGetProperty(libraryPropertyType type, int *value) {
@@ -291,168 +417,118 @@ cudnnStatus_t cudnnSetStream(cudnnHandle_t handle, cudaStream_t stream) {
   return CUDNN_STATUS_SUCCESS;
 }
 
-cudnnStatus_t cudnnCreateTensorDescriptor(cudnnTensorDescriptor_t *descriptor) {
+/* ---- Descriptors ---- */
+
+cudnnStatus_t cudnnBackendCreateDescriptor(cudnnBackendDescriptorType_t type,
+                                           cudnnBackendDescriptor_t *made) {
   EMULATION_COUNT();
-  *descriptor = new cudnnTensorStruct();
+  *made = new emulated_descriptor();
+  (*made)->type = type;
   return CUDNN_STATUS_SUCCESS;
 }
 
-cudnnStatus_t cudnnDestroyTensorDescriptor(cudnnTensorDescriptor_t descriptor) {
+cudnnStatus_t cudnnBackendDestroyDescriptor(cudnnBackendDescriptor_t descriptor) {
   delete descriptor;
   return CUDNN_STATUS_SUCCESS;
 }
 
-cudnnStatus_t cudnnSetTensor4dDescriptorEx(cudnnTensorDescriptor_t descriptor, cudnnDataType_t type,
-                                           int n, int c, int h, int w, int n_stride, int c_stride,
-                                           int h_stride, int w_stride) {
-  EMULATION_COUNT();
+cudnnStatus_t cudnnBackendSetAttribute(cudnnBackendDescriptor_t descriptor,
+                                       cudnnBackendAttributeName_t name,
+                                       cudnnBackendAttributeType_t type, int64_t count,
+                                       const void *values) {
+  if (!descriptor || !values) return CUDNN_STATUS_BAD_PARAM_NULL_POINTER;
+  if (descriptor->is_finalized || count < 1) return CUDNN_STATUS_BAD_PARAM;
+  const char *first = (const char *)values;
+  attribute &given = descriptor->attributes[name];
+  given.type = type;
+  given.count = count;
+  given.bytes.assign(first, first + (size_t)count * size_of(type));
+  return CUDNN_STATUS_SUCCESS;
+}
+
+cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t descriptor) {
   if (!descriptor) return CUDNN_STATUS_BAD_PARAM_NULL_POINTER;
-  if (n < 1 || c < 1 || h < 1 || w < 1 || n_stride < 1 || c_stride < 1 || h_stride < 1 ||
-      w_stride < 1 || !type_of(type, &descriptor->type))
-    return CUDNN_STATUS_BAD_PARAM;
-  /* Others than planes that lie apart are not emulated. */
-  if (w_stride != 1 || h_stride < w || c_stride < h * h_stride ||
-      n_stride < (int64_t)c * c_stride || (int64_t)n * n_stride > INT32_MAX)
-    return CUDNN_STATUS_NOT_SUPPORTED;
-  const int64_t size[4] = {n, c, h, w}, stride[4] = {n_stride, c_stride, h_stride, w_stride};
-  memcpy(descriptor->size, size, sizeof size);
-  memcpy(descriptor->stride, stride, sizeof stride);
-  descriptor->is_set = true;
-  return CUDNN_STATUS_SUCCESS;
-}
-
-cudnnStatus_t cudnnCreateFilterDescriptor(cudnnFilterDescriptor_t *filter) {
-  EMULATION_COUNT();
-  *filter = new cudnnFilterStruct();
-  return CUDNN_STATUS_SUCCESS;
-}
-
-cudnnStatus_t cudnnDestroyFilterDescriptor(cudnnFilterDescriptor_t filter) {
-  delete filter;
-  return CUDNN_STATUS_SUCCESS;
-}
-
-cudnnStatus_t cudnnSetFilter4dDescriptor(cudnnFilterDescriptor_t filter, cudnnDataType_t type,
-                                         cudnnTensorFormat_t format, int k, int c, int h, int w) {
-  EMULATION_COUNT();
-  if (!filter) return CUDNN_STATUS_BAD_PARAM_NULL_POINTER;
-  if (k < 1 || c < 1 || h < 1 || w < 1 || format != CUDNN_TENSOR_NCHW ||
-      !type_of(type, &filter->type))
-    return CUDNN_STATUS_BAD_PARAM;
-  filter->k = k, filter->c = c, filter->r = h, filter->s = w;
-  filter->is_set = true;
-  return CUDNN_STATUS_SUCCESS;
-}
-
-cudnnStatus_t cudnnCreateConvolutionDescriptor(cudnnConvolutionDescriptor_t *conv) {
-  EMULATION_COUNT();
-  *conv = new cudnnConvolutionStruct();
-  return CUDNN_STATUS_SUCCESS;
-}
-
-cudnnStatus_t cudnnDestroyConvolutionDescriptor(cudnnConvolutionDescriptor_t conv) {
-  delete conv;
-  return CUDNN_STATUS_SUCCESS;
-}
-
-cudnnStatus_t cudnnSetConvolution2dDescriptor(cudnnConvolutionDescriptor_t conv, int pad_h,
-                                              int pad_w, int stride_h, int stride_w, int dilation_h,
-                                              int dilation_w, cudnnConvolutionMode_t mode,
-                                              cudnnDataType_t compute_type) {
-  EMULATION_COUNT();
-  if (!conv) return CUDNN_STATUS_BAD_PARAM_NULL_POINTER;
-  if (pad_h < 0 || pad_w < 0 || stride_h < 1 || stride_w < 1 || dilation_h != 1 ||
-      dilation_w != 1 || mode != CUDNN_CROSS_CORRELATION)
-    return CUDNN_STATUS_BAD_PARAM;
-  if (compute_type != CUDNN_DATA_FLOAT && compute_type != CUDNN_DATA_DOUBLE)
-    return CUDNN_STATUS_NOT_SUPPORTED;
-  conv->pad[0] = pad_h, conv->pad[1] = pad_w;
-  conv->stride[0] = stride_h, conv->stride[1] = stride_w;
-  conv->groups = 1;
-  conv->math = CUDNN_DEFAULT_MATH;
-  conv->is_double = compute_type == CUDNN_DATA_DOUBLE;
-  conv->is_set = true;
-  return CUDNN_STATUS_SUCCESS;
-}
-
-cudnnStatus_t cudnnSetConvolutionGroupCount(cudnnConvolutionDescriptor_t conv, int groups) {
-  EMULATION_COUNT();
-  if (!conv || groups < 1) return CUDNN_STATUS_BAD_PARAM;
-  conv->groups = groups;
-  return CUDNN_STATUS_SUCCESS;
-}
-
-cudnnStatus_t cudnnSetConvolutionMathType(cudnnConvolutionDescriptor_t conv, cudnnMathType_t math) {
-  EMULATION_COUNT();
-  if (!conv) return CUDNN_STATUS_BAD_PARAM;
-  conv->math = math;
-  return CUDNN_STATUS_SUCCESS;
-}
-
-/* ---- Directions ---- */
-
-cudnnStatus_t cudnnGetConvolutionForwardWorkspaceSize(
-    cudnnHandle_t handle, cudnnTensorDescriptor_t x, cudnnFilterDescriptor_t w,
-    cudnnConvolutionDescriptor_t conv, cudnnTensorDescriptor_t y,
-    cudnnConvolutionFwdAlgo_t algorithm, size_t *n_bytes) {
-  EMULATION_COUNT();
-  return answer(match(handle, x, w, conv, y), FORWARD, algorithm, x, y, n_bytes);
-}
-
-cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t handle, const void *alpha,
-                                      cudnnTensorDescriptor_t x, const void *x_data,
-                                      cudnnFilterDescriptor_t w, const void *w_data,
-                                      cudnnConvolutionDescriptor_t conv,
-                                      cudnnConvolutionFwdAlgo_t algorithm, void *workspace,
-                                      size_t n_workspace, const void *beta,
-                                      cudnnTensorDescriptor_t y, void *y_data) {
-  EMULATION_COUNT();
-  const cudnnStatus_t status = match(handle, x, w, conv, y);
+  if (descriptor->is_finalized) return CUDNN_STATUS_BAD_PARAM;
+  const cudnnStatus_t status = check(descriptor);
   if (status != CUDNN_STATUS_SUCCESS) return status;
-  const conv_call call = {*x, *y, *w, *conv, x_data, w_data, y_data, 0, 0, false};
-  return start(handle, FORWARD, algorithm, call, alpha, beta, workspace, n_workspace);
+  emulation_leave_error(cudaErrorInvalidValue);
+  if (descriptor->type == CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR) {
+    emulation_locked here;
+    emulation_count_call("a question for engines");
+    descriptor->engine = emulation_hook_value("refuse cudnn") > 0 ? -1 : 0;
+  }
+  if (descriptor->type == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR)
+    emulation_count_call("a plan of cuDNN");
+  descriptor->is_finalized = true;
+  return CUDNN_STATUS_SUCCESS;
 }
 
-cudnnStatus_t cudnnGetConvolutionBackwardDataWorkspaceSize(
-    cudnnHandle_t handle, cudnnFilterDescriptor_t w, cudnnTensorDescriptor_t dy,
-    cudnnConvolutionDescriptor_t conv, cudnnTensorDescriptor_t dx,
-    cudnnConvolutionBwdDataAlgo_t algorithm, size_t *n_bytes) {
-  EMULATION_COUNT();
-  return answer(match(handle, dx, w, conv, dy), BACKWARD_DATA, algorithm, dx, dy, n_bytes);
+cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t descriptor,
+                                       cudnnBackendAttributeName_t name,
+                                       cudnnBackendAttributeType_t type, int64_t room,
+                                       int64_t *count, void *values) {
+  if (!descriptor || !count || !values) return CUDNN_STATUS_BAD_PARAM_NULL_POINTER;
+  if (!descriptor->is_finalized || room < 1) return CUDNN_STATUS_BAD_PARAM;
+  *count = 1;
+  switch (name) {
+    case CUDNN_ATTR_ENGINEHEUR_RESULTS:
+      if (type != CUDNN_TYPE_BACKEND_DESCRIPTOR) return CUDNN_STATUS_BAD_PARAM;
+      return list_engines(descriptor, room, count, values);
+    case CUDNN_ATTR_ENGINECFG_ENGINE: {
+      const cudnnBackendDescriptor_t engine = *(cudnnBackendDescriptor_t *)values;
+      if (!engine || engine->type != CUDNN_BACKEND_ENGINE_DESCRIPTOR) return CUDNN_STATUS_BAD_PARAM;
+      engine->engine = descriptor->engine;
+      engine->is_finalized = true;
+      return CUDNN_STATUS_SUCCESS;
+    }
+    case CUDNN_ATTR_ENGINE_NUMERICAL_NOTE:
+      *count = descriptor->engine == 1 || descriptor->engine == 3;
+      *(int *)values = descriptor->engine == 1 ? CUDNN_NUMERICAL_NOTE_TENSOR_CORE
+                                               : CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC;
+      return CUDNN_STATUS_SUCCESS;
+    case CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE:
+      *count = 0;
+      return CUDNN_STATUS_SUCCESS;
+    case CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE: {
+      const cudnnBackendDescriptor_t configuration =
+          value<cudnnBackendDescriptor_t>(descriptor, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
+      *(int64_t *)values = workspace_of(conv_of(configuration->graph), configuration->engine);
+      return CUDNN_STATUS_SUCCESS;
+    }
+    default:
+      return CUDNN_STATUS_NOT_SUPPORTED;
+  }
 }
 
-cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const void *alpha,
-                                           cudnnFilterDescriptor_t w, const void *w_data,
-                                           cudnnTensorDescriptor_t dy, const void *dy_data,
-                                           cudnnConvolutionDescriptor_t conv,
-                                           cudnnConvolutionBwdDataAlgo_t algorithm, void *workspace,
-                                           size_t n_workspace, const void *beta,
-                                           cudnnTensorDescriptor_t dx, void *dx_data) {
+cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t plan,
+                                  cudnnBackendDescriptor_t pack) {
+  emulation_locked here;
   EMULATION_COUNT();
-  const cudnnStatus_t status = match(handle, dx, w, conv, dy);
-  if (status != CUDNN_STATUS_SUCCESS) return status;
-  const conv_call call = {*dx, *dy, *w, *conv, dx_data, w_data, dy_data, 0, 0, false};
-  return start(handle, BACKWARD_DATA, algorithm, call, alpha, beta, workspace, n_workspace);
-}
-
-cudnnStatus_t cudnnGetConvolutionBackwardFilterWorkspaceSize(
-    cudnnHandle_t handle, cudnnTensorDescriptor_t x, cudnnTensorDescriptor_t dy,
-    cudnnConvolutionDescriptor_t conv, cudnnFilterDescriptor_t dw,
-    cudnnConvolutionBwdFilterAlgo_t algorithm, size_t *n_bytes) {
-  EMULATION_COUNT();
-  return answer(match(handle, x, dw, conv, dy), BACKWARD_FILTER, algorithm, x, dy, n_bytes);
-}
-
-cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t handle, const void *alpha,
-                                             cudnnTensorDescriptor_t x, const void *x_data,
-                                             cudnnTensorDescriptor_t dy, const void *dy_data,
-                                             cudnnConvolutionDescriptor_t conv,
-                                             cudnnConvolutionBwdFilterAlgo_t algorithm,
-                                             void *workspace, size_t n_workspace, const void *beta,
-                                             cudnnFilterDescriptor_t dw, void *dw_data) {
-  EMULATION_COUNT();
-  const cudnnStatus_t status = match(handle, x, dw, conv, dy);
-  if (status != CUDNN_STATUS_SUCCESS) return status;
-  const conv_call call = {*x, *dy, *dw, *conv, x_data, dw_data, dy_data, 0, 0, false};
-  return start(handle, BACKWARD_FILTER, algorithm, call, alpha, beta, workspace, n_workspace);
+  if (!handle || !plan || !pack) return CUDNN_STATUS_BAD_PARAM_NULL_POINTER;
+  if (!handle->stream || emulation_current() != handle->device) return CUDNN_STATUS_NOT_INITIALIZED;
+  if (plan->type != CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR || !plan->is_finalized ||
+      pack->type != CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR || !pack->is_finalized)
+    return CUDNN_STATUS_BAD_PARAM;
+  const cudnnBackendDescriptor_t configuration =
+      value<cudnnBackendDescriptor_t>(plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
+  emulated_conv call = conv_of(configuration->graph);
+  call.x_data = data_of(configuration->graph, pack, X, handle->device);
+  call.y_data = data_of(configuration->graph, pack, Y, handle->device);
+  call.w_data = data_of(configuration->graph, pack, WEIGHT, handle->device);
+  if (!call.x_data || !call.y_data || !call.w_data) return CUDNN_STATUS_BAD_PARAM;
+  void *const workspace = value<void *>(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE);
+  const int64_t needed = workspace_of(call, configuration->engine);
+  if (needed > 0 &&
+      ((uintptr_t)workspace % 256 != 0 || !emulated_is_there(workspace, needed, handle->device)))
+    return CUDNN_STATUS_BAD_PARAM_SIZE_INSUFFICIENT;
+  emulation_leave_error(cudaErrorInvalidValue);
+  if (emulation_is_ordered("fail cudnn") || configuration->engine == 3)
+    return CUDNN_STATUS_EXECUTION_FAILED;
+  if (emulation_is_ordered("misalign cudnn")) return CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER;
+  call.is_tf32 = call.x.type == EMULATED_FLOAT && configuration->engine == 1;
+  emulation_enqueue(handle->stream, [=]() {
+    if (needed > 0) memset(workspace, 0xFF, (size_t)needed);
+    emulated_conv_compute(call);
+  });
+  return CUDNN_STATUS_SUCCESS;
 }
