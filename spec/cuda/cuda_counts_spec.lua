@@ -47,9 +47,9 @@ cublasGemmStridedBatchedEx_64                                    15     15      
 cublasSetWorkspace                                               18     18      6     22
 cudaFuncSetAttribute                                              -      -     12      -
 cudaStreamSynchronize                                             2      1      2      1
-cudnnBackendCreateDescriptor                                     15     15     15     19
-cudnnBackendExecute                                              15     15     15     19
-launch                                                          106     89    136    131
+cudnnBackendCreateDescriptor                                     15     15      3     19
+cudnnBackendExecute                                              15     15      3     19
+launch                                                          106     89     96    131
 launch add_scaled_kernel                                          -      -     20     20
 launch avg_pool2d_backward_kernel                                 1      1      -      -
 launch avg_pool2d_forward_kernel                                  1      1      -      -
