@@ -159,6 +159,6 @@ describe("main.lua on a GPU", function()
     local stderr = refused(tiny:gsub("%-batchSize 2", "-batchSize 256") .. "-save small",
       "DENSENET_EMULATED_BYTES=20000000")
     assert.matches("^main.lua: a training step of 256 images takes [%d.]+ MB with %-optMemory 4 %(linear%), and "
-      .. "19%.1 MB are available; the largest %-batchSize that fits is %d+; [^\n]*\n$", stderr)
+      .. "19%.%d MB are available; the largest %-batchSize that fits is %d+; [^\n]*\n$", stderr)
   end)
 end)

@@ -111,13 +111,16 @@ local function placeNow(tensor)
   if place and tensor:storageOffset() == place.first and tensor:nElement() == place.count then return place end
 end
 
+local function isNext(place, before)
+  return place and before and place.record == before.record and place.index == before.index + 1 or false
+end
+
 --- Does a tensor lie right behind another one, with no other parameter's place between them?
 -- @tparam tensor tensor
 -- @tparam tensor before
 -- @treturn boolean false also where one of them has no place
 function flat.follows(tensor, before)
-  local place, last = placeNow(tensor), placeNow(before)
-  return place and last and place.record == last.record and place.index == last.index + 1 or false
+  return isNext(placeNow(tensor), placeNow(before))
 end
 
 --- Two tensors and all between them, as a vector.
@@ -137,13 +140,16 @@ function flat.isPlaced(tensor) return placeNow(tensor) ~= nil end
 -- @tparam table tensors list
 -- @tparam function visit
 function flat.eachSpan(tensors, visit)
-  local first = 1
-  for i = 1, #tensors do
-    if i == #tensors or not flat.follows(tensors[i + 1], tensors[i]) then
-      visit(flat.span(tensors[first], tensors[i]), first, i)
-      first = i + 1
+  local first, before = 1, nil
+  for i, tensor in ipairs(tensors) do
+    local place = placeNow(tensor)
+    if i > 1 and not isNext(place, before) then
+      visit(flat.span(tensors[first], tensors[i - 1]), first, i - 1)
+      first = i
     end
+    before = place
   end
+  if #tensors > 0 then visit(flat.span(tensors[first], tensors[#tensors]), first, #tensors) end
 end
 
 --- Fills tensors with zeros, those that follow each other at once.
