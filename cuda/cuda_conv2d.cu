@@ -28,6 +28,16 @@ static cuda_images widened(const cuda_images *x, void *data) {
   return wide;
 }
 
+/* Images that lie on one another, which cuDNN refuses, get the workspace of others: a plan has their sizes. */
+static cuda_images apart(const cuda_images *x) {
+  cuda_images images = *x;
+  if (x->channel_stride >= x->h * x->w && x->image_stride >= x->c * x->channel_stride)
+    return images;
+  images.channel_stride = x->h * x->w;
+  images.image_stride = x->c * images.channel_stride;
+  return images;
+}
+
 /*
 ** The workspace for `count` images; in 16 bits gradients of weights are made of wide copies, which lie in
 ** scratch. What is in scratch is aligned, wherever it will be.
@@ -37,7 +47,8 @@ static dn_status ask(cuda_conv2d_direction direction, const cuda_images *x, cons
                      cuda_cudnn_outcome *outcome) {
   const bool widens = direction == CUDA_CONV2D_BACKWARD_WEIGHT && cuda_is_narrow(x->dtype);
   const bool narrows = direction != CUDA_CONV2D_BACKWARD_WEIGHT && cuda_is_narrow(x->dtype);
-  cuda_images some_x = widens ? widened(x, NULL) : *x, some_y = widens ? widened(y, NULL) : *y;
+  cuda_images some_x = widens ? widened(x, NULL) : apart(x);
+  cuda_images some_y = widens ? widened(y, NULL) : apart(y);
   some_x.n = some_y.n = count;
   const cuda_cudnn_call call = {
       direction, &some_x, &some_y, narrows ? NULL : const_cast<void *>(weight), conv, 1, widens};
