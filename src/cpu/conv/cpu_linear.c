@@ -5,6 +5,8 @@
 #include "../cpu_backend.h"
 #include "../elements/cpu_element.h"
 #include "../cpu_parallel.h"
+#include "../cpu_scratch.h"
+#include "cpu_linear_few.h"
 
 /* The transposed view, borrowed from x. */
 static dn_tensor transposed(const dn_tensor *x) {
@@ -18,8 +20,13 @@ static dn_tensor transposed(const dn_tensor *x) {
 
 dn_status cpu_linear_forward(dn_tensor *y, const dn_tensor *x, const dn_tensor *weight,
                              const dn_tensor *bias) {
-  const dn_tensor weight_t = transposed(weight);
-  DN_TRY(cpu_gemm(y, x, &weight_t, 1, 0));
+  if (cpu_linear_is_few(y, x, weight)) {
+    DN_TRY(cpu_scratch_none());
+    cpu_linear_few(y, x, weight);
+  } else {
+    const dn_tensor weight_t = transposed(weight);
+    DN_TRY(cpu_gemm(y, x, &weight_t, 1, 0));
+  }
   if (!bias) return DN_OK;
   void *const out = dn_tensor_data(y);
   const void *const start = dn_tensor_data(bias);

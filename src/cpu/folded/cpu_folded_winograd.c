@@ -90,6 +90,7 @@ static dn_status take_scratch(winograd *w, int64_t n_room) {
 /* n tiles of one line of an image's tiles, from `column` on; `lane` is the first one's number in the unit. */
 typedef struct stretch {
   int64_t n, row, column, n_tiles, lane;
+  int64_t place; /* of the first one in the transformed input */
 } stretch;
 
 static stretch stretch_at(const winograd *w, int64_t first, int64_t lane, int64_t end) {
@@ -97,7 +98,8 @@ static stretch stretch_at(const winograd *w, int64_t first, int64_t lane, int64_
   stretch s = {.n = tile / of_image,
                .row = tile % of_image / w->columns,
                .column = tile % w->columns,
-               .lane = lane};
+               .lane = lane,
+               .place = lane / CPU_BLOCK * w->v_block + lane % CPU_BLOCK};
   s.n_tiles = w->columns - s.column;
   if (s.n_tiles > end - lane) s.n_tiles = end - lane;
   const int64_t in_block = CPU_BLOCK - lane % CPU_BLOCK;
@@ -118,32 +120,30 @@ static void split(const winograd *w, real *to, int64_t n, int64_t c, int64_t h) 
 }
 
 /*
-** The transformed input of a unit's tiles. Channel by channel, and tiles in their order: what a stretch writes
-** behind itself is written again.
+** The transformed input of a unit's tiles, which lie in n stretches. Channel by channel, and tiles in their order:
+** what a stretch writes behind itself is written again.
 */
-static void transform_unit(const winograd *w, int64_t first, int64_t n, real *v, real *lines) {
+static void transform_unit(const winograd *w, const stretch *stretches, int64_t n, real *v,
+                           real *lines) {
   const int64_t both = 2 * w->half;
   for (int64_t c = 0; c < w->n_in; c++) {
     int64_t row = -2, image = -1; /* of the tiles whose lines are there */
-    stretch s;
-    for (int64_t lane = 0; lane < n; lane += s.n_tiles) {
-      s = stretch_at(w, first, lane, n);
+    for (int64_t i = 0; i < n; i++) {
+      const stretch s = stretches[i];
       if (s.n != image || s.row != row) {
-        /* The line below another line of tiles has two of its four lines already. */
+        /* The next line of tiles has two of its four lines already. */
         const int from = s.n == image && s.row == row + 1 ? 2 : 0;
-        for (int i = from; i < SIDE; i++)
-          split(w, lines + (2 * s.row + i) % SIDE * both, s.n, c, 2 * s.row - 1 + i);
+        for (int l = from; l < SIDE; l++)
+          split(w, lines + (2 * s.row + l) % SIDE * both, s.n, c, 2 * s.row - 1 + l);
         image = s.n;
         row = s.row;
       }
       const real *even[SIDE], *odd[SIDE];
-      for (int i = 0; i < SIDE; i++) {
-        even[i] = lines + (2 * s.row + i) % SIDE * both + s.column;
-        odd[i] = even[i] + w->half;
+      for (int l = 0; l < SIDE; l++) {
+        even[l] = lines + (2 * s.row + l) % SIDE * both + s.column;
+        odd[l] = even[l] + w->half;
       }
-      w->tiles->winograd2_input(
-          v + lane / CPU_BLOCK * w->v_block + c * CPU_BLOCK + lane % CPU_BLOCK, w->n_v, even, odd,
-          s.n_tiles);
+      w->tiles->winograd2_input(v + s.place + c * CPU_BLOCK, w->n_v, even, odd, s.n_tiles);
     }
   }
 }
@@ -180,18 +180,18 @@ static void one_unit(const winograd *w, int64_t index) {
   const int64_t n = end - first;
   real *v = w->own + cpu_thread() * w->n_own, *m = v + DN_FOLDED_PRODUCTS * w->n_v + CPU_TILE_SLACK;
   real *lines = m + DN_FOLDED_PRODUCTS * w->n_m;
-  transform_unit(w, first, n, v, lines);
+  stretch stretches[MOST_BLOCKS * CPU_BLOCK];
+  int64_t n_stretches = 0;
+  for (int64_t lane = 0; lane < n; lane += stretches[n_stretches++].n_tiles)
+    stretches[n_stretches] = stretch_at(w, first, lane, n);
+  transform_unit(w, stretches, n_stretches, v, lines);
   clear_behind(w, v, n);
   cpu_prefetch none = cpu_prefetch_of((cpu_prefetch_rows){.at = v, .n_rows = 1, .n_pixels = 1},
                                       (cpu_prefetch_rows){0}, (cpu_prefetch_rows){0});
   for (int f = 0; f < DN_FOLDED_PRODUCTS; f++)
     w->tiles->product(m + f * w->n_m, w->m_line, w->n_out, w->panels + f * w->n_panel, w->n_in,
                       v + f * w->n_v, w->offset, w->v_block, n, &none);
-  stretch s;
-  for (int64_t lane = 0; lane < n; lane += s.n_tiles) {
-    s = stretch_at(w, first, lane, n);
-    output_stretch(w, s, m);
-  }
+  for (int64_t i = 0; i < n_stretches; i++) output_stretch(w, stretches[i], m);
 }
 
 dn_status CPU_REAL(cpu_folded_winograd)(const cpu_folded_call *call) {

@@ -12,6 +12,18 @@
 #define LOW_LANE(l, d) ((l) / 2 + (l) % 2 * LANES)
 #define HIGH_LANE(l, d) (LANES / 2 + (l) / 2 + (l) % 2 * LANES)
 
+/* Every second value of two short vectors, from `first` on. */
+#ifdef CPU_REAL_DOUBLE
+#define FEW_OF(a, b, first) FEW_SHUFFLE(a, b, first, 2 + (first))
+#else
+#define FEW_OF(a, b, first) FEW_SHUFFLE(a, b, first, 2 + (first), 4 + (first), 6 + (first))
+#endif
+#if defined(__clang__) || __GNUC__ >= 12
+#define FEW_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define FEW_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (few_mask){__VA_ARGS__})
+#endif
+
 INLINE real split_value(const real *line, int64_t width, int64_t column, bool has_norm, real scale,
                         real shift) {
   if (column < 0 || column >= width) return 0;
@@ -33,6 +45,17 @@ INLINE void split_line(real *even, real *odd, const real *line, int64_t width, i
     }
     store(even + i, SHUFFLE(a, b, OF_ALL(EVEN_LANE, 0)));
     store(odd + i, SHUFFLE(a, b, OF_ALL(ODD_LANE, 0)));
+  }
+  for (; i + FEW <= n && 2 * (i + FEW) - 1 <= width; i += FEW) {
+    few a = *(const few *)(line + 2 * i - 1), b = *(const few *)(line + 2 * i - 1 + FEW);
+    if (has_norm) {
+      a = scale * a + shift;
+      b = scale * b + shift;
+      a = (few)((few_mask)a & (a > 0));
+      b = (few)((few_mask)b & (b > 0));
+    }
+    *(few *)(even + i) = FEW_OF(a, b, 0);
+    *(few *)(odd + i) = FEW_OF(a, b, 1);
   }
   for (; i < n; i++) {
     even[i] = split_value(line, width, 2 * i - 1, has_norm, scale, shift);
