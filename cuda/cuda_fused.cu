@@ -16,10 +16,14 @@ bool cuda_fused_computes(dn_dtype dtype) {
   return dtype == DN_HALF || dtype == DN_BFLOAT16;
 }
 
-bool cuda_fused_reads(const dn_tensor *x) {
-  const int64_t size = (int64_t)dn_dtype_size(x->dtype), vector = 16 / size;
-  const int64_t pixels = (x->size[2] * x->size[3] + vector) * x->size[0];
-  return pixels < INT32_MAX / 2 && (uintptr_t)dn_tensor_data(x) % 16 == 0 &&
+bool cuda_fused_counts(const dn_tensor *x) {
+  const int64_t vector = 16 / (int64_t)dn_dtype_size(x->dtype);
+  return (x->size[2] * x->size[3] + vector) * x->size[0] < INT32_MAX / 2;
+}
+
+bool cuda_fused_is_whole(const dn_tensor *x) {
+  const int64_t vector = 16 / (int64_t)dn_dtype_size(x->dtype);
+  return (uintptr_t)dn_tensor_data(x) % 16 == 0 && x->size[2] * x->size[3] % vector == 0 &&
          (x->size[0] == 1 || x->stride[0] % vector == 0) &&
          (x->size[1] == 1 || x->stride[1] % vector == 0);
 }

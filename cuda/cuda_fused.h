@@ -1,7 +1,8 @@
 /*
 ** Where the fused kernels of the dense layer (cuda_norm_relu_conv_1x1.h, ..._3x3.h) stand in for an
-** elementwise pass, a product of a library and sums: in 16 bits, and in float where TF32 is good enough;
-** on compute capability 8.0 and later; between tensors whose channels begin at multiples of 16 bytes.
+** elementwise pass, a product of a library and sums: in 16 bits, and in float where TF32 is good enough,
+** on compute capability 8.0 and later. Planes that begin at multiples of 16 bytes are read 16 bytes at a
+** time, others in smaller pieces.
 ** DENSENET_CUDA_FUSED=0 in the environment turns them off; what is not fused is the reference.
 **
 ** The plan of a device (cuda_plan.h) asks the same, of the shapes of tensors that have no memory.
@@ -21,8 +22,11 @@ static const int CUDA_FUSED_BLOCKS = 264;
 /* Whether fused kernels compute in this dtype here. */
 bool cuda_fused_computes(dn_dtype dtype);
 
-/* N,C,H,W of that dtype: each plane begins at a multiple of 16 bytes, and counts of pixels fit an int. */
-bool cuda_fused_reads(const dn_tensor *x);
+/* Whether counts of pixels of N,C,H,W fit an int. */
+bool cuda_fused_counts(const dn_tensor *x);
+
+/* Whether planes are made of whole vectors of 16 bytes, and begin at multiples of them. */
+bool cuda_fused_is_whole(const dn_tensor *x);
 
 /* Whether a block may have so much shared memory. A plan takes a GPU of 8.0 or 9.0 for granted, which have
    more than those of 8.6 and 8.9. */

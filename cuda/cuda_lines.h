@@ -45,6 +45,9 @@ static inline cuda_lines cuda_lines_of(const dn_tensor *x) {
 /* Whether lines are short enough. */
 static inline bool cuda_lines_fit(const dn_tensor *x) { return x->size[3] <= CUDA_LINES_PIXELS; }
 
+/* Whether every pair of a tile's pixels, counted from its first, begins at an even element of its plane. */
+static inline bool cuda_lines_begin_even(const dn_tensor *x) { return x->size[3] % 2 == 0; }
+
 /* Rows of shared memory that a tile takes with its border. */
 CUDA_INLINE int cuda_lines_rows(const cuda_lines &l) { return l.images * l.row_of_image; }
 

@@ -12,8 +12,8 @@
 **
 ** Factors lie in shared memory as rows of words, `pitch` words apart, that begin at multiples of 16
 ** bytes: either with the depth along the row (load_a, load_b), or with B's columns along the row, a row
-** for each step of the depth (load_b_turned). Pitches are chosen so that a load meets every bank once:
-** 4 or 12 (mod 16 and so on) for the first kind, 8 (mod 32) for floats and 4 (mod 8) for 16 bits of the second.
+** for each step of the depth (load_b_turned). A load meets each of the 32 banks once where the pitch is an
+** odd multiple of 4 words; and of floats read across their rows, where it is 8 more than a multiple of 32.
 */
 #ifndef CUDA_MMA_H
 #define CUDA_MMA_H

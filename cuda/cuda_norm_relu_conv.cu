@@ -220,12 +220,12 @@ dn_status cuda_norm_relu_conv_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tenso
                                        const dn_tensor *norm, const dn_tensor *weight,
                                        bool accumulate, double scale) {
   void *block;
-  if (cuda_norm_relu_conv_1x1_backward_fits(dx, dy, y, x, weight)) {
+  if (cuda_norm_relu_conv_1x1_backward_fits(dy, x, weight)) {
     DN_TRY(cuda_scratch(cuda_norm_relu_conv_1x1_backward_scratch(dweight, dy, x), &block));
     return cuda_norm_relu_conv_1x1_backward(dx, dnorm, dweight, dy, y, deferred, x, norm, weight,
                                             accumulate, scale, block);
   }
-  if (cuda_norm_relu_conv_3x3_backward_fits(dx, dy, y, x, weight)) {
+  if (cuda_norm_relu_conv_3x3_backward_fits(dy, x, weight)) {
     DN_TRY(cuda_scratch(cuda_norm_relu_conv_3x3_backward_scratch(dweight, dy, x), &block));
     return cuda_norm_relu_conv_3x3_backward(dx, dnorm, dweight, dy, y, deferred, x, norm, weight,
                                             accumulate, scale, block);

@@ -16,7 +16,7 @@
 
 enum { THREADS = 128, WARPS = 4, STEP_WORDS = 16, WEIGHT_PITCH = STEP_WORDS + 4 };
 
-template <typename T>
+template <typename T, bool WHOLE>
 struct forward_1x1 {
   T *y;
   const T *x;
@@ -52,13 +52,14 @@ struct step_1x1 {
 };
 
 /* `own` is the thread's pixel in channel 0, where `there` elements are. */
-template <typename T, typename S>
-__device__ static inline void load_step(step_1x1<S> *step, const forward_1x1<T> &f, const T *own,
-                                        int there, int first) {
+template <typename T, typename S, bool WHOLE>
+__device__ static inline void load_step(step_1x1<S> *step, const forward_1x1<T, WHOLE> &f,
+                                        const T *own, int there, int first) {
   CUDA_UNROLL
   for (int i = 0; i < S::VECTORS; i++) {
     const int c = first + (int)threadIdx.x / S::ROW_VECTORS + i * S::ROWS;
-    step->x[i] = cuda_load16_part(own + c * f.x_planes.stride_c, c < f.n_channels ? there : 0);
+    step->x[i] =
+        cuda_load16_part<WHOLE>(own + c * f.x_planes.stride_c, c < f.n_channels ? there : 0);
   }
   CUDA_UNROLL
   for (int i = 0; i < S::WORDS; i++) {
@@ -76,9 +77,9 @@ __device__ static inline void load_step(step_1x1<S> *step, const forward_1x1<T> 
 }
 
 /* A pixel beyond the plane becomes what it likes, its column is never stored; W is 0 beyond its channels. */
-template <typename T, typename S>
+template <typename T, typename S, bool WHOLE>
 __device__ static inline void store_step(uint32_t *z, const step_1x1<S> &step,
-                                         const forward_1x1<T> &f, int first) {
+                                         const forward_1x1<T, WHOLE> &f, int first) {
   enum { VECTOR = cuda_packed<T>::VECTOR, PER_WORD = cuda_packed<T>::PER_WORD };
   uint32_t *const weight = z + S::STEP * S::Z_PITCH;
   CUDA_UNROLL
@@ -127,8 +128,8 @@ __device__ static inline void multiply_step(float (*sums)[S::TILES_N][4], const 
 ** Stores a warp's results, of which a lane has pairs of pixels, and leaves for each output the moments
 ** of what was stored in shared[output][warp].
 */
-template <typename T, typename S>
-__device__ static inline void store_results(cuda_moments *shared, const forward_1x1<T> &f,
+template <typename T, typename S, bool WHOLE>
+__device__ static inline void store_results(cuda_moments *shared, const forward_1x1<T, WHOLE> &f,
                                             float (*sums)[S::TILES_N][4], int tile_first) {
   const int warp = (int)threadIdx.x / CUDA_WARP, g = cuda_lane() / 4, t = cuda_lane() % 4;
   T *to[S::TILES_N];
@@ -151,7 +152,8 @@ __device__ static inline void store_results(cuda_moments *shared, const forward_
     CUDA_UNROLL
     for (int n = 0; n < S::TILES_N; n++) {
       float *const pair = &sums[m][n][2 * h];
-      cuda_store_pair(to[n] + k * f.y_planes.stride_c, &pair[0], &pair[1], is_own ? there[n] : 0);
+      T *const at = to[n] + k * f.y_planes.stride_c;
+      cuda_store_two<WHOLE>(at, at + 1, &pair[0], &pair[1], is_own ? there[n] : 0);
       if (n == 0) center = __shfl_sync(0xFFFFFFFFu, pair[0], 4 * g);
       const float low = there[n] > 0 ? pair[0] - center : 0.f;
       const float high = there[n] > 1 ? pair[1] - center : 0.f;
@@ -167,9 +169,9 @@ __device__ static inline void store_results(cuda_moments *shared, const forward_
   }
 }
 
-template <typename T, int OUTPUTS, int TILE>
+template <typename T, int OUTPUTS, int TILE, bool WHOLE>
 __global__ void __launch_bounds__(THREADS, OUTPUTS == 48 ? 3 : 2)
-    norm_relu_conv_1x1_forward_kernel(const forward_1x1<T> f) {
+    norm_relu_conv_1x1_forward_kernel(const forward_1x1<T, WHOLE> f) {
   typedef sizes_1x1<T, OUTPUTS, TILE> S;
   CUDA_SHARED_DYNAMIC(uint32_t, shared);
   CUDA_SHARED(unsigned, ticket, 1);
@@ -222,8 +224,9 @@ static int outputs_of(int64_t n_outputs) {
 }
 
 /*
-** Large tiles read weights seldom, small ones serve all multiprocessors where there are few pixels: 128
-** from 256 tiles on, 32 below 128 tiles of 64 (cuda_fused.h's blocks are two a multiprocessor).
+** Large tiles read weights seldom, small ones give work to all multiprocessors where pixels are few: 128
+** pixels where that makes 256 tiles, two a multiprocessor of an H200; 64 where that makes 128; else 32.
+** By what was worked out for an H200, not by a measurement.
 */
 static int tile_of(int64_t n_pixels) {
   return n_pixels >= 256 * 128 ? 128 : n_pixels >= 128 * 64 ? 64 : 32;
@@ -236,8 +239,7 @@ static int64_t blocks_of(const cuda_strip &strip) {
 
 bool cuda_norm_relu_conv_1x1_fits(const dn_tensor *y, const dn_tensor *x, const dn_tensor *weight) {
   const int64_t n_slices = (y->size[1] + 47) / 48;
-  return weight->size[2] == 1 && cuda_fused_computes(x->dtype) && cuda_fused_reads(x) &&
-         cuda_fused_reads(y) &&
+  return weight->size[2] == 1 && cuda_fused_computes(x->dtype) && cuda_fused_counts(x) &&
          n_slices * (1 + cuda_moments_groups(blocks_of(cuda_strip_of(y)))) <= CUDA_TICKETS;
 }
 
@@ -245,37 +247,51 @@ int64_t cuda_norm_relu_conv_1x1_scratch(const dn_tensor *y, const dn_tensor *sta
   return stats ? cuda_moments_bytes(y->size[1], blocks_of(cuda_strip_of(y))) : 0;
 }
 
-template <typename T, int OUTPUTS, int TILE>
-static dn_status launch(const forward_1x1<T> &f) {
+template <typename T, int OUTPUTS, int TILE, bool WHOLE>
+static dn_status launch(const forward_1x1<T, WHOLE> &f) {
   typedef sizes_1x1<T, OUTPUTS, TILE> S;
   const dim3 blocks((unsigned)f.moments.n_blocks,
                     (unsigned)((f.n_outputs + OUTPUTS - 1) / OUTPUTS));
-  CUDA_LAUNCH((norm_relu_conv_1x1_forward_kernel<T, OUTPUTS, TILE>), blocks, THREADS,
+  CUDA_LAUNCH((norm_relu_conv_1x1_forward_kernel<T, OUTPUTS, TILE, WHOLE>), blocks, THREADS,
               S::SHARED_BYTES, cuda_stream(), f);
   return DN_OK;
 }
 
-template <typename T, int OUTPUTS>
-static dn_status launch_tile(const forward_1x1<T> &f) {
+template <typename T, int OUTPUTS, bool WHOLE>
+static dn_status launch_tile(const forward_1x1<T, WHOLE> &f) {
   switch (tile_of(f.strip.n)) {
     case 128:
-      return launch<T, OUTPUTS, 128>(f);
+      return launch<T, OUTPUTS, 128, WHOLE>(f);
     case 64:
-      return launch<T, OUTPUTS, 64>(f);
+      return launch<T, OUTPUTS, 64, WHOLE>(f);
     default:
-      return launch<T, OUTPUTS, 32>(f);
+      return launch<T, OUTPUTS, 32, WHOLE>(f);
   }
+}
+
+template <typename T, bool WHOLE>
+static dn_status run(dn_tensor *y, dn_tensor *stats, const dn_tensor *x, const dn_tensor *norm,
+                     const dn_tensor *weight, void *scratch) {
+  forward_1x1<T, WHOLE> f;
+  f.y = (T *)dn_tensor_data(y);
+  f.x = (const T *)dn_tensor_data(x);
+  f.weight = (const float *)dn_tensor_data(weight);
+  f.norm = cuda_table_of<float>(norm);
+  f.y_planes = cuda_planes_of(y);
+  f.x_planes = cuda_planes_of(x);
+  f.strip = cuda_strip_of(x);
+  f.moments = cuda_moments_parts_of(stats, y->size[1], blocks_of(f.strip), scratch);
+  f.n_channels = (int)x->size[1];
+  f.n_outputs = (int)y->size[1];
+  return outputs_of(f.n_outputs) == 64 ? launch_tile<T, 64, WHOLE>(f)
+                                       : launch_tile<T, 48, WHOLE>(f);
 }
 
 dn_status cuda_norm_relu_conv_1x1_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x,
                                           const dn_tensor *norm, const dn_tensor *weight,
                                           void *scratch) {
-  CUDA_FOR_FUSED(
-      x->dtype, T, forward_1x1<T> f; f.y = (T *)dn_tensor_data(y);
-      f.x = (const T *)dn_tensor_data(x); f.weight = (const float *)dn_tensor_data(weight);
-      f.norm = cuda_table_of<float>(norm); f.y_planes = cuda_planes_of(y);
-      f.x_planes = cuda_planes_of(x); f.strip = cuda_strip_of(x);
-      f.moments = cuda_moments_parts_of(stats, y->size[1], blocks_of(f.strip), scratch);
-      f.n_channels = (int)x->size[1]; f.n_outputs = (int)y->size[1];
-      return outputs_of(f.n_outputs) == 64 ? launch_tile<T, 64>(f) : launch_tile<T, 48>(f));
+  const bool is_whole = cuda_fused_is_whole(y) && cuda_fused_is_whole(x);
+  CUDA_FOR_FUSED(x->dtype, T,
+                 return is_whole ? run<T, true>(y, stats, x, norm, weight, scratch)
+                                 : run<T, false>(y, stats, x, norm, weight, scratch));
 }

@@ -16,7 +16,7 @@
 
 enum { THREADS = 192, CHANNELS = 48, TILE = 64, TILES_N = 4, TILES_DW = 3 };
 
-template <typename T>
+template <typename T, bool WHOLE>
 struct backward_1x1 {
   T *dx;
   const T *dy, *y, *x;
@@ -54,8 +54,9 @@ static int64_t shared_bytes(int n_outputs) {
 }
 
 /* W' of the block's channels, 0 beyond W. */
-template <typename T>
-__device__ static inline void load_weight(uint32_t *weights, const backward_1x1<T> &f, int first) {
+template <typename T, bool WHOLE>
+__device__ static inline void load_weight(uint32_t *weights, const backward_1x1<T, WHOLE> &f,
+                                          int first) {
   const int per_word = cuda_packed<T>::PER_WORD, n_words = rows_of(f.n_outputs) / per_word;
   for (int i = (int)threadIdx.x; i < CHANNELS * n_words; i += THREADS) {
     const int c = i % CHANNELS, word = i / CHANNELS; /* neighbours in memory */
@@ -72,8 +73,8 @@ __device__ static inline void load_weight(uint32_t *weights, const backward_1x1<
 }
 
 /* offset, slope and mean of each output; 0 where nothing is deferred. */
-template <typename T>
-__device__ static inline void load_terms(float4 *terms, const backward_1x1<T> &f) {
+template <typename T, bool WHOLE>
+__device__ static inline void load_terms(float4 *terms, const backward_1x1<T, WHOLE> &f) {
   for (int k = (int)threadIdx.x; k < rows_of(f.n_outputs); k += THREADS) {
     float4 own = {0, 0, 0, 0};
     if (f.y && k < f.n_outputs) {
@@ -86,9 +87,9 @@ __device__ static inline void load_terms(float4 *terms, const backward_1x1<T> &f
 }
 
 /* du as products take it, 0 where no pixel is, and raw x. */
-template <typename T>
+template <typename T, bool WHOLE>
 __device__ static inline void load_tile(uint32_t *du, uint32_t *raw, const float4 *terms,
-                                        const backward_1x1<T> &f, int first, int tile) {
+                                        const backward_1x1<T, WHOLE> &f, int first, int tile) {
   typedef sizes_back_1x1<T> S;
   enum { VECTOR = cuda_packed<T>::VECTOR, PER_WORD = cuda_packed<T>::PER_WORD };
   const int vector = (int)threadIdx.x % S::ROW_VECTORS;
@@ -99,11 +100,11 @@ __device__ static inline void load_tile(uint32_t *du, uint32_t *raw, const float
   const int own_row = (int)threadIdx.x / S::ROW_VECTORS;
   for (int k = own_row; k < rows_of(f.n_outputs); k += S::ROWS) {
     const int there = k < f.n_outputs ? spot.there : 0;
-    const uint4 lacking = cuda_load16_part(dy + k * f.dy_planes.stride_c, there);
+    const uint4 lacking = cuda_load16_part<WHOLE>(dy + k * f.dy_planes.stride_c, there);
     float v[VECTOR], u[VECTOR];
     cuda_unpack<T>(v, lacking);
     if (y) {
-      cuda_unpack<T>(u, cuda_load16_part(y + k * f.y_planes.stride_c, there));
+      cuda_unpack<T>(u, cuda_load16_part<WHOLE>(y + k * f.y_planes.stride_c, there));
       const float4 own = terms[k];
       CUDA_UNROLL
       for (int j = 0; j < VECTOR; j++)
@@ -118,31 +119,31 @@ __device__ static inline void load_tile(uint32_t *du, uint32_t *raw, const float
   for (int i = 0; i < CHANNELS / S::ROWS; i++) {
     const int c = own_row + i * S::ROWS;
     cuda_store16(raw + c * S::PITCH + 4 * vector,
-                 cuda_load16_part(x + (first + c) * f.x_planes.stride_c,
-                                  first + c < f.n_channels ? spot.there : 0));
+                 cuda_load16_part<WHOLE>(x + (first + c) * f.x_planes.stride_c,
+                                         first + c < f.n_channels ? spot.there : 0));
   }
 }
 
 /* What a thread knows of a channel of dz, and keeps of it over all tiles. */
 typedef struct channel_1x1 {
   float scale, shift, mean, sum, product;
-  bool is_own;
 } channel_1x1;
 
-template <typename T>
-__device__ static inline void begin_channel(channel_1x1 *channel, const backward_1x1<T> &f, int c) {
-  channel->is_own = c < f.n_channels;
-  channel->mean = channel->is_own ? f.norm.data[DN_NORM_MEAN * f.norm.row + c] : 0.f;
-  channel->scale = channel->is_own ? f.norm.data[DN_NORM_SCALE * f.norm.row + c] : 0.f;
-  channel->shift = channel->is_own ? f.norm.data[DN_NORM_SHIFT * f.norm.row + c] : 0.f;
+template <typename T, bool WHOLE>
+__device__ static inline void begin_channel(channel_1x1 *channel, const backward_1x1<T, WHOLE> &f,
+                                            int c) {
+  const bool is_own = c < f.n_channels;
+  channel->mean = is_own ? f.norm.data[DN_NORM_MEAN * f.norm.row + c] : 0.f;
+  channel->scale = is_own ? f.norm.data[DN_NORM_SCALE * f.norm.row + c] : 0.f;
+  channel->shift = is_own ? f.norm.data[DN_NORM_SHIFT * f.norm.row + c] : 0.f;
   channel->sum = channel->product = 0;
 }
 
 /* dz of the warp's 16 channels and 32 pixels, its sums, and dx. */
-template <typename T>
+template <typename T, bool WHOLE>
 __device__ static inline void multiply_dz(channel_1x1 *channels, const uint32_t *du,
                                           const uint32_t *raw, const uint32_t *weights,
-                                          const backward_1x1<T> &f, int first, int tile) {
+                                          const backward_1x1<T, WHOLE> &f, int first, int tile) {
   typedef sizes_back_1x1<T> S;
   const int warp = (int)threadIdx.x / CUDA_WARP, g = cuda_lane() / 4, t = cuda_lane() % 4;
   const int row = 16 * (warp % 3), column = 32 * (warp / 3);
@@ -169,18 +170,19 @@ __device__ static inline void multiply_dz(channel_1x1 *channels, const uint32_t 
       channel_1x1 *const own = &channels[h];
       const int within = row + 8 * h + g;
       T *const pair = to + (first + within) * f.dx_planes.stride_c;
-      const int there = own->is_own ? spot.there : 0;
+      const int there = first + within < f.n_channels ? spot.there : 0;
       float low, high, before_low = 0, before_high = 0;
-      cuda_load_pair((const T *)(raw + within * S::PITCH) + column + 8 * n + 2 * t, &low, &high, 2);
+      const T *const x = (const T *)(raw + within * S::PITCH) + column + 8 * n + 2 * t;
+      cuda_load_two<true>(x, x + 1, &low, &high, 2);
       const float dz_low = cuda_norm_apply(own->scale, low, own->shift) > 0 ? dz[n][2 * h] : 0.f;
       const float dz_high =
           cuda_norm_apply(own->scale, high, own->shift) > 0 ? dz[n][2 * h + 1] : 0.f;
       own->sum += dz_low + dz_high;
       own->product += dz_low * (low - own->mean) + dz_high * (high - own->mean);
-      if (f.accumulate) cuda_load_pair(pair, &before_low, &before_high, there);
+      if (f.accumulate) cuda_load_two<WHOLE>(pair, pair + 1, &before_low, &before_high, there);
       before_low += own->scale * dz_low;
       before_high += own->scale * dz_high;
-      cuda_store_pair(pair, &before_low, &before_high, there);
+      cuda_store_two<WHOLE>(pair, pair + 1, &before_low, &before_high, there);
     }
     cuda_spot_move(&spot, f.strip, 8);
   }
@@ -222,8 +224,8 @@ __device__ static inline void multiply_dw(float (*dw)[TILES_DW][4], const uint32
   }
 }
 
-template <typename T, int ROWS_DW>
-__device__ static inline void store_dw(const backward_1x1<T> &f, float (*dw)[TILES_DW][4],
+template <typename T, int ROWS_DW, bool WHOLE>
+__device__ static inline void store_dw(const backward_1x1<T, WHOLE> &f, float (*dw)[TILES_DW][4],
                                        int first) {
   const int warp = (int)threadIdx.x / CUDA_WARP, g = cuda_lane() / 4, t = cuda_lane() % 4;
   float *const parts = f.weight_parts + (int64_t)blockIdx.x * f.n_outputs * f.n_channels;
@@ -240,9 +242,11 @@ __device__ static inline void store_dw(const backward_1x1<T> &f, float (*dw)[TIL
 }
 
 /* ROWS_DW times 48 outputs at most. */
-template <typename T, int ROWS_DW>
-__global__ void __launch_bounds__(THREADS)
-    norm_relu_conv_1x1_backward_kernel(const backward_1x1<T> f) {
+template <typename T, int ROWS_DW, bool WHOLE>
+__global__ void __launch_bounds__(THREADS, ROWS_DW == 1  ? 3
+                                           : ROWS_DW < 4 ? 2
+                                                         : 1)
+    norm_relu_conv_1x1_backward_kernel(const backward_1x1<T, WHOLE> f) {
   typedef sizes_back_1x1<T> S;
   CUDA_SHARED_DYNAMIC(float4, shared);
   float4 *const terms = shared;
@@ -282,9 +286,9 @@ __global__ void __launch_bounds__(THREADS)
       channels[h].sum += __shfl_xor_sync(0xFFFFFFFFu, channels[h].sum, d);
       channels[h].product += __shfl_xor_sync(0xFFFFFFFFu, channels[h].product, d);
     }
-    if (t != 0 || !channels[h].is_own) continue;
-    float *const row = f.sum_parts + (2 * (int64_t)blockIdx.x + warp / 3) * 2 * f.n_channels;
     const int c = first + 16 * (warp % 3) + 8 * h + g;
+    if (t != 0 || c >= f.n_channels) continue;
+    float *const row = f.sum_parts + (2 * (int64_t)blockIdx.x + warp / 3) * 2 * f.n_channels;
     row[c] = channels[h].sum;
     row[f.n_channels + c] = channels[h].product;
   }
@@ -312,13 +316,11 @@ static layout layout_of(const dn_tensor *dy, const dn_tensor *x, bool has_dweigh
   return l;
 }
 
-bool cuda_norm_relu_conv_1x1_backward_fits(const dn_tensor *dx, const dn_tensor *dy,
-                                           const dn_tensor *y, const dn_tensor *x,
+bool cuda_norm_relu_conv_1x1_backward_fits(const dn_tensor *dy, const dn_tensor *x,
                                            const dn_tensor *weight) {
   const int64_t n_outputs = dy->size[1];
   if (weight->size[2] != 1 || n_outputs > 4 * 48 || !cuda_fused_computes(x->dtype) ||
-      !cuda_fused_reads(dx) || !cuda_fused_reads(dy) || !cuda_fused_reads(x) ||
-      (y && !cuda_fused_reads(y)))
+      !cuda_fused_counts(x))
     return false;
   CUDA_FOR_FUSED(x->dtype, T, return cuda_fused_has_room(shared_bytes<T>((int)n_outputs)));
 }
@@ -328,37 +330,37 @@ int64_t cuda_norm_relu_conv_1x1_backward_scratch(const dn_tensor *dweight, const
   return layout_of(dy, x, dweight != NULL).n_bytes;
 }
 
-template <typename T, int ROWS_DW>
-static dn_status launch(const backward_1x1<T> &f, const layout &l) {
+template <typename T, int ROWS_DW, bool WHOLE>
+static dn_status launch(const backward_1x1<T, WHOLE> &f, const layout &l) {
   const int64_t n_shared = shared_bytes<T>(f.n_outputs);
-  CUDA_TRY(cudaFuncSetAttribute(norm_relu_conv_1x1_backward_kernel<T, ROWS_DW>,
+  CUDA_TRY(cudaFuncSetAttribute(norm_relu_conv_1x1_backward_kernel<T, ROWS_DW, WHOLE>,
                                 cudaFuncAttributeMaxDynamicSharedMemorySize, (int)n_shared));
-  CUDA_LAUNCH((norm_relu_conv_1x1_backward_kernel<T, ROWS_DW>),
+  CUDA_LAUNCH((norm_relu_conv_1x1_backward_kernel<T, ROWS_DW, WHOLE>),
               dim3((unsigned)l.n_blocks, (unsigned)l.n_slices), THREADS, (size_t)n_shared,
               cuda_stream(), f);
   return DN_OK;
 }
 
-template <typename T>
-static dn_status launch_rows(const backward_1x1<T> &f, const layout &l) {
+template <typename T, bool WHOLE>
+static dn_status launch_rows(const backward_1x1<T, WHOLE> &f, const layout &l) {
   switch ((f.n_outputs + 47) / 48) {
     case 1:
-      return launch<T, 1>(f, l);
+      return launch<T, 1, WHOLE>(f, l);
     case 2:
-      return launch<T, 2>(f, l);
+      return launch<T, 2, WHOLE>(f, l);
     case 3:
-      return launch<T, 3>(f, l);
+      return launch<T, 3, WHOLE>(f, l);
     default:
-      return launch<T, 4>(f, l);
+      return launch<T, 4, WHOLE>(f, l);
   }
 }
 
-template <typename T>
+template <typename T, bool WHOLE>
 static dn_status run(const layout &l, dn_tensor *dx, bool has_dweight, const dn_tensor *dy,
                      const dn_tensor *y, const dn_tensor *deferred, const dn_tensor *x,
                      const dn_tensor *norm, const dn_tensor *weight, bool accumulate,
                      char *scratch) {
-  backward_1x1<T> f;
+  backward_1x1<T, WHOLE> f;
   memset((void *)&f, 0, sizeof f);
   f.dx = (T *)dn_tensor_data(dx);
   f.dy = (const T *)dn_tensor_data(dy);
@@ -380,7 +382,7 @@ static dn_status run(const layout &l, dn_tensor *dx, bool has_dweight, const dn_
   f.n_outputs = (int)dy->size[1];
   f.n_tiles = l.n_tiles;
   f.accumulate = accumulate;
-  return launch_rows<T>(f, l);
+  return launch_rows<T, WHOLE>(f, l);
 }
 
 dn_status cuda_norm_relu_conv_1x1_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
@@ -390,9 +392,15 @@ dn_status cuda_norm_relu_conv_1x1_backward(dn_tensor *dx, dn_tensor *dnorm, dn_t
                                            bool accumulate, double scale, void *scratch) {
   const layout l = layout_of(dy, x, dweight != NULL);
   char *const bytes = (char *)scratch;
-  CUDA_FOR_FUSED(
-      x->dtype, T,
-      DN_TRY(run<T>(l, dx, dweight != NULL, dy, y, deferred, x, norm, weight, accumulate, bytes)));
+  const bool is_whole = cuda_fused_is_whole(dx) && cuda_fused_is_whole(dy) &&
+                        cuda_fused_is_whole(x) && (!y || cuda_fused_is_whole(y));
+  dn_status status;
+  CUDA_FOR_FUSED(x->dtype, T,
+                 status = is_whole ? run<T, true>(l, dx, dweight != NULL, dy, y, deferred, x, norm,
+                                                  weight, accumulate, bytes)
+                                   : run<T, false>(l, dx, dweight != NULL, dy, y, deferred, x, norm,
+                                                   weight, accumulate, bytes));
+  DN_TRY(status);
   cuda_parts parts;
   memset((void *)&parts, 0, sizeof parts);
   parts.weights = dweight ? (const float *)(bytes + l.weights) : NULL;

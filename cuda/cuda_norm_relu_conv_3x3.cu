@@ -16,7 +16,7 @@
 
 enum { THREADS = 128, WARPS = 4, CHUNK = 48, TAPS = 9, TILES_N = 4 };
 
-template <typename T>
+template <typename T, bool WHOLE>
 struct forward_3x3 {
   T *y;
   const T *x;
@@ -44,9 +44,9 @@ static int64_t shared_bytes(const cuda_lines &lines, int tiles_m) {
 }
 
 /* W of the block's outputs and of the chunk, 0 beyond W. */
-template <typename T>
-__device__ static inline void load_weight(uint32_t *weights, const forward_3x3<T> &f, int n_rows,
-                                          int first) {
+template <typename T, bool WHOLE>
+__device__ static inline void load_weight(uint32_t *weights, const forward_3x3<T, WHOLE> &f,
+                                          int n_rows, int first) {
   typedef sizes_3x3<T> S;
   const int per_word = cuda_packed<T>::PER_WORD;
   for (int i = (int)threadIdx.x; i < n_rows * S::WORDS * TAPS; i += THREADS) {
@@ -63,13 +63,13 @@ __device__ static inline void load_weight(uint32_t *weights, const forward_3x3<T
 }
 
 /* z, of channels that x has; 0 of others. */
-template <typename T>
+template <typename T, bool WHOLE>
 struct source_3x3 {
-  const forward_3x3<T> &f;
+  const forward_3x3<T, WHOLE> &f;
   __device__ void load(float *v, int image, int c, int at) const {
     const bool is_own = c < f.n_channels;
     const T *const from = f.x + image * f.x_planes.stride_n + c * f.x_planes.stride_c + at;
-    cuda_unpack<T>(v, cuda_load16_part(from, is_own ? (int)f.x_planes.size - at : 0));
+    cuda_unpack<T>(v, cuda_load16_part<WHOLE>(from, is_own ? (int)f.x_planes.size - at : 0));
     const float scale = is_own ? f.norm.data[DN_NORM_SCALE * f.norm.row + c] : 0.f;
     const float shift = is_own ? f.norm.data[DN_NORM_SHIFT * f.norm.row + c] : 0.f;
     CUDA_UNROLL
@@ -105,8 +105,8 @@ __device__ static inline void multiply_chunk(float (*sums)[TILES_N][4], const ui
 }
 
 /* As of the 1x1: stores a warp's results and leaves their moments in shared[output][warp]. */
-template <typename T, int TILES_M>
-__device__ static inline void store_results(cuda_moments *shared, const forward_3x3<T> &f,
+template <typename T, int TILES_M, bool WHOLE>
+__device__ static inline void store_results(cuda_moments *shared, const forward_3x3<T, WHOLE> &f,
                                             const cuda_lines_tile &own, float (*sums)[TILES_N][4]) {
   const int warp = (int)threadIdx.x / CUDA_WARP, g = cuda_lane() / 4, t = cuda_lane() % 4;
   const int n_pixels = cuda_lines_pixels(f.lines, own);
@@ -132,8 +132,8 @@ __device__ static inline void store_results(cuda_moments *shared, const forward_
     CUDA_UNROLL
     for (int n = 0; n < TILES_N; n++) {
       float *const pair = &sums[m][n][2 * h];
-      cuda_store_two(to[n] + channel, next[n] + channel, &pair[0], &pair[1],
-                     k < f.n_outputs ? there[n] : 0);
+      cuda_store_two<WHOLE>(to[n] + channel, next[n] + channel, &pair[0], &pair[1],
+                            k < f.n_outputs ? there[n] : 0);
       if (n == 0) center = __shfl_sync(0xFFFFFFFFu, pair[0], 4 * g);
       const float low = there[n] > 0 ? pair[0] - center : 0.f;
       const float high = there[n] > 1 ? pair[1] - center : 0.f;
@@ -149,15 +149,15 @@ __device__ static inline void store_results(cuda_moments *shared, const forward_
   }
 }
 
-template <typename T, int TILES_M>
+template <typename T, int TILES_M, bool WHOLE>
 __global__ void __launch_bounds__(THREADS, 3)
-    norm_relu_conv_3x3_forward_kernel(const forward_3x3<T> f) {
+    norm_relu_conv_3x3_forward_kernel(const forward_3x3<T, WHOLE> f) {
   typedef sizes_3x3<T> S;
   CUDA_SHARED_DYNAMIC(uint32_t, z);
   CUDA_SHARED(unsigned, ticket, 1);
   uint32_t *const weights = z + cuda_lines_rows(f.lines) * S::PITCH;
   const cuda_lines_tile own = cuda_lines_tile_of(f.lines, (int)blockIdx.x);
-  const source_3x3<T> source = {f};
+  const source_3x3<T, WHOLE> source = {f};
   cuda_lines_clear(z, S::PITCH, f.lines);
   float sums[TILES_M][TILES_N][4];
   CUDA_UNROLL
@@ -206,8 +206,8 @@ static int tiles_of(const cuda_lines &lines, int64_t n_outputs) {
 }
 
 bool cuda_norm_relu_conv_3x3_fits(const dn_tensor *y, const dn_tensor *x, const dn_tensor *weight) {
-  if (weight->size[2] != 3 || !cuda_fused_computes(x->dtype) || !cuda_fused_reads(x) ||
-      !cuda_fused_reads(y) || !cuda_lines_fit(x))
+  if (weight->size[2] != 3 || !cuda_fused_computes(x->dtype) || !cuda_fused_counts(x) ||
+      !cuda_lines_fit(x))
     return false;
   const cuda_lines lines = cuda_lines_of(x);
   const int64_t n_slices = (y->size[1] + 15) / 16;
@@ -219,38 +219,53 @@ int64_t cuda_norm_relu_conv_3x3_scratch(const dn_tensor *y, const dn_tensor *sta
   return stats ? cuda_moments_bytes(y->size[1], cuda_lines_of(y).n_tiles) : 0;
 }
 
-template <typename T, int TILES_M>
-static dn_status launch(const forward_3x3<T> &f) {
+template <typename T, int TILES_M, bool WHOLE>
+static dn_status launch(const forward_3x3<T, WHOLE> &f) {
   const int64_t n_shared = shared_bytes<T>(f.lines, TILES_M);
   const dim3 blocks((unsigned)f.lines.n_tiles,
                     (unsigned)((f.n_outputs + 16 * TILES_M - 1) / (16 * TILES_M)));
-  CUDA_TRY(cudaFuncSetAttribute(norm_relu_conv_3x3_forward_kernel<T, TILES_M>,
+  CUDA_TRY(cudaFuncSetAttribute(norm_relu_conv_3x3_forward_kernel<T, TILES_M, WHOLE>,
                                 cudaFuncAttributeMaxDynamicSharedMemorySize, CUDA_FUSED_SHARED));
-  CUDA_LAUNCH((norm_relu_conv_3x3_forward_kernel<T, TILES_M>), blocks, THREADS, (size_t)n_shared,
-              cuda_stream(), f);
+  CUDA_LAUNCH((norm_relu_conv_3x3_forward_kernel<T, TILES_M, WHOLE>), blocks, THREADS,
+              (size_t)n_shared, cuda_stream(), f);
   return DN_OK;
 }
 
-template <typename T>
-static dn_status launch_tiles(const forward_3x3<T> &f) {
+template <typename T, bool WHOLE>
+static dn_status launch_tiles(const forward_3x3<T, WHOLE> &f) {
   switch (tiles_of<T>(f.lines, f.n_outputs)) {
     case 1:
-      return launch<T, 1>(f);
+      return launch<T, 1, WHOLE>(f);
     case 2:
-      return launch<T, 2>(f);
+      return launch<T, 2, WHOLE>(f);
     default:
-      return launch<T, 3>(f);
+      return launch<T, 3, WHOLE>(f);
   }
+}
+
+template <typename T, bool WHOLE>
+static dn_status run(dn_tensor *y, dn_tensor *stats, const dn_tensor *x, const dn_tensor *norm,
+                     const dn_tensor *weight, void *scratch) {
+  forward_3x3<T, WHOLE> f;
+  f.y = (T *)dn_tensor_data(y);
+  f.x = (const T *)dn_tensor_data(x);
+  f.weight = (const float *)dn_tensor_data(weight);
+  f.norm = cuda_table_of<float>(norm);
+  f.y_planes = cuda_planes_of(y);
+  f.x_planes = cuda_planes_of(x);
+  f.lines = cuda_lines_of(x);
+  f.moments = cuda_moments_parts_of(stats, y->size[1], f.lines.n_tiles, scratch);
+  f.n_channels = (int)x->size[1];
+  f.n_outputs = (int)y->size[1];
+  return launch_tiles<T, WHOLE>(f);
 }
 
 dn_status cuda_norm_relu_conv_3x3_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x,
                                           const dn_tensor *norm, const dn_tensor *weight,
                                           void *scratch) {
-  CUDA_FOR_FUSED(
-      x->dtype, T, forward_3x3<T> f; f.y = (T *)dn_tensor_data(y);
-      f.x = (const T *)dn_tensor_data(x); f.weight = (const float *)dn_tensor_data(weight);
-      f.norm = cuda_table_of<float>(norm); f.y_planes = cuda_planes_of(y);
-      f.x_planes = cuda_planes_of(x); f.lines = cuda_lines_of(x);
-      f.moments = cuda_moments_parts_of(stats, y->size[1], f.lines.n_tiles, scratch);
-      f.n_channels = (int)x->size[1]; f.n_outputs = (int)y->size[1]; return launch_tiles<T>(f));
+  const bool is_whole =
+      cuda_fused_is_whole(y) && cuda_fused_is_whole(x) && cuda_lines_begin_even(x);
+  CUDA_FOR_FUSED(x->dtype, T,
+                 return is_whole ? run<T, true>(y, stats, x, norm, weight, scratch)
+                                 : run<T, false>(y, stats, x, norm, weight, scratch));
 }

@@ -12,8 +12,7 @@ dn_status cuda_norm_relu_conv_3x3_forward(dn_tensor *y, dn_tensor *stats, const 
                                           const dn_tensor *norm, const dn_tensor *weight,
                                           void *scratch);
 
-bool cuda_norm_relu_conv_3x3_backward_fits(const dn_tensor *dx, const dn_tensor *dy,
-                                           const dn_tensor *y, const dn_tensor *x,
+bool cuda_norm_relu_conv_3x3_backward_fits(const dn_tensor *dy, const dn_tensor *x,
                                            const dn_tensor *weight);
 int64_t cuda_norm_relu_conv_3x3_backward_scratch(const dn_tensor *dweight, const dn_tensor *dy,
                                                  const dn_tensor *x);

@@ -17,7 +17,7 @@
 
 enum { THREADS = 192, CHANNELS = 48, TAPS = 9, PIXELS = 128, TILES_N = 8 };
 
-template <typename T>
+template <typename T, bool WHOLE>
 struct backward_3x3 {
   T *dx;
   const T *dy, *y, *x;
@@ -51,8 +51,9 @@ static int64_t shared_bytes(const cuda_lines &lines) {
 }
 
 /* W' of the block's channels, 0 beyond W. */
-template <typename T, int OUTPUTS>
-__device__ static inline void load_weight(uint32_t *weights, const backward_3x3<T> &f, int first) {
+template <typename T, int OUTPUTS, bool WHOLE>
+__device__ static inline void load_weight(uint32_t *weights, const backward_3x3<T, WHOLE> &f,
+                                          int first) {
   typedef sizes_back_3x3<T, OUTPUTS> S;
   const int per_word = cuda_packed<T>::PER_WORD;
   for (int i = (int)threadIdx.x; i < CHANNELS * TAPS * S::WORDS; i += THREADS) {
@@ -71,8 +72,8 @@ __device__ static inline void load_weight(uint32_t *weights, const backward_3x3<
 }
 
 /* offset, slope and mean of each output; 0 where nothing is deferred. */
-template <typename T, int OUTPUTS>
-__device__ static inline void load_terms(float4 *terms, const backward_3x3<T> &f) {
+template <typename T, int OUTPUTS, bool WHOLE>
+__device__ static inline void load_terms(float4 *terms, const backward_3x3<T, WHOLE> &f) {
   for (int k = (int)threadIdx.x; k < OUTPUTS; k += THREADS) {
     float4 own = {0, 0, 0, 0};
     if (f.y && k < f.n_outputs) {
@@ -85,18 +86,18 @@ __device__ static inline void load_terms(float4 *terms, const backward_3x3<T> &f
 }
 
 /* du, of outputs that there are; 0 of others. */
-template <typename T>
+template <typename T, bool WHOLE>
 struct source_back_3x3 {
-  const backward_3x3<T> &f;
+  const backward_3x3<T, WHOLE> &f;
   const float4 *terms;
   __device__ void load(float *v, int image, int k, int at) const {
     const int there = k < f.n_outputs ? (int)f.x_planes.size - at : 0;
     const T *const dy = f.dy + image * f.dy_planes.stride_n + k * f.dy_planes.stride_c + at;
-    cuda_unpack<T>(v, cuda_load16_part(dy, there));
+    cuda_unpack<T>(v, cuda_load16_part<WHOLE>(dy, there));
     if (!f.y) return;
     const T *const y = f.y + image * f.y_planes.stride_n + k * f.y_planes.stride_c + at;
     float raw[cuda_packed<T>::VECTOR];
-    cuda_unpack<T>(raw, cuda_load16_part(y, there));
+    cuda_unpack<T>(raw, cuda_load16_part<WHOLE>(y, there));
     const float4 own = terms[k];
     CUDA_UNROLL
     for (int e = 0; e < cuda_packed<T>::VECTOR; e++)
@@ -108,8 +109,8 @@ struct source_back_3x3 {
 ** Raw x of the tile's pixels, 0 of channels that there are not. Where the tile's lines begin at whole
 ** vectors, they are stored as such, and element by element elsewhere.
 */
-template <typename T>
-__device__ static inline void load_x(T *to, int pitch, const backward_3x3<T> &f,
+template <typename T, bool WHOLE>
+__device__ static inline void load_x(T *to, int pitch, const backward_3x3<T, WHOLE> &f,
                                      const cuda_lines_tile &own, int first) {
   enum { VECTOR = cuda_packed<T>::VECTOR };
   const cuda_lines_span span = cuda_lines_span_of(f.lines, own, 0, VECTOR);
@@ -120,8 +121,8 @@ __device__ static inline void load_x(T *to, int pitch, const backward_3x3<T> &f,
     const int vector = i % n_vectors, within = i / n_vectors, image = vector / span.vectors;
     const int at = begin + (vector - image * span.vectors) * VECTOR, c = first + within;
     const T *const from = f.x + (own.image + image) * f.x_planes.stride_n + at;
-    const uint4 words = cuda_load16_part(from + c * f.x_planes.stride_c,
-                                         c < f.n_channels ? (int)f.x_planes.size - at : 0);
+    const uint4 words = cuda_load16_part<WHOLE>(from + c * f.x_planes.stride_c,
+                                                c < f.n_channels ? (int)f.x_planes.size - at : 0);
     T *const row = to + within * pitch + image * plane + at - span.first;
     if (is_whole) {
       cuda_store16(row, words);
@@ -138,7 +139,8 @@ __device__ static inline void load_x(T *to, int pitch, const backward_3x3<T> &f,
 /* The words of x from the tile's last pixel on that are read with it. */
 template <typename T>
 __device__ static inline void clear_behind(uint32_t *raw, int pitch, int n_pixels) {
-  const int first = n_pixels / cuda_packed<T>::PER_WORD, end = (first + 7) / 8 * 8;
+  const int per_word = cuda_packed<T>::PER_WORD, first = n_pixels / per_word;
+  const int end = (n_pixels + 8 * per_word - 1) / (8 * per_word) * 8;
   for (int i = (int)threadIdx.x; i < 8 * CHANNELS; i += THREADS)
     if (first + i % 8 < end) raw[i / 8 * pitch + first + i % 8] = 0;
 }
@@ -149,8 +151,9 @@ typedef struct channel_3x3 {
   bool is_own;
 } channel_3x3;
 
-template <typename T>
-__device__ static inline void begin_channel(channel_3x3 *channel, const backward_3x3<T> &f, int c) {
+template <typename T, bool WHOLE>
+__device__ static inline void begin_channel(channel_3x3 *channel, const backward_3x3<T, WHOLE> &f,
+                                            int c) {
   channel->is_own = c < f.n_channels;
   channel->mean = channel->is_own ? f.norm.data[DN_NORM_MEAN * f.norm.row + c] : 0.f;
   channel->scale = channel->is_own ? f.norm.data[DN_NORM_SCALE * f.norm.row + c] : 0.f;
@@ -167,11 +170,11 @@ __device__ static inline int shift_of(const cuda_lines &l, int tap) {
 typedef int2 place_3x3;
 
 /* dz of the warp's 16 channels and 64 pixels, its sums, and dx. */
-template <typename T, int OUTPUTS>
+template <typename T, int OUTPUTS, bool WHOLE>
 __device__ static inline void multiply_dz(channel_3x3 *channels, const uint32_t *du, const T *raw,
                                           const uint32_t *weights, const place_3x3 *places,
-                                          const backward_3x3<T> &f, const cuda_lines_tile &own,
-                                          int first) {
+                                          const backward_3x3<T, WHOLE> &f,
+                                          const cuda_lines_tile &own, int first) {
   typedef sizes_back_3x3<T, OUTPUTS> S;
   const int warp = (int)threadIdx.x / CUDA_WARP, g = cuda_lane() / 4, t = cuda_lane() % 4;
   const int row = 16 * (warp % 3), pixel = 64 * (warp / 3);
@@ -203,16 +206,17 @@ __device__ static inline void multiply_dz(channel_3x3 *channels, const uint32_t 
   CUDA_UNROLL
   for (int n = 0; n < TILES_N; n++) {
     const int p = pixel + 8 * n + 2 * t;
-    const int image = places[p].y, next_image = places[p + 1].y;
+    const int image = places[p].y;
     T *const to = begin + image * f.dx_planes.stride_n + p - image * plane;
-    T *const next = begin + next_image * f.dx_planes.stride_n + p + 1 - next_image * plane;
+    const int64_t gap = places[p + 1].y == image ? 1 : f.dx_planes.stride_n - plane + 1;
     CUDA_UNROLL
     for (int h = 0; h < 2; h++) {
       channel_3x3 *const channel = &channels[h];
       const int within = row + 8 * h + g, rest = channel->is_own ? n_pixels - p : 0;
       const int64_t plane_at = (first + within) * f.dx_planes.stride_c;
+      const T *const x = raw + within * x_pitch + p;
       float low = 0, high = 0, before_low = 0, before_high = 0;
-      cuda_load_pair(raw + within * x_pitch + p, &low, &high, rest);
+      if (rest > 0) cuda_load_two<true>(x, x + 1, &low, &high, 2);
       const float dz_low =
           rest > 0 && cuda_norm_apply(channel->scale, low, channel->shift) > 0 ? dz[n][2 * h] : 0.f;
       const float dz_high = rest > 1 && cuda_norm_apply(channel->scale, high, channel->shift) > 0
@@ -220,11 +224,11 @@ __device__ static inline void multiply_dz(channel_3x3 *channels, const uint32_t 
                                 : 0.f;
       channel->sum += dz_low + dz_high;
       channel->product += dz_low * (low - channel->mean) + dz_high * (high - channel->mean);
-      if (f.accumulate && rest > 0) before_low = cuda_load(to[plane_at]);
-      if (f.accumulate && rest > 1) before_high = cuda_load(next[plane_at]);
+      if (f.accumulate)
+        cuda_load_two<WHOLE>(to + plane_at, to + plane_at + gap, &before_low, &before_high, rest);
       before_low += channel->scale * dz_low;
       before_high += channel->scale * dz_high;
-      cuda_store_two(to + plane_at, next + plane_at, &before_low, &before_high, rest);
+      cuda_store_two<WHOLE>(to + plane_at, to + plane_at + gap, &before_low, &before_high, rest);
     }
   }
 }
@@ -272,9 +276,9 @@ __device__ static inline void multiply_dw(float (*dw)[OUTPUTS / 16][4], const ui
   }
 }
 
-template <typename T, int OUTPUTS>
-__device__ static inline void store_dw(const backward_3x3<T> &f, float (*dw)[OUTPUTS / 16][4],
-                                       int first) {
+template <typename T, int OUTPUTS, bool WHOLE>
+__device__ static inline void store_dw(const backward_3x3<T, WHOLE> &f,
+                                       float (*dw)[OUTPUTS / 16][4], int first) {
   typedef sizes_back_3x3<T, OUTPUTS> S;
   const int warp = (int)threadIdx.x / CUDA_WARP, g = cuda_lane() / 4, t = cuda_lane() % 4;
   float *const parts = f.weight_parts + (int64_t)blockIdx.x * f.n_outputs * f.n_channels * TAPS;
@@ -290,9 +294,9 @@ __device__ static inline void store_dw(const backward_3x3<T> &f, float (*dw)[OUT
   }
 }
 
-template <typename T, int OUTPUTS>
+template <typename T, int OUTPUTS, bool WHOLE>
 __global__ void __launch_bounds__(THREADS)
-    norm_relu_conv_3x3_backward_kernel(const backward_3x3<T> f) {
+    norm_relu_conv_3x3_backward_kernel(const backward_3x3<T, WHOLE> f) {
   typedef sizes_back_3x3<T, OUTPUTS> S;
   CUDA_SHARED_DYNAMIC(float4, terms);
   place_3x3 *const places = (place_3x3 *)(terms + OUTPUTS);
@@ -317,7 +321,7 @@ __global__ void __launch_bounds__(THREADS)
     CUDA_UNROLL
     for (int i = 0; i < 4 * S::TILES_DW; i++) dw[tap][i / 4][i % 4] = 0;
   }
-  const source_back_3x3<T> source = {f, terms};
+  const source_back_3x3<T, WHOLE> source = {f, terms};
 
   for (int tile = (int)blockIdx.x; tile < f.lines.n_tiles; tile += (int)gridDim.x) {
     const cuda_lines_tile own = cuda_lines_tile_of(f.lines, tile);
@@ -387,13 +391,11 @@ static layout layout_of(const dn_tensor *dy, const dn_tensor *x, bool has_dweigh
     } break;                              \
   }
 
-bool cuda_norm_relu_conv_3x3_backward_fits(const dn_tensor *dx, const dn_tensor *dy,
-                                           const dn_tensor *y, const dn_tensor *x,
+bool cuda_norm_relu_conv_3x3_backward_fits(const dn_tensor *dy, const dn_tensor *x,
                                            const dn_tensor *weight) {
   const int64_t n_outputs = dy->size[1];
   if (weight->size[2] != 3 || n_outputs > 48 || !cuda_fused_computes(x->dtype) ||
-      !cuda_fused_reads(dx) || !cuda_fused_reads(dy) || !cuda_fused_reads(x) ||
-      (y && !cuda_fused_reads(y)) || !cuda_lines_fit(x))
+      !cuda_fused_counts(x) || !cuda_lines_fit(x))
     return false;
   const cuda_lines lines = cuda_lines_of(x);
   int64_t n_shared = 0;
@@ -407,23 +409,23 @@ int64_t cuda_norm_relu_conv_3x3_backward_scratch(const dn_tensor *dweight, const
   return layout_of(dy, x, dweight != NULL).n_bytes;
 }
 
-template <typename T, int OUTPUTS>
-static dn_status launch(const backward_3x3<T> &f, const layout &l) {
+template <typename T, int OUTPUTS, bool WHOLE>
+static dn_status launch(const backward_3x3<T, WHOLE> &f, const layout &l) {
   const int64_t n_shared = shared_bytes<T, OUTPUTS>(f.lines);
-  CUDA_TRY(cudaFuncSetAttribute(norm_relu_conv_3x3_backward_kernel<T, OUTPUTS>,
+  CUDA_TRY(cudaFuncSetAttribute(norm_relu_conv_3x3_backward_kernel<T, OUTPUTS, WHOLE>,
                                 cudaFuncAttributeMaxDynamicSharedMemorySize, (int)n_shared));
-  CUDA_LAUNCH((norm_relu_conv_3x3_backward_kernel<T, OUTPUTS>),
+  CUDA_LAUNCH((norm_relu_conv_3x3_backward_kernel<T, OUTPUTS, WHOLE>),
               dim3((unsigned)l.n_blocks, (unsigned)l.n_slices), THREADS, (size_t)n_shared,
               cuda_stream(), f);
   return DN_OK;
 }
 
-template <typename T>
+template <typename T, bool WHOLE>
 static dn_status run(const layout &l, dn_tensor *dx, bool has_dweight, const dn_tensor *dy,
                      const dn_tensor *y, const dn_tensor *deferred, const dn_tensor *x,
                      const dn_tensor *norm, const dn_tensor *weight, bool accumulate,
                      char *scratch) {
-  backward_3x3<T> f;
+  backward_3x3<T, WHOLE> f;
   memset((void *)&f, 0, sizeof f);
   f.dx = (T *)dn_tensor_data(dx);
   f.dy = (const T *)dn_tensor_data(dy);
@@ -444,7 +446,7 @@ static dn_status run(const layout &l, dn_tensor *dx, bool has_dweight, const dn_
   f.n_channels = (int)x->size[1];
   f.n_outputs = (int)dy->size[1];
   f.accumulate = accumulate;
-  CUDA_FOR_OUTPUTS(f.n_outputs, OUTPUTS, return launch<T, OUTPUTS>(f, l));
+  CUDA_FOR_OUTPUTS(f.n_outputs, OUTPUTS, return launch<T, OUTPUTS, WHOLE>(f, l));
 }
 
 dn_status cuda_norm_relu_conv_3x3_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
@@ -454,9 +456,16 @@ dn_status cuda_norm_relu_conv_3x3_backward(dn_tensor *dx, dn_tensor *dnorm, dn_t
                                            bool accumulate, double scale, void *scratch) {
   const layout l = layout_of(dy, x, dweight != NULL);
   char *const bytes = (char *)scratch;
-  CUDA_FOR_FUSED(
-      x->dtype, T,
-      DN_TRY(run<T>(l, dx, dweight != NULL, dy, y, deferred, x, norm, weight, accumulate, bytes)));
+  const bool is_whole = cuda_fused_is_whole(dx) && cuda_fused_is_whole(dy) &&
+                        cuda_fused_is_whole(x) && (!y || cuda_fused_is_whole(y)) &&
+                        cuda_lines_begin_even(x);
+  dn_status status;
+  CUDA_FOR_FUSED(x->dtype, T,
+                 status = is_whole ? run<T, true>(l, dx, dweight != NULL, dy, y, deferred, x, norm,
+                                                  weight, accumulate, bytes)
+                                   : run<T, false>(l, dx, dweight != NULL, dy, y, deferred, x, norm,
+                                                   weight, accumulate, bytes));
+  DN_TRY(status);
   cuda_parts parts;
   memset((void *)&parts, 0, sizeof parts);
   parts.weights = dweight ? (const float *)(bytes + l.weights) : NULL;

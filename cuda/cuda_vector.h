@@ -108,72 +108,90 @@ __device__ static inline void cuda_unpack(float *numbers, const uint4 &words) {
   cuda_unpack_word(numbers + 3 * step, words.w, T());
 }
 
-/* 16 bytes of which the first n elements are there and the others count as 0; n may be 0 or less. */
-template <typename T>
+/*
+** Planes whose every 16 bytes can be read at once, or WHOLE false: any planes, of which some end within
+** 16 bytes, or begin (7x7, 14x14) where no vector, or no pair, can.
+**
+** 16 bytes, of which the first n elements are there and the others count as 0; n may be 0 or less.
+*/
+template <bool WHOLE, typename T>
 __device__ static inline uint4 cuda_load16_part(const T *from, int n) {
-  uint4 words = {0, 0, 0, 0};
-  if (n >= cuda_packed<T>::VECTOR) return cuda_load16(from);
-  if (n <= 0) return words;
+  enum { VECTOR = cuda_packed<T>::VECTOR, PER_WORD = cuda_packed<T>::PER_WORD };
+  const uint4 zeros = {0, 0, 0, 0};
+  if (WHOLE) return n > 0 ? cuda_load16(from) : zeros;
+  if (n >= VECTOR && (uintptr_t)from % 16 == 0) return cuda_load16(from);
+  if (n >= VECTOR && (uintptr_t)from % 8 == 0) {
+    const uint2 low = *(const uint2 *)from, high = *(const uint2 *)(from + VECTOR / 2);
+    const uint4 words = {low.x, low.y, high.x, high.y};
+    return words;
+  }
   uint32_t bits[4] = {0, 0, 0, 0};
   CUDA_UNROLL
-  for (int i = 0; i < cuda_packed<T>::VECTOR; i++) {
+  for (int i = 0; i < VECTOR; i++) {
     uint32_t element = 0;
     if (i < n) memcpy(&element, &from[i], sizeof(T));
-    bits[i / cuda_packed<T>::PER_WORD] |= element
-                                          << (8 * sizeof(T) * (i % cuda_packed<T>::PER_WORD));
+    bits[i / PER_WORD] |= element << (8 * sizeof(T) * (i % PER_WORD));
   }
-  words.x = bits[0];
-  words.y = bits[1];
-  words.z = bits[2];
-  words.w = bits[3];
+  const uint4 words = {bits[0], bits[1], bits[2], bits[3]};
   return words;
 }
 
-/*
-** Two neighbours of a plane: they are rounded to T as they are stored, `low` and `high` become what is
-** then there. n of them are in the plane, and 2 lie at a multiple of their size.
-*/
-template <typename T>
-__device__ static inline void cuda_store_pair(T *to, float *low, float *high, int n) {
-  const uint32_t word = cuda_pair(*low, *high, T());
-  cuda_unpair(word, low, high, T());
-  if (n >= 2)
-    *(uint32_t *)to = word;
-  else if (n == 1)
-    to->bits = (uint16_t)word;
-}
-__device__ static inline void cuda_store_pair(float *to, float *low, float *high, int n) {
-  const float2 pair = {*low, *high};
-  if (n >= 2)
-    *(float2 *)to = pair;
-  else if (n == 1)
-    *to = *low;
+/* Whether two elements can be read or written as one. */
+template <bool WHOLE, typename T>
+__device__ static inline bool cuda_is_pair(const T *first, const T *second) {
+  return WHOLE || (second == first + 1 && (uintptr_t)first % (2 * sizeof(T)) == 0);
 }
 
-/* The same of two that may lie apart, or where no pair can begin. */
-template <typename T>
+/*
+** Two pixels, neighbours as a rule, of which n are there: they are rounded to T as they are stored, `low`
+** and `high` become what is then there.
+*/
+template <bool WHOLE, typename T>
 __device__ static inline void cuda_store_two(T *first, T *second, float *low, float *high, int n) {
-  const bool is_pair = second == first + 1 && (uintptr_t)first % (2 * sizeof(T)) == 0;
-  cuda_store_pair(first, low, high, is_pair || n < 2 ? n : 1);
-  if (n >= 2 && !is_pair) cuda_store(second, *high);
+  const uint32_t word = cuda_pair(*low, *high, T());
+  cuda_unpair(word, low, high, T());
+  if (n >= 2 && cuda_is_pair<WHOLE>(first, second)) {
+    *(uint32_t *)first = word;
+    return;
+  }
+  if (!WHOLE && n >= 1) first->bits = (uint16_t)word;
+  if (!WHOLE && n >= 2) second->bits = (uint16_t)(word >> 16);
+}
+template <bool WHOLE>
+__device__ static inline void cuda_store_two(float *first, float *second, float *low, float *high,
+                                             int n) {
+  if (n >= 2 && cuda_is_pair<WHOLE>(first, second)) {
+    const float2 pair = {*low, *high};
+    *(float2 *)first = pair;
+    return;
+  }
+  if (!WHOLE && n >= 1) *first = *low;
+  if (!WHOLE && n >= 2) *second = *high;
 }
 
 /* The two, of which n are there; the others are 0. */
-template <typename T>
-__device__ static inline void cuda_load_pair(const T *from, float *low, float *high, int n) {
+template <bool WHOLE, typename T>
+__device__ static inline void cuda_load_two(const T *first, const T *second, float *low,
+                                            float *high, int n) {
   uint32_t word = 0;
-  if (n >= 2)
-    word = *(const uint32_t *)from;
-  else if (n == 1)
-    word = from->bits;
+  if (n >= 2 && cuda_is_pair<WHOLE>(first, second)) {
+    word = *(const uint32_t *)first;
+  } else {
+    if (!WHOLE && n >= 1) word = first->bits;
+    if (!WHOLE && n >= 2) word |= (uint32_t)second->bits << 16;
+  }
   cuda_unpair(word, low, high, T());
 }
-__device__ static inline void cuda_load_pair(const float *from, float *low, float *high, int n) {
+template <bool WHOLE>
+__device__ static inline void cuda_load_two(const float *first, const float *second, float *low,
+                                            float *high, int n) {
   float2 pair = {0, 0};
-  if (n >= 2)
-    pair = *(const float2 *)from;
-  else if (n == 1)
-    pair.x = *from;
+  if (n >= 2 && cuda_is_pair<WHOLE>(first, second)) {
+    pair = *(const float2 *)first;
+  } else {
+    if (!WHOLE && n >= 1) pair.x = *first;
+    if (!WHOLE && n >= 2) pair.y = *second;
+  }
   *low = pair.x;
   *high = pair.y;
 }
