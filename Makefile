@@ -137,9 +137,10 @@ NCCL_OBJECTS := $(NCCL_SOURCES:%.cu=$(B)/obj/%.o)
 CXX := $(if $(filter default,$(origin CXX)),g++,$(CXX))
 COMPILE_CUDA_nvcc = $(NVCC_FOUND) -std=c++17 -O3 -lineinfo $(CUDA_CODE) \
   -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra $(CUDA_EXTRA_FLAGS) -c
-# Small chunks: the specs' few images are cut as large batches are. Small workspaces: each is filled anew.
+# Small chunks: the specs' few images are cut as large batches are. Small workspaces: each is filled anew. Few
+# numbers are counted in 32 bits, so that those of large tensors are tried as well.
 SMALL_SIZES := -DCUDA_CHUNK_BYTES=16384 -DCUDA_WIDE_BYTES=1048576 -DCUDA_CUBLAS_WORKSPACE=65536 \
-  -DCUDA_CUDNN_WORKSPACE=1048576
+  -DCUDA_CUDNN_WORKSPACE=1048576 -DCUDA_MOST_NEAR=2048
 COMPILE_CUDA_emulated = $(CXX) -x c++ -std=c++17 -O2 -g -ffp-contract=off -fPIC -fvisibility=hidden -pthread -Wall -Wextra \
   -Ispec/support/cuda_emulation $(SMALL_SIZES) $(EXTRA_CFLAGS) -c
 # Kernels that tell of their accesses (emulation_races.h): the compiler's calls, without its library.
