@@ -8,7 +8,7 @@
 #   make test-cuda-emulated  the same without a GPU
 #   make sanitize-cuda, racecheck-cuda  a step of two layers under compute-sanitizer's tools, or under racecheck
 #   make racecheck-cuda-emulated  without a GPU, told of every access to memory: finds races (slow)
-#   make lint       formatting, luacheck, warnings as errors with gcc and clang, layers and circles, docs
+#   make lint       formatting, luacheck, warnings as errors with gcc and clang, layers and circles, docs; with nvcc the kernels' machine code
 #   make asan       the specs under AddressSanitizer and UndefinedBehaviorSanitizer, leaks included
 #   make soak MINUTES=n  main.lua killed, without disk space and with damaged files, at random (SOAK_OPTIONS=-seed 2)
 #   make fuzz MINUTES=n  damaged files for every reader, under the sanitizers (or N=100000 files for each)
@@ -269,6 +269,9 @@ lint:
 	@$(BUILD)
 	@$(LUA) $(BUSTED) spec/repo/layering_spec.lua
 	@$(LUA) $(BUSTED) spec/repo/circles_spec.lua
+	@nvcc="$(or $(NVCC),$$(command -v nvcc || echo /usr/local/cuda/bin/nvcc))"; \
+	  if command -v "$$nvcc" > /dev/null 2>&1; then $(LUA) scripts/check_machine_code.lua -nvcc "$$nvcc"; \
+	  else echo "no nvcc: the kernels' machine code is not checked"; fi
 	@$(MAKE) --no-print-directory docs
 
 # The interpreter must carry the sanitizers' runtime, so the specs run in a small host of our own.

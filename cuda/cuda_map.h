@@ -17,6 +17,7 @@
 
 template <int N, typename I, typename F, typename Y>
 __device__ static inline void cuda_map_packets(Y *y, const F &f, const cuda_index &index) {
+  CUDA_ROLLED
   CUDA_FOR_PACKETS_OF(I, i, index) {
     int64_t offset[1];
     cuda_offsets_by<1>(index, i, offset);
@@ -30,6 +31,7 @@ __device__ static inline void cuda_map_packets(Y *y, const F &f, const cuda_inde
 template <int N, typename I, typename F, typename Y, typename X>
 __device__ static inline void cuda_map_packets(Y *y, const X *x, const F &f,
                                                const cuda_index &index) {
+  CUDA_ROLLED
   CUDA_FOR_PACKETS_OF(I, i, index) {
     int64_t offset[2];
     cuda_offsets_by<2>(index, i, offset);
@@ -44,6 +46,7 @@ __device__ static inline void cuda_map_packets(Y *y, const X *x, const F &f,
 template <int N, typename I, typename F, typename Y, typename X>
 __device__ static inline void cuda_map_packets(Y *y, const X *a, const X *b, const F &f,
                                                const cuda_index &index) {
+  CUDA_ROLLED
   CUDA_FOR_PACKETS_OF(I, i, index) {
     int64_t offset[3];
     cuda_offsets_by<3>(index, i, offset);

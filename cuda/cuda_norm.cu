@@ -23,6 +23,7 @@ __device__ static inline void sum_segment(double *sums, const T *x, const cuda_p
   const T *const from = x + own.c * planes.stride_c;
   const C center = cuda_load(from[0]);
   C sum = 0, squares = 0;
+  CUDA_ROLLED
   for (I i = own.first + threadIdx.x; i < own.end; i += CUDA_AHEAD * blockDim.x) {
     cuda_packet<T, N> ahead[CUDA_AHEAD];
     CUDA_UNROLL
@@ -185,6 +186,7 @@ __device__ static inline void add_deferred(
     T *to, const T *from, const T *x, const cuda_table<C> &deferred, const cuda_planes &to_planes,
     const cuda_planes &from_planes, const cuda_planes &x_planes, const cuda_plane_walk &walk) {
   const I n_packets = (I)walk.n_packets;
+  CUDA_ROLLED
   for (I i = (I)blockIdx.x * blockDim.x + threadIdx.x; i < n_packets;
        i += (I)gridDim.x * blockDim.x) {
     const cuda_plane_place<I> at = cuda_plane_place_of<I>(walk, i);

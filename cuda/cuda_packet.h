@@ -23,6 +23,16 @@ struct alignas(N * sizeof(T)) cuda_packet {
 #define CUDA_UNROLL
 #endif
 
+/*
+** Before a loop of kernels that most threads pass once or twice: unrolled, it would begin with a division for
+** the number of its turns.
+*/
+#ifdef __CUDACC__
+#define CUDA_ROLLED _Pragma("unroll 1")
+#else
+#define CUDA_ROLLED
+#endif
+
 #ifndef __CUDACC__
 /* A GPU fails at an address that does not fit; so does the emulation. */
 static inline bool cuda_is_aligned(const void *address, size_t n_bytes) {

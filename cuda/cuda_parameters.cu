@@ -9,6 +9,7 @@
 /* A thread takes packets of N elements in turn; so do the others here. */
 template <typename T, int N>
 __global__ void weight_narrow_kernel(T *to, const float *weight, int64_t n_packets) {
+  CUDA_ROLLED
   CUDA_FOR(i, n_packets) {
     const cuda_packet<float, N> wide = cuda_packet_load<N>(weight + i * N);
     cuda_packet<T, N> narrow;
@@ -35,6 +36,7 @@ __device__ static inline int64_t packet_of(const cuda_planes &planes, const cuda
 template <typename T, int N>
 __global__ void images_widen_kernel(float *to, const T *x, const cuda_planes planes,
                                     const cuda_plane_walk walk) {
+  CUDA_ROLLED
   CUDA_FOR(i, walk.n_packets) {
     int64_t channel;
     const cuda_packet<T, N> narrow =
@@ -49,6 +51,7 @@ __global__ void images_widen_kernel(float *to, const T *x, const cuda_planes pla
 template <typename T, int N, typename C>
 __global__ void bias_add_kernel(T *y, const C *bias, const cuda_planes planes,
                                 const cuda_plane_walk walk) {
+  CUDA_ROLLED
   CUDA_FOR(i, walk.n_packets) {
     int64_t channel;
     T *const at = y + packet_of<N>(planes, walk, i, &channel);
