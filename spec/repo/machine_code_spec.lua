@@ -90,13 +90,13 @@ describe("check_machine_code.lua", function()
     if not nvcc then return pending("no nvcc here") end
     local directory = temporary.directory()
     finally(function() temporary.remove(directory) end)
-    temporary.write(directory .. "/cuda_dropout.cu", [[
+    temporary.write(directory .. "/cuda_dropout.cu", [==[
       __global__ void array_kernel(int *y, int n) {
         int own[64] = {};
         for (int i = 0; i < n; i++) own[y[i]] += i;
         y[0] = own[n];
       }
-    ]])
+    ]==])
     local status, text = run(("-nvcc %s -archs 90 -directory '%s' -files cuda_dropout.cu"):format(nvcc, directory))
     assert.equal(1, status)
     assert.matches("cuda_dropout.cu, sm_90: array_kernel has 256 bytes of local arrays", text, 1, true)
