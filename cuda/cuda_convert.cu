@@ -30,6 +30,10 @@ struct convert_map {
   __device__ void operator()(To *y, From x) const { *y = cuda_convert<To>(x); }
 };
 
+CUDA_MAP0(fill)
+CUDA_MAP1(move)
+CUDA_MAP1(convert)
+
 /* The bits of one element, in the low bytes. */
 static uint64_t bits_of(dn_dtype dtype, double value) {
   uint64_t bits = 0;
@@ -40,18 +44,18 @@ static uint64_t bits_of(dn_dtype dtype, double value) {
 
 dn_status cuda_fill(dn_tensor *y, double value) {
   const uint64_t bits = bits_of(y->dtype, value);
-  FOR_BITS(y->dtype, T, const fill_map<T> map = {(T)bits}; return cuda_map<T>(y, map));
+  FOR_BITS(y->dtype, T, const fill_map<T> map = {(T)bits}; return fill_each<T>(y, map));
   return DN_OK;
 }
 
 static dn_status move(dn_tensor *y, const dn_tensor *x) {
-  FOR_BITS(y->dtype, T, return cuda_map<T, T>(y, x, move_map<T>()));
+  FOR_BITS(y->dtype, T, return move_each<T, T>(y, x, move_map<T>()));
   return DN_OK;
 }
 
 template <typename To>
 static dn_status convert(dn_tensor *y, const dn_tensor *x) {
-  CUDA_FOR_ANY(x->dtype, From, return cuda_map<To, From>(y, x, convert_map<To, From>()));
+  CUDA_FOR_ANY(x->dtype, From, return convert_each<To, From>(y, x, convert_map<To, From>()));
   return DN_OK;
 }
 

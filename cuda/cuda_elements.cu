@@ -74,6 +74,13 @@ struct compare_scalar_map {
   }
 };
 
+CUDA_MAP1(unary)
+CUDA_MAP2(binary)
+CUDA_MAP1(binary_scalar)
+CUDA_MAP2(add_scaled)
+CUDA_MAP2(compare)
+CUDA_MAP1(compare_scalar)
+
 /* long and byte, element by element; a zero divisor is reported, and the quotient is 0. */
 template <typename T>
 __global__ void divide_kernel(T *y, const T *a, const T *b, const cuda_reporter reporter,
@@ -96,7 +103,8 @@ static void join(double number, double *joined) { *joined = number; }
 static void join(double number, int64_t *joined) { *joined = dn_long_from_double(number); }
 
 dn_status cuda_unary(dn_tensor *y, const dn_tensor *x, dn_unary_kind kind) {
-  CUDA_FOR_ANY(y->dtype, T, const unary_map<T> map = {(int)kind}; return cuda_map<T, T>(y, x, map));
+  CUDA_FOR_ANY(y->dtype, T, const unary_map<T> map = {(int)kind};
+               return unary_each<T, T>(y, x, map));
   return DN_OK;
 }
 
@@ -114,7 +122,7 @@ static dn_status divide_whole(dn_tensor *y, const dn_tensor *a, const dn_tensor 
 dn_status cuda_binary(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, dn_binary_kind kind) {
   if (kind == DN_BINARY_DIV && !dn_dtype_is_real(y->dtype)) return divide_whole(y, a, b);
   CUDA_FOR_ANY(y->dtype, T, const binary_map<T> map = {(int)kind};
-               return cuda_map<T, T>(y, a, b, map));
+               return binary_each<T, T>(y, a, b, map));
   return DN_OK;
 }
 
@@ -124,19 +132,19 @@ dn_status cuda_binary_scalar(dn_tensor *y, const dn_tensor *a, double b, dn_bina
                              dn_dtype_name(a->dtype));
   CUDA_FOR_ANY(y->dtype, T, typedef cuda_types<T>::computed C; C number; join(b, &number);
                const binary_scalar_map<T, C> map = {(int)kind, number};
-               return cuda_map<T, T>(y, a, map));
+               return binary_scalar_each<T, T>(y, a, map));
   return DN_OK;
 }
 
 dn_status cuda_add_scaled(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, double scale) {
   CUDA_FOR_ANY(y->dtype, T, typedef cuda_types<T>::computed C; add_scaled_map<T, C> map;
-               join(scale, &map.scale); return cuda_map<T, T>(y, a, b, map));
+               join(scale, &map.scale); return add_scaled_each<T, T>(y, a, b, map));
   return DN_OK;
 }
 
 dn_status cuda_compare(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, dn_compare_kind kind) {
   CUDA_FOR_ANY(a->dtype, T, const compare_map<T> map = {(int)kind};
-               return cuda_map<uint8_t, T>(y, a, b, map));
+               return compare_each<uint8_t, T>(y, a, b, map));
   return DN_OK;
 }
 
@@ -144,7 +152,7 @@ static dn_status compare_whole(dn_tensor *y, const dn_tensor *a, double b, dn_co
   int64_t number = 0;
   dn_compare_whole(&kind, b, &number);
   CUDA_FOR_WHOLE(a->dtype, T, const compare_scalar_map<T, int64_t> map = {(int)kind, number};
-                 return cuda_map<uint8_t, T>(y, a, map));
+                 return compare_scalar_each<uint8_t, T>(y, a, map));
   return DN_OK;
 }
 
@@ -153,6 +161,6 @@ dn_status cuda_compare_scalar(dn_tensor *y, const dn_tensor *a, double b, dn_com
   CUDA_FOR_REAL(a->dtype, T, typedef cuda_types<T>::computed C;
                 const C number = cuda_load(cuda_convert<T>(b));
                 const compare_scalar_map<T, C> map = {(int)kind, number};
-                return cuda_map<uint8_t, T>(y, a, map));
+                return compare_scalar_each<uint8_t, T>(y, a, map));
   return DN_OK;
 }

@@ -59,10 +59,10 @@ __device__ static inline void rectify_packets(T *y, const T *x, const cuda_table
 }
 
 template <typename T, int N>
-__global__ void norm_relu_kernel(T *y, const T *x,
-                                 cuda_table<typename cuda_types<T>::computed> norm,
-                                 const cuda_planes y_planes, const cuda_planes x_planes,
-                                 const cuda_plane_walk walk) {
+__global__ void norm_relu_forward_kernel(T *y, const T *x,
+                                         cuda_table<typename cuda_types<T>::computed> norm,
+                                         const cuda_planes y_planes, const cuda_planes x_planes,
+                                         const cuda_plane_walk walk) {
   if (cuda_counts_near(walk.n_packets))
     rectify_packets<T, N, uint32_t>(y, x, norm, y_planes, x_planes, walk);
   else
@@ -164,7 +164,7 @@ static dn_status rectify(dn_tensor *y, const dn_tensor *x, const dn_tensor *norm
   const cuda_plane_walk walk = cuda_plane_walk_of(planes, packet);
   const cuda_pace pace = cuda_pace_of(walk.n_packets);
   CUDA_FOR_PACKETS(T, packet, N,
-                   CUDA_LAUNCH((norm_relu_kernel<T, N>), pace.blocks, pace.threads, 0,
+                   CUDA_LAUNCH((norm_relu_forward_kernel<T, N>), pace.blocks, pace.threads, 0,
                                cuda_stream(), (T *)dn_tensor_data(y), (const T *)dn_tensor_data(x),
                                cuda_table_of<C>(norm), cuda_planes_of(y), planes, walk));
   return DN_OK;

@@ -33,18 +33,10 @@ struct alignas(N * sizeof(T)) cuda_packet {
 #define CUDA_ROLLED
 #endif
 
-#ifndef __CUDACC__
-/* A GPU fails at an address that does not fit; so does the emulation. */
-static inline bool cuda_is_aligned(const void *address, size_t n_bytes) {
-  if ((uintptr_t)address % n_bytes == 0) return true;
-  emulation_fail_block("a packet at an address that is no multiple of its bytes");
-  return false;
-}
-#endif
-
 /*
 ** One access of so many bytes, in global memory. Left to itself the compiler cuts some stores of 16 bytes
-** into their elements; an instruction of PTX leaves it no choice.
+** into their elements; an instruction of PTX leaves it no choice. A GPU fails at an address that does not
+** fit, and so does the emulation.
 */
 #ifdef __CUDACC__
 /* A type of so many bytes, which the compiler moves at once. */
@@ -99,11 +91,11 @@ __device__ static inline void cuda_access_store(void *to, const void *packet) {
 #else
 template <int n_bytes>
 static inline void cuda_access_load(void *packet, const void *from) {
-  if (cuda_is_aligned(from, n_bytes)) memcpy(packet, from, n_bytes);
+  if (emulation_is_aligned(from, n_bytes)) memcpy(packet, from, n_bytes);
 }
 template <int n_bytes>
 static inline void cuda_access_store(void *to, const void *packet) {
-  if (cuda_is_aligned(to, n_bytes)) memcpy(to, packet, n_bytes);
+  if (emulation_is_aligned(to, n_bytes)) memcpy(to, packet, n_bytes);
 }
 #endif
 

@@ -21,12 +21,15 @@ struct relu_backward_map {
   }
 };
 
+CUDA_MAP1(relu_forward)
+CUDA_MAP2(relu_backward)
+
 dn_status cuda_relu_forward(dn_tensor *y, const dn_tensor *x) {
-  CUDA_FOR_REAL(y->dtype, T, return cuda_map<T, T>(y, x, relu_forward_map<T>()));
+  CUDA_FOR_REAL(y->dtype, T, return relu_forward_each<T, T>(y, x, relu_forward_map<T>()));
   return DN_OK;
 }
 
 dn_status cuda_relu_backward(dn_tensor *dx, const dn_tensor *dy, const dn_tensor *y) {
-  CUDA_FOR_REAL(dx->dtype, T, return cuda_map<T, T>(dx, dy, y, relu_backward_map<T>()));
+  CUDA_FOR_REAL(dx->dtype, T, return relu_backward_each<T, T>(dx, dy, y, relu_backward_map<T>()));
   return DN_OK;
 }

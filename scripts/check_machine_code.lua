@@ -15,7 +15,7 @@ local machineCode = require "machine_code"
 local program = require "densenet.train.program"
 
 -- By file, what its kernels may take: the first pattern that a name matches; kernels that none matches may not spill.
--- Names are those of C++, such as norm_relu_kernel<float, 4>: the stored type, and elements a packet.
+-- Names are those of C++, such as norm_relu_forward_kernel<float, 4>: the stored type, and elements a packet.
 local WIDE = { "<float, 4", "<double, 2", "<cuda_half, 8", "<cuda_bfloat16, 8" }
 
 -- A rule for the instances whose packets have 16 bytes, before that for the others.
@@ -52,7 +52,7 @@ local HOT = {
     { { "^channel_stats_kernel", registers = 64 }, { "^norm_table_kernel", registers = 64, divides = true },
       { "^deferred_update_kernel", registers = 64, divides = true } }) },
   { "cuda_norm_relu.cu", join(
-    packets("norm_relu_kernel", { registers = 96, loads = 16, stores = 16 }, { registers = 128 }),
+    packets("norm_relu_forward_kernel", { registers = 96, loads = 16, stores = 16 }, { registers = 128 }),
     packets("norm_relu_backward_kernel", { tail = ", true", registers = 128, shared = REDUCED, loads = 16,
       stores = 16 }, { registers = 144, shared = REDUCED }),
     packets("norm_relu_pool_pairs_kernel", { registers = 64, loads = 16, stores = 8 }, { registers = 64 }),
@@ -71,9 +71,9 @@ local HOT = {
     packets("batchnorm_inference_backward_kernel", { tail = ", true", registers = 96, shared = 32, loads = 16,
       stores = 16 }, { registers = 128, shared = 32 })) },
   { "cuda_dropout.cu", packets("dropout_kernel", { registers = 96, loads = 16, stores = 16 }, { registers = 96 }) },
-  { "cuda_relu.cu", { { "^cuda_map._kernel<[%w_]+<float>, 4,", registers = 48, loads = 16, stores = 16 },
-    { "^cuda_map._kernel<[%w_]+<cuda_bfloat16>, 8,", registers = 48, loads = 16, stores = 16 },
-    { "^cuda_map._kernel<", registers = 64 } } },
+  { "cuda_relu.cu", { { "^relu_[%w]+_kernel<[%w_]+<float>, 4,", registers = 48, loads = 16, stores = 16 },
+    { "^relu_[%w]+_kernel<[%w_]+<cuda_bfloat16>, 8,", registers = 48, loads = 16, stores = 16 },
+    { "^relu_[%w]+_kernel<", registers = 64 } } },
   { "cuda_parameters.cu", { { "^weight_narrow_kernel<[%w_]+, 4", registers = 48, loads = 16, stores = 8 },
     { "^images_widen_kernel<[%w_]+, 4", registers = 48, loads = 8, stores = 16 },
     { "^bias_backward_kernel", registers = 64, shared = REDUCED }, { "^", registers = 64 } } },
