@@ -77,6 +77,22 @@ local HOT = {
   { "cuda_parameters.cu", { { "^weight_narrow_kernel<[%w_]+, 4", registers = 48, loads = 16, stores = 8 },
     { "^images_widen_kernel<[%w_]+, 4", registers = 48, loads = 8, stores = 16 },
     { "^bias_backward_kernel", registers = 64, shared = REDUCED }, { "^", registers = 64 } } },
+  -- Fused kernels: products by tensor cores; a few quotients a tile say where its pixels lie.
+  { "cuda_norm_relu_conv_1x1.cu", {
+    { "^norm_relu_conv_1x1_forward_kernel<[%w_]+, 48", registers = 168, shared = 16, loads = 16, stores = 16,
+      products = true, divides = true },
+    { "^norm_relu_conv_1x1_forward_kernel<[%w_]+, 64", registers = 200, shared = 16, loads = 16, stores = 16,
+      products = true, divides = true } } },
+  { "cuda_norm_relu_conv_1x1_backward.cu", { { "^norm_relu_conv_1x1_backward_kernel<", registers = 152, loads = 16,
+    stores = 8, products = true, divides = true } } },
+  { "cuda_norm_relu_conv_3x3.cu", { { "^norm_relu_conv_3x3_forward_kernel<", registers = 144, shared = 16, loads = 16,
+    stores = 16, products = true, divides = true } } },
+  { "cuda_norm_relu_conv_3x3_backward.cu", {
+    { "^norm_relu_conv_3x3_backward_kernel<[%w_]+, 48", registers = 252, loads = 16, stores = 8, products = true,
+      divides = true },
+    { "^norm_relu_conv_3x3_backward_kernel<", registers = 176, loads = 16, stores = 8, products = true,
+      divides = true } } },
+  { "cuda_parts.cu", { { "^fused_parts_kernel", registers = 48, shared = 2048 } } },
 }
 
 local commandLine = CommandLine.new {
