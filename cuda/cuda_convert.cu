@@ -42,8 +42,19 @@ static uint64_t bits_of(dn_dtype dtype, double value) {
   return bits;
 }
 
-dn_status cuda_fill(dn_tensor *y, double value) {
-  const uint64_t bits = bits_of(y->dtype, value);
+/* The number in memory as a tensor of y's shape that has it everywhere, copied. */
+static dn_status fill_from(dn_tensor *y, const dn_tensor *at) {
+  dn_tensor repeated = *y;
+  repeated.storage = at->storage;
+  repeated.dtype = at->dtype;
+  repeated.offset = at->offset;
+  for (int d = 0; d < y->n_dim; d++) repeated.stride[d] = 0;
+  return cuda_copy(y, &repeated);
+}
+
+dn_status cuda_fill(dn_tensor *y, dn_number value) {
+  if (value.at) return fill_from(y, value.at);
+  const uint64_t bits = bits_of(y->dtype, value.value);
   FOR_BITS(y->dtype, T, const fill_map<T> map = {(T)bits}; return fill_each<T>(y, map));
   return DN_OK;
 }

@@ -6,6 +6,7 @@
 ** position, or of two where eight lie in a packet.
 */
 #include "cuda_index.h"
+#include "cuda_number.h"
 #include "cuda_packet.h"
 
 enum { A_POSITION = 4 }; /* elements */
@@ -43,15 +44,18 @@ __device__ static inline void drop(T *y, const T *x, uint32_t threshold, C scale
 }
 
 template <typename T, int N, typename C>
-__global__ void dropout_kernel(T *y, const T *x, uint32_t threshold, C scale, const dn_rng rng,
-                               const cuda_index index) {
+__global__ void dropout_kernel(T *y, const T *x, uint32_t threshold, C scale, dn_rng rng,
+                               const double *base_at, const cuda_index index) {
+  rng.position += (uint64_t)cuda_number_of(0.0, base_at);
   if (cuda_counts_near(index.n_elements * N))
     drop<T, N, uint32_t>(y, x, threshold, scale, rng, index);
   else
     drop<T, N, int64_t>(y, x, threshold, scale, rng, index);
 }
 
-static dn_status apply(dn_tensor *y, const dn_tensor *x, double probability, dn_rng rng) {
+static dn_status apply(dn_tensor *y, const dn_tensor *x, double probability, dn_rng rng,
+                       dn_number base) {
+  rng.position += (uint64_t)base.value;
   const uint32_t threshold = dn_dropout_threshold(probability);
   const double scale = 1 / (1 - probability);
   int packet;
@@ -62,15 +66,16 @@ static dn_status apply(dn_tensor *y, const dn_tensor *x, double probability, dn_
                     T, packet, N,
                     CUDA_LAUNCH((dropout_kernel<T, N, C>), cuda_blocks(n_threads), CUDA_THREADS, 0,
                                 cuda_stream(), (T *)dn_tensor_data(y), (const T *)dn_tensor_data(x),
-                                threshold, (C)scale, rng, index)));
+                                threshold, (C)scale, rng, cuda_number_at(base), index)));
   return DN_OK;
 }
 
-dn_status cuda_dropout_forward(dn_tensor *y, const dn_tensor *x, double probability, dn_rng rng) {
-  return apply(y, x, probability, rng);
+dn_status cuda_dropout_forward(dn_tensor *y, const dn_tensor *x, double probability, dn_rng rng,
+                               dn_number base) {
+  return apply(y, x, probability, rng, base);
 }
 
-dn_status cuda_dropout_backward(dn_tensor *dx, const dn_tensor *dy, double probability,
-                                dn_rng rng) {
-  return apply(dx, dy, probability, rng);
+dn_status cuda_dropout_backward(dn_tensor *dx, const dn_tensor *dy, double probability, dn_rng rng,
+                                dn_number base) {
+  return apply(dx, dy, probability, rng, base);
 }

@@ -3,6 +3,7 @@
 ** The formulas are those of dn_element.h, in the type in which the dtype is computed.
 */
 #include "cuda_map.h"
+#include "cuda_number.h"
 
 /* ---- The formulas by type ---- */
 
@@ -45,15 +46,19 @@ struct binary_map {
 template <typename T, typename C>
 struct binary_scalar_map {
   int kind;
-  C b;
-  __device__ void operator()(T *y, T a) const { cuda_store(y, binary_one(kind, cuda_load(a), b)); }
+  C value;
+  const double *at; /* a number in memory goes before the value */
+  __device__ void operator()(T *y, T a) const {
+    cuda_store(y, binary_one(kind, cuda_load(a), cuda_number_of(value, at)));
+  }
 };
 
 template <typename T, typename C>
 struct add_scaled_map {
-  C scale;
+  C value;
+  const double *at; /* as above */
   __device__ void operator()(T *y, T a, T b) const {
-    cuda_store(y, add_scaled_one(cuda_load(a), scale, cuda_load(b)));
+    cuda_store(y, add_scaled_one(cuda_load(a), cuda_number_of(value, at), cuda_load(b)));
   }
 };
 
@@ -126,19 +131,22 @@ dn_status cuda_binary(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, dn_b
   return DN_OK;
 }
 
-dn_status cuda_binary_scalar(dn_tensor *y, const dn_tensor *a, double b, dn_binary_kind kind) {
+dn_status cuda_binary_scalar(dn_tensor *y, const dn_tensor *a, dn_number given,
+                             dn_binary_kind kind) {
+  const double b = given.value;
   if (kind == DN_BINARY_DIV && !dn_dtype_is_real(a->dtype) && dn_long_from_double(b) == 0)
     return dn_error_argument(3, "b is %g; %s division has no result for 0", b,
                              dn_dtype_name(a->dtype));
   CUDA_FOR_ANY(y->dtype, T, typedef cuda_types<T>::computed C; C number; join(b, &number);
-               const binary_scalar_map<T, C> map = {(int)kind, number};
+               const binary_scalar_map<T, C> map = {(int)kind, number, cuda_number_at(given)};
                return binary_scalar_each<T, T>(y, a, map));
   return DN_OK;
 }
 
-dn_status cuda_add_scaled(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, double scale) {
+dn_status cuda_add_scaled(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, dn_number scale) {
   CUDA_FOR_ANY(y->dtype, T, typedef cuda_types<T>::computed C; add_scaled_map<T, C> map;
-               join(scale, &map.scale); return add_scaled_each<T, T>(y, a, b, map));
+               join(scale.value, &map.value); map.at = cuda_number_at(scale);
+               return add_scaled_each<T, T>(y, a, b, map));
   return DN_OK;
 }
 
