@@ -83,15 +83,17 @@ local HOT = {
       products = true, divides = true },
     { "^norm_relu_conv_1x1_forward_kernel<[%w_]+, 64", registers = 200, shared = 16, loads = 16, stores = 16,
       products = true, divides = true } } },
-  { "cuda_norm_relu_conv_1x1_backward.cu", { { "^norm_relu_conv_1x1_backward_kernel<", registers = 152, loads = 16,
-    stores = 8, products = true, divides = true } } },
+  { "cuda_norm_relu_conv_1x1_backward.cu", {
+    { "^norm_relu_conv_1x1_backward_kernel<float", registers = 152, loads = 16, stores = 8, products = true,
+      divides = true },
+    { "^norm_relu_conv_1x1_backward_kernel<", registers = 152, loads = 16, products = true, divides = true } } },
   { "cuda_norm_relu_conv_3x3.cu", { { "^norm_relu_conv_3x3_forward_kernel<", registers = 144, shared = 16, loads = 16,
     stores = 16, products = true, divides = true } } },
   { "cuda_norm_relu_conv_3x3_backward.cu", {
-    { "^norm_relu_conv_3x3_backward_kernel<[%w_]+, 48", registers = 252, loads = 16, stores = 8, products = true,
+    { "^norm_relu_conv_3x3_backward_kernel<[%w_]+, 48", registers = 252, loads = 16, products = true, divides = true },
+    { "^norm_relu_conv_3x3_backward_kernel<float", registers = 176, loads = 16, stores = 8, products = true,
       divides = true },
-    { "^norm_relu_conv_3x3_backward_kernel<", registers = 176, loads = 16, stores = 8, products = true,
-      divides = true } } },
+    { "^norm_relu_conv_3x3_backward_kernel<", registers = 176, loads = 16, products = true, divides = true } } },
   { "cuda_parts.cu", { { "^fused_parts_kernel", registers = 48, shared = 2048 } } },
 }
 
