@@ -8,7 +8,7 @@
 #   make test-cuda-emulated  the same without a GPU
 #   make sanitize-cuda, racecheck-cuda  a step of two layers under compute-sanitizer's tools, or under racecheck
 #   make racecheck-cuda-emulated  without a GPU, told of every access to memory: finds races (slow)
-#   make lint       formatting, luacheck, warnings as errors with gcc and clang, layers and circles, docs
+#   make lint       formatting, luacheck, warnings as errors with gcc and clang, layers and circles, docs; with nvcc the kernels' machine code
 #   make asan       the specs under AddressSanitizer and UndefinedBehaviorSanitizer, leaks included
 #   make soak MINUTES=n  main.lua killed, without disk space and with damaged files, at random (SOAK_OPTIONS=-seed 2)
 #   make fuzz MINUTES=n  damaged files for every reader, under the sanitizers (or N=100000 files for each)
@@ -137,9 +137,10 @@ NCCL_OBJECTS := $(NCCL_SOURCES:%.cu=$(B)/obj/%.o)
 CXX := $(if $(filter default,$(origin CXX)),g++,$(CXX))
 COMPILE_CUDA_nvcc = $(NVCC_FOUND) -std=c++17 -O3 -lineinfo $(CUDA_CODE) \
   -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra $(CUDA_EXTRA_FLAGS) -c
-# Small chunks: the specs' few images are cut as large batches are. Small workspaces: each is filled anew.
+# Small chunks: the specs' few images are cut as large batches are. Small workspaces: each is filled anew. Few
+# numbers are counted in 32 bits, so that those of large tensors are tried as well.
 SMALL_SIZES := -DCUDA_CHUNK_BYTES=16384 -DCUDA_WIDE_BYTES=1048576 -DCUDA_CUBLAS_WORKSPACE=65536 \
-  -DCUDA_CUDNN_WORKSPACE=1048576
+  -DCUDA_CUDNN_WORKSPACE=1048576 -DCUDA_MOST_NEAR=2048
 COMPILE_CUDA_emulated = $(CXX) -x c++ -std=c++17 -O2 -g -ffp-contract=off -fPIC -fvisibility=hidden -pthread -Wall -Wextra \
   -Ispec/support/cuda_emulation $(SMALL_SIZES) $(EXTRA_CFLAGS) -c
 # Kernels that tell of their accesses (emulation_races.h): the compiler's calls, without its library.
@@ -268,6 +269,9 @@ lint:
 	@$(BUILD)
 	@$(LUA) $(BUSTED) spec/repo/layering_spec.lua
 	@$(LUA) $(BUSTED) spec/repo/circles_spec.lua
+	@nvcc="$(or $(NVCC),$$(command -v nvcc || echo /usr/local/cuda/bin/nvcc))"; \
+	  if command -v "$$nvcc" > /dev/null 2>&1; then $(LUA) scripts/check_machine_code.lua -nvcc "$$nvcc"; \
+	  else echo "no nvcc: the kernels' machine code is not checked"; fi
 	@$(MAKE) --no-print-directory docs
 
 # The interpreter must carry the sanitizers' runtime, so the specs run in a small host of our own.

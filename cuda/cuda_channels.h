@@ -2,12 +2,14 @@
 ** Sums over a channel's values in all images, two of them at a time, in a fixed order.
 **
 ** The values of a channel, image after image, are cut into segments. A block takes one segment of one
-** channel, its threads add values in turn, in the computed type, and the block joins them in double
-** into a pair of partial sums. Then a warp per channel adds the pairs up.
+** channel, its threads take packets of values in turn and add them in the computed type, and the block
+** joins them in double into a pair of partial sums. Then a warp per channel adds the pairs up. How many
+** values a packet has, and so the order of sums, follows from the size of planes alone.
 */
 #ifndef CUDA_CHANNELS_H
 #define CUDA_CHANNELS_H
 
+#include "cuda_packet.h"
 #include "cuda_planes.h"
 #include "cuda_reduce.h"
 
@@ -17,36 +19,41 @@ static inline int64_t cuda_segments(const cuda_planes &planes) {
   return (planes.n * planes.size + CUDA_SEGMENT - 1) / CUDA_SEGMENT;
 }
 
-/* Threads of a block. */
-static inline int cuda_segment_threads(const cuda_planes &planes) {
-  const int64_t n_values = planes.n * planes.size;
-  return cuda_block_threads(n_values < CUDA_SEGMENT ? n_values : CUDA_SEGMENT);
-}
+/* A walk over the segments of channels, in packets. Passed to kernels by value. */
+typedef struct cuda_channel_walk {
+  int64_t n_packets;           /* of a channel */
+  cuda_divisor segments, size; /* of a channel; packets of a plane */
+} cuda_channel_walk;
 
-/* The values that a thread takes: i = 0.. of the channel is element p of image n's plane. */
-typedef struct cuda_walk {
-  int64_t i, end, n, p, size;
-  int64_t step_n, step_p; /* from one value to the thread's next */
-} cuda_walk;
-
-__device__ static inline cuda_walk cuda_walk_begin(const cuda_planes &planes, int64_t segment) {
-  cuda_walk walk;
-  const int64_t n_values = planes.n * planes.size, end = (segment + 1) * CUDA_SEGMENT;
-  walk.i = segment * CUDA_SEGMENT + threadIdx.x;
-  walk.end = end < n_values ? end : n_values;
-  walk.size = planes.size;
-  cuda_divide(walk.i, planes.size, &walk.n, &walk.p);
-  cuda_divide(blockDim.x, planes.size, &walk.step_n, &walk.step_p);
+static inline cuda_channel_walk cuda_channel_walk_of(const cuda_planes &planes, int packet) {
+  const cuda_channel_walk walk = {planes.n * (planes.size / packet),
+                                  cuda_divisor_of(cuda_segments(planes)),
+                                  cuda_divisor_of(planes.size / packet)};
   return walk;
 }
 
-__device__ static inline void cuda_walk_on(cuda_walk *walk) {
-  walk->i += blockDim.x;
-  walk->n += walk->step_n;
-  walk->p += walk->step_p;
-  if (walk->p < walk->size) return;
-  walk->p -= walk->size;
-  walk->n++;
+/* The block's segment of its channel: packets first..end-1 of the channel. I: as in cuda_divisor.h. */
+template <typename I>
+struct cuda_segment {
+  uint32_t c, segment;
+  I first, end;
+};
+
+template <int N, typename I>
+__device__ static inline cuda_segment<I> cuda_segment_of(const cuda_channel_walk &walk) {
+  const I length = CUDA_SEGMENT / N, n_packets = (I)walk.n_packets;
+  cuda_segment<I> own;
+  cuda_divide(blockIdx.x, walk.segments, &own.c, &own.segment);
+  own.first = own.segment * length;
+  own.end = own.first + length < n_packets ? own.first + length : n_packets;
+  return own;
+}
+
+/* Of packet i of a channel: its image, and its first element within the plane. */
+template <int N, typename I>
+__device__ static inline void cuda_channel_place(const cuda_channel_walk &walk, I i, I *n, I *p) {
+  cuda_divide(i, walk.size, n, p);
+  *p *= N;
 }
 
 /* The block's pair of sums, written by its first thread. `shared` as for cuda_block_reduce. */

@@ -1,9 +1,8 @@
 /*
 ** Filling and copying: elements of one dtype move as plain bits, by their size; between dtypes they
-** are converted by dn_copy's rules. A thread takes elements i, i + threads, ... of the walk.
+** are converted by dn_copy's rules.
 */
-#include "cuda_dtype.h"
-#include "cuda_index.h"
+#include "cuda_map.h"
 
 /* statements with T as an unsigned type of the dtype's size. */
 #define FOR_BITS(dtype, T, ...)               \
@@ -16,31 +15,24 @@
   }
 
 template <typename T>
-__global__ void fill_kernel(T *y, T value, const cuda_index index) {
-  CUDA_FOR(i, index.n_elements) {
-    int64_t offset[1];
-    cuda_offsets<1>(index, i, offset);
-    y[offset[0]] = value;
-  }
-}
+struct fill_map {
+  T value;
+  __device__ void operator()(T *y) const { *y = value; }
+};
 
 template <typename T>
-__global__ void move_kernel(T *y, const T *x, const cuda_index index) {
-  CUDA_FOR(i, index.n_elements) {
-    int64_t offset[2];
-    cuda_offsets<2>(index, i, offset);
-    y[offset[0]] = x[offset[1]];
-  }
-}
+struct move_map {
+  __device__ void operator()(T *y, T x) const { *y = x; }
+};
 
 template <typename To, typename From>
-__global__ void convert_kernel(To *y, const From *x, const cuda_index index) {
-  CUDA_FOR(i, index.n_elements) {
-    int64_t offset[2];
-    cuda_offsets<2>(index, i, offset);
-    y[offset[0]] = cuda_convert<To>(x[offset[1]]);
-  }
-}
+struct convert_map {
+  __device__ void operator()(To *y, From x) const { *y = cuda_convert<To>(x); }
+};
+
+CUDA_MAP0(fill)
+CUDA_MAP1(move)
+CUDA_MAP1(convert)
 
 /* The bits of one element, in the low bytes. */
 static uint64_t bits_of(dn_dtype dtype, double value) {
@@ -50,6 +42,7 @@ static uint64_t bits_of(dn_dtype dtype, double value) {
   return bits;
 }
 
+/* The number in memory as a tensor of y's shape that has it everywhere, copied. */
 static dn_status fill_from(dn_tensor *y, const dn_tensor *at) {
   dn_tensor repeated = *y;
   repeated.storage = at->storage;
@@ -61,34 +54,25 @@ static dn_status fill_from(dn_tensor *y, const dn_tensor *at) {
 
 dn_status cuda_fill(dn_tensor *y, dn_number value) {
   if (value.at) return fill_from(y, value.at);
-  const cuda_index index = cuda_index_of(1, y);
   const uint64_t bits = bits_of(y->dtype, value.value);
-  FOR_BITS(y->dtype, T,
-           CUDA_LAUNCH((fill_kernel<T>), cuda_blocks(index.n_elements), CUDA_THREADS, 0,
-                       cuda_stream(), (T *)dn_tensor_data(y), (T)bits, index));
+  FOR_BITS(y->dtype, T, const fill_map<T> map = {(T)bits}; return fill_each<T>(y, map));
   return DN_OK;
 }
 
-static dn_status move(dn_tensor *y, const dn_tensor *x, const cuda_index &index) {
-  FOR_BITS(y->dtype, T,
-           CUDA_LAUNCH((move_kernel<T>), cuda_blocks(index.n_elements), CUDA_THREADS, 0,
-                       cuda_stream(), (T *)dn_tensor_data(y), (const T *)dn_tensor_data(x), index));
+static dn_status move(dn_tensor *y, const dn_tensor *x) {
+  FOR_BITS(y->dtype, T, return move_each<T, T>(y, x, move_map<T>()));
   return DN_OK;
 }
 
 template <typename To>
-static dn_status convert(dn_tensor *y, const dn_tensor *x, const cuda_index &index) {
-  CUDA_FOR_ANY(
-      x->dtype, From,
-      CUDA_LAUNCH((convert_kernel<To, From>), cuda_blocks(index.n_elements), CUDA_THREADS, 0,
-                  cuda_stream(), (To *)dn_tensor_data(y), (const From *)dn_tensor_data(x), index));
+static dn_status convert(dn_tensor *y, const dn_tensor *x) {
+  CUDA_FOR_ANY(x->dtype, From, return convert_each<To, From>(y, x, convert_map<To, From>()));
   return DN_OK;
 }
 
 dn_status cuda_copy(dn_tensor *y, const dn_tensor *x) {
   if (dn_tensor_is_same_view(y, x)) return DN_OK;
-  const cuda_index index = cuda_index_of(2, y, x);
-  if (y->dtype == x->dtype) return move(y, x, index);
-  CUDA_FOR_ANY(y->dtype, To, return convert<To>(y, x, index));
+  if (y->dtype == x->dtype) return move(y, x);
+  CUDA_FOR_ANY(y->dtype, To, return convert<To>(y, x));
   return DN_OK;
 }

@@ -2,51 +2,71 @@
 ** Dropout keeps no mask: the forward and the backward pass read the same random words from the same
 ** place of the generator's sequence, so both are one operation.
 **
-** Four elements share a position of the sequence. So that each is drawn once and memory is still
-** read in order, a warp takes runs of 128 elements: lane l draws for elements 4l..4l+3 of the run,
-** and the lanes then tell each other what is kept.
+** Four elements share a position of the sequence. So that each is drawn once, a thread takes those of a
+** position, or of two where eight lie in a packet.
 */
-#include "cuda_dtype.h"
 #include "cuda_index.h"
 #include "cuda_number.h"
+#include "cuda_packet.h"
 
 enum { A_POSITION = 4 }; /* elements */
 
-template <typename T, typename C>
+/* N elements are a packet, and W a thread's. */
+template <typename T, int N, typename I, typename C>
+__device__ static inline void drop(T *y, const T *x, uint32_t threshold, C scale, const dn_rng &rng,
+                                   const cuda_index &index) {
+  enum { W = N > A_POSITION ? N : A_POSITION };
+  const I n_elements = (I)index.n_elements * N, step = (I)gridDim.x * blockDim.x * W;
+  for (I own = ((I)blockIdx.x * blockDim.x + threadIdx.x) * W; own < n_elements; own += step) {
+    unsigned keeps = 0;
+    CUDA_UNROLL
+    for (int d = 0; d < W / A_POSITION; d++) {
+      const dn_philox_words words = dn_philox(rng, (uint64_t)(own / A_POSITION + d));
+      CUDA_UNROLL
+      for (int w = 0; w < A_POSITION; w++)
+        keeps |= (unsigned)(words.word[w] >= threshold) << (d * A_POSITION + w);
+    }
+    CUDA_UNROLL
+    for (int k = 0; k < W / N; k++) {
+      if (own + k * N >= n_elements) continue;
+      int64_t offset[2];
+      cuda_offsets_by<2>(index, own / N + k, offset);
+      cuda_packet<T, N> packet = cuda_packet_load<N>(x + offset[1]);
+      CUDA_UNROLL
+      for (int e = 0; e < N; e++) {
+        const bool kept = keeps >> (k * N + e) & 1;
+        /* a dropped element is 0 even where the input is not finite */
+        cuda_store(&packet.at[e], kept ? cuda_load(packet.at[e]) * scale : (C)0);
+      }
+      cuda_packet_store(y + offset[0], packet);
+    }
+  }
+}
+
+template <typename T, int N, typename C>
 __global__ void dropout_kernel(T *y, const T *x, uint32_t threshold, C scale, dn_rng rng,
                                const double *base_at, const cuda_index index) {
   rng.position += (uint64_t)cuda_number_of(0.0, base_at);
-  const int lane = (int)threadIdx.x % CUDA_WARP;
-  const int64_t thread = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-  const int64_t step = (int64_t)gridDim.x * blockDim.x * A_POSITION;
-  for (int64_t run = (thread - lane) * A_POSITION; run < index.n_elements; run += step) {
-    const dn_philox_words words = dn_philox(rng, (uint64_t)(run / A_POSITION + lane));
-    unsigned keeps = 0;
-    for (int w = 0; w < A_POSITION; w++) keeps |= (unsigned)(words.word[w] >= threshold) << w;
-    for (int k = 0; k < A_POSITION; k++) {
-      const int within = k * CUDA_WARP + lane;
-      const unsigned drawn = __shfl_sync(0xFFFFFFFFu, keeps, within / A_POSITION);
-      if (run + within >= index.n_elements) continue;
-      int64_t offset[2];
-      cuda_offsets<2>(index, run + within, offset);
-      const bool kept = drawn >> within % A_POSITION & 1;
-      /* a dropped element is 0 even where the input is not finite */
-      cuda_store(&y[offset[0]], kept ? cuda_load(x[offset[1]]) * scale : (C)0);
-    }
-  }
+  if (cuda_counts_near(index.n_elements * N))
+    drop<T, N, uint32_t>(y, x, threshold, scale, rng, index);
+  else
+    drop<T, N, int64_t>(y, x, threshold, scale, rng, index);
 }
 
 static dn_status apply(dn_tensor *y, const dn_tensor *x, double probability, dn_rng rng,
                        dn_number base) {
   rng.position += (uint64_t)base.value;
-  const cuda_index index = cuda_index_of(2, y, x);
   const uint32_t threshold = dn_dropout_threshold(probability);
   const double scale = 1 / (1 - probability);
-  const int64_t n_positions = (index.n_elements + A_POSITION - 1) / A_POSITION;
-  CUDA_FOR_REAL(y->dtype, T, typedef cuda_types<T>::computed C;
-                CUDA_LAUNCH((dropout_kernel<T, C>), cuda_blocks(n_positions), CUDA_THREADS, 0,
-                            cuda_stream(), (T *)dn_tensor_data(y), (const T *)dn_tensor_data(x),
-                            threshold, (C)scale, rng, cuda_number_at(base), index));
+  int packet;
+  const cuda_index index = cuda_index_of_packets(2, y, x, NULL, &packet);
+  const int64_t share = packet > A_POSITION ? packet : A_POSITION;
+  const int64_t n_threads = (dn_tensor_count(y) + share - 1) / share;
+  CUDA_FOR_REAL(y->dtype, T, typedef cuda_types<T>::computed C; CUDA_FOR_PACKETS(
+                    T, packet, N,
+                    CUDA_LAUNCH((dropout_kernel<T, N, C>), cuda_blocks(n_threads), CUDA_THREADS, 0,
+                                cuda_stream(), (T *)dn_tensor_data(y), (const T *)dn_tensor_data(x),
+                                threshold, (C)scale, rng, cuda_number_at(base), index)));
   return DN_OK;
 }
 

@@ -86,17 +86,47 @@ struct cuda_types<uint8_t> {
 
 #define CUDA_INLINE __host__ __device__ static inline
 
+/*
+** The 16-bit formats by a GPU's own instructions: the numbers of dn_float16.h, whose chains of selections
+** would take longer than memory; only what a NaN holds besides may differ.
+*/
+#ifdef __CUDA_ARCH__
+__device__ static inline float cuda_half_to_float(uint16_t bits) {
+  float x;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(bits));
+  return x;
+}
+__device__ static inline uint16_t cuda_half_from_float(float x) {
+  uint16_t bits;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(x));
+  return bits;
+}
+__device__ static inline float cuda_bfloat16_to_float(uint16_t bits) {
+  return __uint_as_float((uint32_t)bits << 16);
+}
+__device__ static inline uint16_t cuda_bfloat16_from_float(float x) {
+  uint16_t bits;
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bits) : "f"(x));
+  return bits;
+}
+#else
+#define cuda_half_to_float dn_half_to_float
+#define cuda_half_from_float dn_half_from_float
+#define cuda_bfloat16_to_float dn_bfloat16_to_float
+#define cuda_bfloat16_from_float dn_bfloat16_from_float
+#endif
+
 CUDA_INLINE float cuda_load(float x) { return x; }
 CUDA_INLINE double cuda_load(double x) { return x; }
-CUDA_INLINE float cuda_load(cuda_half x) { return dn_half_to_float(x.bits); }
-CUDA_INLINE float cuda_load(cuda_bfloat16 x) { return dn_bfloat16_to_float(x.bits); }
+CUDA_INLINE float cuda_load(cuda_half x) { return cuda_half_to_float(x.bits); }
+CUDA_INLINE float cuda_load(cuda_bfloat16 x) { return cuda_bfloat16_to_float(x.bits); }
 CUDA_INLINE int64_t cuda_load(int64_t x) { return x; }
 CUDA_INLINE int64_t cuda_load(uint8_t x) { return x; }
 
 CUDA_INLINE void cuda_store(float *to, float x) { *to = x; }
 CUDA_INLINE void cuda_store(double *to, double x) { *to = x; }
-CUDA_INLINE void cuda_store(cuda_half *to, float x) { to->bits = dn_half_from_float(x); }
-CUDA_INLINE void cuda_store(cuda_bfloat16 *to, float x) { to->bits = dn_bfloat16_from_float(x); }
+CUDA_INLINE void cuda_store(cuda_half *to, float x) { to->bits = cuda_half_from_float(x); }
+CUDA_INLINE void cuda_store(cuda_bfloat16 *to, float x) { to->bits = cuda_bfloat16_from_float(x); }
 CUDA_INLINE void cuda_store(int64_t *to, int64_t x) { *to = x; }
 CUDA_INLINE void cuda_store(uint8_t *to, int64_t x) { *to = (uint8_t)((uint64_t)x & 255u); }
 

@@ -1,10 +1,8 @@
 /*
 ** Arithmetic on elements: unary, binary with a tensor or a number, y = a + scale b, and comparisons.
-** A thread takes elements i, i + threads, ... of the walk over y; the formulas are those of
-** dn_element.h, in the type in which the dtype is computed.
+** The formulas are those of dn_element.h, in the type in which the dtype is computed.
 */
-#include "cuda_dtype.h"
-#include "cuda_index.h"
+#include "cuda_map.h"
 #include "cuda_number.h"
 
 /* ---- The formulas by type ---- */
@@ -29,27 +27,66 @@ CUDA_INLINE int compare_one(int kind, float a, float b) { return dn_compare_floa
 CUDA_INLINE int compare_one(int kind, double a, double b) { return dn_compare_double(kind, a, b); }
 CUDA_INLINE int compare_one(int kind, int64_t a, int64_t b) { return dn_compare_long(kind, a, b); }
 
-/* ---- Kernels; T is the stored type, C the computed one ---- */
+/* ---- What is done with elements; T is the stored type, C the computed one ---- */
 
 template <typename T>
-__global__ void unary_kernel(T *y, const T *x, int kind, const cuda_index index) {
-  CUDA_FOR(i, index.n_elements) {
-    int64_t offset[2];
-    cuda_offsets<2>(index, i, offset);
-    cuda_store(&y[offset[0]], unary_one(kind, cuda_load(x[offset[1]])));
-  }
-}
+struct unary_map {
+  int kind;
+  __device__ void operator()(T *y, T x) const { cuda_store(y, unary_one(kind, cuda_load(x))); }
+};
 
 template <typename T>
-__global__ void binary_kernel(T *y, const T *a, const T *b, int kind, const cuda_index index) {
-  CUDA_FOR(i, index.n_elements) {
-    int64_t offset[3];
-    cuda_offsets<3>(index, i, offset);
-    cuda_store(&y[offset[0]], binary_one(kind, cuda_load(a[offset[1]]), cuda_load(b[offset[2]])));
+struct binary_map {
+  int kind;
+  __device__ void operator()(T *y, T a, T b) const {
+    cuda_store(y, binary_one(kind, cuda_load(a), cuda_load(b)));
   }
-}
+};
 
-/* long and byte; a zero divisor is reported, and the quotient is 0. */
+template <typename T, typename C>
+struct binary_scalar_map {
+  int kind;
+  C value;
+  const double *at; /* a number in memory goes before the value */
+  __device__ void operator()(T *y, T a) const {
+    cuda_store(y, binary_one(kind, cuda_load(a), cuda_number_of(value, at)));
+  }
+};
+
+template <typename T, typename C>
+struct add_scaled_map {
+  C value;
+  const double *at; /* as above */
+  __device__ void operator()(T *y, T a, T b) const {
+    cuda_store(y, add_scaled_one(cuda_load(a), cuda_number_of(value, at), cuda_load(b)));
+  }
+};
+
+template <typename T>
+struct compare_map {
+  int kind;
+  __device__ void operator()(uint8_t *y, T a, T b) const {
+    *y = (uint8_t)compare_one(kind, cuda_load(a), cuda_load(b));
+  }
+};
+
+template <typename T, typename C>
+struct compare_scalar_map {
+  int kind;
+  C b;
+  __device__ void operator()(uint8_t *y, T a) const {
+    *y = (uint8_t)compare_one(kind, cuda_load(a), b);
+  }
+};
+
+CUDA_MAP1(unary)
+CUDA_MAP2(binary)
+CUDA_MAP1(binary_scalar)
+CUDA_MAP2(add_scaled)
+CUDA_MAP2(compare)
+CUDA_MAP1(compare_scalar)
+
+/* long and byte, element by element; a zero divisor is reported, and the quotient is 0. */
 template <typename T>
 __global__ void divide_kernel(T *y, const T *a, const T *b, const cuda_reporter reporter,
                               const cuda_index index) {
@@ -63,49 +100,6 @@ __global__ void divide_kernel(T *y, const T *a, const T *b, const cuda_reporter 
   }
 }
 
-template <typename T, typename C>
-__global__ void binary_scalar_kernel(T *y, const T *a, C value, const double *at, int kind,
-                                     const cuda_index index) {
-  const C b = cuda_number_of(value, at);
-  CUDA_FOR(i, index.n_elements) {
-    int64_t offset[2];
-    cuda_offsets<2>(index, i, offset);
-    cuda_store(&y[offset[0]], binary_one(kind, cuda_load(a[offset[1]]), b));
-  }
-}
-
-template <typename T, typename C>
-__global__ void add_scaled_kernel(T *y, const T *a, const T *b, C value, const double *at,
-                                  const cuda_index index) {
-  const C scale = cuda_number_of(value, at);
-  CUDA_FOR(i, index.n_elements) {
-    int64_t offset[3];
-    cuda_offsets<3>(index, i, offset);
-    cuda_store(&y[offset[0]],
-               add_scaled_one(cuda_load(a[offset[1]]), scale, cuda_load(b[offset[2]])));
-  }
-}
-
-template <typename T>
-__global__ void compare_kernel(uint8_t *y, const T *a, const T *b, int kind,
-                               const cuda_index index) {
-  CUDA_FOR(i, index.n_elements) {
-    int64_t offset[3];
-    cuda_offsets<3>(index, i, offset);
-    y[offset[0]] = compare_one(kind, cuda_load(a[offset[1]]), cuda_load(b[offset[2]]));
-  }
-}
-
-template <typename T, typename C>
-__global__ void compare_scalar_kernel(uint8_t *y, const T *a, C b, int kind,
-                                      const cuda_index index) {
-  CUDA_FOR(i, index.n_elements) {
-    int64_t offset[2];
-    cuda_offsets<2>(index, i, offset);
-    y[offset[0]] = compare_one(kind, cuda_load(a[offset[1]]), b);
-  }
-}
-
 /* ---- Operations ---- */
 
 /* A number joins a float, half or bfloat16 tensor as a float, a long or byte one as an int64. */
@@ -113,34 +107,27 @@ static void join(double number, float *joined) { *joined = (float)number; }
 static void join(double number, double *joined) { *joined = number; }
 static void join(double number, int64_t *joined) { *joined = dn_long_from_double(number); }
 
-#define LAUNCH(kernel, index, ...)                                                     \
-  CUDA_LAUNCH(kernel, cuda_blocks((index).n_elements), CUDA_THREADS, 0, cuda_stream(), \
-              __VA_ARGS__, index)
-
 dn_status cuda_unary(dn_tensor *y, const dn_tensor *x, dn_unary_kind kind) {
-  const cuda_index index = cuda_index_of(2, y, x);
-  CUDA_FOR_ANY(y->dtype, T,
-               LAUNCH((unary_kernel<T>), index, (T *)dn_tensor_data(y),
-                      (const T *)dn_tensor_data(x), (int)kind));
+  CUDA_FOR_ANY(y->dtype, T, const unary_map<T> map = {(int)kind};
+               return unary_each<T, T>(y, x, map));
   return DN_OK;
 }
 
-static dn_status divide_whole(dn_tensor *y, const dn_tensor *a, const dn_tensor *b,
-                              const cuda_index &index) {
+static dn_status divide_whole(dn_tensor *y, const dn_tensor *a, const dn_tensor *b) {
+  const cuda_index index = cuda_index_of(3, y, a, b);
   const cuda_reporter reporter =
       cuda_fault_reporter(CUDA_FAULT_ZERO_DIVISOR, DN_OP_binary, 3, (int64_t)b->dtype);
-  CUDA_FOR_WHOLE(y->dtype, T,
-                 LAUNCH((divide_kernel<T>), index, (T *)dn_tensor_data(y),
-                        (const T *)dn_tensor_data(a), (const T *)dn_tensor_data(b), reporter));
+  CUDA_FOR_WHOLE(
+      y->dtype, T,
+      CUDA_MAP_LAUNCH((divide_kernel<T>), index, (T *)dn_tensor_data(y),
+                      (const T *)dn_tensor_data(a), (const T *)dn_tensor_data(b), reporter));
   return DN_OK;
 }
 
 dn_status cuda_binary(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, dn_binary_kind kind) {
-  const cuda_index index = cuda_index_of(3, y, a, b);
-  if (kind == DN_BINARY_DIV && !dn_dtype_is_real(y->dtype)) return divide_whole(y, a, b, index);
-  CUDA_FOR_ANY(y->dtype, T,
-               LAUNCH((binary_kernel<T>), index, (T *)dn_tensor_data(y),
-                      (const T *)dn_tensor_data(a), (const T *)dn_tensor_data(b), (int)kind));
+  if (kind == DN_BINARY_DIV && !dn_dtype_is_real(y->dtype)) return divide_whole(y, a, b);
+  CUDA_FOR_ANY(y->dtype, T, const binary_map<T> map = {(int)kind};
+               return binary_each<T, T>(y, a, b, map));
   return DN_OK;
 }
 
@@ -150,46 +137,38 @@ dn_status cuda_binary_scalar(dn_tensor *y, const dn_tensor *a, dn_number given,
   if (kind == DN_BINARY_DIV && !dn_dtype_is_real(a->dtype) && dn_long_from_double(b) == 0)
     return dn_error_argument(3, "b is %g; %s division has no result for 0", b,
                              dn_dtype_name(a->dtype));
-  const cuda_index index = cuda_index_of(2, y, a);
   CUDA_FOR_ANY(y->dtype, T, typedef cuda_types<T>::computed C; C number; join(b, &number);
-               LAUNCH((binary_scalar_kernel<T, C>), index, (T *)dn_tensor_data(y),
-                      (const T *)dn_tensor_data(a), number, cuda_number_at(given), (int)kind));
+               const binary_scalar_map<T, C> map = {(int)kind, number, cuda_number_at(given)};
+               return binary_scalar_each<T, T>(y, a, map));
   return DN_OK;
 }
 
 dn_status cuda_add_scaled(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, dn_number scale) {
-  const cuda_index index = cuda_index_of(3, y, a, b);
-  CUDA_FOR_ANY(
-      y->dtype, T, typedef cuda_types<T>::computed C; C number; join(scale.value, &number);
-      LAUNCH((add_scaled_kernel<T, C>), index, (T *)dn_tensor_data(y), (const T *)dn_tensor_data(a),
-             (const T *)dn_tensor_data(b), number, cuda_number_at(scale)));
+  CUDA_FOR_ANY(y->dtype, T, typedef cuda_types<T>::computed C; add_scaled_map<T, C> map;
+               join(scale.value, &map.value); map.at = cuda_number_at(scale);
+               return add_scaled_each<T, T>(y, a, b, map));
   return DN_OK;
 }
 
 dn_status cuda_compare(dn_tensor *y, const dn_tensor *a, const dn_tensor *b, dn_compare_kind kind) {
-  const cuda_index index = cuda_index_of(3, y, a, b);
-  CUDA_FOR_ANY(a->dtype, T,
-               LAUNCH((compare_kernel<T>), index, (uint8_t *)dn_tensor_data(y),
-                      (const T *)dn_tensor_data(a), (const T *)dn_tensor_data(b), (int)kind));
+  CUDA_FOR_ANY(a->dtype, T, const compare_map<T> map = {(int)kind};
+               return compare_each<uint8_t, T>(y, a, b, map));
   return DN_OK;
 }
 
-static dn_status compare_whole(dn_tensor *y, const dn_tensor *a, double b, dn_compare_kind kind,
-                               const cuda_index &index) {
+static dn_status compare_whole(dn_tensor *y, const dn_tensor *a, double b, dn_compare_kind kind) {
   int64_t number = 0;
   dn_compare_whole(&kind, b, &number);
-  CUDA_FOR_WHOLE(a->dtype, T,
-                 LAUNCH((compare_scalar_kernel<T, int64_t>), index, (uint8_t *)dn_tensor_data(y),
-                        (const T *)dn_tensor_data(a), number, (int)kind));
+  CUDA_FOR_WHOLE(a->dtype, T, const compare_scalar_map<T, int64_t> map = {(int)kind, number};
+                 return compare_scalar_each<uint8_t, T>(y, a, map));
   return DN_OK;
 }
 
 dn_status cuda_compare_scalar(dn_tensor *y, const dn_tensor *a, double b, dn_compare_kind kind) {
-  const cuda_index index = cuda_index_of(2, y, a);
-  if (!dn_dtype_is_real(a->dtype)) return compare_whole(y, a, b, kind, index);
+  if (!dn_dtype_is_real(a->dtype)) return compare_whole(y, a, b, kind);
   CUDA_FOR_REAL(a->dtype, T, typedef cuda_types<T>::computed C;
                 const C number = cuda_load(cuda_convert<T>(b));
-                LAUNCH((compare_scalar_kernel<T, C>), index, (uint8_t *)dn_tensor_data(y),
-                       (const T *)dn_tensor_data(a), number, (int)kind));
+                const compare_scalar_map<T, C> map = {(int)kind, number};
+                return compare_scalar_each<uint8_t, T>(y, a, map));
   return DN_OK;
 }

@@ -5,24 +5,118 @@ typedef struct cuda_windows {
   int64_t height, width;  /* of the pooled plane */
   int64_t lines, columns; /* of a window */
   int64_t stride;         /* width of the input plane */
-  int lanes;              /* 1, or a warp for large windows */
+  cuda_divisor by_width, by_lines, by_columns, by_stride;
+  int lanes; /* 1, or a warp for large windows */
 } cuda_windows;
 
 static cuda_windows windows_of(const dn_tensor *pooled, const dn_tensor *x, int64_t lines,
                                int64_t columns) {
-  const cuda_windows windows = {pooled->size[2], pooled->size[3], lines,
-                                columns,         x->size[3],      lines * columns < 32 ? 1 : 32};
+  const cuda_windows windows = {pooled->size[2],
+                                pooled->size[3],
+                                lines,
+                                columns,
+                                x->size[3],
+                                cuda_divisor_of(pooled->size[3]),
+                                cuda_divisor_of(lines),
+                                cuda_divisor_of(columns),
+                                cuda_divisor_of(x->size[3]),
+                                lines * columns < 32 ? 1 : 32};
   return windows;
 }
 
+/* ---- Forward ---- */
+
+/* A thread takes packets of N elements, CUDA_AHEAD at once. */
+template <typename T, int N, typename I, typename C>
+__device__ static inline void rectify_packets(T *y, const T *x, const cuda_table<C> &norm,
+                                              const cuda_planes &y_planes,
+                                              const cuda_planes &x_planes,
+                                              const cuda_plane_walk &walk) {
+  const I n_packets = (I)walk.n_packets;
+  CUDA_FOR_AHEAD(I, first, n_packets) {
+    cuda_packet<T, N> ahead[CUDA_AHEAD];
+    cuda_plane_place<I> at[CUDA_AHEAD];
+    C scale[CUDA_AHEAD], shift[CUDA_AHEAD];
+    CUDA_UNROLL
+    for (int k = 0; k < CUDA_AHEAD; k++) {
+      if (first + k * blockDim.x >= n_packets) continue;
+      at[k] = cuda_plane_place_of<I>(walk, first + k * blockDim.x);
+      scale[k] = norm.data[DN_NORM_SCALE * norm.row + at[k].c];
+      shift[k] = norm.data[DN_NORM_SHIFT * norm.row + at[k].c];
+      ahead[k] = cuda_packet_load<N>(x + cuda_plane_offset<N>(x_planes, at[k]));
+    }
+    CUDA_UNROLL
+    for (int k = 0; k < CUDA_AHEAD; k++) {
+      if (first + k * blockDim.x >= n_packets) continue;
+      CUDA_UNROLL
+      for (int e = 0; e < N; e++) {
+        const C value = cuda_norm_apply(scale[k], cuda_load(ahead[k].at[e]), shift[k]);
+        cuda_store(&ahead[k].at[e], cuda_norm_rectify(value));
+      }
+      cuda_packet_store(y + cuda_plane_offset<N>(y_planes, at[k]), ahead[k]);
+    }
+  }
+}
+
+template <typename T, int N>
+__global__ void norm_relu_forward_kernel(T *y, const T *x,
+                                         cuda_table<typename cuda_types<T>::computed> norm,
+                                         const cuda_planes y_planes, const cuda_planes x_planes,
+                                         const cuda_plane_walk walk) {
+  if (cuda_counts_near(walk.n_packets))
+    rectify_packets<T, N, uint32_t>(y, x, norm, y_planes, x_planes, walk);
+  else
+    rectify_packets<T, N, int64_t>(y, x, norm, y_planes, x_planes, walk);
+}
+
+/* Windows of two columns: a thread reads packets of N elements, one below the other, and makes N / 2 means. */
+template <typename T, int N, typename I, typename C>
+__device__ static inline void pool_pairs(T *y, const T *x, const cuda_table<C> &norm,
+                                         const cuda_planes &y_planes, const cuda_planes &x_planes,
+                                         const cuda_plane_walk &walk, const cuda_windows &w) {
+  enum { M = N / 2 };
+  CUDA_FOR(i, walk.n_packets) {
+    const cuda_plane_place<I> at = cuda_plane_place_of<I>(walk, (I)i);
+    const C scale = norm.data[DN_NORM_SCALE * norm.row + at.c];
+    const C shift = norm.data[DN_NORM_SHIFT * norm.row + at.c];
+    I p, q;
+    cuda_divide(at.packet * M, w.by_width, &p, &q);
+    const T *from =
+        x + at.n * x_planes.stride_n + at.c * x_planes.stride_c + p * w.lines * w.stride + 2 * q;
+    C sum[M] = {};
+    for (int64_t line = 0; line < w.lines; line++, from += w.stride) {
+      const cuda_packet<T, N> raw = cuda_packet_load<N>(from);
+      CUDA_UNROLL
+      for (int e = 0; e < N; e++)
+        sum[e / 2] += cuda_norm_rectify(cuda_norm_apply(scale, (C)cuda_load(raw.at[e]), shift));
+    }
+    cuda_packet<T, M> mean;
+    CUDA_UNROLL
+    for (int m = 0; m < M; m++) cuda_store(&mean.at[m], sum[m] / (C)(w.lines * 2));
+    cuda_packet_store(y + cuda_plane_offset<M>(y_planes, at), mean);
+  }
+}
+
+template <typename T, int N>
+__global__ void norm_relu_pool_pairs_kernel(T *y, const T *x,
+                                            cuda_table<typename cuda_types<T>::computed> norm,
+                                            const cuda_planes y_planes, const cuda_planes x_planes,
+                                            const cuda_plane_walk walk, const cuda_windows w) {
+  if (cuda_counts_near(walk.n_packets * N / 2))
+    pool_pairs<T, N, uint32_t>(y, x, norm, y_planes, x_planes, walk, w);
+  else
+    pool_pairs<T, N, int64_t>(y, x, norm, y_planes, x_planes, walk, w);
+}
+
 /* Mean of a window that begins at x, shared by the lanes. */
-template <typename T, typename C>
+template <typename I, typename T, typename C>
 __device__ static inline C window_mean(const T *x, const cuda_windows &w, int lane, C scale,
                                        C shift) {
+  const I n_values = (I)(w.lines * w.columns);
   C sum = 0;
-  for (int64_t i = lane; i < w.lines * w.columns; i += w.lanes) {
-    int64_t line, column;
-    cuda_divide(i, w.columns, &line, &column);
+  for (I i = lane; i < n_values; i += w.lanes) {
+    I line, column;
+    cuda_divide(i, w.by_columns, &line, &column);
     const C raw = cuda_load(x[line * w.stride + column]);
     sum += cuda_norm_rectify(cuda_norm_apply(scale, raw, shift));
   }
@@ -31,41 +125,87 @@ __device__ static inline C window_mean(const T *x, const cuda_windows &w, int la
 }
 
 /* A thread, or a warp, takes windows i, i + threads, ...; a warp stays together. */
-template <typename T>
-__global__ void norm_relu_forward_kernel(T *y, const T *x,
-                                         cuda_table<typename cuda_types<T>::computed> norm,
-                                         const cuda_planes y_planes, const cuda_planes x_planes,
-                                         const cuda_windows w) {
-  typedef typename cuda_types<T>::computed C;
-  CUDA_FOR(i, y_planes.n * y_planes.c * y_planes.size * w.lanes) {
-    const int64_t window = w.lanes == 1 ? i : i / CUDA_WARP;
-    const int lane = w.lanes == 1 ? 0 : (int)(i % CUDA_WARP);
-    int64_t plane, at, n, c;
-    cuda_divide(window, y_planes.size, &plane, &at);
-    cuda_divide(plane, y_planes.c, &n, &c);
-    const C scale = norm.data[DN_NORM_SCALE * norm.row + c];
-    const C shift = norm.data[DN_NORM_SHIFT * norm.row + c];
-    const T *from = x + n * x_planes.stride_n + c * x_planes.stride_c;
-    C value;
-    if (w.lines * w.columns == 1) {
-      value = cuda_norm_rectify(cuda_norm_apply(scale, cuda_load(from[at]), shift));
-    } else {
-      int64_t p, q;
-      cuda_divide(at, w.width, &p, &q);
-      value = window_mean(from + p * w.lines * w.stride + q * w.columns, w, lane, scale, shift);
-    }
-    if (lane == 0) cuda_store(&y[n * y_planes.stride_n + c * y_planes.stride_c + at], value);
+template <typename I, typename T, typename C>
+__device__ static inline void pool_windows(T *y, const T *x, const cuda_table<C> &norm,
+                                           const cuda_planes &y_planes, const cuda_planes &x_planes,
+                                           const cuda_plane_walk &walk, const cuda_windows &w) {
+  CUDA_FOR(i, walk.n_packets * w.lanes) {
+    const I window = (I)(w.lanes == 1 ? i : i / CUDA_WARP);
+    const int lane = w.lanes == 1 ? 0 : (int)(threadIdx.x % CUDA_WARP);
+    const cuda_plane_place<I> at = cuda_plane_place_of<I>(walk, window);
+    const C scale = norm.data[DN_NORM_SCALE * norm.row + at.c];
+    const C shift = norm.data[DN_NORM_SHIFT * norm.row + at.c];
+    I p, q;
+    cuda_divide(at.packet, w.by_width, &p, &q);
+    const T *from = x + at.n * x_planes.stride_n + at.c * x_planes.stride_c +
+                    p * w.lines * w.stride + q * w.columns;
+    const C value = window_mean<I>(from, w, lane, scale, shift);
+    if (lane == 0) cuda_store(&y[cuda_plane_offset<1>(y_planes, at)], value);
   }
+}
+
+template <typename T>
+__global__ void norm_relu_pool_kernel(T *y, const T *x,
+                                      cuda_table<typename cuda_types<T>::computed> norm,
+                                      const cuda_planes y_planes, const cuda_planes x_planes,
+                                      const cuda_plane_walk walk, const cuda_windows w) {
+  if (cuda_counts_near(x_planes.n * x_planes.c * x_planes.size))
+    pool_windows<uint32_t>(y, x, norm, y_planes, x_planes, walk, w);
+  else
+    pool_windows<int64_t>(y, x, norm, y_planes, x_planes, walk, w);
+}
+
+template <typename T>
+static dn_status rectify(dn_tensor *y, const dn_tensor *x, const dn_tensor *norm) {
+  typedef typename cuda_types<T>::computed C;
+  const cuda_planes planes = cuda_planes_of(x);
+  int packet = cuda_packet_dividing(planes.size, sizeof(T));
+  if (!cuda_planes_fit(y, packet) || !cuda_planes_fit(x, packet)) packet = 1;
+  const cuda_plane_walk walk = cuda_plane_walk_of(planes, packet);
+  const cuda_pace pace = cuda_pace_of(walk.n_packets);
+  CUDA_FOR_PACKETS(T, packet, N,
+                   CUDA_LAUNCH((norm_relu_forward_kernel<T, N>), pace.blocks, pace.threads, 0,
+                               cuda_stream(), (T *)dn_tensor_data(y), (const T *)dn_tensor_data(x),
+                               cuda_table_of<C>(norm), cuda_planes_of(y), planes, walk));
+  return DN_OK;
+}
+
+template <typename T, int N>
+static dn_status pool_in_pairs(dn_tensor *y, const dn_tensor *x, const dn_tensor *norm,
+                               const cuda_windows &windows) {
+  typedef typename cuda_types<T>::computed C;
+  const cuda_plane_walk walk = cuda_plane_walk_of(cuda_planes_of(y), N / 2);
+  CUDA_LAUNCH((norm_relu_pool_pairs_kernel<T, N>), cuda_blocks(walk.n_packets), CUDA_THREADS, 0,
+              cuda_stream(), (T *)dn_tensor_data(y), (const T *)dn_tensor_data(x),
+              cuda_table_of<C>(norm), cuda_planes_of(y), cuda_planes_of(x), walk, windows);
+  return DN_OK;
+}
+
+template <typename T>
+static dn_status pool(dn_tensor *y, const dn_tensor *x, const dn_tensor *norm,
+                      const cuda_windows &windows) {
+  typedef typename cuda_types<T>::computed C;
+  enum { FEW = sizeof(T) == 2 ? 4 : 2 };
+  const int packet = cuda_packet_dividing(x->size[3], sizeof(T));
+  if (packet > 1 && windows.columns == 2 && 2 * windows.width == windows.stride &&
+      cuda_planes_fit(x, packet) && cuda_planes_fit(y, packet / 2)) {
+    if (packet == (int)cuda_packet_of<T>::MOST)
+      return pool_in_pairs<T, cuda_packet_of<T>::MOST>(y, x, norm, windows);
+    return pool_in_pairs<T, FEW>(y, x, norm, windows);
+  }
+  const cuda_plane_walk walk = cuda_plane_walk_of(cuda_planes_of(y), 1);
+  CUDA_LAUNCH((norm_relu_pool_kernel<T>), cuda_blocks(walk.n_packets * windows.lanes), CUDA_THREADS,
+              0, cuda_stream(), (T *)dn_tensor_data(y), (const T *)dn_tensor_data(x),
+              cuda_table_of<C>(norm), cuda_planes_of(y), cuda_planes_of(x), walk, windows);
+  return DN_OK;
 }
 
 dn_status cuda_norm_relu_forward(dn_tensor *y, const dn_tensor *x, const dn_tensor *norm,
                                  int64_t window_h, int64_t window_w) {
+  const bool is_plain = window_h == 1 && window_w == 1;
   const cuda_windows windows = windows_of(y, x, window_h, window_w);
-  CUDA_FOR_REAL(x->dtype, T, typedef cuda_types<T>::computed C;
-                CUDA_LAUNCH((norm_relu_forward_kernel<T>),
-                            cuda_blocks(dn_tensor_count(y) * windows.lanes), CUDA_THREADS, 0,
-                            cuda_stream(), (T *)dn_tensor_data(y), (const T *)dn_tensor_data(x),
-                            cuda_table_of<C>(norm), cuda_planes_of(y), cuda_planes_of(x), windows));
+  CUDA_FOR_REAL(x->dtype, T,
+                return is_plain ? rectify<T>(y, x, norm) : pool<T>(y, x, norm, windows));
   return DN_OK;
 }
 
@@ -76,45 +216,100 @@ dn_status cuda_norm_relu_pool_forward(dn_tensor *y, const dn_tensor *x, const dn
 
 /* ---- Backward ---- */
 
-/* The pooled gradient's share of element p of a plane; 0 where no window is. */
-template <typename T, typename C>
-__device__ static inline C spread(const T *dy, int64_t p, const cuda_windows &w, C share) {
-  if (w.lines * w.columns == 1) return cuda_load(dy[p]);
-  int64_t line, column;
-  cuda_divide(p, w.stride, &line, &column);
-  cuda_divide(line, w.lines, &line, &p);
-  cuda_divide(column, w.columns, &column, &p);
-  return line < w.height && column < w.width ? cuda_load(dy[line * w.width + column]) * share : 0;
+/*
+** The pooled gradient's share of each of N elements from place p of a plane on; 0 where no window is. They
+** lie in one line.
+*/
+template <int N, typename I, typename T, typename C>
+__device__ static inline void spread(C *slope, const T *dy, I p, const cuda_windows &w, C share) {
+  I line, column, rest;
+  cuda_divide(p, w.by_stride, &line, &column);
+  cuda_divide(line, w.by_lines, &line, &rest);
+  CUDA_UNROLL
+  for (int e = 0; e < N; e++) {
+    I q;
+    cuda_divide(column + e, w.by_columns, &q, &rest);
+    slope[e] =
+        line < (I)w.height && q < (I)w.width ? cuda_load(dy[line * w.width + q]) * share : (C)0;
+  }
 }
 
-/* A block takes a segment of a channel. */
+enum { BOTH = 2 }; /* packets that a thread of the backward reads before it uses the first */
+
+/* Where a backward reads and writes. */
 template <typename T>
-__global__ void norm_relu_backward_kernel(T *dx, double *sums, const T *dy, const T *x,
-                                          cuda_table<typename cuda_types<T>::computed> norm,
-                                          const cuda_planes dx_planes, const cuda_planes dy_planes,
-                                          const cuda_planes x_planes, int64_t n_segments,
-                                          int64_t first_pair, int64_t n_pairs,
-                                          const cuda_windows windows, bool accumulate) {
+struct backward_tensors {
+  T *dx;
+  const T *dy, *x;
+  cuda_planes dx_planes, dy_planes, x_planes;
+  cuda_table<typename cuda_types<T>::computed> norm;
+  cuda_windows windows;
+  double *sums;
+  int64_t first_pair, n_pairs;
+  bool accumulate;
+};
+
+/* A block takes a segment of a channel, a thread packets of N elements of it. pools: windows are not 1x1. */
+template <int N, bool in_one, bool pools, typename I, typename T>
+__device__ static inline void unrectify_segment(const backward_tensors<T> &job,
+                                                const cuda_channel_walk &walk, double *shared) {
   typedef typename cuda_types<T>::computed C;
-  CUDA_SHARED(double, shared, CUDA_MOST_WARPS);
-  int64_t c, segment;
-  cuda_divide(blockIdx.x, n_segments, &c, &segment);
-  const C mean = norm.data[DN_NORM_MEAN * norm.row + c];
-  const C scale = norm.data[DN_NORM_SCALE * norm.row + c];
-  const C shift = norm.data[DN_NORM_SHIFT * norm.row + c];
-  const C share = 1 / (C)(windows.lines * windows.columns);
+  const cuda_segment<I> own = cuda_segment_of<N, I>(walk);
+  const C mean = job.norm.data[DN_NORM_MEAN * job.norm.row + own.c];
+  const C scale = job.norm.data[DN_NORM_SCALE * job.norm.row + own.c];
+  const C shift = job.norm.data[DN_NORM_SHIFT * job.norm.row + own.c];
+  const C share = 1 / (C)(job.windows.lines * job.windows.columns);
+  T *const to = job.dx + own.c * job.dx_planes.stride_c;
+  const T *const from = job.x + own.c * job.x_planes.stride_c;
+  const T *const gradient = job.dy + own.c * job.dy_planes.stride_c;
   C sum = 0, products = 0;
-  for (cuda_walk w = cuda_walk_begin(x_planes, segment); w.i < w.end; cuda_walk_on(&w)) {
-    const C raw = cuda_load(x[w.n * x_planes.stride_n + c * x_planes.stride_c + w.p]);
-    C dz = 0;
-    if (cuda_norm_apply(scale, raw, shift) > 0)
-      dz = spread(dy + w.n * dy_planes.stride_n + c * dy_planes.stride_c, w.p, windows, share);
-    sum += dz;
-    products += dz * (raw - mean);
-    T *to = &dx[w.n * dx_planes.stride_n + c * dx_planes.stride_c + w.p];
-    cuda_store(to, (accumulate ? cuda_load(*to) : 0) + scale * dz);
+  for (I i = own.first + threadIdx.x; i < own.end; i += BOTH * blockDim.x) {
+    cuda_packet<T, N> raw[BOTH], before[BOTH] = {};
+    C slope[BOTH][N];
+    I n[BOTH], p[BOTH];
+    CUDA_UNROLL
+    for (int k = 0; k < BOTH; k++) {
+      if (i + k * blockDim.x >= own.end) continue;
+      cuda_channel_place<N>(walk, i + k * blockDim.x, &n[k], &p[k]);
+      raw[k] = cuda_packet_load<N, in_one>(from + n[k] * job.x_planes.stride_n + p[k]);
+      if (job.accumulate)
+        before[k] = cuda_packet_load<N, in_one>(to + n[k] * job.dx_planes.stride_n + p[k]);
+      const T *const slopes = gradient + n[k] * job.dy_planes.stride_n;
+      if constexpr (pools) {
+        spread<N>(slope[k], slopes, p[k], job.windows, share);
+      } else {
+        const cuda_packet<T, N> plain = cuda_packet_load<N, in_one>(slopes + p[k]);
+        CUDA_UNROLL
+        for (int e = 0; e < N; e++) slope[k][e] = cuda_load(plain.at[e]);
+      }
+    }
+    CUDA_UNROLL
+    for (int k = 0; k < BOTH; k++) {
+      if (i + k * blockDim.x >= own.end) continue;
+      cuda_packet<T, N> result;
+      CUDA_UNROLL
+      for (int e = 0; e < N; e++) {
+        const C value = cuda_load(raw[k].at[e]);
+        const C dz = cuda_norm_apply(scale, value, shift) > 0 ? slope[k][e] : (C)0;
+        sum += dz;
+        products += dz * (value - mean);
+        cuda_store(&result.at[e], cuda_load(before[k].at[e]) + scale * dz);
+      }
+      cuda_packet_store<in_one>(to + n[k] * job.dx_planes.stride_n + p[k], result);
+    }
   }
-  cuda_pair_store(sums + 2 * (c * n_pairs + first_pair + segment), sum, products, shared);
+  cuda_pair_store(job.sums + 2 * (own.c * job.n_pairs + job.first_pair + own.segment), sum,
+                  products, shared);
+}
+
+template <typename T, int N, bool in_one, bool pools>
+__global__ void norm_relu_backward_kernel(const backward_tensors<T> job,
+                                          const cuda_channel_walk walk) {
+  CUDA_SHARED(double, shared, CUDA_MOST_WARPS);
+  if (cuda_counts_near(walk.n_packets * N))
+    unrectify_segment<N, in_one, pools, uint32_t>(job, walk, shared);
+  else
+    unrectify_segment<N, in_one, pools, int64_t>(job, walk, shared);
 }
 
 /* A warp per channel; dgamma's sum lacks its inv_std until here. */
@@ -133,18 +328,62 @@ __global__ void norm_relu_backward_join_kernel(cuda_table<T> dnorm, const double
   }
 }
 
+/* The tensors and numbers of a backward, for the launch in every type. */
+typedef struct backward {
+  dn_tensor *dx;
+  double *sums;
+  int64_t first_pair, n_pairs;
+  const dn_tensor *dy, *x, *norm;
+  cuda_windows windows;
+  bool pools, accumulate;
+} backward;
+
+template <typename T, int N, bool in_one, bool pools>
+static dn_status launch_backward(const backward &job) {
+  typedef typename cuda_types<T>::computed C;
+  const cuda_planes planes = cuda_planes_of(job.x);
+  const backward_tensors<T> tensors = {(T *)dn_tensor_data(job.dx),
+                                       (const T *)dn_tensor_data(job.dy),
+                                       (const T *)dn_tensor_data(job.x),
+                                       cuda_planes_of(job.dx),
+                                       cuda_planes_of(job.dy),
+                                       planes,
+                                       cuda_table_of<C>(job.norm),
+                                       job.windows,
+                                       job.sums,
+                                       job.first_pair,
+                                       job.n_pairs,
+                                       job.accumulate};
+  CUDA_LAUNCH((norm_relu_backward_kernel<T, N, in_one, pools>),
+              (unsigned)(planes.c * cuda_segments(planes)), CUDA_THREADS, 0, cuda_stream(), tensors,
+              cuda_channel_walk_of(planes, N));
+  return DN_OK;
+}
+
+/* Of windows, a packet's elements lie in one line. */
+template <typename T>
+static dn_status run_backward(const backward &job) {
+  const int64_t run = job.pools ? job.x->size[3] : cuda_planes_of(job.x).size;
+  const int packet = cuda_packet_dividing(run, sizeof(T));
+  const bool fit = cuda_planes_fit(job.dx, packet) && cuda_planes_fit(job.x, packet) &&
+                   (job.pools || cuda_planes_fit(job.dy, packet));
+  CUDA_FOR_PACKETS(
+      T, packet, N,
+      if (job.pools) {
+        if (fit) return launch_backward<T, N, true, true>(job);
+        return launch_backward<T, N, N == 1, true>(job);
+      } if (fit) return launch_backward<T, N, true, false>(job);
+      return launch_backward<T, N, N == 1, false>(job));
+}
+
 dn_status cuda_norm_relu_backward(dn_tensor *dx, double *sums, int64_t first_pair, int64_t n_pairs,
                                   const dn_tensor *dy, const dn_tensor *x, const dn_tensor *norm,
                                   int64_t window_h, int64_t window_w, bool accumulate) {
-  const cuda_planes planes = cuda_planes_of(x);
-  const int64_t n_segments = cuda_segments(planes);
-  const cuda_windows windows = windows_of(dy, x, window_h, window_w);
-  CUDA_FOR_REAL(x->dtype, T, typedef cuda_types<T>::computed C;
-                CUDA_LAUNCH((norm_relu_backward_kernel<T>), (unsigned)(planes.c * n_segments),
-                            CUDA_THREADS, 0, cuda_stream(), (T *)dn_tensor_data(dx), sums,
-                            (const T *)dn_tensor_data(dy), (const T *)dn_tensor_data(x),
-                            cuda_table_of<C>(norm), cuda_planes_of(dx), cuda_planes_of(dy), planes,
-                            n_segments, first_pair, n_pairs, windows, accumulate));
+  const bool pools = window_h > 1 || window_w > 1;
+  const backward job = {dx,    sums,      first_pair, n_pairs,
+                        dy,    x,         norm,       windows_of(dy, x, window_h, window_w),
+                        pools, accumulate};
+  CUDA_FOR_REAL(x->dtype, T, return run_backward<T>(job));
   return DN_OK;
 }
 

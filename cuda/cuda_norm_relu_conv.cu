@@ -6,15 +6,11 @@
 ** gradient, and then dz. For 1x1 the images stand side by side in each channel, so that a product of two
 ** matrices serves all of them.
 */
+#include "cuda_chunk.h"
 #include "cuda_conv2d.h"
 #include "cuda_norm_relu.h"
 #include "cuda_norm_relu_conv_1x1.h"
 #include "cuda_norm_relu_conv_3x3.h"
-
-/* Images are taken together while z and dy stay within this; the emulation is built with less. */
-#ifndef CUDA_CHUNK_BYTES
-#define CUDA_CHUNK_BYTES (64 << 20)
-#endif
 
 /* What lies where in the scratch. */
 typedef struct layout {
@@ -65,9 +61,9 @@ static cuda_images joined(const dn_tensor *images) {
 
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* Images at a time so that each takes at most image_bytes; all chunks about the same. */
-static int64_t chunk_of(int64_t n_images, int64_t image_bytes) {
-  const int64_t fit = most(CUDA_CHUNK_BYTES / image_bytes, 1);
+/* Images of image_bytes that are taken together within most_bytes; all chunks about the same. */
+static int64_t chunk_of(int64_t n_images, int64_t image_bytes, int64_t most_bytes) {
+  const int64_t fit = most(most_bytes / image_bytes, 1);
   const int64_t n_chunks = (n_images + fit - 1) / fit;
   return (n_images + n_chunks - 1) / n_chunks;
 }
@@ -108,10 +104,12 @@ static int64_t tail_of(const dn_tensor *x, int64_t chunk) {
 
 static dn_status forward_layout(const dn_tensor *y, const dn_tensor *stats, const dn_tensor *x,
                                 const dn_tensor *weight, const cuda_conv2d *conv, layout *l) {
+  int64_t most_bytes;
+  DN_TRY(cuda_chunk_bytes(&most_bytes));
   memset(l, 0, sizeof *l);
   const int64_t size = (int64_t)dn_dtype_size(x->dtype);
   const int64_t image = x->size[1] * x->size[2] * x->size[3];
-  l->chunk = chunk_of(x->size[0], image * size);
+  l->chunk = chunk_of(x->size[0], image * size, most_bytes);
   l->wide = cuda_scratch_place(&l->n_bytes, l->chunk * image, size);
   const int64_t counts[2] = {l->chunk, tail_of(x, l->chunk)};
   int64_t conv_most = 0;
@@ -167,12 +165,14 @@ static int64_t segments_of(const dn_tensor *x, int64_t first, int64_t count) {
 static dn_status backward_layout(const dn_tensor *dy, const dn_tensor *deferred, const dn_tensor *x,
                                  const dn_tensor *weight, const dn_tensor *dweight,
                                  const cuda_conv2d *conv, layout *l) {
+  int64_t most_bytes;
+  DN_TRY(cuda_chunk_bytes(&most_bytes));
   memset(l, 0, sizeof *l);
   const int64_t size = (int64_t)dn_dtype_size(x->dtype), plane = x->size[2] * x->size[3];
   l->is_side_by_side = conv->r == 1;
   l->copies_dy = deferred || l->is_side_by_side;
   const int64_t n_copied = l->copies_dy ? dy->size[1] : 0;
-  l->chunk = chunk_of(x->size[0], (x->size[1] + n_copied) * plane * size);
+  l->chunk = chunk_of(x->size[0], (x->size[1] + n_copied) * plane * size, most_bytes);
   const int64_t tail = tail_of(x, l->chunk), n_whole = (x->size[0] - tail) / l->chunk;
   l->wide = cuda_scratch_place(&l->n_bytes, l->chunk * x->size[1] * plane, size);
   l->grad = cuda_scratch_place(&l->n_bytes, l->chunk * n_copied * plane, size);

@@ -6,7 +6,7 @@
 #ifndef CUDA_PLANES_H
 #define CUDA_PLANES_H
 
-#include "cuda_backend.h"
+#include "cuda_divisor.h"
 
 typedef struct cuda_planes {
   int64_t n, c, size;         /* images, planes of an image, elements of a plane */
@@ -19,22 +19,53 @@ static inline cuda_planes cuda_planes_of(const dn_tensor *x) {
   return planes;
 }
 
-/* *quotient = i / by and *rest = i % by, of numbers that are not negative; fast below 2^32. */
-__device__ static inline void cuda_divide(int64_t i, int64_t by, int64_t *quotient, int64_t *rest) {
-  if (i <= UINT32_MAX && by <= UINT32_MAX) {
-    *quotient = (uint32_t)i / (uint32_t)by;
-    *rest = (uint32_t)i - (uint32_t)*quotient * (uint32_t)by;
-    return;
-  }
-  *quotient = i / by;
-  *rest = i - *quotient * by;
+/*
+** Whether packets of n elements can be taken in one go: `data` and all planes begin at multiples of
+** their bytes. Planes hold whole packets (cuda_packet_dividing).
+*/
+static inline bool cuda_planes_fit(const cuda_planes &planes, const void *data, int n,
+                                   int64_t element_bytes) {
+  return (uintptr_t)data % (uintptr_t)(n * element_bytes) == 0 &&
+         (planes.n == 1 || planes.stride_n % n == 0) && (planes.c == 1 || planes.stride_c % n == 0);
 }
 
-/* Where plane `plane` begins, planes counted row-major. */
-__device__ static inline int64_t cuda_plane_at(const cuda_planes &planes, int64_t plane) {
-  int64_t n, c;
-  cuda_divide(plane, planes.c, &n, &c);
-  return n * planes.stride_n + c * planes.stride_c;
+/* The same of a tensor. */
+static inline bool cuda_planes_fit(const dn_tensor *x, int n) {
+  return cuda_planes_fit(cuda_planes_of(x), dn_tensor_data(x), n, (int64_t)dn_dtype_size(x->dtype));
+}
+
+/* A walk over the packets of all planes, image by image. Passed to kernels by value. */
+typedef struct cuda_plane_walk {
+  int64_t n_packets;
+  cuda_divisor size, c; /* packets of a plane; planes of an image */
+} cuda_plane_walk;
+
+static inline cuda_plane_walk cuda_plane_walk_of(const cuda_planes &planes, int packet) {
+  const cuda_plane_walk walk = {planes.n * planes.c * (planes.size / packet),
+                                cuda_divisor_of(planes.size / packet), cuda_divisor_of(planes.c)};
+  return walk;
+}
+
+/* Plane c of image n, and a packet in it. I: as in cuda_divisor.h. */
+template <typename I>
+struct cuda_plane_place {
+  I n, c, packet;
+};
+
+template <typename I>
+__device__ static inline cuda_plane_place<I> cuda_plane_place_of(const cuda_plane_walk &walk, I i) {
+  cuda_plane_place<I> at;
+  I plane;
+  cuda_divide(i, walk.size, &plane, &at.packet);
+  cuda_divide(plane, walk.c, &at.n, &at.c);
+  return at;
+}
+
+/* Where the packet begins, in elements. */
+template <int N, typename I>
+__device__ static inline int64_t cuda_plane_offset(const cuda_planes &planes,
+                                                   const cuda_plane_place<I> &at) {
+  return at.n * planes.stride_n + at.c * planes.stride_c + (int64_t)at.packet * N;
 }
 
 #endif

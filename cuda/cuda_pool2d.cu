@@ -3,7 +3,7 @@
 ** gathers what flows into its element, in the order of the outputs, so that nothing is added to by
 ** two threads and the sums are the same at every run.
 */
-#include "cuda_dtype.h"
+#include "cuda_packet.h"
 #include "cuda_planes.h"
 #include "cuda_reduce.h"
 
@@ -14,26 +14,49 @@ extern "C" {
 typedef struct pooling {
   dn_pool_axis height, width;
   bool counts_padding;
-  cuda_planes in, out; /* of the image, or its gradient; and of what is pooled */
+  cuda_planes in, out;               /* of the image, or its gradient; and of what is pooled */
+  cuda_plane_walk in_walk, out_walk; /* over their elements */
+  cuda_divisor by_in_width, by_out_width;
 } pooling;
 
 static pooling pooling_of(const dn_tensor *x, const dn_tensor *y, dn_pool2d options) {
   const pooling pool = {dn_pool_height(x->size[2], y->size[2], options),
-                        dn_pool_width(x->size[3], y->size[3], options), options.count_padding,
-                        cuda_planes_of(x), cuda_planes_of(y)};
+                        dn_pool_width(x->size[3], y->size[3], options),
+                        options.count_padding,
+                        cuda_planes_of(x),
+                        cuda_planes_of(y),
+                        cuda_plane_walk_of(cuda_planes_of(x), 1),
+                        cuda_plane_walk_of(cuda_planes_of(y), 1),
+                        cuda_divisor_of(x->size[3]),
+                        cuda_divisor_of(y->size[3])};
   return pool;
 }
 
-/* Element i of all, row-major, is (line, column) of a plane. */
+/* Element i of all, row-major, is (line, column) of plane c of image n. */
 typedef struct place {
-  int64_t plane, within, line, column;
+  int64_t n, c, within, line, column;
 } place;
 
-__device__ static inline place place_of(int64_t i, int64_t plane_size, int64_t n_columns) {
-  place at;
-  cuda_divide(i, plane_size, &at.plane, &at.within);
-  cuda_divide(at.within, n_columns, &at.line, &at.column);
-  return at;
+/* Nearly always a few instructions in 32 bits (cuda_divisor.h). */
+template <typename I>
+__device__ static inline place place_by(I i, const cuda_plane_walk &walk,
+                                        const cuda_divisor &by_columns) {
+  const cuda_plane_place<I> at = cuda_plane_place_of<I>(walk, i);
+  I line, column;
+  cuda_divide(at.packet, by_columns, &line, &column);
+  const place found = {at.n, at.c, at.packet, line, column};
+  return found;
+}
+
+__device__ static inline place place_of(int64_t i, const cuda_plane_walk &walk,
+                                        const cuda_divisor &by_columns) {
+  return cuda_counts_near(walk.n_packets) ? place_by<uint32_t>((uint32_t)i, walk, by_columns)
+                                          : place_by<int64_t>(i, walk, by_columns);
+}
+
+/* Where its plane begins. */
+__device__ static inline int64_t plane_of(const cuda_planes &planes, const place &at) {
+  return at.n * planes.stride_n + at.c * planes.stride_c;
 }
 
 __device__ static inline int64_t length(dn_pool_span span) { return span.end - span.begin; }
@@ -52,8 +75,8 @@ template <typename T>
 __global__ void avg_pool2d_forward_kernel(T *y, const T *x, const pooling pool) {
   typedef typename cuda_types<T>::computed C;
   CUDA_FOR(i, pool.out.n * pool.out.c * pool.out.size) {
-    const place at = place_of(i, pool.out.size, pool.width.n_out);
-    const T *const from = x + cuda_plane_at(pool.in, at.plane);
+    const place at = place_of(i, pool.out_walk, pool.by_out_width);
+    const T *const from = x + plane_of(pool.in, at);
     const dn_pool_span lines = dn_pool_inside(&pool.height, dn_pool_window(&pool.height, at.line));
     const dn_pool_span columns =
         dn_pool_inside(&pool.width, dn_pool_window(&pool.width, at.column));
@@ -61,8 +84,7 @@ __global__ void avg_pool2d_forward_kernel(T *y, const T *x, const pooling pool) 
     for (int64_t h = lines.begin; h < lines.end; h++)
       for (int64_t w = columns.begin; w < columns.end; w++)
         sum += cuda_load(from[h * pool.width.n_in + w]);
-    cuda_store(&y[cuda_plane_at(pool.out, at.plane) + at.within],
-               sum / (C)divisor(pool, at.line, at.column));
+    cuda_store(&y[plane_of(pool.out, at) + at.within], sum / (C)divisor(pool, at.line, at.column));
   }
 }
 
@@ -70,15 +92,15 @@ template <typename T>
 __global__ void avg_pool2d_backward_kernel(T *dx, const T *dy, const pooling pool) {
   typedef typename cuda_types<T>::computed C;
   CUDA_FOR(i, pool.in.n * pool.in.c * pool.in.size) {
-    const place at = place_of(i, pool.in.size, pool.width.n_in);
-    const T *const from = dy + cuda_plane_at(pool.out, at.plane);
+    const place at = place_of(i, pool.in_walk, pool.by_in_width);
+    const T *const from = dy + plane_of(pool.out, at);
     const dn_pool_span lines = dn_pool_seen_by(&pool.height, at.line);
     const dn_pool_span columns = dn_pool_seen_by(&pool.width, at.column);
     C sum = 0;
     for (int64_t p = lines.begin; p < lines.end; p++)
       for (int64_t q = columns.begin; q < columns.end; q++)
         sum += cuda_load(from[p * pool.width.n_out + q]) / (C)divisor(pool, p, q);
-    cuda_store(&dx[cuda_plane_at(pool.in, at.plane) + at.within], sum);
+    cuda_store(&dx[plane_of(pool.in, at) + at.within], sum);
   }
 }
 
@@ -108,8 +130,8 @@ __global__ void max_pool2d_forward_kernel(T *y, int64_t *indices, const T *x, co
                                           const cuda_planes index_planes) {
   typedef typename cuda_types<T>::computed C;
   CUDA_FOR(i, pool.out.n * pool.out.c * pool.out.size) {
-    const place at = place_of(i, pool.out.size, pool.width.n_out);
-    const T *const from = x + cuda_plane_at(pool.in, at.plane);
+    const place at = place_of(i, pool.out_walk, pool.by_out_width);
+    const T *const from = x + plane_of(pool.in, at);
     const dn_pool_span lines = dn_pool_inside(&pool.height, dn_pool_window(&pool.height, at.line));
     const dn_pool_span columns =
         dn_pool_inside(&pool.width, dn_pool_window(&pool.width, at.column));
@@ -123,8 +145,8 @@ __global__ void max_pool2d_forward_kernel(T *y, int64_t *indices, const T *x, co
           where = h * pool.width.n_in + w;
         }
       }
-    cuda_store(&y[cuda_plane_at(pool.out, at.plane) + at.within], best);
-    indices[cuda_plane_at(index_planes, at.plane) + at.within] = where + 1;
+    cuda_store(&y[plane_of(pool.out, at) + at.within], best);
+    indices[plane_of(index_planes, at) + at.within] = where + 1;
   }
 }
 
@@ -168,14 +190,14 @@ __global__ void max_pool2d_reach_kernel(reach_place *reach, const int64_t *indic
   const int64_t height = pool.height.n_in, width = pool.width.n_in;
   reach_place *const first = reach, *const last = reach + height + width;
   CUDA_FOR(i, index_planes.n * index_planes.c * index_planes.size) {
-    const place at = place_of(i, index_planes.size, pool.width.n_out);
-    const int64_t position = indices[cuda_plane_at(index_planes, at.plane) + at.within];
+    const place at = place_of(i, pool.out_walk, pool.by_out_width);
+    const int64_t position = indices[plane_of(index_planes, at) + at.within];
     if (position < 1 || position > pool.in.size) {
       cuda_fault_report(reporter, i, position);
       continue;
     }
     int64_t line, column;
-    cuda_divide(position - 1, width, &line, &column);
+    cuda_divide(position - 1, pool.by_in_width, &line, &column);
     widen(&first[line], &last[line], at.line);
     widen(&first[height + column], &last[height + column], at.column);
   }
@@ -189,9 +211,9 @@ __global__ void max_pool2d_backward_kernel(T *dx, const T *dy, const int64_t *in
   const int64_t height = pool.height.n_in, width = pool.width.n_in;
   const reach_place *const first = reach, *const last = reach + height + width;
   CUDA_FOR(i, pool.in.n * pool.in.c * pool.in.size) {
-    const place at = place_of(i, pool.in.size, width);
-    const T *const from = dy + cuda_plane_at(pool.out, at.plane);
-    const int64_t *const position = indices + cuda_plane_at(index_planes, at.plane);
+    const place at = place_of(i, pool.in_walk, pool.by_in_width);
+    const T *const from = dy + plane_of(pool.out, at);
+    const int64_t *const position = indices + plane_of(index_planes, at);
     const int64_t left = first[height + at.column], right = last[height + at.column];
     C sum = 0;
     for (int64_t p = first[at.line]; p <= last[at.line]; p++)
@@ -199,7 +221,7 @@ __global__ void max_pool2d_backward_kernel(T *dx, const T *dy, const int64_t *in
         const int64_t out = p * pool.width.n_out + q;
         if (position[out] == at.within + 1) sum += cuda_load(from[out]);
       }
-    cuda_store(&dx[cuda_plane_at(pool.in, at.plane) + at.within], sum);
+    cuda_store(&dx[plane_of(pool.in, at) + at.within], sum);
   }
 }
 
@@ -229,47 +251,75 @@ dn_status cuda_max_pool2d_backward(dn_tensor *dx, const dn_tensor *dy, const dn_
 
 /* ---- Global average ---- */
 
-/* A warp takes a plane. Sums in double: there are few of them, and planes may be long. */
-template <typename T>
-__global__ void global_avg_pool_forward_kernel(T *y, const T *x, const cuda_planes planes) {
+/*
+** A warp takes a plane, a lane packets of N elements of it. Sums in double: there are few of them, and planes
+** may be long.
+*/
+template <typename T, int N, bool in_one>
+__global__ void global_avg_pool_forward_kernel(T *y, const T *x, const cuda_planes planes,
+                                               const cuda_divisor by_channels) {
   typedef typename cuda_types<T>::computed C;
   const int lane = (int)threadIdx.x % CUDA_WARP;
   const int64_t thread = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
   const int64_t n_warps = (int64_t)gridDim.x * blockDim.x / CUDA_WARP;
   for (int64_t plane = thread / CUDA_WARP; plane < planes.n * planes.c; plane += n_warps) {
-    const T *const from = x + cuda_plane_at(planes, plane);
+    int64_t n, c;
+    cuda_divide(plane, by_channels, &n, &c);
+    const T *const from = x + n * planes.stride_n + c * planes.stride_c;
     double sum = 0;
-    for (int64_t i = lane; i < planes.size; i += CUDA_WARP) sum += (double)cuda_load(from[i]);
+    for (int64_t i = lane * N; i < planes.size; i += CUDA_WARP * N) {
+      const cuda_packet<T, N> packet = cuda_packet_load<N, in_one>(from + i);
+      CUDA_UNROLL
+      for (int e = 0; e < N; e++) sum += (double)cuda_load(packet.at[e]);
+    }
     sum = cuda_warp_reduce(sum, cuda_add());
     if (lane == 0) cuda_store(&y[plane], (C)(sum / (double)planes.size));
   }
 }
 
-template <typename T>
-__global__ void global_avg_pool_backward_kernel(T *dx, const T *dy, const cuda_planes planes) {
+template <typename T, int N>
+__global__ void global_avg_pool_backward_kernel(T *dx, const T *dy, const cuda_planes planes,
+                                                const cuda_plane_walk walk) {
   typedef typename cuda_types<T>::computed C;
-  CUDA_FOR(i, planes.n * planes.c * planes.size) {
-    int64_t plane, within;
-    cuda_divide(i, planes.size, &plane, &within);
-    cuda_store(&dx[cuda_plane_at(planes, plane) + within], cuda_load(dy[plane]) / (C)planes.size);
+  CUDA_FOR(i, walk.n_packets) {
+    const place at = place_of(i, walk, walk.size);
+    cuda_packet<T, N> packet;
+    const C share = cuda_load(dy[at.n * planes.c + at.c]) / (C)planes.size;
+    CUDA_UNROLL
+    for (int e = 0; e < N; e++) cuda_store(&packet.at[e], share);
+    cuda_packet_store(dx + plane_of(planes, at) + at.within * N, packet);
   }
 }
 
-dn_status cuda_global_avg_pool_forward(dn_tensor *y, const dn_tensor *x) {
+template <typename T, int N, bool in_one>
+static dn_status launch_global(dn_tensor *y, const dn_tensor *x) {
   const cuda_planes planes = cuda_planes_of(x);
-  CUDA_FOR_REAL(
-      y->dtype, T,
-      CUDA_LAUNCH((global_avg_pool_forward_kernel<T>), cuda_blocks(planes.n * planes.c * CUDA_WARP),
-                  CUDA_THREADS, 0, cuda_stream(), (T *)dn_tensor_data(y),
-                  (const T *)dn_tensor_data(x), planes));
+  CUDA_LAUNCH((global_avg_pool_forward_kernel<T, N, in_one>),
+              cuda_blocks(planes.n * planes.c * CUDA_WARP), CUDA_THREADS, 0, cuda_stream(),
+              (T *)dn_tensor_data(y), (const T *)dn_tensor_data(x), planes,
+              cuda_divisor_of(planes.c));
+  return DN_OK;
+}
+
+dn_status cuda_global_avg_pool_forward(dn_tensor *y, const dn_tensor *x) {
+  const int packet = cuda_packet_dividing(cuda_planes_of(x).size, (int64_t)dn_dtype_size(x->dtype));
+  CUDA_FOR_REAL(x->dtype, T,
+                CUDA_FOR_PACKETS(T, packet, N,
+                                 return cuda_planes_fit(x, N) ? launch_global<T, N, true>(y, x)
+                                                              : launch_global<T, N, N == 1>(y, x)));
   return DN_OK;
 }
 
 dn_status cuda_global_avg_pool_backward(dn_tensor *dx, const dn_tensor *dy) {
   const cuda_planes planes = cuda_planes_of(dx);
+  int packet = cuda_packet_dividing(planes.size, (int64_t)dn_dtype_size(dx->dtype));
+  if (!cuda_planes_fit(dx, packet)) packet = 1;
+  const cuda_plane_walk walk = cuda_plane_walk_of(planes, packet);
   CUDA_FOR_REAL(dx->dtype, T,
-                CUDA_LAUNCH((global_avg_pool_backward_kernel<T>), cuda_blocks(dn_tensor_count(dx)),
-                            CUDA_THREADS, 0, cuda_stream(), (T *)dn_tensor_data(dx),
-                            (const T *)dn_tensor_data(dy), planes));
+                CUDA_FOR_PACKETS(T, packet, N,
+                                 CUDA_LAUNCH((global_avg_pool_backward_kernel<T, N>),
+                                             cuda_blocks(walk.n_packets), CUDA_THREADS, 0,
+                                             cuda_stream(), (T *)dn_tensor_data(dx),
+                                             (const T *)dn_tensor_data(dy), planes, walk)));
   return DN_OK;
 }

@@ -7,6 +7,8 @@
 -- anew after each step, so a report that is killed keeps what it had. Each measurement is a process of
 -- its own and may fail alone. The most telling come first; what -minutes does not reach is listed.
 --
+-- With -check it measures nothing, and prints the page of what gpu_check.sh has found (gpu_check_page.lua).
+--
 -- A peer is a program that knows the options used below (peer_words) and prints a line of JSON:
 --   median_s min_s   seconds a step
 --   peak_mb          the most memory of the GPU it held, in MB of 2^20 bytes
@@ -18,6 +20,7 @@ local root, build, started = setup.root, setup.build, os.time()
 
 -- These need no built module, which may not be there yet.
 local CommandLine = require "densenet.train.command_line"
+local checkPage = require "gpu_check_page"
 local json = require "densenet.io.json"
 local page = require "gpu_report_page"
 local ranks = require "gpu_report_ranks"
@@ -32,6 +35,8 @@ local commandLine = CommandLine.new {
     { name = "minutes", type = "number", default = 8, min = 0,
       help = "for all of it, the build and the specs included" },
     { name = "skipBuild", type = "flag", help = "do not build first" },
+    { name = "check", type = "text", shown = "none",
+      help = "measure nothing: print the page of what gpu_check.sh left in this directory" },
   },
   { title = "Specs",
     { name = "specs", type = "text", shown = "those in spec/cuda", help = "spec files to run, separated by spaces" },
@@ -315,6 +320,12 @@ end
 local function main()
   local opt = options()
   if opt.help then return print("lua scripts/gpu_report.lua [-option value ...]\n" .. commandLine:help()) end
+  if opt.check then
+    local parts = io.open(opt.check .. "/parts.txt")
+    if not parts then program.refuse(("-check %s: gpu_check.sh left nothing there"):format(opt.check)) end
+    parts:close()
+    return print(checkPage(opt.check))
+  end
   if not opt.skipBuild then
     local make = "make -C " .. quote(root) .. " -j\"$(getconf _NPROCESSORS_ONLN)\" all >&2"
     if not os.execute(make) then program.stop(1, "the build failed") end

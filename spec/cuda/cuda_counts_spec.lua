@@ -82,7 +82,9 @@ launch norm_relu_conv_1x1_backward_kernel                         -      -      
 launch norm_relu_conv_1x1_forward_kernel                          -      -      4      -
 launch norm_relu_conv_3x3_backward_kernel                         -      -      4      -
 launch norm_relu_conv_3x3_forward_kernel                          -      -      4      -
-launch norm_relu_forward_kernel                                   -      -      2     22
+launch norm_relu_forward_kernel                                   -      -      -     20
+launch norm_relu_pool_kernel                                      -      -      1      1
+launch norm_relu_pool_pairs_kernel                                -      -      1      1
 launch norm_table_kernel                                          -      -     10     10
 launch parts_add_kernel                                           5      5      1      1
 launch reduce_fold_kernel                                         1      -      1      -

@@ -274,6 +274,9 @@ static inline int __all_sync(unsigned mask, int predicate) {
   return __ballot_sync(mask, predicate) == 0xFFFFFFFFu;
 }
 
+static inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
+  return (unsigned long long)((unsigned __int128)a * b >> 64);
+}
 static inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
 static inline int __ffs(int bits) { return __builtin_ffs(bits); }
 

@@ -1,0 +1,137 @@
+-- scripts/gpu_check.sh as its user meets it, with the smallest sizes: every part runs to its end or says in a sentence
+-- why it does not, and the page stands after each of them.
+
+local core = require "densenet.core"
+local dn = require "densenet"
+local temporary = require "spec.support.temporary"
+
+local is_emulated = core.testing.cuda_emulation("reverse", 0)
+local FASHION = "/usr/share/datasets/fashion-mnist"
+
+describe("gpu_check.sh", function()
+  local directory, out
+  before_each(function()
+    directory = temporary.directory()
+    out = directory .. "/found"
+  end)
+  after_each(function() temporary.remove(directory) end)
+
+  local function run(environment, words)
+    local pipe = assert(io.popen(("LUA='%s' TINY=1 %s sh scripts/gpu_check.sh %s 2>&1"):format(temporary.interpreter(),
+      environment, words or "'" .. out .. "'")))
+    local text = pipe:read("a")
+    local _, _, status = pipe:close()
+    return status, text
+  end
+
+  local function read(name) return temporary.read(out .. "/" .. name) end
+  local function has(text, part) assert.is_truthy(text:find(part, 1, true), part .. " is missing in:\n" .. text) end
+
+  it("measures a device, its convolutions, steps and their operations, and writes the page", function()
+    local status, text = run("PARTS='device convolutions steps operations clocks'")
+    assert.equal(0, status, text)
+    for _, name in ipairs { "device", "convolutions", "steps", "operations", "clocks" } do
+      assert.matches("\n" .. name .. ": done, %d+ s\n", "\n" .. text)
+    end
+    local page = read "report.md"
+    has(page, "# densenet on " .. dn.device("cuda:0").product)
+    assert.equal(is_emulated, page:find("This is the emulation on the host", 1, true) ~= nil)
+    for _, heading in ipairs { "Parts", "Ceilings", "Steps", "Operations of a step", "Convolutions" } do
+      has(page, "\n## " .. heading)
+    end
+    has(page, "| DenseNet-BC(10,4), batch 4 | bfloat16 | 4 | plain | ")
+    has(page, "| norm_relu_conv_backward | 6 | ")
+    has(page, "| tf32 | 3x3, 48 to 12, 4x4 | backward, weight | ")
+    assert.not_matches("failed with status", read "steps.txt", 1, true)
+    -- A captured step is the plain one, bit for bit.
+    for difference in page:gmatch "| captured by plain | ([^|]-) |" do assert.equal("0", difference) end
+  end)
+
+  it("says in a sentence what a machine lacks", function()
+    local status, text = run(("PARTS='sanitizer peer larger training' PYTHON=no-such-python DATA='%s/none'")
+      :format(directory))
+    assert.equal(0, status, text)
+    has(text, "peer: left out: there is no no-such-python, ")
+    has(text, "larger: left out: TINY has no larger networks, ")
+    has(text, ("training: left out: there is no directory %s/none (DATA names one of Fashion-MNIST), "):format(
+      directory))
+    has(read "report.md", "| peer | left out: there is no no-such-python | ")
+    if os.execute "command -v compute-sanitizer >/dev/null 2>&1" then
+      has(text, "sanitizer: done, ")
+    else
+      has(text, "sanitizer: left out: there is no compute-sanitizer, ")
+    end
+  end)
+
+  it("runs specs side by side, and trains", function()
+    if not os.execute("test -d " .. FASHION) then return pending("no Fashion-MNIST here") end
+    local failing = directory .. "/cuda_failing_spec.lua"
+    temporary.write(failing, [[it("is wrong", function() assert.equal(1, 2) end)]])
+    local status, text = run(("PARTS='specs training' SPECS='spec/cuda/cuda_chunk_spec.lua %s'"):format(failing))
+    assert.equal(0, status, text)
+    local page = read "report.md"
+    has(page, "- spec/cuda/cuda_chunk_spec.lua: 6 passed, 0 failed, 0 skipped")
+    has(page, ("- %s: 0 passed, 1 failed, 0 skipped"):format(failing))
+    has(read "specs/cuda_failing_spec.lua.txt", "is wrong")
+    has(text, "specs: failed with status ")
+    has(text, "training: done, ")
+    has(page, "\n## Training")
+  end)
+
+  it("keeps what it has when the time is over", function()
+    local status, text = run("PARTS='device clocks' MINUTES=0")
+    assert.equal(0, status, text)
+    has(text, "device: not reached: the time was over, 0 s")
+    has(read "report.md", "| clocks | not reached: the time was over | 0 | clocks.txt |")
+    has(read "report.md", "# densenet on a GPU that was not described")
+  end)
+
+  it("refuses what it cannot do", function()
+    local status, text = run("", "")
+    assert.equal(2, status)
+    has(text, "usage: sh scripts/gpu_check.sh OUT")
+    status, text = run(("DENSENET_BUILD='%s'"):format(directory))
+    assert.equal(1, status)
+    has(text, ("gpu_check.sh: there is no %s/densenet/cuda.so; build it first (make)"):format(directory))
+    local pipe = io.popen(("'%s' scripts/gpu_report.lua -check '%s' 2>&1"):format(temporary.interpreter(), directory))
+    has(pipe:read("a"), ("-check %s: gpu_check.sh left nothing there"):format(directory))
+    pipe:close()
+  end)
+end)
+
+describe("the page of gpu_check.sh", function()
+  it("sets a peer's fastest beside ours, and tells ways that differ", function()
+    local directory = temporary.directory()
+    finally(function() temporary.remove(directory) end)
+    local function write(name, lines) temporary.write(("%s/%s.txt"):format(directory, name), lines) end
+    write("parts", "steps\tdone\t12\npeer\tcut off after 3 s\t3\n")
+    write("device", '{"kind":"ceilings","product":"Card","copy_gb_s":4000,"bytes":1e9,"launch_us":2,"round_us":9,'
+      .. '"side":8,"tflops":{"single":1,"tf32":2,"bfloat16":3}}\n')
+    local step = '{"kind":"step","netType":"densenet","depth":100,"growthRate":12,"batchSize":64,'
+      .. '"optMemory":4,"precision":"bfloat16","median_s":%g,"min_s":0.001,"host_ms":0.2,"device_ms":2,'
+      .. '"way":"%s","fused":%s,'
+      .. '"loss":"%s","peak_mb":100,"planned_mb":100.5,"nodes":250}\n'
+    write("steps", step:format(0.004, "plain", "null", "2.5") .. step:format(0.002, "captured", "null", "2.5")
+      .. step:format(0.008, "plain", '"0"', "2.525") .. "failed with status 1: that\n")
+    write("operations", '{"kind":"step","netType":"densenet","depth":100,"growthRate":12,"batchSize":64,'
+      .. '"optMemory":4,"precision":"bfloat16",'
+      .. '"operations":[{"name":"relu_forward","calls":2,"seconds":0.001,"bytes":4e9}]}\n')
+    local peer = '{"kind":"peer","peer":"torch 9","precision":"bf16","format":"%s","compile":"none",'
+      .. '"memory":"standard",'
+      .. '"depth":100,"growth":12,"batch":64,"median_s":%g,"peak_mb":%d}\n'
+    write("peer", peer:format("nchw", 0.02, 400) .. peer:format("nhwc", 0.01, 500)
+      .. '{"kind":"peer","peer":"torch 9","precision":"tf32","format":"nchw","compile":"none","memory":"standard",'
+      .. '"error":"OutOfMemoryError: all"}\n')
+    local page = require "scripts.gpu_check_page"(directory)
+    local function has(part) assert.is_truthy(page:find(part, 1, true), part .. " is missing in:\n" .. page) end
+    has "| DenseNet-BC(100,12), batch 64 | bfloat16 | 4 | captured | 0.00200 | 0.00100 | 32000 | 0.200 | 2.000 | 50 % |"
+    has "| 250 |  | 100.5 | 100.0 |"
+    has "| DenseNet-BC(100,12), batch 64, bfloat16, mode 4 | captured by plain | 0 |"
+    has "| DenseNet-BC(100,12), batch 64, bfloat16, mode 4 | plain, unfused by plain | 0.01 |"
+    has "- failed with status 1: that"
+    has "| relu_forward | 2 | 1000.0 | 4000.00 | 4000 | 100 % |"
+    has "- bfloat16: 5.00 times as fast as the peer's fastest (nhwc, none), with 25 % of the memory of its smallest."
+    has "| torch 9 | tf32 | nchw | none | standard | OutOfMemoryError: all |  |  |"
+    has "| peer | cut off after 3 s | 3 | peer.txt |"
+  end)
+end)
