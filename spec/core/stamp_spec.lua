@@ -111,6 +111,7 @@ describe("sources that reach a tensor's bytes", function()
     ["src/dn_mat.c"] = "makes what it writes", ["src/dn_image_png.c"] = "makes what it writes",
     ["src/dn_image_decode.c"] = "makes what it writes", ["src/dn_image_write.c"] = "makes what it writes",
     ["src/dn_file_write.c"] = "reads", ["src/dn_image_moments.c"] = "reads",
+    ["src/dn_ops_check.c"] = "reads",
     ["src/dn_image.c"] = "by dn_image_check", ["src/dn_image_resize.c"] = "by dn_image_check",
     ["src/dn_image_steps.c"] = "by dn_image_check", ["src/mpi/mpi_comm.c"] = "by dn_comm.c",
     ["src/dn_tensor.c"] = "gives addresses", ["src/dn_storage.c"] = "makes storages",
