@@ -64,9 +64,9 @@ function LossScale:check()
   addUp(self)
   core.copy(self.sumHere, self.sum)
   core.loss_scale(self.place, self.sumHere)
-  local scale, good, skipped, skips = table.unpack(self.place:totable())
-  self:note(scale, good, skipped)
-  return skips == 0
+  local place = self.place
+  self:note(place:at(1), place:at(2), place:at(3))
+  return place:at(FIELDS) == 0
 end
 
 -- ---- On the GPU ----
