@@ -91,9 +91,9 @@ local HOT = {
     stores = 16, products = true, divides = true } } },
   { "cuda_norm_relu_conv_3x3_backward.cu", {
     { "^norm_relu_conv_3x3_backward_kernel<[%w_]+, 48", registers = 252, loads = 16, products = true, divides = true },
-    { "^norm_relu_conv_3x3_backward_kernel<float", registers = 176, loads = 16, stores = 8, products = true,
+    { "^norm_relu_conv_3x3_backward_kernel<float", registers = 224, loads = 16, stores = 8, products = true,
       divides = true },
-    { "^norm_relu_conv_3x3_backward_kernel<", registers = 176, loads = 16, products = true, divides = true } } },
+    { "^norm_relu_conv_3x3_backward_kernel<", registers = 224, loads = 16, products = true, divides = true } } },
   { "cuda_parts.cu", { { "^fused_parts_kernel", registers = 48, shared = 2048 } } },
 }
 
