@@ -239,7 +239,8 @@ describe("failures", function()
     local t = dn.ones { 3, device = DEVICE }
     core.testing.cuda_emulation("refuse launch", 1)
     assert.error_matches(function() core.fill(t, 2) end,
-      "cuda:0: launch of %(fill_kernel<[%w, ]+>%) failed: invalid configuration argument %(cudaErrorInvalidConfiguration%)")
+      "cuda:0: launch of %(fill_kernel<[%w, ]+>%) failed: invalid configuration argument "
+        .. "%(cudaErrorInvalidConfiguration%)")
     core.testing.cuda_emulation("fail copy", 1)
     assert.error_matches(function() t:totable() end, "cuda:0: cudaMemcpyAsync failed: invalid argument")
     assert.same({ 1, 1, 1 }, t:totable())

@@ -4,6 +4,7 @@
 local core = require "densenet.core"
 local capturedStep = require "spec.support.captured_step"
 local dn = require "densenet"
+local sorted = require "spec.support.sorted"
 
 local DEVICE = capturedStep.device
 
@@ -64,7 +65,7 @@ describe("a captured step", function()
       return dn.nn.CrossEntropyCriterion(dn.tensor { 1, 2, 0.5, 1, 3 }:to(device), true, 0.1)
     end,
   }
-  for name, criterion in pairs(criterions) do
+  for name, criterion in sorted(criterions) do
     it("has the loss of a plain one with " .. name, function()
       compare({ criterion = criterion }, 4, sixImages)
     end)
@@ -132,7 +133,7 @@ describe("a captured step", function()
     end,
     ["another seed"] = function() dn.manualSeed(123) end,
   }
-  for name, interrupt in pairs(interruptions) do
+  for name, interrupt in sorted(interruptions) do
     for _, mode in ipairs { 0, 4 } do
       it(("is captured anew where it has to be: %s, mode %d"):format(name, mode), function()
         compare({ mode = mode }, 6, function(run, parts, i)
@@ -223,7 +224,7 @@ describe("a captured step", function()
     end, "one is being captured on cuda:0 already" },
     ["a number as result"] = { function() return 3 end, "result 1 is 3, which would be the same" },
   }
-  for name, case in pairs(refused) do
+  for name, case in sorted(refused) do
     it("refuses " .. name .. ", and the next plain step is right", function()
       local parts, other = capturedStep.parts { mode = 4 }, capturedStep.parts { mode = 4 }
       local x, isWrong = dn.ones(1):to(DEVICE), false

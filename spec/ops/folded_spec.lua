@@ -2,6 +2,7 @@
 local core = require "densenet.core"
 local compare = require "spec.support.compare"
 local dn = require "densenet"
+local sorted = require "spec.support.sorted"
 
 local GEOMETRIES = {
   ["1x1"] = { 3, 20, 9, 11, 13, 1, 1, 0 },
@@ -12,7 +13,7 @@ local GEOMETRIES = {
 describe("folded_conv with packed weights", function()
   after_each(function() core.testing.tiles(core.testing.tiles()[1]) end)
 
-  for name, g in pairs(GEOMETRIES) do
+  for name, g in sorted(GEOMETRIES) do
     for _, dtype in ipairs { "float", "double" } do
       it(("gives what it gives without: %s in %s"):format(name, dtype), function()
         local n, c, h, w, k, side, stride, pad = table.unpack(g)

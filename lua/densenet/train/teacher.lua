@@ -1,5 +1,6 @@
 --- The teacher of a run: an ordinary, trained network of the same architecture, which is only asked.
 local core = require "densenet.core"
+local evaluation = require "densenet.nn.evaluation"
 local formats = require "densenet.models.formats"
 local models = require "densenet.models"
 local shadow = require "densenet.nn.plan.shadow"
@@ -73,6 +74,19 @@ local function rowOf(name, size, dtype, bytes, lifetime)
   return { name = name, size = size, dtype = dtype, bytes = bytes, lifetime = lifetime }
 end
 
+-- Bytes of what an evaluation leaves in a network's buffers; scratch of kernels is the student's as well.
+local function buffersOf(model, inputSize)
+  if evaluation.suits(model, model.config.optMemory) then
+    return model:plan(inputSize, { evaluate = true }).arenaBytes
+  end
+  return shadow.withoutMemory(model._device, function()
+    local input = core.tensor_new(model._device, model:activationType(), inputSize)
+    local before = core.memory(model._device).live
+    model:updateOutput(input)
+    return core.memory(model._device).live - before
+  end)
+end
+
 --- What a teacher takes beside its student, as rows of nn.MemoryPlan: its parameters and statistics, and what an
 -- evaluation leaves in its buffers.
 -- @param config of the student
@@ -86,12 +100,7 @@ function teacher.planRows(config, inputSize, device)
     rows[#rows + 1] = rowOf("teacher." .. held.name, held.tensor:size(), held.tensor:dtype(),
       held.tensor:nElement() * held.tensor:elementSize(), held.isState and "state" or "parameter")
   end
-  local bytes = shadow.withoutMemory(model._device, function()
-    local input = core.tensor_new(model._device, model:activationType(), inputSize)
-    local before = core.memory(model._device).live
-    model:updateOutput(input)
-    return core.memory(model._device).live - before
-  end)
+  local bytes = buffersOf(model, inputSize)
   rows[#rows + 1] = rowOf("teacher's buffers", { bytes }, "byte", bytes, "step")
   return rows
 end
