@@ -8,7 +8,8 @@
 #   make test-cuda-emulated  the same without a GPU
 #   make sanitize-cuda, racecheck-cuda  a step of two layers under compute-sanitizer's tools, or under racecheck
 #   make racecheck-cuda-emulated  without a GPU, told of every access to memory: finds races (slow)
-#   make lint       formatting, luacheck, warnings as errors with gcc and clang, layers and circles, docs; with nvcc the kernels' machine code
+#   make lint       formatting, luacheck, warnings as errors with gcc and clang, layers and circles, docs
+#   make machine-code  what nvcc makes of the hot kernels: spills, registers, widths of accesses (minutes, no GPU needed)
 #   make asan       the specs under AddressSanitizer and UndefinedBehaviorSanitizer, leaks included
 #   make soak MINUTES=n  main.lua killed, without disk space and with damaged files, at random (SOAK_OPTIONS=-seed 2)
 #   make fuzz MINUTES=n  damaged files for every reader, under the sanitizers (or N=100000 files for each)
@@ -269,10 +270,11 @@ lint:
 	@$(BUILD)
 	@$(LUA) $(BUSTED) spec/repo/layering_spec.lua
 	@$(LUA) $(BUSTED) spec/repo/circles_spec.lua
-	@nvcc="$(or $(NVCC),$$(command -v nvcc || echo /usr/local/cuda/bin/nvcc))"; \
-	  if command -v "$$nvcc" > /dev/null 2>&1; then $(LUA) scripts/check_machine_code.lua -nvcc "$$nvcc"; \
-	  else echo "no nvcc: the kernels' machine code is not checked"; fi
 	@$(MAKE) --no-print-directory docs
+
+machine-code:
+	@$(MAKE_SIDE_BY_SIDE) $(MODULE)
+	$(LUA) scripts/check_machine_code.lua -nvcc "$(or $(NVCC),$(shell command -v nvcc || echo /usr/local/cuda/bin/nvcc))"
 
 # The interpreter must carry the sanitizers' runtime, so the specs run in a small host of our own.
 # Thread-local memory of loaded objects is no place to look for leaks: LeakSanitizer of gcc 12 crashes
@@ -344,5 +346,5 @@ env:
 clean:
 	rm -rf build
 
-.PHONY: all cuda mpi demo test test-all test-cuda test-cuda-emulated racecheck-cuda-emulated sanitize-cuda racecheck-cuda lint asan bench soak fuzz \
+.PHONY: all cuda mpi demo test test-all test-cuda test-cuda-emulated racecheck-cuda-emulated sanitize-cuda racecheck-cuda lint machine-code asan bench soak fuzz \
   install docs help env clean

@@ -84,6 +84,8 @@ local HOT = {
     { "^norm_relu_conv_1x1_forward_kernel<[%w_]+, 64", registers = 200, shared = 16, loads = 16, stores = 16,
       products = true, divides = true } } },
   { "cuda_norm_relu_conv_1x1_backward.cu", {
+    -- Four slices of 48 outputs: their sums fill the registers of the one block that a multiprocessor has.
+    { "^norm_relu_conv_1x1_backward_kernel<[%w_]+, 4,", registers = 176, loads = 16, products = true, divides = true },
     { "^norm_relu_conv_1x1_backward_kernel<float", registers = 152, loads = 16, stores = 8, products = true,
       divides = true },
     { "^norm_relu_conv_1x1_backward_kernel<", registers = 152, loads = 16, products = true, divides = true } } },
