@@ -170,7 +170,11 @@ bool emulation_break(int64_t n) {
                            EMULATION_MOST_SHARED_BYTES) != cudaSuccess)
     return false;
   emulation_launch("a broken kernel", n_blocks, n_threads, n_shared, stream, kernels[n], y);
-  if (n == LARGE_UNASKED) return cudaGetLastError() == cudaErrorInvalidConfiguration;
+  if (n == LARGE_UNASKED) {
+    const bool is_refused = cudaGetLastError() == cudaErrorInvalidConfiguration;
+    (void)cudaStreamDestroy(stream);
+    return is_refused;
+  }
   bool is_right =
       cudaMemcpyAsync(results, y, sizeof results, cudaMemcpyDeviceToHost, stream) == cudaSuccess;
   for (int i = 0; i < 64 && is_right; i++)
