@@ -20,6 +20,7 @@ local memoryModes = require "densenet.nn.memory_modes"
 local models = require "densenet.models"
 local precision = require "densenet.models.precision"
 local program = require "densenet.train.program"
+local quote = require "shell_quote"
 
 local commandLine = CommandLine.new {
   { title = "Measurement",
@@ -67,8 +68,6 @@ local function plannedBytes(opt, network, mode)
     optMemory = mode, precision = opt.precision,
   }, opt.device):plan({ network.batchSize, 3, network.size, network.size }).totalBytes
 end
-
-local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
 -- What bench.lua says of a network, as a table.
 local function measure(opt, network, mode)

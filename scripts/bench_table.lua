@@ -10,6 +10,7 @@ dofile(here .. "/setup.lua")
 local CommandLine = require "densenet.train.command_line"
 local json = require "densenet.io.json"
 local program = require "densenet.train.program"
+local quote = require "shell_quote"
 
 local BC100, BC40, BC22 = "-depth 100 -batchSize 64", "-depth 40 -batchSize 64", "-depth 22 -batchSize 64"
 local LARGE = "-netType densenet121 -size 224 -nClasses 1000"
@@ -35,8 +36,6 @@ local reader = CommandLine.new {
     { name = "tiles", type = "text", shown = "the best of this processor", help = "as bench.lua's" },
   },
 }
-
-local function quote(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
 
 local function run(opt, row)
   local steps = opt.peer and row.steps or row.steps * opt.rounds

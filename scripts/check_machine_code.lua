@@ -5,7 +5,7 @@
 --   lua5.4 scripts/check_machine_code.lua -archs 90 -files cuda_norm.cu
 --
 -- Needs nvcc; the instructions are read by its cuobjdump, without which the compiler's report alone is checked, and a
--- line says so. Run by `make lint` where nvcc is found. Exit status 1 where something is wrong.
+-- line says so. Run by `make machine-code`, which takes minutes. Exit status 1 where something is wrong.
 --
 -- Older versions of Lua read this file too, so there is no syntax of 5.4 in it.
 local setup = dofile((arg[0]:match("^(.*)/[^/]*$") or ".") .. "/setup.lua")
@@ -13,6 +13,7 @@ local setup = dofile((arg[0]:match("^(.*)/[^/]*$") or ".") .. "/setup.lua")
 local CommandLine = require "densenet.train.command_line"
 local machineCode = require "machine_code"
 local program = require "densenet.train.program"
+local quote = require "shell_quote"
 
 -- By file, what its kernels may take: the first pattern that a name matches; kernels that none matches may not spill.
 -- Names are those of C++, such as norm_relu_forward_kernel<float, 4>: the stored type, and elements a packet.
@@ -110,8 +111,6 @@ local commandLine = CommandLine.new {
   },
 }
 
-local function quoted(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
-
 -- All that a command prints, and whether it succeeded.
 local function outputOf(command)
   local pipe = assert(io.popen(command .. " 2>&1"))
@@ -119,11 +118,11 @@ local function outputOf(command)
   return text, pipe:close()
 end
 
-local function isThere(word) return (select(2, outputOf("command -v " .. quoted(word)))) end
+local function isThere(word) return (select(2, outputOf("command -v " .. quote(word)))) end
 
 local function cuobjdumpOf(opt)
   if opt.cuobjdump then return isThere(opt.cuobjdump) and opt.cuobjdump or nil end
-  local path = outputOf("command -v " .. quoted(opt.nvcc)):match("^(.*)/[^/\n]*\n")
+  local path = outputOf("command -v " .. quote(opt.nvcc)):match("^(.*)/[^/\n]*\n")
   local beside = path and path .. "/cuobjdump"
   return beside and isThere(beside) and beside or isThere("cuobjdump") and "cuobjdump" or nil
 end
@@ -148,7 +147,7 @@ local function compile(opt, jobs, directory)
   for i, job in ipairs(jobs) do
     job.cubin = ("%s/%d.cubin"):format(directory, i)
     scripts[i] = ("%s -std=c++17 -O3 -arch=sm_%s -Xptxas -v -cubin %s -o %s > %s.log 2>&1 || touch %s.failed")
-      :format(quoted(opt.nvcc), job.arch, quoted(job.path), job.cubin, job.cubin, job.cubin)
+      :format(quote(opt.nvcc), job.arch, quote(job.path), job.cubin, job.cubin, job.cubin)
   end
   local list = directory .. "/commands"
   local file = assert(io.open(list, "w"))
@@ -186,7 +185,7 @@ local function checkJob(opt, job, directory)
     return 0, { ("%s, sm_%s: does not compile:\n%s"):format(job.name, job.arch, printed) }
   end
   local reports = machineCode.reports(printed)
-  local instructions = opt.cuobjdump and machineCode.instructions(outputOf(quoted(opt.cuobjdump) .. " -sass "
+  local instructions = opt.cuobjdump and machineCode.instructions(outputOf(quote(opt.cuobjdump) .. " -sass "
     .. job.cubin)) or {}
   local names, n, faults = demangled(reports, directory), 0, {}
   local anything = { "^", registers = 255, shared = 49152, divides = true }
@@ -236,7 +235,7 @@ local function main()
     nFaults = nFaults + #faults
     for _, fault in ipairs(faults) do print(fault) end
   end
-  os.execute("rm -rf " .. quoted(directory))
+  os.execute("rm -rf " .. quote(directory))
   if not opt.cuobjdump then
     print "instructions were left out: there is no cuobjdump (of the CUDA toolkit, package cuda-cuobjdump)"
   end

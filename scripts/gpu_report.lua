@@ -25,6 +25,7 @@ local json = require "densenet.io.json"
 local page = require "gpu_report_page"
 local ranks = require "gpu_report_ranks"
 local program = require "densenet.train.program"
+local quote = require "shell_quote"
 
 local commandLine = CommandLine.new {
   { title = "Report",
@@ -91,8 +92,6 @@ local TINY_ROUNDS = {
   { { TINY_MANY }, { "single" }, { 4 }, {} },
   { { TINY }, { "half" }, { 5 }, {} },
 }
-
-local function quote(text) return "'" .. tostring(text):gsub("'", "'\\''") .. "'" end
 
 local function absolute(path) return path:find("^/") and path or os.getenv("PWD") .. "/" .. path end
 

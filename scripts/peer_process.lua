@@ -5,11 +5,10 @@
 -- Older versions of Lua read this file too, so there is no syntax of 5.4 in it.
 local core = require "densenet.core"
 local program = require "densenet.train.program"
+local quote = require "shell_quote"
 
 local PeerProcess = {}
 PeerProcess.__index = PeerProcess
-
-local function quote(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
 
 --- Ends the program with a sentence unless `python` runs and has those modules.
 function PeerProcess.check(python, modules)

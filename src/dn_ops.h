@@ -138,9 +138,9 @@ enum { DN_RNG_FIELDS = 3, DN_CONV2D_FIELDS = 5, DN_POOL2D_FIELDS = 8, DN_SGD_FIE
 /* What dn_ops.def says of an argument and of an operation (dn_roles.h). */
 typedef struct dn_op_argument {
   const char *name; /* NULL behind the last one */
-  const char *
-      role; /* "written", "added", "read"; "number", "slot", "flag", "size", "dim", "rng", "conv2d",
-                       "pool2d", "sgd"; of a kind, which: "unary"... */
+  /* "written", "added", "read"; "number", "slot", "flag", "size", "dim", "rng", "conv2d", "pool2d",
+     "sgd"; of a kind, which: "unary"... */
+  const char *role;
   bool is_optional;
   bool is_parameter; /* float where the activations have 16 bits */
   int n_values;      /* as many arguments in Lua */
@@ -163,9 +163,15 @@ bool dn_op_is_on(dn_op op, const dn_device *device);
 /*
 ** Keeps `narrow`, N numbers in half or bfloat16, beside `weights`, N in float without gaps, for operations that
 ** take weights in 16 bits: those are then rounded once after each change and not at each use. NULL ends
-** it, and so does the end of the weights' storage. A backend that gains nothing does nothing. Returns DN_EARG, DN_EDEVICE, DN_ENOMEM.
+** it, and so does the end of the weights' storage. A backend that gains nothing does nothing. Returns
+** DN_EARG, DN_EDEVICE, DN_ENOMEM.
 */
 dn_status dn_weights_narrow(dn_tensor *weights, dn_tensor *narrow);
+
+/*
+** Values of folded_conv_pack's output for a weight of these sizes, K,C,R,S, and options: enough for every backend.
+*/
+int64_t dn_folded_conv_count(const int64_t size[4], dn_conv2d options);
 
 /*
 ** y = x on the side: x pinned by y's device, both contiguous, of one dtype and shape. Starts when the
@@ -173,11 +179,6 @@ dn_status dn_weights_narrow(dn_tensor *weights, dn_tensor *narrow);
 ** makes later operations on the device wait for all copies so started, and returns at once; dn_copy_wait
 ** waits itself, after which x may be written. Returns DN_EARG, DN_EDEVICE.
 */
-/*
-** Values of folded_conv_pack's output for a weight of these sizes, K,C,R,S, and options: enough for every backend.
-*/
-int64_t dn_folded_conv_count(const int64_t size[4], dn_conv2d options);
-
 dn_status dn_copy_async(dn_tensor *y, const dn_tensor *x);
 dn_status dn_copy_join(dn_device *device);
 dn_status dn_copy_wait(dn_device *device);

@@ -137,21 +137,18 @@ local function drop(self)
   self.entries, self.order = {}, {}
 end
 
--- Room for one more graph.
+-- Room for one more graph: the oldest one goes.
 local function makeRoom(self)
-  local graphs = {}
-  for _, key in ipairs(self.order) do
-    if self.entries[key].record then graphs[#graphs + 1] = key end
-  end
-  if #graphs < MOST_GRAPHS then return end
-  freeGraph(self, self.entries[graphs[1]])
-  self.entries[graphs[1]] = nil
+  local nGraphs, oldest = 0, nil -- its index in order
   for i, key in ipairs(self.order) do
-    if key == graphs[1] then
-      table.remove(self.order, i)
-      break
+    if self.entries[key].record then
+      nGraphs, oldest = nGraphs + 1, oldest or i
     end
   end
+  if nGraphs < MOST_GRAPHS then return end
+  local key = table.remove(self.order, oldest)
+  freeGraph(self, self.entries[key])
+  self.entries[key] = nil
 end
 
 local function runPlainly(self)

@@ -6,8 +6,8 @@
 **
 ** Operations on elements, reductions, selections and random fills read and write 16 bits themselves.
 */
-#ifndef DN_WIDEN_H
-#define DN_WIDEN_H
+#ifndef CPU_WIDEN_H
+#define CPU_WIDEN_H
 
 #include "../dn_ops.h"
 

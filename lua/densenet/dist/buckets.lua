@@ -19,7 +19,6 @@ local trained = require "densenet.nn.trained"
 local Buckets = {}
 Buckets.__index = Buckets
 
-
 -- ---- Stages ----
 
 local PASSES = { "backward", "updateGradInput", "accGradParameters", "parameters" }

@@ -53,10 +53,13 @@ function evaluation.imagesAtOnce(network, sizes)
   return (sizes[1] + nParts - 1) // nParts
 end
 
+--- Is evaluation planned where a network is? On the CPU, also where it is only planned for.
+function evaluation.isPlannedOn(device) return device == "cpu" or device == "plan" end
+
 --- Can a network of a mode be evaluated by a plan? Where its mode lets outputs share memory, on the CPU.
 function evaluation.suits(network, mode)
   local shares = modes[mode].shares
-  return shares ~= nil and shares { isBackward = false } and (network._device == "cpu" or network._device == "plan")
+  return shares ~= nil and shares { isBackward = false } and evaluation.isPlannedOn(network._device)
 end
 
 local function computeAll(network, input, state)

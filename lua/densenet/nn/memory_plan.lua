@@ -177,7 +177,7 @@ function MemoryPlan:__init(module, inputSize, options)
   self.type = options.type or module:activationType()
   self.isOfEvaluation, self.device = options.evaluate or false, module._device
   if self.isOfEvaluation then
-    if module._device ~= "cpu" and module._device ~= "plan" then
+    if not evaluation.isPlannedOn(module._device) then
       error(("bad argument #2 to 'plan' (evaluate: evaluation is planned on cpu, got a network on %s)"):format(
         module._device), 4)
     end
@@ -276,8 +276,7 @@ end
 --- The plan of evaluating the same network on the same input.
 -- @treturn MemoryPlan nil on a GPU, where evaluation has none
 function MemoryPlan:ofEvaluation()
-  local device = self.module._device
-  if device ~= "cpu" and device ~= "plan" then return nil end
+  if not evaluation.isPlannedOn(self.module._device) then return nil end
   return MemoryPlan(self.module, self.inputSize,
     { evaluate = true, optMemory = self.mode, besides = self.besides, type = self.type })
 end

@@ -164,21 +164,25 @@ local function readScore(self, back)
   end
 end
 
+-- true; or nil, message, code, where a captured step went wrong.
+local function outcome(self)
+  if self.failure then return table.unpack(self.failure, 1, self.failure.n) end
+  return true
+end
+
 --- Waits for the score of the last batch, where it is not known yet: `errors` then has all, and the console too.
 -- @return true; or nil, message, code as train returns them
 function Trainer:settle()
   readScore(self, 0)
-  if self.failure then return table.unpack(self.failure, 1, self.failure.n) end
-  return true
+  return outcome(self)
 end
 
 -- A step whose score comes later. Returns true, or what became of the step before: nil, message, code.
 local function launch(self, batch, seen)
   self.captured:run(batch)
   readScore(self, 1)
-  if self.failure then return table.unpack(self.failure, 1, self.failure.n) end
-  self.pending = seen
-  return true
+  if not self.failure then self.pending = seen end
+  return outcome(self)
 end
 
 -- A step with its score. Returns true; or nil, message, code.

@@ -1,19 +1,15 @@
 /*
 ** Dispatch of the convolutions.
-**   1x1, unit strides    products over pixels (cpu_conv_pixels.h)
-**   3x3, padded by 1     Winograd's products of tiles, where there are channels enough (cpu_conv_winograd.h)
-**   unit strides         shifted products over a bordered copy of the image (cpu_conv_border.h)
-**   other strides        products over unfolded patches (cpu_conv_pixels.h, cpu_conv_patches.h)
+**   the engine           (cpu_conv_engine.h), and for the input's gradient with other strides than 1 products
+**                        that are folded back into the image (cpu_conv_patches.h)
 **   reference            the definition's loops (cpu_conv2d_reference.h), also for what the loops' 32-bit
 **                        steps cannot span
 ** Groups are convolutions of their own, over slices.
 */
 #include "../cpu_backend.h"
 #include "cpu_conv2d_reference.h"
-#include "cpu_conv_border.h"
+#include "cpu_conv_engine.h"
 #include "cpu_conv_patches.h"
-#include "cpu_conv_pixels.h"
-#include "cpu_conv_winograd.h"
 #include "../elements/cpu_element.h"
 #include "../cpu_parallel.h"
 #include "../cpu_scratch.h"
@@ -31,15 +27,6 @@ static bool is_reference(const dn_tensor *x, const dn_tensor *y, const dn_tensor
                          dn_conv2d options) {
   return !cpu_is_real(weight->dtype) || dn_reference() || dn_tensor_count(weight) == 0 ||
          dn_tensor_count(x) == 0 || dn_tensor_count(y) == 0 || !steps_fit(x, weight, options);
-}
-
-static bool has_unit_strides(dn_conv2d options) {
-  return options.stride_h == 1 && options.stride_w == 1;
-}
-
-static bool has_border(const dn_tensor *weight, dn_conv2d options) {
-  return has_unit_strides(options) && options.pad_h < weight->size[2] &&
-         options.pad_w < weight->size[3] && !cpu_conv_is_1x1(weight, options);
 }
 
 /* Group g of n along a dimension: a view of it in *view. NULL stays NULL. */
@@ -66,25 +53,18 @@ dn_status cpu_conv2d_forward(dn_tensor *y, const dn_tensor *x, const dn_tensor *
                                    .weight = slice(&views[2], weight, 0, g, n),
                                    .bias = slice(&views[3], bias, 0, g, n),
                                    .options = options};
-    DN_TRY((cpu_conv_winograd_fits(call.x, call.weight, options)
-                ? CPU_REAL_OF(x->dtype, cpu_conv_winograd_forward)
-            : has_border(weight, options) ? CPU_REAL_OF(x->dtype, cpu_conv_border_forward)
-                                          : CPU_REAL_OF(x->dtype, cpu_conv_pixels_forward))(&call));
+    DN_TRY(cpu_conv_engine_forward(&call));
   }
   return DN_OK;
 }
 
 static dn_status backward_data(dn_tensor *dx, const dn_tensor *dy, const dn_tensor *weight,
                                dn_conv2d options) {
-  const bool is_product = cpu_conv_is_1x1(weight, options);
-  if (!is_product && !has_border(weight, options))
+  if (!cpu_conv_is_shifted(weight, options))
     return CPU_REAL_OF(dx->dtype, cpu_conv_patches_backward_data)(dx, dy, weight, options);
   const cpu_conv_forward call = {
       .y = dx, .x = dy, .weight = weight, .options = options, .transposed = true};
-  return (is_product ? CPU_REAL_OF(dx->dtype, cpu_conv_pixels_forward)
-          : cpu_conv_winograd_fits(dx, weight, options)
-              ? CPU_REAL_OF(dx->dtype, cpu_conv_winograd_forward)
-              : CPU_REAL_OF(dx->dtype, cpu_conv_border_forward))(&call);
+  return cpu_conv_engine_forward(&call);
 }
 
 dn_status cpu_conv2d_backward_data(dn_tensor *dx, const dn_tensor *dy, const dn_tensor *weight,
@@ -127,11 +107,7 @@ static dn_status backward_weight(dn_tensor *dweight, const dn_tensor *dy, const 
                                     .x = slice(&views[2], x, 1, g, n),
                                     .options = options,
                                     .scale = scale};
-    DN_TRY((cpu_conv_winograd_fits(call.x, call.dweight, options)
-                ? CPU_REAL_OF(x->dtype, cpu_conv_winograd_backward)
-            : has_border(dweight, options)
-                ? CPU_REAL_OF(x->dtype, cpu_conv_border_backward)
-                : CPU_REAL_OF(x->dtype, cpu_conv_pixels_backward))(&call));
+    DN_TRY(cpu_conv_engine_backward(&call));
   }
   return DN_OK;
 }

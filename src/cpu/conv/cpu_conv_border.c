@@ -189,6 +189,7 @@ static dn_status forward_scratch(forward *f) {
   f->moments = cpu_scratch_at(block, moments);
   f->n_values = cpu_scratch_at(block, n_values);
   memset(f->moments, 0, (size_t)n_moments * sizeof *f->moments);
+  memset(f->n_values, 0, (size_t)f->n_shares * sizeof *f->n_values);
   for (int t = 0; t < f->n_threads; t++)
     memset(f->own + t * f->n_own, 0, (size_t)f->n_rows * sizeof *f->own);
   return DN_OK;
@@ -199,7 +200,7 @@ static void pack_weight(forward *f, const cpu_conv_forward *call) {
     pack_turned(f->tiles, f->panels, call->weight, f->taps);
     return;
   }
-  for (int64_t k = 0; k < f->depth; k++) f->taps[k] = (int32_t)k;
+  cpu_offsets(f->taps, f->depth, 1);
   cpu_pack_panels(f->tiles, f->panels, dn_tensor_data(call->weight), f->n_out, f->depth, f->depth,
                   f->taps);
 }
@@ -218,7 +219,9 @@ static void write_unit(const forward *f, int share, const image_unit *unit, cons
   f->n_values[share] += n_pixels;
 }
 
-static void forward_unit(const forward *f, int share, image_unit unit, image_unit next) {
+static void forward_unit(const void *call, int share, int64_t index, int64_t next_index) {
+  const forward *f = call;
+  const image_unit unit = unit_of(&f->cut, index), next = unit_of(&f->cut, next_index);
   const image_cut *cut = &f->cut;
   real *rows = f->own + cpu_thread() * f->n_own, *flat = rows + f->n_rows;
   int64_t from, to, at;
@@ -240,16 +243,7 @@ dn_status CPU_REAL(cpu_conv_border_forward)(const cpu_conv_forward *call) {
   DN_TRY(forward_scratch(&f));
   pack_weight(&f, call);
   tap_offsets(&f.cut, f.n_in, call->transposed, f.taps);
-  cpu_queue queue = {0};
-#pragma omp parallel num_threads(f.n_threads)
-  for (int s; (s = cpu_next(&queue)) < f.n_shares;) {
-    int64_t index, end;
-    cpu_share(f.cut.n_units, f.n_shares, s, &index, &end);
-    f.n_values[s] = 0;
-    for (; index < end; index++)
-      forward_unit(&f, s, unit_of(&f.cut, index),
-                   unit_of(&f.cut, index + 1 < end ? index + 1 : index));
-  }
+  cpu_shares_work(&f, forward_unit, f.cut.n_units, f.n_shares, f.n_threads);
   if (call->stats) cpu_moments_write(call->stats, f.moments, f.n_values, f.n_shares);
   return DN_OK;
 }

@@ -78,11 +78,11 @@ static int64_t rows_of_block(const way_back *w, int64_t block) {
 static void pack_weight(way_back *w, const dn_tensor *weight) {
   const int64_t depth = weight->size[1] * w->n_taps;
   const real *data = dn_tensor_data(weight);
-  for (int64_t k = 0; k < w->n_out; k++) w->offset[k] = (int32_t)(k * depth);
+  cpu_offsets(w->offset, w->n_out, depth);
   for (int64_t b = 0; b < w->n_blocks; b++)
     cpu_pack_panels(w->tiles, w->panels + b * w->n_panels, data + b * w->block * w->n_taps,
                     rows_of_block(w, b), 1, w->n_out, w->offset);
-  for (int64_t k = 0; k < w->n_out; k++) w->offset[k] = (int32_t)(k * w->layout.row);
+  cpu_offsets(w->offset, w->n_out, w->layout.row);
 }
 
 /* Block `b` of image n's channels. */

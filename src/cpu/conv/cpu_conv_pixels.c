@@ -24,7 +24,7 @@ enum {
   BACKWARD_PIECE = 256,
   BACKWARD_VALUES = 384 * 1024 / sizeof(real), /* of its packed input and gradient */
   BACKWARD_ROWS =
-      96, /* input channels at a time, in whole panels: x and dx stay in the cache meanwhile */
+      96, /* input channels at a time, in whole panels; 216 take as long, and more scratch */
   ROW_GAP = 16
 };
 
@@ -110,10 +110,6 @@ static void pack(const cpu_tiles *tiles, const source *from, image_part p, int64
                      from->norm.shift ? from->norm.shift + c : NULL);
 }
 
-static void offsets(int32_t *offset, int64_t n, int64_t stride) {
-  for (int64_t i = 0; i < n; i++) offset[i] = (int32_t)(i * stride);
-}
-
 /* ---- Forward ---- */
 
 /* What the shares of a call have in common. */
@@ -172,6 +168,7 @@ static dn_status forward_scratch(forward *f) {
   f->moments = cpu_scratch_at(block, moments);
   f->n_values = cpu_scratch_at(block, n_values);
   memset(f->moments, 0, (size_t)n_moments * sizeof *f->moments);
+  memset(f->n_values, 0, (size_t)f->n_shares * sizeof *f->n_values);
   return DN_OK;
 }
 
@@ -179,7 +176,9 @@ static void add_bias(real *row, int64_t n, real bias) {
   for (int64_t i = 0; i < n; i++) row[i] += bias;
 }
 
-static void forward_part(const forward *f, int share, image_part here, image_part next) {
+static void forward_part(const void *call, int share, int64_t index, int64_t next_index) {
+  const forward *f = call;
+  const image_part here = part_of(&f->cut, index), next = part_of(&f->cut, next_index);
   real *z = f->own + cpu_thread() * f->n_own, *product = z + f->n_z;
   pack(f->tiles, &f->from, here, 0, f->n_in, z, f->layout);
   cpu_prefetch prefetch = cpu_prefetch_of(rows_of(f->out, here), rows_of_source(&f->from, next),
@@ -201,7 +200,7 @@ static void forward_part(const forward *f, int share, image_part here, image_par
 /* Rows are output channels, columns the weights that each has for a row of the right operand. */
 static void pack_weight(forward *f, const cpu_conv_forward *call) {
   const int64_t n_channels = call->weight->size[1];
-  offsets(f->offset, f->n_in, call->transposed ? n_channels : 1);
+  cpu_offsets(f->offset, f->n_in, call->transposed ? n_channels : 1);
   cpu_pack_panels(f->tiles, f->panels, dn_tensor_data(call->weight), f->n_out,
                   call->transposed ? 1 : f->n_in, f->n_in, f->offset);
 }
@@ -210,17 +209,8 @@ dn_status CPU_REAL(cpu_conv_pixels_forward)(const cpu_conv_forward *call) {
   forward f = forward_of(call);
   DN_TRY(forward_scratch(&f));
   pack_weight(&f, call);
-  offsets(f.offset, f.n_in, f.layout.row);
-  cpu_queue queue = {0};
-#pragma omp parallel num_threads(f.n_threads)
-  for (int s; (s = cpu_next(&queue)) < f.n_shares;) {
-    int64_t index, end;
-    cpu_share(f.cut.n_all, f.n_shares, s, &index, &end);
-    f.n_values[s] = 0;
-    for (; index < end; index++)
-      forward_part(&f, s, part_of(&f.cut, index),
-                   part_of(&f.cut, index + 1 < end ? index + 1 : index));
-  }
+  cpu_offsets(f.offset, f.n_in, f.layout.row);
+  cpu_shares_work(&f, forward_part, f.cut.n_all, f.n_shares, f.n_threads);
   if (call->stats) cpu_moments_write(call->stats, f.moments, f.n_values, f.n_shares);
   return DN_OK;
 }
@@ -399,11 +389,11 @@ dn_status CPU_REAL(cpu_conv_pixels_backward)(const cpu_conv_backward *call) {
   backward b = backward_of(call);
   DN_TRY(backward_scratch(&b));
   if (b.has_dx) {
-    offsets(b.offset, b.n_out, b.n_in);
+    cpu_offsets(b.offset, b.n_out, b.n_in);
     cpu_pack_panels(b.tiles, b.panels, dn_tensor_data(call->weight), b.n_in, 1, b.n_out, b.offset);
   }
-  offsets(b.offset, b.n_out, CPU_BLOCK);
-  offsets(b.transposed_offset, b.n_blocks * CPU_BLOCK, b.n_columns);
+  cpu_offsets(b.offset, b.n_out, CPU_BLOCK);
+  cpu_offsets(b.transposed_offset, b.n_blocks * CPU_BLOCK, b.n_columns);
   cpu_queue queue = {0};
 #pragma omp parallel num_threads(b.n_threads)
   for (int s; (s = cpu_next(&queue)) < b.n_shares;) {

@@ -109,10 +109,6 @@ static void multiply(const cpu_tiles *tiles, const cpu_winograd_cut *cut,
                    cpu_whole_blocks(part->tiles.n_tiles), prefetch);
 }
 
-static void offsets(int32_t *offset, int64_t n, int64_t stride) {
-  for (int64_t i = 0; i < n; i++) offset[i] = (int32_t)(i * stride);
-}
-
 /* ---- Forward ---- */
 
 /* What the shares of a call have in common. */
@@ -171,6 +167,7 @@ static dn_status forward_scratch(forward *f) {
   f->moments = cpu_scratch_at(block, moments);
   f->n_values = cpu_scratch_at(block, n_values);
   memset(f->moments, 0, (size_t)n_moments * sizeof *f->moments);
+  memset(f->n_values, 0, (size_t)f->n_shares * sizeof *f->n_values);
   for (int t = 0; t < f->n_threads; t++)
     memset(f->own + t * f->n_own, 0, (size_t)f->n_room * sizeof *f->own);
   return DN_OK;
@@ -189,8 +186,10 @@ static void write_channel(const forward *f, int share, const cpu_winograd_part *
   }
 }
 
-static void forward_part(const forward *f, int share, cpu_winograd_part part,
-                         cpu_winograd_part next) {
+static void forward_part(const void *call, int share, int64_t index, int64_t next_index) {
+  const forward *f = call;
+  const cpu_winograd_part part = cpu_winograd_part_of(&f->cut, index);
+  const cpu_winograd_part next = cpu_winograd_part_of(&f->cut, next_index);
   real *at = f->own + cpu_thread() * f->n_own, *v = at + f->n_room, *sums = v + f->n_v;
   const room own = room_of(at, &f->cut);
   for (int64_t c = 0; c < f->n_in; c++)
@@ -216,17 +215,8 @@ dn_status CPU_REAL(cpu_conv_winograd_forward)(const cpu_conv_forward *call) {
   DN_TRY(forward_scratch(&f));
   pack_weight(f.tiles, f.panels, f.n_panels, call->weight, call->transposed);
   mark_inside(f.inside, &f.cut);
-  offsets(f.offset, f.n_in, CPU_BLOCK);
-  cpu_queue queue = {0};
-#pragma omp parallel num_threads(f.n_threads)
-  for (int s; (s = cpu_next(&queue)) < f.n_shares;) {
-    int64_t index, end;
-    cpu_share(f.cut.n_units, f.n_shares, s, &index, &end);
-    f.n_values[s] = 0;
-    for (; index < end; index++)
-      forward_part(&f, s, cpu_winograd_part_of(&f.cut, index),
-                   cpu_winograd_part_of(&f.cut, index + 1 < end ? index + 1 : index));
-  }
+  cpu_offsets(f.offset, f.n_in, CPU_BLOCK);
+  cpu_shares_work(&f, forward_part, f.cut.n_units, f.n_shares, f.n_threads);
   if (call->stats) cpu_moments_write(call->stats, f.moments, f.n_values, f.n_shares);
   return DN_OK;
 }
@@ -463,8 +453,8 @@ dn_status CPU_REAL(cpu_conv_winograd_backward)(const cpu_conv_backward *call) {
   DN_TRY(backward_scratch(&b));
   if (b.has_dx) pack_weight(b.tiles, b.panels, b.n_panels, call->weight, true);
   mark_inside(b.inside, &b.cut);
-  offsets(b.offset, b.n_out, CPU_BLOCK);
-  offsets(b.channel, b.cut.n_most, b.n_columns);
+  cpu_offsets(b.offset, b.n_out, CPU_BLOCK);
+  cpu_offsets(b.channel, b.cut.n_most, b.n_columns);
   for (int64_t p = 0; p < (SIDE * b.cut.down + 2) * b.cut.width; p++)
     b.place[p] = (int32_t)(p / b.cut.width * b.line + p % b.cut.width * b.n_columns);
   cpu_queue queue = {0};

@@ -90,7 +90,7 @@ static void pack_left(job *j) {
       for (int64_t i = 0; i < rows; i++)
         *to++ = i < left ? a->data[(m + i) * a->row_stride + k * a->column_stride] : 0;
   }
-  for (int64_t k = 0; k < j->depth; k++) j->offset[k] = (int32_t)(k * CPU_BLOCK);
+  cpu_offsets(j->offset, j->depth, CPU_BLOCK);
 }
 
 /* Columns first, first + 1, ... of b in blocks, zeros to the end of the last. */

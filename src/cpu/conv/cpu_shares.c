@@ -1,5 +1,17 @@
 #include "cpu_shares.h"
 
+void cpu_shares_work(const void *call, cpu_unit_work *work, int64_t n_units, int n_shares,
+                     int n_threads) {
+  cpu_queue queue = {0};
+  (void)n_threads; /* unused without OpenMP */
+#pragma omp parallel num_threads(n_threads)
+  for (int s; (s = cpu_next(&queue)) < n_shares;) {
+    int64_t unit, end;
+    cpu_share(n_units, n_shares, s, &unit, &end);
+    for (; unit < end; unit++) work(call, s, unit, unit + 1 < end ? unit + 1 : unit);
+  }
+}
+
 void cpu_moments_write(dn_tensor *stats, const cpu_moments *moments, const int64_t *n_values,
                        int n_shares) {
   real *stats_mean = dn_tensor_data(stats), *variance = stats_mean + stats->stride[0];

@@ -15,6 +15,14 @@ static inline int cpu_shares_of_sums(int n_threads, int64_t n) {
   return n > many ? n_threads : cpu_shares(n_threads);
 }
 
+/* What a share does with a unit; `next` is the one behind it in the share, or itself at the end. */
+typedef void cpu_unit_work(const void *call, int share, int64_t unit, int64_t next);
+
+/* All units, share by share, as the threads get free. */
+#define cpu_shares_work CPU_REAL(cpu_shares_work)
+void cpu_shares_work(const void *call, cpu_unit_work *work, int64_t n_units, int n_shares,
+                     int n_threads);
+
 #define cpu_moments_write CPU_REAL(cpu_moments_write)
 #define cpu_shares_join CPU_REAL(cpu_shares_join)
 #define cpu_sums_write CPU_REAL(cpu_sums_write)

@@ -1,8 +1,6 @@
-/* Dispatch of norm_relu_conv: the convolution engine (conv/cpu_conv2d.c) for 1x1 and 3x3, reference loops otherwise. */
+/* Dispatch of norm_relu_conv: the convolution engine (conv/cpu_conv_engine.h) for 1x1 and 3x3, reference loops otherwise. */
 #include "../cpu_backend.h"
-#include "../conv/cpu_conv_border.h"
-#include "../conv/cpu_conv_pixels.h"
-#include "../conv/cpu_conv_winograd.h"
+#include "../conv/cpu_conv_engine.h"
 #include "cpu_norm_relu_conv_reference.h"
 #include "../cpu_scratch.h"
 
@@ -28,10 +26,7 @@ dn_status cpu_norm_relu_conv_forward(dn_tensor *y, dn_tensor *stats, const dn_te
                                    .norm = norm,
                                    .weight = weight,
                                    .options = options_of(weight)};
-    return (weight->size[2] == 1 ? CPU_REAL_OF(x->dtype, cpu_conv_pixels_forward)
-            : cpu_conv_winograd_fits(x, weight, call.options)
-                ? CPU_REAL_OF(x->dtype, cpu_conv_winograd_forward)
-                : CPU_REAL_OF(x->dtype, cpu_conv_border_forward))(&call);
+    return cpu_conv_engine_forward(&call);
   }
   DN_TRY(cpu_scratch_none());
   cpu_norm_relu_conv_forward_reference(y, x, norm, weight);
@@ -56,10 +51,7 @@ dn_status cpu_norm_relu_conv_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor
                                     .options = options_of(weight),
                                     .accumulate = accumulate,
                                     .scale = scale};
-    return (weight->size[2] == 1 ? CPU_REAL_OF(x->dtype, cpu_conv_pixels_backward)
-            : cpu_conv_winograd_fits(x, weight, call.options)
-                ? CPU_REAL_OF(x->dtype, cpu_conv_winograd_backward)
-                : CPU_REAL_OF(x->dtype, cpu_conv_border_backward))(&call);
+    return cpu_conv_engine_backward(&call);
   }
   DN_TRY(cpu_scratch_none());
   cpu_norm_relu_conv_backward_reference(dx, dnorm, dweight, dy, y, deferred, x, norm, weight,

@@ -28,14 +28,18 @@ static inline int cpu_folded_team(int64_t n_products) {
   return cpu_team(n_products / AT_ONCE);
 }
 
-#define cpu_folded_room CPU_REAL(cpu_folded_room)
-#define cpu_folded_panels CPU_REAL(cpu_folded_panels)
+/* What every way of computing takes: panels of weights, offsets of the packed input's rows, the threads' own values. */
+typedef struct cpu_folded_scratch {
+  const real *panels; /* those of `packed`, or packed here */
+  int32_t *offset;
+  real *own;
+} cpu_folded_scratch;
 
-/* Values of scratch for panels, where those of `packed` cannot be used. */
-int64_t cpu_folded_room(const cpu_tiles *tiles, const cpu_folded_call *call);
+#define cpu_folded_take CPU_REAL(cpu_folded_take)
 
-/* The panels: those of `packed`, or packed into `room`. */
-const real *cpu_folded_panels(const cpu_tiles *tiles, const cpu_folded_call *call, real *room);
+/* Scratch with n_offset numbers and n_own values, of all threads; what is in them is not set. Or DN_ENOMEM. */
+dn_status cpu_folded_take(cpu_folded_scratch *scratch, const cpu_tiles *tiles,
+                          const cpu_folded_call *call, int64_t n_offset, int64_t n_own);
 
 CPU_REAL_DECLARE(void, cpu_folded_pack,
                  (dn_tensor * packed, const dn_tensor *weight, const dn_tensor *after,

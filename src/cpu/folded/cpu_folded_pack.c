@@ -107,8 +107,8 @@ static bool is_packed(const cpu_tiles *tiles, const cpu_folded_call *call) {
                                      dn_folded_kind_of(call->weight->size, call->options)));
 }
 
-int64_t cpu_folded_room(const cpu_tiles *tiles, const cpu_folded_call *call) {
-  if (is_packed(tiles, call)) return 0;
+/* Values of panels, where those of `packed` cannot be used. */
+static int64_t room_for(const cpu_tiles *tiles, const cpu_folded_call *call) {
   const int64_t *size = call->weight->size;
   const int64_t n_taps = dn_folded_kind_of(size, call->options) == DN_FOLDED_WINOGRAD
                              ? DN_FOLDED_PRODUCTS
@@ -116,9 +116,25 @@ int64_t cpu_folded_room(const cpu_tiles *tiles, const cpu_folded_call *call) {
   return rows_of(tiles, size[0]) * size[1] * n_taps;
 }
 
-const real *cpu_folded_panels(const cpu_tiles *tiles, const cpu_folded_call *call, real *room) {
-  if (is_packed(tiles, call)) return (const real *)dn_tensor_data(call->packed) + DN_FOLDED_HEAD;
-  pack(tiles, room, call->weight, call->after,
+dn_status cpu_folded_take(cpu_folded_scratch *scratch, const cpu_tiles *tiles,
+                          const cpu_folded_call *call, int64_t n_offset, int64_t n_own) {
+  const bool has_panels = is_packed(tiles, call);
+  int64_t n_bytes = 0;
+  const int64_t room =
+      cpu_scratch_place(&n_bytes, has_panels ? 0 : room_for(tiles, call), sizeof(real));
+  const int64_t offset = cpu_scratch_place(&n_bytes, n_offset, sizeof *scratch->offset);
+  const int64_t own = cpu_scratch_place(&n_bytes, n_own, sizeof *scratch->own);
+  void *block;
+  DN_TRY(cpu_scratch(n_bytes, &block));
+  scratch->offset = cpu_scratch_at(block, offset);
+  scratch->own = cpu_scratch_at(block, own);
+  if (has_panels) {
+    scratch->panels = (const real *)dn_tensor_data(call->packed) + DN_FOLDED_HEAD;
+    return DN_OK;
+  }
+  real *panels = cpu_scratch_at(block, room);
+  pack(tiles, panels, call->weight, call->after,
        dn_folded_kind_of(call->weight->size, call->options));
-  return room;
+  scratch->panels = panels;
+  return DN_OK;
 }

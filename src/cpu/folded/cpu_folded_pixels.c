@@ -27,9 +27,7 @@ typedef struct pixels {
   int64_t n_units;
   int64_t n_own; /* values of a thread's packed input */
   int n_threads;
-  const real *panels;
-  real *own, *room;
-  int32_t *offset; /* of the packed input's rows */
+  cpu_folded_scratch scratch; /* offsets of the packed input's rows */
 } pixels;
 
 static pixels pixels_of(const cpu_folded_call *call) {
@@ -61,20 +59,6 @@ static pixels pixels_of(const cpu_folded_call *call) {
   return p;
 }
 
-static dn_status take_scratch(pixels *p, int64_t n_room) {
-  int64_t n_bytes = 0;
-  const int64_t room = cpu_scratch_place(&n_bytes, n_room, sizeof *p->room);
-  const int64_t offset = cpu_scratch_place(&n_bytes, p->n_in, sizeof *p->offset);
-  const int64_t own = cpu_scratch_place(&n_bytes, p->n_threads * p->n_own, sizeof *p->own);
-  void *block;
-  DN_TRY(cpu_scratch(n_bytes, &block));
-  p->room = cpu_scratch_at(block, room);
-  p->offset = cpu_scratch_at(block, offset);
-  p->own = cpu_scratch_at(block, own);
-  for (int64_t c = 0; c < p->n_in; c++) p->offset[c] = (int32_t)(c * CPU_BLOCK);
-  return DN_OK;
-}
-
 /* Pixels [*first, *end) of image *n, and output channels [*k, *k_end), at whole panels. */
 typedef struct pixel_unit {
   int64_t n, first, n_pixels, k, k_end;
@@ -96,22 +80,22 @@ static pixel_unit unit_of(const pixels *p, int64_t index) {
 }
 
 static void one_unit(const pixels *p, pixel_unit unit, pixel_unit next) {
-  real *z = p->own + cpu_thread() * p->n_own;
+  real *z = p->scratch.own + cpu_thread() * p->n_own;
   const cpu_layout layout = {.row = CPU_BLOCK, .block = CPU_BLOCK * p->n_in};
   p->tiles->norm_relu(z, layout, cpu_map_at(p->in, unit.n, 0) + unit.first, p->in.planes.stride_c,
                       p->n_in, unit.n_pixels, p->before.scale, p->before.shift);
   cpu_prefetch prefetch = cpu_prefetch_of(cpu_map_rows(p->in, next.n, next.first, next.n_pixels),
                                           (cpu_prefetch_rows){0}, (cpu_prefetch_rows){0});
   p->tiles->product_shifted(cpu_map_at(p->out, unit.n, unit.k) + unit.first, p->out.planes.stride_c,
-                            unit.k_end - unit.k, p->panels + unit.k * p->n_in, p->n_in, z,
-                            p->offset, layout.block, unit.n_pixels,
+                            unit.k_end - unit.k, p->scratch.panels + unit.k * p->n_in, p->n_in, z,
+                            p->scratch.offset, layout.block, unit.n_pixels,
                             p->shift ? p->shift + unit.k : NULL, p->rectifies, &prefetch);
 }
 
 dn_status CPU_REAL(cpu_folded_pixels)(const cpu_folded_call *call) {
   pixels p = pixels_of(call);
-  DN_TRY(take_scratch(&p, cpu_folded_room(p.tiles, call)));
-  p.panels = cpu_folded_panels(p.tiles, call, p.room);
+  DN_TRY(cpu_folded_take(&p.scratch, p.tiles, call, p.n_in, p.n_threads * p.n_own));
+  cpu_offsets(p.scratch.offset, p.n_in, CPU_BLOCK);
   cpu_queue queue = {0};
 #pragma omp parallel num_threads(p.n_threads)
   for (int u; (u = cpu_next(&queue)) < p.n_units;)

@@ -26,9 +26,7 @@ typedef struct taps {
   int64_t stride;         /* between phases */
   int64_t n_phases, flat_stride, n_rows, n_own;
   int n_threads;
-  const real *panels;
-  real *own, *room;
-  int32_t *offset; /* of taps (C, R, S) */
+  cpu_folded_scratch scratch; /* offsets of taps (C, R, S) */
 } taps;
 
 static taps taps_of(const cpu_folded_call *call) {
@@ -64,24 +62,9 @@ static taps taps_of(const cpu_folded_call *call) {
   return t;
 }
 
-static dn_status take_scratch(taps *t, int64_t n_room) {
-  int64_t n_bytes = 0;
-  const int64_t room = cpu_scratch_place(&n_bytes, n_room, sizeof *t->room);
-  const int64_t offset = cpu_scratch_place(&n_bytes, t->depth, sizeof *t->offset);
-  const int64_t own = cpu_scratch_place(&n_bytes, t->n_threads * t->n_own, sizeof *t->own);
-  void *block;
-  DN_TRY(cpu_scratch(n_bytes, &block));
-  t->room = cpu_scratch_at(block, room);
-  t->offset = cpu_scratch_at(block, offset);
-  t->own = cpu_scratch_at(block, own);
-  for (int i = 0; i < t->n_threads; i++)
-    memset(t->own + i * t->n_own, 0, (size_t)t->n_rows * sizeof *t->own);
-  return DN_OK;
-}
-
 static void place_taps(const taps *t) {
   const int64_t step_h = t->options.stride_h, step_w = t->options.stride_w;
-  int32_t *offset = t->offset;
+  int32_t *offset = t->scratch.offset;
   for (int64_t c = 0; c < t->n_in; c++)
     for (int64_t r = 0; r < t->r; r++)
       for (int64_t s = 0; s < t->s; s++)
@@ -133,13 +116,13 @@ static void one_unit(const taps *t, int64_t index) {
   const int64_t n = index / t->n_bands, first = index % t->n_bands * t->lines;
   const int64_t left = t->out.height - first, n_lines = left < t->lines ? left : t->lines;
   const int64_t width = t->out.width;
-  real *rows = t->own + cpu_thread() * t->n_own, *flat = rows + t->n_rows;
+  real *rows = t->scratch.own + cpu_thread() * t->n_own, *flat = rows + t->n_rows;
   fill(t, rows, n, first, n_lines);
   cpu_prefetch none = cpu_prefetch_of((cpu_prefetch_rows){.at = rows, .n_rows = 1, .n_pixels = 1},
                                       (cpu_prefetch_rows){0}, (cpu_prefetch_rows){0});
-  t->tiles->product_shifted(flat, t->flat_stride, t->n_out, t->panels, t->depth, rows, t->offset,
-                            CPU_BLOCK, n_lines * t->line - (t->line - width), t->shift,
-                            t->rectifies, &none);
+  t->tiles->product_shifted(flat, t->flat_stride, t->n_out, t->scratch.panels, t->depth, rows,
+                            t->scratch.offset, CPU_BLOCK, n_lines * t->line - (t->line - width),
+                            t->shift, t->rectifies, &none);
   for (int64_t k = 0; k < t->n_out; k++)
     for (int64_t l = 0; l < n_lines; l++)
       memcpy(cpu_map_at(t->out, n, k) + (first + l) * width,
@@ -148,8 +131,9 @@ static void one_unit(const taps *t, int64_t index) {
 
 dn_status CPU_REAL(cpu_folded_taps)(const cpu_folded_call *call) {
   taps t = taps_of(call);
-  DN_TRY(take_scratch(&t, cpu_folded_room(t.tiles, call)));
-  t.panels = cpu_folded_panels(t.tiles, call, t.room);
+  DN_TRY(cpu_folded_take(&t.scratch, t.tiles, call, t.depth, t.n_threads * t.n_own));
+  for (int i = 0; i < t.n_threads; i++)
+    memset(t.scratch.own + i * t.n_own, 0, (size_t)t.n_rows * sizeof *t.scratch.own);
   place_taps(&t);
   const int64_t n_units = t.out.planes.n * t.n_bands;
   cpu_queue queue = {0};

@@ -37,9 +37,7 @@ typedef struct winograd {
   int64_t m_line;  /* between rows of sums */
   int64_t n_m, n_panel, n_own;
   int n_threads;
-  const real *panels;
-  real *own, *room;
-  int32_t *offset; /* of a transformed input's rows */
+  cpu_folded_scratch scratch; /* offsets of a transformed input's rows */
 } winograd;
 
 static winograd winograd_of(const cpu_folded_call *call) {
@@ -71,20 +69,6 @@ static winograd winograd_of(const cpu_folded_call *call) {
   w.n_own =
       cpu_whole_lines(DN_FOLDED_PRODUCTS * (w.n_v + w.n_m) + CPU_TILE_SLACK + 2 * SIDE * w.half);
   return w;
-}
-
-static dn_status take_scratch(winograd *w, int64_t n_room) {
-  int64_t n_bytes = 0;
-  const int64_t room = cpu_scratch_place(&n_bytes, n_room, sizeof *w->room);
-  const int64_t offset = cpu_scratch_place(&n_bytes, w->n_in, sizeof *w->offset);
-  const int64_t own = cpu_scratch_place(&n_bytes, w->n_threads * w->n_own, sizeof *w->own);
-  void *block;
-  DN_TRY(cpu_scratch(n_bytes, &block));
-  w->room = cpu_scratch_at(block, room);
-  w->offset = cpu_scratch_at(block, offset);
-  w->own = cpu_scratch_at(block, own);
-  for (int64_t c = 0; c < w->n_in; c++) w->offset[c] = (int32_t)(c * CPU_BLOCK);
-  return DN_OK;
 }
 
 /* n tiles of one line of an image's tiles, from `column` on; `lane` is the first one's number in the unit. */
@@ -178,7 +162,8 @@ static void one_unit(const winograd *w, int64_t index) {
   const int64_t first = block * CPU_BLOCK;
   const int64_t end = block_end * CPU_BLOCK < w->n_tiles ? block_end * CPU_BLOCK : w->n_tiles;
   const int64_t n = end - first;
-  real *v = w->own + cpu_thread() * w->n_own, *m = v + DN_FOLDED_PRODUCTS * w->n_v + CPU_TILE_SLACK;
+  real *v = w->scratch.own + cpu_thread() * w->n_own,
+       *m = v + DN_FOLDED_PRODUCTS * w->n_v + CPU_TILE_SLACK;
   real *lines = m + DN_FOLDED_PRODUCTS * w->n_m;
   stretch stretches[MOST_BLOCKS * CPU_BLOCK];
   int64_t n_stretches = 0;
@@ -189,15 +174,15 @@ static void one_unit(const winograd *w, int64_t index) {
   cpu_prefetch none = cpu_prefetch_of((cpu_prefetch_rows){.at = v, .n_rows = 1, .n_pixels = 1},
                                       (cpu_prefetch_rows){0}, (cpu_prefetch_rows){0});
   for (int f = 0; f < DN_FOLDED_PRODUCTS; f++)
-    w->tiles->product(m + f * w->n_m, w->m_line, w->n_out, w->panels + f * w->n_panel, w->n_in,
-                      v + f * w->n_v, w->offset, w->v_block, n, &none);
+    w->tiles->product(m + f * w->n_m, w->m_line, w->n_out, w->scratch.panels + f * w->n_panel,
+                      w->n_in, v + f * w->n_v, w->scratch.offset, w->v_block, n, &none);
   for (int64_t i = 0; i < n_stretches; i++) output_stretch(w, stretches[i], m);
 }
 
 dn_status CPU_REAL(cpu_folded_winograd)(const cpu_folded_call *call) {
   winograd w = winograd_of(call);
-  DN_TRY(take_scratch(&w, cpu_folded_room(w.tiles, call)));
-  w.panels = cpu_folded_panels(w.tiles, call, w.room);
+  DN_TRY(cpu_folded_take(&w.scratch, w.tiles, call, w.n_in, w.n_threads * w.n_own));
+  cpu_offsets(w.scratch.offset, w.n_in, CPU_BLOCK);
   cpu_queue queue = {0};
 #pragma omp parallel num_threads(w.n_threads)
   for (int u; (u = cpu_next(&queue)) < w.n_units;) one_unit(&w, u);

@@ -178,6 +178,11 @@ int64_t cpu_panels_count(const cpu_tiles *tiles, int64_t n_rows, int64_t depth);
 int64_t cpu_panels_place(const cpu_tiles *tiles, int64_t n_rows, int64_t depth, int64_t m,
                          int64_t k);
 
+/* offset[i] = i * stride: the rows of a packed right operand, or the columns of a matrix. */
+static inline void cpu_offsets(int32_t *offset, int64_t n, int64_t stride) {
+  for (int64_t i = 0; i < n; i++) offset[i] = (int32_t)(i * stride);
+}
+
 /* panels(m, k) = a[m * row_stride + column_offset[k]], rows filled up with zeros. */
 void cpu_pack_panels(const cpu_tiles *tiles, real *panels, const real *a, int64_t n_rows,
                      int64_t row_stride, int64_t depth, const int32_t *column_offset);
