@@ -1,6 +1,7 @@
 #include "cuda_conv2d.h"
 
 #include "cuda_conv2d_1x1.h"
+#include "cuda_conv2d_3x3.h"
 #include "cuda_conv2d_direct.h"
 #include "cuda_cudnn.h"
 #include "cuda_narrow.h"
@@ -244,15 +245,24 @@ static dn_status take_scratch(cuda_conv2d_direction direction, const cuda_images
 dn_status cuda_conv2d_forward(dn_tensor *y, const dn_tensor *x, const dn_tensor *weight,
                               const dn_tensor *bias, dn_conv2d options) {
   const cuda_images out = cuda_images_of(y), in = cuda_images_of(x);
-  const cuda_conv2d conv = conv_of(weight, options);
-  void *scratch;
-  DN_TRY(take_scratch(CUDA_CONV2D_FORWARD, &in, &out, weight, &conv, &scratch));
-  DN_TRY(cuda_conv2d_images_forward(&out, &in, dn_tensor_data(weight), &conv, scratch));
+  if (cuda_conv2d_3x3_fits(y, x, weight, options)) {
+    DN_TRY(cuda_scratch_none());
+    DN_TRY(cuda_conv2d_3x3_forward(y, x, weight));
+  } else {
+    const cuda_conv2d conv = conv_of(weight, options);
+    void *scratch;
+    DN_TRY(take_scratch(CUDA_CONV2D_FORWARD, &in, &out, weight, &conv, &scratch));
+    DN_TRY(cuda_conv2d_images_forward(&out, &in, dn_tensor_data(weight), &conv, scratch));
+  }
   return bias ? cuda_bias_add(&out, dn_tensor_data(bias)) : DN_OK;
 }
 
 dn_status cuda_conv2d_backward_data(dn_tensor *dx, const dn_tensor *dy, const dn_tensor *weight,
                                     dn_conv2d options) {
+  if (cuda_conv2d_3x3_fits(dx, dy, weight, options)) {
+    DN_TRY(cuda_scratch_none());
+    return cuda_conv2d_3x3_backward_data(dx, dy, weight);
+  }
   const cuda_images in = cuda_images_of(dx), out = cuda_images_of(dy);
   const cuda_conv2d conv = conv_of(weight, options);
   void *scratch;
@@ -263,10 +273,15 @@ dn_status cuda_conv2d_backward_data(dn_tensor *dx, const dn_tensor *dy, const dn
 dn_status cuda_conv2d_backward_weight(dn_tensor *dweight, dn_tensor *dbias, const dn_tensor *dy,
                                       const dn_tensor *x, dn_conv2d options, double scale) {
   const cuda_images out = cuda_images_of(dy), in = cuda_images_of(x);
-  const cuda_conv2d conv = conv_of(dweight, options);
   void *scratch;
-  DN_TRY(take_scratch(CUDA_CONV2D_BACKWARD_WEIGHT, &in, &out, dweight, &conv, &scratch));
-  DN_TRY(cuda_conv2d_images_backward_weight(dn_tensor_data(dweight), &out, &in, &conv, scale,
-                                            scratch));
+  if (cuda_conv2d_3x3_backward_weight_fits(dy, x, dweight, options)) {
+    DN_TRY(cuda_scratch(cuda_conv2d_3x3_backward_weight_scratch(dy, x), &scratch));
+    DN_TRY(cuda_conv2d_3x3_backward_weight(dweight, dy, x, scale, scratch));
+  } else {
+    const cuda_conv2d conv = conv_of(dweight, options);
+    DN_TRY(take_scratch(CUDA_CONV2D_BACKWARD_WEIGHT, &in, &out, dweight, &conv, &scratch));
+    DN_TRY(cuda_conv2d_images_backward_weight(dn_tensor_data(dweight), &out, &in, &conv, scale,
+                                              scratch));
+  }
   return dbias ? cuda_bias_backward(dn_tensor_data(dbias), &out, scale) : DN_OK;
 }

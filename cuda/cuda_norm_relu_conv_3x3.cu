@@ -1,5 +1,6 @@
 /*
-** y = W * z, 3x3 with a border of zeros around z = relu(scale x + shift), and mean and variance of y.
+** y = W * z, 3x3 with a border of zeros around z = relu(scale x + shift), and mean and variance of y; without
+** a norm z = x, which makes it a plain convolution, and with W turned the way back of one.
 **
 ** A block makes 16 to 48 outputs (blockIdx.y) of a tile of lines (cuda_lines.h, blockIdx.x), its 4 warps 32
 ** pixels each. z lies in shared memory pixel by pixel, a row of channels each, with its border: so the
@@ -9,6 +10,7 @@
 */
 #include "cuda_norm_relu_conv_3x3.h"
 
+#include "cuda_conv2d_3x3.h"
 #include "cuda_fused.h"
 #include "cuda_lines.h"
 #include "cuda_mma.h"
@@ -20,12 +22,13 @@ template <typename T, bool WHOLE>
 struct forward_3x3 {
   T *y;
   const T *x;
-  const float *weight; /* n_outputs, n_channels, 3, 3 */
-  cuda_table<float> norm;
+  const float *weight; /* n_outputs, n_channels, 3, 3; turned: n_channels, n_outputs, 3, 3 */
+  cuda_table<float> norm; /* data NULL: none */
   cuda_planes y_planes, x_planes;
   cuda_lines lines;
   cuda_moments_parts moments;
   int n_channels, n_outputs;
+  bool is_turned; /* outputs for channels, and the kernel by half a turn */
 };
 
 template <typename T>
@@ -43,21 +46,26 @@ static int64_t shared_bytes(const cuda_lines &lines, int tiles_m) {
   return 4 * ((int64_t)cuda_lines_rows(lines) * S::PITCH + 16 * tiles_m * S::WEIGHT_PITCH);
 }
 
-/* W of the block's outputs and of the chunk, 0 beyond W. */
+/* The element of W that takes channel c to output k under a tap. */
+template <typename T, bool WHOLE>
+__device__ static inline float weight_at(const forward_3x3<T, WHOLE> &f, int k, int c, int tap) {
+  if (f.is_turned) return f.weight[((int64_t)c * f.n_outputs + k) * TAPS + TAPS - 1 - tap];
+  return f.weight[((int64_t)k * f.n_channels + c) * TAPS + tap];
+}
+
+/* W of the block's outputs and of n_words words of the chunk's channels, 0 beyond W. */
 template <typename T, bool WHOLE>
 __device__ static inline void load_weight(uint32_t *weights, const forward_3x3<T, WHOLE> &f,
-                                          int n_rows, int first) {
+                                          int n_rows, int first, int n_words) {
   typedef sizes_3x3<T> S;
   const int per_word = cuda_packed<T>::PER_WORD;
-  for (int i = (int)threadIdx.x; i < n_rows * S::WORDS * TAPS; i += THREADS) {
-    const int tap = i % TAPS, word = i / TAPS % S::WORDS, row = i / (TAPS * S::WORDS);
+  for (int i = (int)threadIdx.x; i < n_rows * n_words * TAPS; i += THREADS) {
+    const int tap = i % TAPS, word = i / TAPS % n_words, row = i / (TAPS * n_words);
     const int k = (int)blockIdx.y * n_rows + row, c = first + word * per_word;
     float pair[2];
     CUDA_UNROLL
     for (int j = 0; j < per_word; j++)
-      pair[j] = k < f.n_outputs && c + j < f.n_channels
-                    ? f.weight[((int64_t)k * f.n_channels + c + j) * TAPS + tap]
-                    : 0.f;
+      pair[j] = k < f.n_outputs && c + j < f.n_channels ? weight_at(f, k, c + j, tap) : 0.f;
     weights[row * S::WEIGHT_PITCH + tap * S::WORDS + word] = cuda_factor_word(pair, T());
   }
 }
@@ -70,6 +78,7 @@ struct source_3x3 {
     const bool is_own = c < f.n_channels;
     const T *const from = f.x + image * f.x_planes.stride_n + c * f.x_planes.stride_c + at;
     cuda_unpack<T>(v, cuda_load16_part<WHOLE>(from, is_own ? (int)f.x_planes.size - at : 0));
+    if (!f.norm.data) return;
     const float scale = is_own ? f.norm.data[DN_NORM_SCALE * f.norm.row + c] : 0.f;
     const float shift = is_own ? f.norm.data[DN_NORM_SHIFT * f.norm.row + c] : 0.f;
     CUDA_UNROLL
@@ -78,13 +87,18 @@ struct source_3x3 {
   }
 };
 
+/* Steps of products for what is left of the channels: of a chunk, at most. */
+template <typename T>
+__device__ static inline int steps_of(int rest) {
+  return ((rest < CHUNK ? rest : CHUNK) + cuda_factor<T>::DEPTH - 1) / cuda_factor<T>::DEPTH;
+}
+
 /* Adds the chunk's products; rows[n] is where the lane's column of product n is in z. */
 template <typename T, int TILES_M>
 __device__ static inline void multiply_chunk(float (*sums)[TILES_N][4], const uint32_t *z,
                                              const uint32_t *weights, const int *rows,
-                                             int row_of_line, int n_channels) {
+                                             int row_of_line, int n_steps) {
   typedef sizes_3x3<T> S;
-  const int n_steps = (n_channels + cuda_factor<T>::DEPTH - 1) / cuda_factor<T>::DEPTH;
   for (int tap = 0; tap < TAPS; tap++) {
     const int shift = (tap / 3 - 1) * row_of_line + tap % 3 - 1;
     for (int step = 0; step < n_steps; step++) {
@@ -172,13 +186,12 @@ __global__ void __launch_bounds__(THREADS, 3)
         cuda_lines_pixel_of(f.lines, 32 * ((int)threadIdx.x / CUDA_WARP) + 8 * n + cuda_lane() / 4)
             .row;
   for (int first = 0; first < f.n_channels; first += CHUNK) {
-    const int rest = f.n_channels - first;
+    const int n_steps = steps_of<T>(f.n_channels - first);
     __syncthreads(); /* the zeros are there; the chunk before has been read */
-    load_weight(weights, f, 16 * TILES_M, first);
-    cuda_lines_fill<T>(z, S::PITCH, S::WORDS, f.lines, own, first, source);
+    load_weight(weights, f, 16 * TILES_M, first, 8 * n_steps);
+    cuda_lines_fill<T>(z, S::PITCH, 8 * n_steps, f.lines, own, first, source);
     __syncthreads();
-    multiply_chunk<T, TILES_M>(sums, z, weights, rows, f.lines.row_of_line,
-                               rest < CHUNK ? rest : CHUNK);
+    multiply_chunk<T, TILES_M>(sums, z, weights, rows, f.lines.row_of_line, n_steps);
   }
   __syncthreads();
 
@@ -205,14 +218,23 @@ static int tiles_of(const cuda_lines &lines, int64_t n_outputs) {
   return tiles;
 }
 
-bool cuda_norm_relu_conv_3x3_fits(const dn_tensor *y, const dn_tensor *x, const dn_tensor *weight) {
-  if (weight->size[2] != 3 || !cuda_fused_computes(x->dtype) || !cuda_fused_counts(x) ||
-      !cuda_lines_fit(x))
-    return false;
+/* Whether y is made of x by these kernels. */
+static bool fits(const dn_tensor *y, const dn_tensor *x) {
+  if (!cuda_fused_computes(x->dtype) || !cuda_fused_counts(x) || !cuda_lines_fit(x)) return false;
   const cuda_lines lines = cuda_lines_of(x);
   const int64_t n_slices = (y->size[1] + 15) / 16;
   if (n_slices * (1 + cuda_moments_groups(lines.n_tiles)) > CUDA_TICKETS) return false;
   CUDA_FOR_FUSED(x->dtype, T, return tiles_of<T>(lines, y->size[1]) > 0);
+}
+
+bool cuda_norm_relu_conv_3x3_fits(const dn_tensor *y, const dn_tensor *x, const dn_tensor *weight) {
+  return weight->size[2] == 3 && fits(y, x);
+}
+
+bool cuda_conv2d_3x3_fits(const dn_tensor *y, const dn_tensor *x, const dn_tensor *weight,
+                          const dn_conv2d &options) {
+  return cuda_conv2d_is_plain_3x3(weight, options) && x->size[1] <= CHUNK && y->size[1] <= CHUNK &&
+         fits(y, x);
 }
 
 int64_t cuda_norm_relu_conv_3x3_scratch(const dn_tensor *y, const dn_tensor *stats) {
@@ -245,27 +267,44 @@ static dn_status launch_tiles(const forward_3x3<T, WHOLE> &f) {
 
 template <typename T, bool WHOLE>
 static dn_status run(dn_tensor *y, dn_tensor *stats, const dn_tensor *x, const dn_tensor *norm,
-                     const dn_tensor *weight, void *scratch) {
+                     const dn_tensor *weight, bool is_turned, void *scratch) {
+  const cuda_table<float> none = {NULL, 0};
   forward_3x3<T, WHOLE> f;
   f.y = (T *)dn_tensor_data(y);
   f.x = (const T *)dn_tensor_data(x);
   f.weight = (const float *)dn_tensor_data(weight);
-  f.norm = cuda_table_of<float>(norm);
+  f.norm = norm ? cuda_table_of<float>(norm) : none;
   f.y_planes = cuda_planes_of(y);
   f.x_planes = cuda_planes_of(x);
   f.lines = cuda_lines_of(x);
   f.moments = cuda_moments_parts_of(stats, y->size[1], f.lines.n_tiles, scratch);
   f.n_channels = (int)x->size[1];
   f.n_outputs = (int)y->size[1];
+  f.is_turned = is_turned;
   return launch_tiles<T, WHOLE>(f);
+}
+
+static dn_status forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x, const dn_tensor *norm,
+                         const dn_tensor *weight, bool is_turned, void *scratch) {
+  const bool is_whole =
+      cuda_fused_is_whole(y) && cuda_fused_is_whole(x) && cuda_lines_begin_even(x);
+  CUDA_FOR_FUSED(x->dtype, T,
+                 return is_whole
+                            ? run<T, true>(y, stats, x, norm, weight, is_turned, scratch)
+                            : run<T, false>(y, stats, x, norm, weight, is_turned, scratch));
 }
 
 dn_status cuda_norm_relu_conv_3x3_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x,
                                           const dn_tensor *norm, const dn_tensor *weight,
                                           void *scratch) {
-  const bool is_whole =
-      cuda_fused_is_whole(y) && cuda_fused_is_whole(x) && cuda_lines_begin_even(x);
-  CUDA_FOR_FUSED(x->dtype, T,
-                 return is_whole ? run<T, true>(y, stats, x, norm, weight, scratch)
-                                 : run<T, false>(y, stats, x, norm, weight, scratch));
+  return forward(y, stats, x, norm, weight, false, scratch);
+}
+
+dn_status cuda_conv2d_3x3_forward(dn_tensor *y, const dn_tensor *x, const dn_tensor *weight) {
+  return forward(y, NULL, x, NULL, weight, false, NULL);
+}
+
+dn_status cuda_conv2d_3x3_backward_data(dn_tensor *dx, const dn_tensor *dy,
+                                        const dn_tensor *weight) {
+  return forward(dx, NULL, dy, NULL, weight, true, NULL);
 }

@@ -9,7 +9,10 @@
 ** border. The 6 warps are 3 rows of 2, of 16 channels each: for dz with half of the pixels, for dW with half
 ** of the outputs and all nine taps. dW and the sums stay in registers until the last tile, and are left
 ** as a part.
+**
+** Without dx and a norm, z = x and only dW is made: that of a plain convolution.
 */
+#include "cuda_conv2d_3x3.h"
 #include "cuda_fused.h"
 #include "cuda_lines.h"
 #include "cuda_norm_relu_conv_3x3.h"
@@ -19,10 +22,10 @@ enum { THREADS = 192, CHANNELS = 48, TAPS = 9, PIXELS = 128, TILES_N = 8 };
 
 template <typename T, bool WHOLE>
 struct backward_3x3 {
-  T *dx;
+  T *dx; /* NULL: only dW */
   const T *dy, *y, *x;
   const float *weight; /* n_outputs, n_channels, 3, 3 */
-  cuda_table<float> norm, deferred;
+  cuda_table<float> norm, deferred; /* norm's data NULL: none */
   cuda_planes dx_planes, dy_planes, y_planes, x_planes;
   cuda_lines lines;
   float *weight_parts, *sum_parts; /* the first NULL: the weight is frozen */
@@ -155,10 +158,12 @@ template <typename T, bool WHOLE>
 __device__ static inline void begin_channel(channel_3x3 *channel, const backward_3x3<T, WHOLE> &f,
                                             int c) {
   channel->is_own = c < f.n_channels;
+  channel->sum = channel->product = channel->mean = channel->shift = 0;
+  channel->scale = 1;
+  if (!f.norm.data) return;
   channel->mean = channel->is_own ? f.norm.data[DN_NORM_MEAN * f.norm.row + c] : 0.f;
   channel->scale = channel->is_own ? f.norm.data[DN_NORM_SCALE * f.norm.row + c] : 0.f;
   channel->shift = channel->is_own ? f.norm.data[DN_NORM_SHIFT * f.norm.row + c] : 0.f;
-  channel->sum = channel->product = 0;
 }
 
 /* Rows of du from a pixel to the one whose result it met under the tap. */
@@ -236,13 +241,14 @@ __device__ static inline void multiply_dz(channel_3x3 *channels, const uint32_t 
 /* Of x, whose word begins at pixel p: z where a pixel is, else 0. */
 template <typename T>
 __device__ static inline uint32_t activated(uint32_t word, const channel_3x3 &channel, int p,
-                                            int n_pixels) {
+                                            int n_pixels, bool is_plain) {
   float z[2];
   cuda_unpack_word(z, word, T());
   CUDA_UNROLL
-  for (int j = 0; j < cuda_packed<T>::PER_WORD; j++)
-    z[j] = p + j < n_pixels ? cuda_norm_rectify(cuda_norm_apply(channel.scale, z[j], channel.shift))
-                            : 0.f;
+  for (int j = 0; j < cuda_packed<T>::PER_WORD; j++) {
+    if (!is_plain) z[j] = cuda_norm_rectify(cuda_norm_apply(channel.scale, z[j], channel.shift));
+    if (p + j >= n_pixels) z[j] = 0;
+  }
   return cuda_factor_word(z, T());
 }
 
@@ -251,7 +257,7 @@ template <typename T, int OUTPUTS>
 __device__ static inline void multiply_dw(float (*dw)[OUTPUTS / 16][4], const uint32_t *du,
                                           const uint32_t *raw, const place_3x3 *places,
                                           const channel_3x3 *channels, const cuda_lines &lines,
-                                          int n_pixels) {
+                                          int n_pixels, bool is_plain) {
   typedef sizes_back_3x3<T, OUTPUTS> S;
   const int warp = (int)threadIdx.x / CUDA_WARP, t = cuda_lane() % 4;
   const int per_word = cuda_packed<T>::PER_WORD;
@@ -260,7 +266,8 @@ __device__ static inline void multiply_dw(float (*dw)[OUTPUTS / 16][4], const ui
     cuda_load_a(a, raw + 16 * (warp % 3) * S::X_PITCH, S::X_PITCH, k / per_word);
     CUDA_UNROLL
     for (int i = 0; i < 4; i++)
-      a[i] = activated<T>(a[i], channels[i % 2], k + (t + i / 2 * 4) * per_word, n_pixels);
+      a[i] = activated<T>(a[i], channels[i % 2], k + (t + i / 2 * 4) * per_word, n_pixels,
+                          is_plain);
     const int rows[2] = {places[k + cuda_depth_of(0, T())].x, places[k + cuda_depth_of(1, T())].x};
     CUDA_UNROLL
     for (int tap = 0; tap < TAPS; tap++) {
@@ -305,7 +312,7 @@ __global__ void __launch_bounds__(THREADS)
   uint32_t *const weights = raw + CHANNELS * S::X_PITCH;
   const int warp = (int)threadIdx.x / CUDA_WARP, g = cuda_lane() / 4, t = cuda_lane() % 4;
   const int first = (int)blockIdx.y * CHANNELS;
-  load_weight<T, OUTPUTS>(weights, f, first);
+  if (f.dx) load_weight<T, OUTPUTS>(weights, f, first);
   load_terms<T, OUTPUTS>(terms, f);
   for (int p = (int)threadIdx.x; p < PIXELS; p += THREADS) {
     const cuda_lines_pixel pixel = cuda_lines_pixel_of(f.lines, p);
@@ -333,11 +340,13 @@ __global__ void __launch_bounds__(THREADS)
     load_x((T *)raw, S::X_PITCH * cuda_packed<T>::PER_WORD, f, own, first);
     cuda_lines_fill<T>(du, S::PITCH, S::WORDS, f.lines, own, 0, source);
     __syncthreads();
-    multiply_dz<T, OUTPUTS>(channels, du, (const T *)raw, weights, places, f, own, first);
-    if (f.weight_parts) multiply_dw<T, OUTPUTS>(dw, du, raw, places, channels, f.lines, n_pixels);
+    if (f.dx) multiply_dz<T, OUTPUTS>(channels, du, (const T *)raw, weights, places, f, own, first);
+    if (f.weight_parts)
+      multiply_dw<T, OUTPUTS>(dw, du, raw, places, channels, f.lines, n_pixels, !f.norm.data);
   }
 
   if (f.weight_parts) store_dw<T, OUTPUTS>(f, dw, first);
+  if (!f.dx) return;
   CUDA_UNROLL
   for (int h = 0; h < 2; h++) {
     for (int d = 1; d < 4; d *= 2) {
@@ -360,7 +369,7 @@ typedef struct layout {
   int n_blocks, n_slices; /* blocks of a slice of channels */
 } layout;
 
-static layout layout_of(const dn_tensor *dy, const dn_tensor *x, bool has_dweight) {
+static layout layout_of(const dn_tensor *dy, const dn_tensor *x, bool has_dweight, bool has_sums) {
   layout l;
   memset(&l, 0, sizeof l);
   l.n_slices = (int)((x->size[1] + CHANNELS - 1) / CHANNELS);
@@ -370,7 +379,8 @@ static layout layout_of(const dn_tensor *dy, const dn_tensor *x, bool has_dweigh
   const int64_t size = (int64_t)sizeof(float);
   if (has_dweight)
     l.weights = cuda_scratch_place(&l.n_bytes, l.n_blocks * dy->size[1] * x->size[1] * TAPS, size);
-  l.sums = cuda_scratch_place(&l.n_bytes, 2 * l.n_blocks * 2 * x->size[1], size);
+  if (has_sums)
+    l.sums = cuda_scratch_place(&l.n_bytes, 2 * l.n_blocks * 2 * x->size[1], size);
   return l;
 }
 
@@ -391,11 +401,11 @@ static layout layout_of(const dn_tensor *dy, const dn_tensor *x, bool has_dweigh
     } break;                              \
   }
 
-bool cuda_norm_relu_conv_3x3_backward_fits(const dn_tensor *dy, const dn_tensor *x,
-                                           const dn_tensor *weight) {
+/* Whether gradients of x and W are made of dy by these kernels. */
+static bool fits(const dn_tensor *dy, const dn_tensor *x) {
   const int64_t n_outputs = dy->size[1];
-  if (weight->size[2] != 3 || n_outputs > 48 || !cuda_fused_computes(x->dtype) ||
-      !cuda_fused_counts(x) || !cuda_lines_fit(x))
+  if (n_outputs > 48 || !cuda_fused_computes(x->dtype) || !cuda_fused_counts(x) ||
+      !cuda_lines_fit(x))
     return false;
   const cuda_lines lines = cuda_lines_of(x);
   int64_t n_shared = 0;
@@ -404,9 +414,23 @@ bool cuda_norm_relu_conv_3x3_backward_fits(const dn_tensor *dy, const dn_tensor 
   return cuda_fused_has_room(n_shared);
 }
 
+bool cuda_norm_relu_conv_3x3_backward_fits(const dn_tensor *dy, const dn_tensor *x,
+                                           const dn_tensor *weight) {
+  return weight->size[2] == 3 && fits(dy, x);
+}
+
 int64_t cuda_norm_relu_conv_3x3_backward_scratch(const dn_tensor *dweight, const dn_tensor *dy,
                                                  const dn_tensor *x) {
-  return layout_of(dy, x, dweight != NULL).n_bytes;
+  return layout_of(dy, x, dweight != NULL, true).n_bytes;
+}
+
+bool cuda_conv2d_3x3_backward_weight_fits(const dn_tensor *dy, const dn_tensor *x,
+                                          const dn_tensor *dweight, const dn_conv2d &options) {
+  return cuda_conv2d_is_plain_3x3(dweight, options) && x->size[1] <= CHANNELS && fits(dy, x);
+}
+
+int64_t cuda_conv2d_3x3_backward_weight_scratch(const dn_tensor *dy, const dn_tensor *x) {
+  return layout_of(dy, x, true, false).n_bytes;
 }
 
 template <typename T, int OUTPUTS, bool WHOLE>
@@ -427,12 +451,14 @@ static dn_status run(const layout &l, dn_tensor *dx, bool has_dweight, const dn_
                      char *scratch) {
   backward_3x3<T, WHOLE> f;
   memset((void *)&f, 0, sizeof f);
-  f.dx = (T *)dn_tensor_data(dx);
   f.dy = (const T *)dn_tensor_data(dy);
   f.x = (const T *)dn_tensor_data(x);
-  f.weight = (const float *)dn_tensor_data(weight);
-  f.norm = cuda_table_of<float>(norm);
-  f.dx_planes = cuda_planes_of(dx);
+  if (dx) {
+    f.dx = (T *)dn_tensor_data(dx);
+    f.weight = (const float *)dn_tensor_data(weight);
+    f.norm = cuda_table_of<float>(norm);
+    f.dx_planes = cuda_planes_of(dx);
+  }
   f.dy_planes = cuda_planes_of(dy);
   f.x_planes = cuda_planes_of(x);
   if (deferred) {
@@ -449,34 +475,51 @@ static dn_status run(const layout &l, dn_tensor *dx, bool has_dweight, const dn_
   CUDA_FOR_OUTPUTS(f.n_outputs, OUTPUTS, return launch<T, OUTPUTS, WHOLE>(f, l));
 }
 
-dn_status cuda_norm_relu_conv_3x3_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
-                                           const dn_tensor *dy, const dn_tensor *y,
-                                           const dn_tensor *deferred, const dn_tensor *x,
-                                           const dn_tensor *norm, const dn_tensor *weight,
-                                           bool accumulate, double scale, void *scratch) {
-  const layout l = layout_of(dy, x, dweight != NULL);
-  char *const bytes = (char *)scratch;
-  const bool is_whole = cuda_fused_is_whole(dx) && cuda_fused_is_whole(dy) &&
+/* dx, dnorm, norm and weight NULL together: only dweight, of a plain convolution. */
+static dn_status backward(const layout &l, dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
+                          const dn_tensor *dy, const dn_tensor *y, const dn_tensor *deferred,
+                          const dn_tensor *x, const dn_tensor *norm, const dn_tensor *weight,
+                          bool accumulate, double scale, char *scratch) {
+  const bool is_whole = (!dx || cuda_fused_is_whole(dx)) && cuda_fused_is_whole(dy) &&
                         cuda_fused_is_whole(x) && (!y || cuda_fused_is_whole(y)) &&
                         cuda_lines_begin_even(x);
   dn_status status;
   CUDA_FOR_FUSED(x->dtype, T,
                  status = is_whole ? run<T, true>(l, dx, dweight != NULL, dy, y, deferred, x, norm,
-                                                  weight, accumulate, bytes)
+                                                  weight, accumulate, scratch)
                                    : run<T, false>(l, dx, dweight != NULL, dy, y, deferred, x, norm,
-                                                   weight, accumulate, bytes));
+                                                   weight, accumulate, scratch));
   DN_TRY(status);
   cuda_parts parts;
   memset((void *)&parts, 0, sizeof parts);
-  parts.weights = dweight ? (const float *)(bytes + l.weights) : NULL;
-  parts.sums = (const float *)(bytes + l.sums);
-  parts.n_weights = (int)(dy->size[1] * x->size[1] * TAPS);
-  parts.n_weight_parts = l.n_blocks;
-  parts.n_channels = (int)x->size[1];
-  parts.n_sum_parts = 2 * l.n_blocks;
-  parts.dweight = dweight ? (float *)dn_tensor_data(dweight) : NULL;
-  parts.scale = (float)scale;
-  parts.dnorm = cuda_table_of<float>(dnorm);
-  parts.norm = cuda_table_of<float>(norm);
+  if (dweight) {
+    parts.weights = (const float *)(scratch + l.weights);
+    parts.n_weights = (int)(dy->size[1] * x->size[1] * TAPS);
+    parts.n_weight_parts = l.n_blocks;
+    parts.dweight = (float *)dn_tensor_data(dweight);
+    parts.scale = (float)scale;
+  }
+  if (dnorm) {
+    parts.sums = (const float *)(scratch + l.sums);
+    parts.n_channels = (int)x->size[1];
+    parts.n_sum_parts = 2 * l.n_blocks;
+    parts.dnorm = cuda_table_of<float>(dnorm);
+    parts.norm = cuda_table_of<float>(norm);
+  }
   return cuda_parts_add(&parts);
+}
+
+dn_status cuda_norm_relu_conv_3x3_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
+                                           const dn_tensor *dy, const dn_tensor *y,
+                                           const dn_tensor *deferred, const dn_tensor *x,
+                                           const dn_tensor *norm, const dn_tensor *weight,
+                                           bool accumulate, double scale, void *scratch) {
+  return backward(layout_of(dy, x, dweight != NULL, true), dx, dnorm, dweight, dy, y, deferred, x,
+                  norm, weight, accumulate, scale, (char *)scratch);
+}
+
+dn_status cuda_conv2d_3x3_backward_weight(dn_tensor *dweight, const dn_tensor *dy,
+                                          const dn_tensor *x, double scale, void *scratch) {
+  return backward(layout_of(dy, x, true, false), NULL, NULL, dweight, dy, NULL, NULL, x, NULL, NULL,
+                  false, scale, (char *)scratch);
 }

@@ -19,7 +19,7 @@ local PROGRAM = [[
   local all = {}
   core.tf32("cuda:0", true)
   for _, dtype in ipairs { "float", "half", "bfloat16" } do
-    for _, direction in ipairs { "forward", "backward" } do
+    for _, direction in ipairs { "forward", "backward", "plain" } do
       for i = 1, #cases[direction], 3 do
         for j, result in ipairs(operation.run(cases[direction][i], { dtype = dtype, device = "cuda:0" })) do
           all[("%%s %%s %%d %%d"):format(dtype, direction, i, j)] = result.tensor:clone():to("cpu")
@@ -37,7 +37,7 @@ describe("a fused kernel", function()
     core.testing.memory_trim(DEVICE)
   end)
 
-  for _, cases in ipairs { fused_cases.forward, fused_cases.backward } do
+  for _, cases in ipairs { fused_cases.forward, fused_cases.backward, fused_cases.plain } do
     for _, case in ipairs(cases) do
       for _, dtype in ipairs(DTYPES) do
         it(("is right: %s: %s (%s)"):format(case.op, case.name, dtype), function()
@@ -81,6 +81,19 @@ describe("kernels are fused", function()
   it("unless lines are longer than 128 pixels", function()
     assert.equal(0, planned(fused_cases.forward_case(1, 8, 4, 2, 128, 3, nil, false), "half"))
     assert.is_true(planned(fused_cases.forward_case(1, 8, 4, 2, 129, 3, nil, false), "half") > 0)
+  end)
+
+  it("in plain 3x3 convolutions of up to 48 channels, stride 1 and padding 1", function()
+    local function call(k, c, options)
+      return planned({ op = "conv2d_forward", arguments = { operation.output { 2, k, 8, 8 }, operation.input { 2, c, 8, 8 },
+        operation.input { k, c // (options and options[5] or 1), 3, 3 }, "nil",
+        table.unpack(options or { 1, 1, 1, 1, 1 }) } }, "half")
+    end
+    assert.equal(0, call(12, 48))
+    assert.equal(0, call(48, 3))
+    assert.is_true(call(12, 49) > 0)
+    assert.is_true(call(49, 12) > 0)
+    assert.is_true(call(12, 48, { 1, 1, 1, 1, 2 }) > 0)
   end)
 
   it("unless DENSENET_CUDA_FUSED is 0", function()

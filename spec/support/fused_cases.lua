@@ -1,5 +1,5 @@
---- Calls of the dense layer's operations for spec/cuda/cuda_fused_spec.lua: fused_cases.forward and
--- fused_cases.backward, cases as spec/support/operation.lua has them.
+--- Calls of operations for spec/cuda/cuda_fused_spec.lua: fused_cases.forward and fused_cases.backward of the dense
+-- layer, fused_cases.plain of plain convolutions; cases as spec/support/operation.lua has them.
 
 local operation = require "spec.support.operation"
 local input, output, sum = operation.input, operation.output, operation.sum
@@ -100,6 +100,30 @@ for _, is_deferred in ipairs { true, false } do
   add(1, 24, 12, 5, 6, 3, nil, false, ODD)
 end
 
+-- Plain 3x3 convolutions of few channels, each way.
+local plain = {}
+local function add_plain(n, c, k, h, w, layout, margin)
+  local name = ("%dx%dx%dx%d to %d%s%s"):format(n, c, h, w, k, layout and ", " .. layout or "", margin and ", odd" or "")
+  local function add(op, arguments)
+    plain[#plain + 1] = { op = op, name = name, margin = margin or ALIGNED, arguments = arguments }
+  end
+  local weight = { k, c, 3, 3 }
+  add("conv2d_forward", { image(output, n, k, h, w, layout), image(input, n, c, h, w, layout), input(weight),
+    k % 2 == 0 and input { k } or "nil", 1, 1, 1, 1, 1 })
+  add("conv2d_backward_data", { image(output, n, c, h, w, layout), image(input, n, k, h, w, layout), input(weight),
+    1, 1, 1, 1, 1 })
+  add("conv2d_backward_weight", { sum(weight), k % 2 == 0 and sum { k } or "nil", image(input, n, k, h, w, layout),
+    image(input, n, c, h, w, layout), 1, 1, 1, 1, 1, -0.5 })
+end
+add_plain(1, 1, 1, 4, 4)
+add_plain(3, 3, 24, 8, 8, "channels")  -- a stem: fewer channels than a product is deep
+add_plain(2, 1, 16, 28, 28)
+add_plain(2, 48, 12, 8, 8, "images")
+add_plain(1, 17, 48, 5, 16)
+add_plain(3, 20, 9, 7, 7, "channels")  -- planes that end within vectors
+add_plain(1, 5, 12, 24, 11, nil, ODD)
+
 fused_cases.forward_case, fused_cases.forward, fused_cases.backward = forward_case, forward, backward
+fused_cases.plain = plain
 
 return fused_cases
