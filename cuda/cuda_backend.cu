@@ -9,6 +9,7 @@
 #include "cuda_host.h"
 #include "cuda_narrow.h"
 #include "cuda_plan.h"
+#include "cuda_transition_fused.h"
 #include "cuda_wait.h"
 
 /* The device of a call: its first argument is a tensor. */
@@ -32,6 +33,13 @@ static dn_device *device_of(const dn_tensor *first, ...) { return first->storage
     return status;                                             \
   }
 #include "../src/dn_ops.def"
+
+static bool cuda_takes_transition(const dn_tensor *x, const dn_tensor *weight) {
+  if (cuda_enter(x->storage->device) != DN_OK) return false;
+  const bool takes = cuda_transition_fits(x, weight);
+  cuda_leave();
+  return takes;
+}
 
 /* In the order of dn_backend. */
 static const dn_backend backend = {
@@ -62,6 +70,7 @@ static const dn_backend backend = {
     cuda_describe,
     cuda_tf32,
     cuda_weights_narrow,
+    cuda_takes_transition,
     cuda_scratch_release,
     cuda_scratch_planned,
     NULL, /* peak */

@@ -5,6 +5,7 @@
 #include "cuda_backend.h"
 #include "cuda_described.h"
 #include "cuda_fused.h"
+#include "cuda_transition_fused.h"
 
 extern "C" {
 #include "../src/dn_plan.h"
@@ -69,6 +70,11 @@ static dn_status tf32(dn_device *device, bool on) {
   return DN_OK;
 }
 
+static bool takes_transition(const dn_tensor *x, const dn_tensor *weight) {
+  cuda_described_enter(x->storage->device);
+  return cuda_transition_fits(x, weight);
+}
+
 /* In the order of dn_backend. */
 const dn_backend cuda_plan_backend = {
     "plan:cuda",
@@ -98,6 +104,7 @@ const dn_backend cuda_plan_backend = {
     describe,
     tf32,
     NULL, /* weights have no values there */
+    takes_transition,
     cuda_scratch_keep,
     cuda_scratch_planned,
     NULL, /* peak */

@@ -85,6 +85,9 @@ typedef struct dn_backend {
   /* dn_weights_narrow; NULL: nothing is gained by it. */
   dn_status (*weights_narrow)(dn_tensor *weights, dn_tensor *narrow);
 
+  /* dn_takes_transition; NULL: no. */
+  bool (*takes_transition)(const dn_tensor *x, const dn_tensor *weight);
+
   /* Scratch: given back; and the most that operations on this plan device would have taken. */
   void (*scratch_release)(dn_device *device);
   int64_t (*scratch_planned)(dn_device *device, bool resets);

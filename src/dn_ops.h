@@ -169,6 +169,12 @@ bool dn_op_is_on(dn_op op, const dn_device *device);
 dn_status dn_weights_narrow(dn_tensor *weights, dn_tensor *narrow);
 
 /*
+** Whether transition_forward and _backward are one pass each on x's device, of x N,C,H,W and weight K,C,1,1, and
+** so the fast way there. Nothing has to be kept between the two then.
+*/
+bool dn_takes_transition(const dn_tensor *x, const dn_tensor *weight);
+
+/*
 ** Values of folded_conv_pack's output for a weight of these sizes, K,C,R,S, and options: enough for every backend.
 */
 int64_t dn_folded_conv_count(const int64_t size[4], dn_conv2d options);

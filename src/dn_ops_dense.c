@@ -121,6 +121,50 @@ dn_status dn_norm_relu_pool_backward(dn_tensor *dx, dn_tensor *dnorm, const dn_t
   return DN_RUN(norm_relu_pool_backward, dx, dnorm, dy, x, norm, window_h, window_w, accumulate);
 }
 
+/* K,C,1,1, as kernels over means are. */
+static dn_status check_transition(const dn_arg *pooled, const dn_arg *input, int number,
+                                  const dn_tensor *weight) {
+  char got[DN_SHAPE_TEXT];
+  if (weight->size[2] != 1 || weight->size[3] != 1)
+    return dn_error_argument(number, "weight is %s; expected kernels of 1x1",
+                             dn_tensor_shape_text(weight, got));
+  const int64_t *const plane = input->tensor->size + 2;
+  if (plane[0] < 2 || plane[1] < 2)
+    return dn_error_argument(input->number, "%s is %s; expected planes of at least 2x2",
+                             input->name, dn_tensor_shape_text(input->tensor, got));
+  return check_windows(pooled, input, 2, 2, 0);
+}
+
+dn_status dn_transition_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x,
+                                const dn_tensor *norm, const dn_tensor *weight) {
+  const dn_arg input = {3, "x", x, "NCHW", SOURCE}, pooled = {1, "y", y, "NKPQ", DN_OUT | IMAGES};
+  DN_TRY(DN_CHECK(DN_CLASS_REAL, input, {4, "norm", norm, "4C", TABLE},
+                  {5, "weight", weight, "KCRS", WEIGHT}, pooled,
+                  {2, "stats", stats, "2K", DN_OUT | TABLE | DN_OPTIONAL}));
+  DN_TRY(check_transition(&pooled, &input, 5, weight));
+  return DN_RUN(transition_forward, y, stats, x, norm, weight);
+}
+
+dn_status dn_transition_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
+                                 const dn_tensor *dy, const dn_tensor *x, const dn_tensor *norm,
+                                 const dn_tensor *weight, bool accumulate, double scale) {
+  const dn_arg input = {5, "x", x, "NCHW", SOURCE}, pooled = {4, "dy", dy, "NKPQ", IMAGES};
+  DN_TRY(DN_CHECK(DN_CLASS_REAL, input, {6, "norm", norm, "4C", TABLE},
+                  {7, "weight", weight, "KCRS", WEIGHT}, pooled,
+                  {1, "dx", dx, "NCHW", DN_OUT | IMAGES},
+                  {2, "dnorm", dnorm, "2C", DN_OUT | TABLE},
+                  {3, "dweight", dweight, "KCRS", DN_OUT | VECTOR | DN_OPTIONAL}));
+  DN_TRY(check_transition(&pooled, &input, 7, weight));
+  DN_TRY(dn_check_finite(9, "scale", scale, -INFINITY));
+  return DN_RUN(transition_backward, dx, dnorm, dweight, dy, x, norm, weight, accumulate, scale);
+}
+
+bool dn_takes_transition(const dn_tensor *x, const dn_tensor *weight) {
+  const dn_backend *const backend = x->storage->device->backend;
+  return backend->takes_transition && x->n_dim == 4 && x->size[2] > 1 && x->size[3] > 1 &&
+         backend->takes_transition(x, weight);
+}
+
 dn_status dn_deferred_update(dn_tensor *deferred, const dn_tensor *dnorm, const dn_tensor *norm,
                              int64_t n_values, bool accumulate) {
   DN_TRY(DN_CHECK(DN_CLASS_COMPUTE, {3, "norm", norm, "4C", TABLE},

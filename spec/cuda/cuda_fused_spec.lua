@@ -19,7 +19,7 @@ local PROGRAM = [[
   local all = {}
   core.tf32("cuda:0", true)
   for _, dtype in ipairs { "float", "half", "bfloat16" } do
-    for _, direction in ipairs { "forward", "backward", "plain" } do
+    for _, direction in ipairs { "forward", "backward", "plain", "transition" } do
       for i = 1, #cases[direction], 3 do
         for j, result in ipairs(operation.run(cases[direction][i], { dtype = dtype, device = "cuda:0" })) do
           all[("%%s %%s %%d %%d"):format(dtype, direction, i, j)] = result.tensor:clone():to("cpu")
@@ -37,7 +37,7 @@ describe("a fused kernel", function()
     core.testing.memory_trim(DEVICE)
   end)
 
-  for _, cases in ipairs { fused_cases.forward, fused_cases.backward, fused_cases.plain } do
+  for _, cases in ipairs { fused_cases.forward, fused_cases.backward, fused_cases.plain, fused_cases.transition } do
     for _, case in ipairs(cases) do
       for _, dtype in ipairs(DTYPES) do
         it(("is right: %s: %s (%s)"):format(case.op, case.name, dtype), function()
@@ -94,6 +94,21 @@ describe("kernels are fused", function()
     assert.is_true(call(12, 49) > 0)
     assert.is_true(call(49, 12) > 0)
     assert.is_true(call(12, 48, { 1, 1, 1, 1, 2 }) > 0)
+  end)
+
+  it("in transitions whose lines are whole vectors of 16 bytes, both ways or not at all", function()
+    local function takes(dtype, c, k, h, w)
+      return core.takes_transition(core.tensor_new(PLAN, dtype, { 2, c, h, w }), core.tensor_new(PLAN, "float", { k, c, 1, 1 }))
+    end
+    assert.is_true(takes("half", 20, 10, 8, 8))
+    assert.is_true(takes("bfloat16", 300, 192, 16, 16))
+    assert.is_false(takes("half", 20, 10, 8, 12))
+    assert.is_false(takes("half", 20, 193, 8, 8))
+    assert.is_false(takes("double", 20, 10, 8, 8))
+    assert.is_false(takes("float", 20, 10, 8, 8))
+    core.tf32(PLAN, true)
+    assert.is_true(takes("float", 20, 10, 8, 12))
+    assert.is_false(core.takes_transition(core.tensor_new("cpu", "float", { 2, 20, 8, 8 }), core.tensor_new("cpu", "float", { 10, 20, 1, 1 })))
   end)
 
   it("unless DENSENET_CUDA_FUSED is 0", function()

@@ -100,7 +100,9 @@ local ROUNDS_WEIGHT = {
 -- A dense layer's convolution rounds all that it makes on its way, so that what is float in the end is
 -- no better than 16 bits: the weight, z or dz, a gradient with its deferred terms, the result. And the
 -- terms of its sums cancel in part, so that their errors weigh more.
-local ROUNDS_ON_ITS_WAY = { norm_relu_conv_forward = true, norm_relu_conv_backward = true }
+local ROUNDS_ON_ITS_WAY = {
+  norm_relu_conv_forward = true, norm_relu_conv_backward = true, transition_forward = true, transition_backward = true,
+}
 
 local function narrow_tolerance(op, dtype, result_dtype)
   if ROUNDS_ON_ITS_WAY[op] then return 8 * compare.tolerance[dtype] end

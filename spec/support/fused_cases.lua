@@ -1,5 +1,5 @@
 --- Calls of operations for spec/cuda/cuda_fused_spec.lua: fused_cases.forward and fused_cases.backward of the dense
--- layer, fused_cases.plain of plain convolutions; cases as spec/support/operation.lua has them.
+-- layer, fused_cases.transition, and fused_cases.plain of plain convolutions; cases as spec/support/operation.lua has them.
 
 local operation = require "spec.support.operation"
 local input, output, sum = operation.input, operation.output, operation.sum
@@ -123,7 +123,31 @@ add_plain(1, 17, 48, 5, 16)
 add_plain(3, 20, 9, 7, 7, "channels")  -- planes that end within vectors
 add_plain(1, 5, 12, 24, 11, nil, ODD)
 
+-- Transitions, each way; dx is added to where the weight is not frozen.
+local transition = {}
+local function add_transition(n, c, k, h, w, layout, is_frozen)
+  local name = ("transition %dx%dx%dx%d to %d%s%s"):format(n, c, h, w, k, layout and ", " .. layout or "",
+    is_frozen and ", a frozen weight" or "")
+  transition[#transition + 1] = { op = "transition_forward", name = name, margin = ALIGNED, arguments = {
+    image(output, n, k, h // 2, w // 2, layout), is_frozen and "nil" or output { 2, k }, image(input, n, c, h, w, layout),
+    input { 4, c }, input { k, c, 1, 1 } } }
+  transition[#transition + 1] = { op = "transition_backward", name = name, margin = ALIGNED, arguments = {
+    image(is_frozen and output or sum, n, c, h, w, layout), output { 2, c }, is_frozen and "nil" or sum { k, c, 1, 1 },
+    image(input, n, k, h // 2, w // 2, layout), image(input, n, c, h, w, layout), input { 4, c }, input { k, c, 1, 1 },
+    not is_frozen, is_frozen and 1 or -0.5 } }
+end
+add_transition(1, 1, 1, 8, 16)
+add_transition(3, 37, 13, 8, 8, "channels")    -- in 16 bits y's planes are no whole vectors of pairs of lines
+add_transition(2, 50, 64, 16, 16, "images", true)
+add_transition(1, 20, 108, 16, 32)             -- one slice of 128 outputs
+add_transition(2, 60, 150, 8, 16, "channels")
+add_transition(1, 12, 9, 9, 16)                -- a last line that fills no window
+add_transition(2, 5, 3, 56, 56)                -- tiles end within lines
+add_transition(1, 8, 200, 8, 16)               -- more outputs than the way back has kernels for
+add_transition(2, 12, 6, 6, 10)                -- lines that are no whole vectors
+add_transition(1, 3, 2, 192, 192)              -- tiles of 64 pixels, whose moments are added up in groups
+
 fused_cases.forward_case, fused_cases.forward, fused_cases.backward = forward_case, forward, backward
-fused_cases.plain = plain
+fused_cases.plain, fused_cases.transition = plain, transition
 
 return fused_cases

@@ -235,7 +235,7 @@ end
 
 operation.FAMILIES = {
   "elements", "reductions", "random", "products", "convolution", "batchnorm", "activations",
-  "pooling", "dense", "folded", "losses", "generated", "parameters",
+  "pooling", "dense", "transition", "folded", "losses", "generated", "parameters",
 }
 
 --- The cases of these families, by default of all, in one list;

@@ -140,6 +140,12 @@ static int pool2d_output_size(lua_State *L) {
   return push_plane(L, status, output);
 }
 
+/* takes_transition(x, weight): are transition_forward and _backward one pass each, and the fast way? */
+static int takes_transition(lua_State *L) {
+  lua_pushboolean(L, dn_takes_transition(bind_check_tensor(L, 1), bind_check_tensor(L, 2)));
+  return 1;
+}
+
 /* folded_conv_count({K,C,R,S}, strideH, strideW, padH, padW, groups) -> values that folded_conv_pack writes */
 static int folded_conv_count(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -206,6 +212,7 @@ void bind_register_ops(lua_State *L) {
       {"operations", operations},
       {"conv2d_output_size", conv2d_output_size},
       {"folded_conv_count", folded_conv_count},
+      {"takes_transition", takes_transition},
       {"pool2d_output_size", pool2d_output_size},
       {NULL, NULL},
   };

@@ -2,7 +2,8 @@
 -- N,K,floor(H/2),floor(W/2).
 --
 -- Means over windows and a 1x1 convolution commute, so the means are taken first, with the norm in the
--- same pass, and a quarter is left to multiply and to keep. Dropout stands between the two and knows
+-- same pass, and a quarter is left to multiply and to keep. Where a device has the whole transition as one
+-- pass each way (core.takes_transition), nothing is kept. Dropout stands between the two and knows
 -- single pixels: while it is active, the order is that of the text.
 --
 -- Children: norm, conv and, with dropout, drop.
@@ -63,10 +64,13 @@ function Transition:forwardBatch(x)
   local nImages, nOutput, height, width = x:size(1), conv.nOutputPlane, x:size(3), x:size(4)
   local nRows, nColumns = core.pool2d_output_size(height, width, WINDOW, WINDOW, WINDOW, WINDOW, 0, 0, false)
   local y = buffer.shaped(self.scratch, "output", x, nImages, nOutput, nRows, nColumns)
+  self.isOnePass = core.takes_transition(x, conv.weight)
   if isDropping(self) then
     local whole = buffer.shaped(self.scratch, "unpooled", x, nImages, nOutput, height, width)
     normReluConv.forward(step(self), whole, nil, x, stats)
     core.avg_pool2d_forward(y, whole, WINDOW, WINDOW, WINDOW, WINDOW, 0, 0, false, true)
+  elseif self.isOnePass then
+    core.transition_forward(y, nil, x, self:norm():normTable(stats, normReluConv.valuesPerChannel(x)), conv.weight)
   elseif folding.isOn() then
     folding.conv(y, self:pool(x, "pooled", folding.table(self:norm())), nil, conv)
   else
@@ -86,12 +90,20 @@ function Transition:backwardBatch(x, dy, scale, field, isWhole)
     normReluConv.backward(step(self), dx, dwhole, nil, nil, x, false, scale)
     return self:finishGradient(x, dx, isWhole)
   end
-  local dweight, weightScale = normReluConv.weightGradient(conv, scale)
+  local norm, dweight, weightScale = self:norm(), normReluConv.weightGradient(conv, scale)
+  local isOnlyWeight = self.skipsGradInput and norm.frozen
+  if self.isOnePass and not isOnlyWeight then
+    local dx = buffer.like(self.scratch, field, x)
+    core.transition_backward(dx, norm:sums(), dweight, dy, x, norm.scratch.normTable, conv.weight, false, weightScale)
+    norm:accumulateSums(scale)
+    return self:finishGradient(x, dx, isWhole)
+  end
   if dweight then
-    local pooled = self.memory == "minimal" and self:pool(x, "pooledAgain") or self.scratch.pooled
+    local isKept = self.memory ~= "minimal" and not self.isOnePass
+    local pooled = isKept and self.scratch.pooled or self:pool(x, "pooledAgain")
     core.conv2d_backward_weight(dweight, nil, dy, pooled, 1, 1, 0, 0, 1, weightScale)
   end
-  if self.skipsGradInput and self:norm().frozen then
+  if isOnlyWeight then
     return nil
   end
   local dpooled = buffer.shaped(self.scratch, "gradPooled", x, x:size(1), x:size(2), dy:size(3), dy:size(4))
