@@ -14,10 +14,11 @@ describe("main.lua", function()
 
   local function run(line, before) return mainProcess.run(directory, line, before) end
 
-  -- In bash, whose background processes keep SIGINT where job control is on.
+  -- In bash, whose background processes keep SIGINT where job control is on; and with SIGHUP heard, which whoever
+  -- runs this under nohup does not hear.
   local function script(text)
     temporary.write(directory .. "/script", ("cd '%s'\nset -m\n%s"):format(directory, text))
-    local _, _, status = os.execute(("bash '%s/script' 2>/dev/null"):format(directory))
+    local _, _, status = os.execute(("env --default-signal=HUP bash '%s/script' 2>/dev/null"):format(directory))
     return status, temporary.read(directory .. "/stdout"), temporary.read(directory .. "/stderr")
   end
 
