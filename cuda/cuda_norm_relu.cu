@@ -6,7 +6,8 @@ typedef struct cuda_windows {
   int64_t lines, columns; /* of a window */
   int64_t stride;         /* width of the input plane */
   cuda_divisor by_width, by_lines, by_columns, by_stride;
-  int lanes; /* 1, or a warp for large windows */
+  int lanes;     /* 1, or a warp for large windows */
+  bool is_plane; /* one window, which is the plane */
 } cuda_windows;
 
 static cuda_windows windows_of(const dn_tensor *pooled, const dn_tensor *x, int64_t lines,
@@ -20,7 +21,8 @@ static cuda_windows windows_of(const dn_tensor *pooled, const dn_tensor *x, int6
                                 cuda_divisor_of(lines),
                                 cuda_divisor_of(columns),
                                 cuda_divisor_of(x->size[3]),
-                                lines * columns < 32 ? 1 : 32};
+                                lines * columns < 32 ? 1 : 32,
+                                lines == x->size[2] && columns == x->size[3]};
   return windows;
 }
 
@@ -108,6 +110,48 @@ __global__ void norm_relu_pool_pairs_kernel(T *y, const T *x,
     pool_pairs<T, N, int64_t>(y, x, norm, y_planes, x_planes, walk, w);
 }
 
+enum { PLANE_LANES = 8 };
+
+/*
+** Windows that are whole planes: PLANE_LANES neighbours take packets of N elements of one, and a warp of its
+** lanes stays together behind the last plane, too.
+*/
+template <typename T, int N, bool in_one, typename I, typename C>
+__device__ static inline void pool_planes(T *y, const T *x, const cuda_table<C> &norm,
+                                          const cuda_planes &y_planes, const cuda_planes &x_planes,
+                                          const cuda_plane_walk &walk) {
+  const int64_t n_lanes = (walk.n_packets * PLANE_LANES + CUDA_WARP - 1) / CUDA_WARP * CUDA_WARP;
+  CUDA_FOR(i, n_lanes) {
+    const bool is_own = i / PLANE_LANES < walk.n_packets;
+    const cuda_plane_place<I> at = cuda_plane_place_of<I>(walk, is_own ? (I)(i / PLANE_LANES) : 0);
+    const C scale = norm.data[DN_NORM_SCALE * norm.row + at.c];
+    const C shift = norm.data[DN_NORM_SHIFT * norm.row + at.c];
+    const T *const from = x + at.n * x_planes.stride_n + at.c * x_planes.stride_c;
+    C sum = 0;
+    for (int64_t p = i % PLANE_LANES * N; is_own && p < x_planes.size; p += PLANE_LANES * N) {
+      const cuda_packet<T, N> raw = cuda_packet_load<N, in_one>(from + p);
+      CUDA_UNROLL
+      for (int e = 0; e < N; e++)
+        sum += cuda_norm_rectify(cuda_norm_apply(scale, (C)cuda_load(raw.at[e]), shift));
+    }
+    for (int distance = PLANE_LANES / 2; distance > 0; distance /= 2)
+      sum += __shfl_xor_sync(0xFFFFFFFFu, sum, distance);
+    if (is_own && i % PLANE_LANES == 0)
+      cuda_store(&y[cuda_plane_offset<1>(y_planes, at)], sum / (C)x_planes.size);
+  }
+}
+
+template <typename T, int N, bool in_one>
+__global__ void norm_relu_pool_planes_kernel(T *y, const T *x,
+                                             cuda_table<typename cuda_types<T>::computed> norm,
+                                             const cuda_planes y_planes, const cuda_planes x_planes,
+                                             const cuda_plane_walk walk) {
+  if (cuda_counts_near(x_planes.n * x_planes.c * x_planes.size))
+    pool_planes<T, N, in_one, uint32_t>(y, x, norm, y_planes, x_planes, walk);
+  else
+    pool_planes<T, N, in_one, int64_t>(y, x, norm, y_planes, x_planes, walk);
+}
+
 /* Mean of a window that begins at x, shared by the lanes. */
 template <typename I, typename T, typename C>
 __device__ static inline C window_mean(const T *x, const cuda_windows &w, int lane, C scale,
@@ -181,11 +225,28 @@ static dn_status pool_in_pairs(dn_tensor *y, const dn_tensor *x, const dn_tensor
   return DN_OK;
 }
 
+template <typename T, int N, bool in_one>
+static dn_status pool_whole(dn_tensor *y, const dn_tensor *x, const dn_tensor *norm) {
+  typedef typename cuda_types<T>::computed C;
+  const cuda_plane_walk walk = cuda_plane_walk_of(cuda_planes_of(y), 1);
+  CUDA_LAUNCH((norm_relu_pool_planes_kernel<T, N, in_one>),
+              cuda_blocks(walk.n_packets * PLANE_LANES), CUDA_THREADS, 0, cuda_stream(),
+              (T *)dn_tensor_data(y), (const T *)dn_tensor_data(x), cuda_table_of<C>(norm),
+              cuda_planes_of(y), cuda_planes_of(x), walk);
+  return DN_OK;
+}
+
 template <typename T>
 static dn_status pool(dn_tensor *y, const dn_tensor *x, const dn_tensor *norm,
                       const cuda_windows &windows) {
   typedef typename cuda_types<T>::computed C;
   enum { FEW = sizeof(T) == 2 ? 4 : 2 };
+  if (windows.is_plane) {
+    const int whole = cuda_packet_dividing(cuda_planes_of(x).size, sizeof(T));
+    CUDA_FOR_PACKETS(T, whole, N,
+                     return cuda_planes_fit(x, N) ? pool_whole<T, N, true>(y, x, norm)
+                                                  : pool_whole<T, N, N == 1>(y, x, norm));
+  }
   const int packet = cuda_packet_dividing(x->size[3], sizeof(T));
   if (packet > 1 && windows.columns == 2 && 2 * windows.width == windows.stride &&
       cuda_planes_fit(x, packet) && cuda_planes_fit(y, packet / 2)) {
@@ -222,6 +283,11 @@ dn_status cuda_norm_relu_pool_forward(dn_tensor *y, const dn_tensor *x, const dn
 */
 template <int N, typename I, typename T, typename C>
 __device__ static inline void spread(C *slope, const T *dy, I p, const cuda_windows &w, C share) {
+  if (w.is_plane) {
+    CUDA_UNROLL
+    for (int e = 0; e < N; e++) slope[e] = cuda_load(dy[0]) * share;
+    return;
+  }
   I line, column, rest;
   cuda_divide(p, w.by_stride, &line, &column);
   cuda_divide(line, w.by_lines, &line, &rest);
