@@ -5,6 +5,7 @@
 **   all others                           cuDNN (cuda_cudnn.h), as many images at a time as its
 **                                        workspace has room for
 **   what cuDNN refuses                   plain kernels (cuda_conv2d_direct.h)
+** The operations conv2d_* have a fourth way, of 3x3 with few channels (cuda_conv2d_3x3.h).
 ** Results are the same bits at every run. Sums are kept in float, in double for double. Float is IEEE
 ** float unless the device was told that TF32 is good enough.
 **

@@ -1,5 +1,6 @@
 /*
-** Where the fused kernels of the dense layer (cuda_norm_relu_conv_1x1.h, ..._3x3.h) stand in for an
+** Where the fused kernels of the dense layer (cuda_norm_relu_conv_1x1.h, ..._3x3.h), and those of a transition and
+** of plain 3x3 convolutions (cuda_transition_fused.h, cuda_conv2d_3x3.h), stand in for an
 ** elementwise pass, a product of a library and sums: in 16 bits, and in float where TF32 is good enough,
 ** on compute capability 8.0 and later. Planes that begin at multiples of 16 bytes are read 16 bytes at a
 ** time, others in smaller pieces.
