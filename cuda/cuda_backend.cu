@@ -9,6 +9,7 @@
 #include "cuda_host.h"
 #include "cuda_narrow.h"
 #include "cuda_plan.h"
+#include "cuda_testing.h"
 #include "cuda_wait.h"
 
 /* The device of a call: its first argument is a tensor. */

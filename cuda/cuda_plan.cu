@@ -5,6 +5,7 @@
 #include "cuda_backend.h"
 #include "cuda_described.h"
 #include "cuda_fused.h"
+#include "cuda_testing.h"
 
 extern "C" {
 #include "../src/dn_plan.h"

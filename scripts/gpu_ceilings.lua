@@ -1,9 +1,12 @@
 -- What a GPU can do at most, by the module's own operations: the figures beside which all others stand
 -- (gpu_check.sh). Prints a line of JSON:
 --   copy_gb_s     10^9 bytes a second, read and written, of a copy
+--   empty         of a kernel that does nothing, launched alone and as the nodes of a graph: launches, nodes,
+--                 microseconds of the host (launch_us; graph_us of the whole graph) and of the GPU (gpu_us, node_us)
 --   launch_us     microseconds of the host for an operation that is one small kernel
 --   round_us      of that and the wait for it
---   tflops        of a large product, by precision
+--   tflops        of a large product of the library's, by precision
+--   mma_tflops    of the instructions that the fused kernels use, with their factors in registers
 --
 -- Older versions of Lua read this file too, so there is no syntax of 5.4 in it.
 dofile((arg[0]:match("^(.*)/[^/]*$") or ".") .. "/setup.lua")
@@ -11,6 +14,7 @@ dofile((arg[0]:match("^(.*)/[^/]*$") or ".") .. "/setup.lua")
 local dn = require "densenet"
 local core = require "densenet.core"
 local CommandLine = require "densenet.train.command_line"
+local gpu = require "gpu_ask"
 local program = require "densenet.train.program"
 
 local commandLine = CommandLine.new {
@@ -21,6 +25,8 @@ local commandLine = CommandLine.new {
     { name = "side", type = "integer", default = 8192, min = 16, help = "rows and columns of the products" },
     { name = "repeats", type = "integer", default = 20, min = 1, help = "of each" },
     { name = "launches", type = "integer", default = 2000, min = 1, help = "small operations that are timed" },
+    { name = "nodes", type = "integer", default = 1000, min = 1, help = "empty kernels in a graph" },
+    { name = "rounds", type = "integer", default = 20000, min = 1, help = "of products by tensor cores" },
   },
 }
 
@@ -32,6 +38,51 @@ local function secondsOf(call, n, device)
   for _ = 1, n do call() end
   core.synchronize(device)
   return (core.clock() - start) / n
+end
+
+-- Milliseconds that the host takes to ask for n calls, and the GPU to do them, of one; both at their best of three.
+local function bothOf(call, n, device)
+  local host, own = math.huge, math.huge
+  for _ = 1, 3 do
+    core.synchronize(device)
+    local seconds
+    own = math.min(own, gpu.milliseconds(device, function()
+      local start = core.clock()
+      for _ = 1, n do call() end
+      seconds = core.clock() - start
+    end) / n)
+    host = math.min(host, seconds * 1e3 / n)
+  end
+  return host, own
+end
+
+-- What a kernel that does nothing costs: alone, and as a node of a graph.
+local function emptyKernels(opt)
+  local device = opt.device
+  local host, own = bothOf(function() gpu.ask(device, "empty kernels", opt.launches) end, 1, device)
+  local graph = core.graph_begin(device)
+  gpu.ask(device, "empty kernels", opt.nodes)
+  core.graph_end(graph, true)
+  core.graph_launch(graph)
+  local graphHost, graphOwn = bothOf(function() core.graph_launch(graph) end, opt.repeats, device)
+  local nodes = core.graph_nodes(graph)
+  core.graph_free(graph)
+  return { launches = opt.launches, launch_us = host * 1e3 / opt.launches, gpu_us = own * 1e3 / opt.launches,
+    nodes = nodes, graph_us = graphHost * 1e3, node_us = graphOwn * 1e3 / nodes }
+end
+
+-- 10^12 operations a second of mma.sync, by precision.
+local function mmaRates(opt)
+  local rates = {}
+  for name, dtype in pairs { tf32 = "float", bfloat16 = "bfloat16", half = "half" } do
+    local hook, operations = "products " .. dtype, nil
+    gpu.ask(opt.device, hook, opt.rounds)
+    local ms = gpu.milliseconds(opt.device, function()
+      operations = tonumber(gpu.ask(opt.device, hook, opt.rounds):match "^%S+")
+    end)
+    rates[name] = operations / ms / 1e9
+  end
+  return rates
 end
 
 local function main()
@@ -68,12 +119,12 @@ local function main()
     tflops[name] = 2 * opt.side ^ 3 / seconds / 1e12
   end
   core.tf32(device, false)
-  local gpu = program.check(dn.device(device))
+  local about = program.check(dn.device(device))
   print(dn.json.encode { kind = "ceilings", device = device, emulated = core.testing.cuda_emulation("reverse", 0),
-    product = gpu.product, capability = gpu.capability, driver = gpu.driver, runtime = gpu.runtime,
-    cublas = gpu.cublas, cudnn = gpu.cudnn, memory_mb = gpu.memory / 2 ^ 20, bytes = 4 * n,
-    copy_gb_s = 8 * n / copy / 1e9,
-    launch_us = launch * 1e6, round_us = round * 1e6, side = opt.side, tflops = tflops })
+    product = about.product, capability = about.capability, driver = about.driver, runtime = about.runtime,
+    cublas = about.cublas, cudnn = about.cudnn, memory_mb = about.memory / 2 ^ 20, bytes = 4 * n,
+    copy_gb_s = 8 * n / copy / 1e9, empty = emptyKernels(opt), launch_us = launch * 1e6, round_us = round * 1e6,
+    side = opt.side, tflops = tflops, mma_tflops = mmaRates(opt) })
 end
 
 os.exit(program.run("gpu_ceilings.lua",

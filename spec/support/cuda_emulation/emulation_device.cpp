@@ -76,7 +76,8 @@ bool emulation_hook(const char *name, int64_t value, const char **answer) {
   static const char *const words[] = {
       "fail as",    "fail malloc",  "fail launch",    "refuse launch",   "fail copy", "fail cublas",
       "fail cudnn", "refuse cudnn", "misalign cudnn", "refuse nccl",     "fail nccl", "deaf nccl",
-      "hold nccl",  "fail graph",   "refuse graph",   "fail instantiate"};
+      "hold nccl",  "fail graph",   "refuse graph",   "fail instantiate",
+      "refuse cupti"};
   bool is_known = false;
   for (const char *known : words) is_known = is_known || word == known;
   if (!is_known) return false;
