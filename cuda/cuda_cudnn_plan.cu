@@ -205,8 +205,8 @@ static descriptor engine_of(descriptor configuration) {
 static int64_t index_of(descriptor configuration) {
   const descriptor engine = engine_of(configuration);
   int64_t index = -1, n = 0;
-  if (engine && cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1,
-                                         &n, &index) != CUDNN_STATUS_SUCCESS)
+  if (engine && cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64,
+                                         1, &n, &index) != CUDNN_STATUS_SUCCESS)
     index = -1;
   if (engine) (void)cudnnBackendDestroyDescriptor(engine);
   return index;

@@ -72,7 +72,8 @@ static dn_status find(void) {
   if (cupti.is_there) return DN_OK;
   void *const library = open_library();
   if (!library)
-    return dn_error(DN_EDEVICE, "there is no CUPTI, which tells the times of kernels: %s", dlerror());
+    return dn_error(DN_EDEVICE, "there is no CUPTI, which tells the times of kernels: %s",
+                    dlerror());
   cupti.register_callbacks = FIND(cuptiActivityRegisterCallbacks);
   cupti.enable = FIND(cuptiActivityEnable);
   cupti.disable = FIND(cuptiActivityDisable);
@@ -105,7 +106,8 @@ static void shorten(const char *mangled, char name[CUDA_KERNEL_NAME]) {
   free(plain);
 }
 
-static void add(const CUpti_ActivityKernel9 *record) {
+/* An older form of the record, which CUDA 12 has as well; newer ones are longer. */
+static void add(const CUpti_ActivityKernel8 *record) {
   char name[CUDA_KERNEL_NAME];
   if (record->deviceId != wanted) return;
   shorten(record->name ? record->name : "without a name", name);
@@ -132,7 +134,7 @@ static void CUPTIAPI take_buffer(CUcontext, uint32_t, uint8_t *buffer, size_t, s
   pthread_mutex_lock(&lock);
   while (cupti.next(buffer, n_valid, &record) == CUPTI_SUCCESS)
     if (record->kind == CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL)
-      add((const CUpti_ActivityKernel9 *)record);
+      add((const CUpti_ActivityKernel8 *)record);
   pthread_mutex_unlock(&lock);
   free(buffer);
 }
@@ -150,7 +152,8 @@ dn_status cuda_kernel_times_take(bool on) {
   n_kernels = 0;
   wanted = (uint32_t)cuda_current()->ordinal;
   pthread_mutex_unlock(&lock);
-  DN_TRY(check(cupti.register_callbacks(give_buffer, take_buffer), "cuptiActivityRegisterCallbacks"));
+  DN_TRY(
+      check(cupti.register_callbacks(give_buffer, take_buffer), "cuptiActivityRegisterCallbacks"));
   return check(cupti.enable(CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL), "cuptiActivityEnable");
 }
 
@@ -170,8 +173,9 @@ bool cuda_kernel_times_get(int64_t n, char name[CUDA_KERNEL_NAME], int64_t *coun
 #else
 
 dn_status cuda_kernel_times_take(bool) {
-  return dn_error(DN_EDEVICE, "the backend was built without CUPTI, which tells the times of kernels: "
-                              "there was no cupti.h");
+  return dn_error(DN_EDEVICE,
+                  "the backend was built without CUPTI, which tells the times of kernels: "
+                  "there was no cupti.h");
 }
 
 bool cuda_kernel_times_get(int64_t, char[CUDA_KERNEL_NAME], int64_t *, int64_t *) { return false; }

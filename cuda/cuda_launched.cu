@@ -29,8 +29,8 @@ void cuda_launched_note(const char *kernel) {
   const char *const name = kernel[0] == '(' ? kernel + 1 : kernel;
   const size_t length = length_of(name);
   int i = 0;
-  while (i < launched->n && (length_of(launched->names[i]) != length ||
-                             memcmp(launched->names[i], name, length) != 0))
+  while (i < launched->n &&
+         (length_of(launched->names[i]) != length || memcmp(launched->names[i], name, length) != 0))
     i++;
   if (i == MOST_NAMES) return;
   if (i == launched->n) launched->names[launched->n++] = name;

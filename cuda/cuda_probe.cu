@@ -39,7 +39,8 @@ static dn_status products(int64_t n, double *n_operations, double *sum) {
       (unsigned)(cuda_current()->n_multiprocessors * WARPS_A_MULTIPROCESSOR / n_warps);
   void *sums;
   DN_TRY(cuda_scratch((int64_t)n_blocks * CUDA_THREADS * (int64_t)sizeof(float), &sums));
-  CUDA_LAUNCH((products_kernel<T>), n_blocks, CUDA_THREADS, 0, cuda_stream(), (float *)sums, (int)n);
+  CUDA_LAUNCH((products_kernel<T>), n_blocks, CUDA_THREADS, 0, cuda_stream(), (float *)sums,
+              (int)n);
   float first;
   CUDA_TRY(cudaMemcpyAsync(&first, sums, sizeof first, cudaMemcpyDeviceToHost, cuda_stream()));
   CUDA_TRY(cudaStreamSynchronize(cuda_stream()));

@@ -65,9 +65,8 @@ static dn_status convolution_plan(int64_t n, char *text) {
   snprintf(text, MOST_TEXT,
            "%s %s %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64
            " %s %" PRId64 " %" PRId64 " %.3f",
-           directions[key->direction], dtype, key->n, key->c, key->h,
-           key->w, key->k, key->r, key->s, plan.is_refused ? "refused" : "done", plan.engine,
-           plan.n_bytes, plan.asked_us);
+           directions[key->direction], dtype, key->n, key->c, key->h, key->w, key->k, key->r,
+           key->s, plan.is_refused ? "refused" : "done", plan.engine, plan.n_bytes, plan.asked_us);
   return DN_OK;
 }
 

@@ -1,10 +1,10 @@
 -- The convolutions of DenseNet-BC(100,12), one by one, on a GPU (gpu_check.sh): 3x3 at the three sizes of its blocks, a
--- 1x1 at each, and the first layer, in every direction and precision. With -device plan:cuda:0 it needs no GPU: cuDNN is
--- asked about one that is only described, and nothing is measured. Prints a line of JSON for each:
---   status              what cuDNN says: "done"; "too large": of so many images, it took fewer; "refused", so slow kernels
---                       of our own computed it; "product": a 1x1, which cuBLAS computes
+-- 1x1 at each, and the first layer, in every direction and precision. With -device plan:cuda:0 it needs no GPU: cuDNN
+-- is asked about one that is only described, and nothing is measured. Prints a line of JSON for each:
+--   status              what cuDNN says: "done"; "too large": of so many images, it took fewer; "refused", so slow
+--                       kernels of our own computed it; "product": a 1x1, which cuBLAS computes
 --   engine images       of cuDNN, by its number, and how many images it takes at a time
---   workspace_bytes     of that engine; of a product the most that cuBLAS may take is no part of it
+--   workspace_bytes     of that engine
 --   question_us         microseconds of the host for all questions to cuDNN, which are put once for a shape
 --   host_us device_us   of the call alone afterwards, and of the GPU for it when many follow each other
 --   gflop_s             10^9 multiplications and additions a second of the latter
@@ -33,7 +33,11 @@ local SHAPES = {
   { 3, 24, 32, 3 }, { 48, 12, 32, 3 }, { 48, 12, 16, 3 }, { 48, 12, 8, 3 }, { 120, 48, 32, 1 }, { 204, 48, 16, 1 },
   { 246, 48, 8, 1 }, { 216, 108, 32, 1 }, { 300, 150, 16, 1 },
 }
-local WAYS = { { "single", "float", false }, { "tf32", "float", true }, { "bfloat16", "bfloat16", false } }
+-- Precision, dtype, TF32; and in which dtypes plans are, where gradients of weights may be made of wide copies.
+local WAYS = {
+  { "single", "float", false, { float = true } }, { "tf32", "float", true, { tf32 = true } },
+  { "bfloat16", "bfloat16", false, { bfloat16 = true, tf32 = true } },
+}
 local DIRECTIONS = { "forward", "backward_data", "backward_weight" }
 
 -- Microseconds of the host for one of n calls, and of the GPU.
@@ -48,16 +52,16 @@ local function measure(call, n, device)
   return host / n * 1e6, own / n * 1e3
 end
 
--- The plans that a call has made, or found where an earlier shape has made them: { images =, isDone =, ... }.
-local function plansOf(device, before, direction, shape, size)
+-- The plans that a call has made, or found where an earlier one has made them: { images =, isDone =, ... }.
+local function plansOf(device, before, direction, dtypes, shape, size)
   local c, k, _, side = table.unpack(shape)
-  local wanted = ("^%s %%S+ (%%d+) %d %d %d %d %d %d (%%l+) (%%-?%%d+) (%%d+) (%%S+)$"):format(direction, c, size, size,
-    k, side, side)
+  local wanted = ("^%s (%%w+) (%%d+) %d %d %d %d %d %d (%%l+) (%%-?%%d+) (%%d+) (%%S+)$"):format(direction, c, size,
+    size, k, side, side)
   local function matching(first)
     local found = {}
     for _, line in ipairs(gpu.list(device, "convolution plan", first)) do
-      local images, status, engine, bytes, us = line:match(wanted)
-      if images then
+      local dtype, images, status, engine, bytes, us = line:match(wanted)
+      if dtypes[dtype] then
         found[#found + 1] = { images = tonumber(images), isDone = status == "done", engine = tonumber(engine),
           bytes = tonumber(bytes), us = tonumber(us) }
       end
@@ -97,7 +101,7 @@ local function main()
   local device, isPlanned = opt.device, opt.device:find "^plan" ~= nil
   program.check(core.device_find(device))
   for _, way in ipairs(WAYS) do
-    local precision, dtype, tf32 = table.unpack(way)
+    local precision, dtype, tf32, dtypes = table.unpack(way)
     core.tf32(device, tf32)
     for _, shape in ipairs(SHAPES) do
       local c, k, size, side = table.unpack(shape)
@@ -111,12 +115,13 @@ local function main()
         local before = #gpu.list(device, "convolution plan")
         calls[direction]()
         local result = side == 1 and { status = "product" }
-          or outcomeOf(plansOf(device, before, direction, shape, size))
+          or outcomeOf(plansOf(device, before, direction, dtypes, shape, size))
         if not isPlanned then
           result.host_us, result.device_us = measure(calls[direction], opt.repeats, device)
           result.gflop_s = 2 * opt.batchSize * c * k * (size * side) ^ 2 / result.device_us / 1e3
         end
-        result.kind, result.precision, result.direction, result.batch = "convolution", precision, direction, opt.batchSize
+        result.kind, result.precision, result.direction = "convolution", precision, direction
+        result.batch = opt.batchSize
         result.channels, result.outputs, result.size, result.side = c, k, size, side
         print(dn.json.encode(result))
       end

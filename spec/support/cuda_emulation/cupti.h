@@ -23,12 +23,12 @@ typedef struct CUpti_Activity {
   CUpti_ActivityKind kind;
 } CUpti_Activity;
 
-typedef struct CUpti_ActivityKernel9 {
+typedef struct CUpti_ActivityKernel8 {
   CUpti_ActivityKind kind;
   uint32_t deviceId;
   uint64_t start, end; /* nanoseconds */
   const char *name;
-} CUpti_ActivityKernel9;
+} CUpti_ActivityKernel8;
 
 typedef void (*CUpti_BuffersCallbackRequestFunc)(uint8_t **buffer, size_t *n_bytes,
                                                  size_t *most_records);

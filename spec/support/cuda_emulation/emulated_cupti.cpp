@@ -12,7 +12,7 @@
 static bool enabled;
 static CUpti_BuffersCallbackRequestFunc give;
 static CUpti_BuffersCallbackCompleteFunc take;
-static std::vector<CUpti_ActivityKernel9> records;
+static std::vector<CUpti_ActivityKernel8> records;
 static std::deque<std::string> names; /* which the records point to */
 
 bool emulated_cupti_is_enabled(void) { return enabled; }
@@ -25,7 +25,7 @@ uint64_t emulated_cupti_now(void) {
 
 void emulated_cupti_record(const char *kernel, int device, uint64_t start) {
   emulation_locked here;
-  CUpti_ActivityKernel9 record = {};
+  CUpti_ActivityKernel8 record = {};
   names.push_back(kernel);
   std::string &name = names.back();
   if (name[0] == '(') name = name.substr(1, name.size() - 2); /* as the macro has it */
@@ -75,8 +75,8 @@ CUptiResult cuptiActivityFlushAll(uint32_t) {
 }
 
 CUptiResult cuptiActivityGetNextRecord(uint8_t *buffer, size_t n_valid, CUpti_Activity **record) {
-  uint8_t *next = *record ? (uint8_t *)*record + sizeof(CUpti_ActivityKernel9) : buffer;
-  if (next + sizeof(CUpti_ActivityKernel9) > buffer + n_valid) return CUPTI_ERROR_MAX_LIMIT_REACHED;
+  uint8_t *next = *record ? (uint8_t *)*record + sizeof(CUpti_ActivityKernel8) : buffer;
+  if (next + sizeof(CUpti_ActivityKernel8) > buffer + n_valid) return CUPTI_ERROR_MAX_LIMIT_REACHED;
   *record = (CUpti_Activity *)next;
   return CUPTI_SUCCESS;
 }
