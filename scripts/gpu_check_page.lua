@@ -33,8 +33,7 @@ local isNumber, number, plain = text.isNumber, text.number, text.plain
 
 -- ---- Sections ----
 
-local function addFacts(page, directory, found, lines)
-  local about = found[1] or {}
+local function addFacts(page, directory, about, lines)
   page:add("# densenet on %s", plain(about.product or "a GPU that was not described"))
   page:add("")
   if about.emulated then
@@ -60,11 +59,22 @@ local function addParts(page, directory)
   page:rows({ "part", "how it ended", "seconds", "file" }, rows)
 end
 
+-- All lines of the part together: a part that was cut has fewer of them.
+local function ceilingsOf(found)
+  local about = {}
+  for _, one in ipairs(found) do
+    for name, value in pairs(one) do about[name] = value end
+  end
+  return about
+end
+
 local function addCeilings(page, about)
   if not isNumber(about.copy_gb_s) then return end
   page:heading "Ceilings"
-  page:add("Copy of %.0f MB: %.0f GB/s, read and written. A small operation: %.2f microseconds of the host, %.1f with "
-    .. "the wait.", about.bytes / 1e6, about.copy_gb_s, about.launch_us, about.round_us)
+  page:add("Copy of %.0f MB: %.0f GB/s, read and written.", about.bytes / 1e6, about.copy_gb_s)
+  if about.launch_us then
+    page:add("A small operation: %.2f microseconds of the host, %.1f with the wait.", about.launch_us, about.round_us)
+  end
   local empty = about.empty
   if empty then
     page:add("")
@@ -75,6 +85,7 @@ local function addCeilings(page, about)
         empty.graph_us), ("%.2f"):format(empty.node_us) },
     })
   end
+  if not about.tflops then return end
   local rows = {}
   for _, precision in ipairs { "single", "tf32", "bfloat16", "half" } do
     local library, own = about.tflops[precision], about.mma_tflops and about.mma_tflops[precision]
@@ -130,10 +141,11 @@ local function addConvolutions(page, found)
       one.status == "refused" and "**refused**" or one.images ~= one.batch and one.images
         and ("%s: %d images at a time"):format(one.status, one.images) or one.status or "",
       number("%d", one.engine), number("%d", one.workspace_bytes), number("%.1f", one.question_us),
-      number("%.1f", one.host_us), number("%.1f", one.device_us), number("%.0f", one.gflop_s) }
+      number("%.1f", one.host_us), number("%.1f", one.device_us), number("%.0f", one.gflop_s),
+      one.kernels and plain(table.concat(one.kernels, ", ")) or "" }
   end
   page:rows({ "precision", "window, channels, image", "direction", "cuDNN", "engine", "workspace bytes",
-    "asking, host microseconds", "a call, host microseconds", "GPU microseconds", "GFLOP/s" }, rows)
+    "asking, host microseconds", "a call, host microseconds", "GPU microseconds", "GFLOP/s", "kernels" }, rows)
 end
 
 -- Our names of the peer's precisions.
@@ -188,9 +200,9 @@ return function(directory)
   local ownSteps, stepLines = readPart(directory, "steps")
   local larger, largerLines = readPart(directory, "larger")
   local operations = readPart(directory, "operations")
-  local about = device[1] or {}
+  local about = ceilingsOf(device)
   local kernels = readPart(directory, "kernels")
-  addFacts(page, directory, device, deviceLines)
+  addFacts(page, directory, about, deviceLines)
   addParts(page, directory)
   addCeilings(page, about)
   steps.add(page, "Steps", ownSteps, stepLines, about.copy_gb_s)

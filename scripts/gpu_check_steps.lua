@@ -89,29 +89,27 @@ end
 -- @param page from text.page
 -- @param list what gpu_step.lua printed
 function steps.addErrors(page, list)
-  local first, order, alike = {}, {}, {}
+  local first, plainOnes, rows = {}, {}, {}
   for _, one in ipairs(list) do
     local key = text.sameStep(one) .. (type(one.chunk_mb) == "string" and one.chunk_mb or "")
-    if not first[key] then
-      first[key] = one
-      order[#order + 1] = key
-    else
-      alike[key] = alike[key] or {}
-      table.insert(alike[key], one)
+    local kind = key .. tostring(one.fused)
+    local isCaptured = one.way == "captured" and plainOnes[kind] ~= nil
+    local right = isCaptured and plainOnes[kind] or first[key]
+    first[key] = first[key] or one
+    if one.way == "plain" then plainOnes[kind] = one end
+    if right then
+      local a, b = tonumber(right.loss), tonumber(one.loss)
+      local difference = right.loss == one.loss and "0" or ("%.3g"):format(math.abs(b - a) / math.abs(a))
+      rows[#rows + 1] = { key, ("%s by %s"):format(wayOf(one), wayOf(right)),
+        isCaptured and difference ~= "0" and ("**%s**"):format(difference) or difference }
     end
   end
-  if not next(alike) then return end
+  if #rows == 0 then return end
   page:heading "Errors"
-  page:add "Loss after the same steps, from one start, beside the first way's: 0 where they are alike, bit for bit."
+  page:add [[
+Loss after the same steps from one start, of a captured step beside the plain one, else beside the first way: 0 where
+they are alike, bit for bit, as captured and plain steps have to be.]]
   page:add("")
-  local rows = {}
-  for _, key in ipairs(order) do
-    for _, one in ipairs(alike[key] or {}) do
-      local right, own = tonumber(first[key].loss), tonumber(one.loss)
-      rows[#rows + 1] = { key, ("%s by %s"):format(wayOf(one), wayOf(first[key])),
-        first[key].loss == one.loss and "0" or ("%.3g"):format(math.abs(own - right) / math.abs(right)) }
-    end
-  end
   page:rows({ "step", "ways", "relative difference" }, rows)
 end
 

@@ -8,6 +8,8 @@
 --   question_us         microseconds of the host for all questions to cuDNN, which are put once for a shape
 --   host_us device_us   of the call alone afterwards, and of the GPU for it when many follow each other
 --   gflop_s             10^9 multiplications and additions a second of the latter
+--   kernels             names of those that a call runs, the longest first, where CUPTI tells: whether there are copies
+--                       into another layout, or a product in several parts
 --
 -- Older versions of Lua read this file too, so there is no syntax of 5.4 in it.
 dofile((arg[0]:match("^(.*)/[^/]*$") or ".") .. "/setup.lua")
@@ -50,6 +52,15 @@ local function measure(call, n, device)
     host = core.clock() - start
   end)
   return host / n * 1e6, own / n * 1e3
+end
+
+-- Names of the kernels that a call runs; nil where they are not told.
+local function kernelsOf(call, device)
+  local times = gpu.kernelTimes(device, call)
+  if not times then return nil end
+  local names = {}
+  for i, kernel in ipairs(times) do names[i] = kernel.name:sub(1, 80) end
+  return dn.json.array(names)
 end
 
 -- The plans that a call has made, or found where an earlier one has made them: { images =, isDone =, ... }.
@@ -118,12 +129,14 @@ local function main()
           or outcomeOf(plansOf(device, before, direction, dtypes, shape, size))
         if not isPlanned then
           result.host_us, result.device_us = measure(calls[direction], opt.repeats, device)
+          result.kernels = kernelsOf(calls[direction], device)
           result.gflop_s = 2 * opt.batchSize * c * k * (size * side) ^ 2 / result.device_us / 1e3
         end
         result.kind, result.precision, result.direction = "convolution", precision, direction
         result.batch = opt.batchSize
         result.channels, result.outputs, result.size, result.side = c, k, size, side
         print(dn.json.encode(result))
+        io.stdout:flush() -- what is there stays there when time is over
       end
     end
   end
