@@ -68,23 +68,6 @@ static void *open_library(void) { return &cupti; }
 #define FIND(name) &name
 #endif
 
-static dn_status find(void) {
-  if (cupti.is_there) return DN_OK;
-  void *const library = open_library();
-  if (!library)
-    return dn_error(DN_EDEVICE, "there is no CUPTI, which tells the times of kernels: %s",
-                    dlerror());
-  cupti.register_callbacks = FIND(cuptiActivityRegisterCallbacks);
-  cupti.enable = FIND(cuptiActivityEnable);
-  cupti.disable = FIND(cuptiActivityDisable);
-  cupti.flush = FIND(cuptiActivityFlushAll);
-  cupti.next = FIND(cuptiActivityGetNextRecord);
-  cupti.words = FIND(cuptiGetResultString);
-  cupti.is_there = cupti.register_callbacks && cupti.enable && cupti.disable && cupti.flush &&
-                   cupti.next && cupti.words;
-  return cupti.is_there ? DN_OK : dn_error(DN_EDEVICE, "CUPTI lacks functions that are needed");
-}
-
 /* ---- Records ---- */
 
 /* "void fill_kernel<float>(float*, int)" is fill_kernel<float>. */
@@ -141,20 +124,36 @@ static void CUPTIAPI take_buffer(CUcontext, uint32_t, uint8_t *buffer, size_t, s
 
 /* ---- Taking times ---- */
 
+static dn_status find(void) {
+  if (cupti.is_there) return DN_OK;
+  void *const library = open_library();
+  if (!library)
+    return dn_error(DN_EDEVICE, "there is no CUPTI, which tells the times of kernels: %s",
+                    dlerror());
+  cupti.register_callbacks = FIND(cuptiActivityRegisterCallbacks);
+  cupti.enable = FIND(cuptiActivityEnable);
+  cupti.disable = FIND(cuptiActivityDisable);
+  cupti.flush = FIND(cuptiActivityFlushAll);
+  cupti.next = FIND(cuptiActivityGetNextRecord);
+  cupti.words = FIND(cuptiGetResultString);
+  cupti.is_there = cupti.register_callbacks && cupti.enable && cupti.disable && cupti.flush &&
+                   cupti.next && cupti.words;
+  if (!cupti.is_there) return dn_error(DN_EDEVICE, "CUPTI lacks functions that are needed");
+  return check(cupti.register_callbacks(give_buffer, take_buffer),
+               "cuptiActivityRegisterCallbacks");
+}
+
 dn_status cuda_kernel_times_take(bool on) {
   DN_TRY(find());
-  if (!on) {
-    const dn_status status = check(cupti.flush(1), "cuptiActivityFlushAll");
-    (void)cupti.disable(CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL);
-    return status;
-  }
+  if (on) DN_TRY(check(cupti.enable(CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL), "cuptiActivityEnable"));
+  DN_TRY(check(cupti.flush(1), "cuptiActivityFlushAll"));
+  if (!on)
+    return check(cupti.disable(CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL), "cuptiActivityDisable");
   pthread_mutex_lock(&lock);
   n_kernels = 0;
   wanted = (uint32_t)cuda_current()->ordinal;
   pthread_mutex_unlock(&lock);
-  DN_TRY(
-      check(cupti.register_callbacks(give_buffer, take_buffer), "cuptiActivityRegisterCallbacks"));
-  return check(cupti.enable(CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL), "cuptiActivityEnable");
+  return DN_OK;
 }
 
 bool cuda_kernel_times_get(int64_t n, char name[CUDA_KERNEL_NAME], int64_t *count,

@@ -109,8 +109,8 @@ local function productRates(opt)
   for name, way in pairs { single = { "float", false }, tf32 = { "float", true }, bfloat16 = { "bfloat16", false } } do
     local dtype, tf32 = table.unpack(way)
     core.tf32(device, tf32)
-    local x, weight, y = core.tensor_new(device, dtype, { side, side }), core.tensor_new(device, "float", { side, side }),
-      core.tensor_new(device, dtype, { side, side })
+    local function square(of) return core.tensor_new(device, of, { side, side }) end
+    local x, weight, y = square(dtype), square "float", square(dtype)
     core.random_uniform(x, -1, 1, 2, 0, 0)
     core.random_uniform(weight, -1, 1, 3, 0, 0)
     local _, ms = bothOf(function() core.linear_forward(y, x, weight, nil) end, opt.repeats, device)

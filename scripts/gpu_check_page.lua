@@ -131,18 +131,25 @@ local function addKernels(page, list)
   end
 end
 
-local function addConvolutions(page, found)
+local function addConvolutions(page, all)
+  local found, kernels, rows = {}, {}, {}
+  local function keyOf(one)
+    return table.concat({ one.precision, one.direction, one.channels, one.outputs, one.size, one.side }, " ")
+  end
+  for _, one in ipairs(all) do
+    if one.kernels then kernels[keyOf(one)] = one.kernels else found[#found + 1] = one end
+  end
   if #found == 0 then return end
   page:heading "Convolutions"
-  local rows = {}
   for _, one in ipairs(found) do
+    local names = kernels[keyOf(one)]
     rows[#rows + 1] = { one.precision, ("%dx%d, %d to %d, %dx%d"):format(one.side, one.side, one.channels, one.outputs,
       one.size, one.size), (one.direction:gsub("_", ", ")),
       one.status == "refused" and "**refused**" or one.images ~= one.batch and one.images
         and ("%s: %d images at a time"):format(one.status, one.images) or one.status or "",
       number("%d", one.engine), number("%d", one.workspace_bytes), number("%.1f", one.question_us),
       number("%.1f", one.host_us), number("%.1f", one.device_us), number("%.0f", one.gflop_s),
-      one.kernels and plain(table.concat(one.kernels, ", ")) or "" }
+      names and plain(table.concat(names, ", ")) or "" }
   end
   page:rows({ "precision", "window, channels, image", "direction", "cuDNN", "engine", "workspace bytes",
     "asking, host microseconds", "a call, host microseconds", "GPU microseconds", "GFLOP/s", "kernels" }, rows)

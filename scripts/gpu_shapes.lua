@@ -8,8 +8,9 @@
 --   question_us         microseconds of the host for all questions to cuDNN, which are put once for a shape
 --   host_us device_us   of the call alone afterwards, and of the GPU for it when many follow each other
 --   gflop_s             10^9 multiplications and additions a second of the latter
---   kernels             names of those that a call runs, the longest first, where CUPTI tells: whether there are copies
---                       into another layout, or a product in several parts
+-- and then, where CUPTI tells, another:
+--   kernels             names of those that a call runs, the longest first: whether there are copies into another
+--                       layout, or a product in several parts
 --
 -- Older versions of Lua read this file too, so there is no syntax of 5.4 in it.
 dofile((arg[0]:match("^(.*)/[^/]*$") or ".") .. "/setup.lua")
@@ -64,15 +65,14 @@ local function kernelsOf(call, device)
 end
 
 -- The plans that a call has made, or found where an earlier one has made them: { images =, isDone =, ... }.
-local function plansOf(device, before, direction, dtypes, shape, size)
-  local c, k, _, side = table.unpack(shape)
-  local wanted = ("^%s (%%w+) (%%d+) %d %d %d %d %d %d (%%l+) (%%-?%%d+) (%%d+) (%%S+)$"):format(direction, c, size,
-    size, k, side, side)
+local function plansOf(device, before, dtypes, of)
+  local wanted = ("^%s (%%w+) (%%d+) %d %d %d %d %d %d (%%l+) (%%-?%%d+) (%%d+) (%%S+)$"):format(of.direction,
+    of.channels, of.size, of.size, of.outputs, of.side, of.side)
   local function matching(first)
     local found = {}
     for _, line in ipairs(gpu.list(device, "convolution plan", first)) do
       local dtype, images, status, engine, bytes, us = line:match(wanted)
-      if dtypes[dtype] then
+      if dtype and dtypes[dtype] then
         found[#found + 1] = { images = tonumber(images), isDone = status == "done", engine = tonumber(engine),
           bytes = tonumber(bytes), us = tonumber(us) }
       end
@@ -83,10 +83,14 @@ local function plansOf(device, before, direction, dtypes, shape, size)
   return #made > 0 and made or matching(0)
 end
 
--- What became of a call, from its plans.
-local function outcomeOf(plans)
-  local result = { status = "refused", question_us = 0 }
-  local isRefused
+-- What became of a call, from its plans; a product has none.
+local function addOutcome(result, plans)
+  if not plans then
+    result.status = "product"
+    return
+  end
+  local isRefused = false
+  result.status, result.question_us = "refused", 0
   for _, plan in ipairs(plans) do
     result.question_us = result.question_us + plan.us
     isRefused = isRefused or not plan.isDone
@@ -95,7 +99,6 @@ local function outcomeOf(plans)
     end
   end
   if result.images then result.status = isRefused and "too large" or "done" end
-  return result
 end
 
 local function callsOf(x, y, weight, pad)
@@ -106,41 +109,58 @@ local function callsOf(x, y, weight, pad)
   }
 end
 
+-- each(result, call, dtypes): every precision, shape and direction, with the call, and the dtypes of its plans.
+local function forEach(opt, each)
+  for _, way in ipairs(WAYS) do
+    local precision, dtype, tf32, dtypes = table.unpack(way)
+    core.tf32(opt.device, tf32)
+    for _, shape in ipairs(SHAPES) do
+      local c, k, size, side = table.unpack(shape)
+      if opt.tiny then size = size // 8 end
+      local x, y = core.tensor_new(opt.device, dtype, { opt.batchSize, c, size, size }),
+        core.tensor_new(opt.device, dtype, { opt.batchSize, k, size, size })
+      local weight = core.tensor_new(opt.device, "float", { k, c, side, side })
+      for i, tensor in ipairs { x, y, weight } do core.random_uniform(tensor, -1, 1, i, 0, 0) end
+      local calls = callsOf(x, y, weight, side // 2)
+      for _, direction in ipairs(DIRECTIONS) do
+        each({ precision = precision, direction = direction, batch = opt.batchSize, channels = c, outputs = k,
+          size = size, side = side }, calls[direction], dtypes)
+      end
+    end
+  end
+  core.tf32(opt.device, false)
+end
+
+-- A line; what is there stays there when time is over.
+local function show(kind, result)
+  result.kind = kind
+  print(dn.json.encode(result))
+  io.stdout:flush()
+end
+
 local function main()
   local opt = program.options(commandLine, arg, "lua scripts/gpu_shapes.lua [-option value ...]")
   if not opt then return end
   local device, isPlanned = opt.device, opt.device:find "^plan" ~= nil
   program.check(core.device_find(device))
-  for _, way in ipairs(WAYS) do
-    local precision, dtype, tf32, dtypes = table.unpack(way)
-    core.tf32(device, tf32)
-    for _, shape in ipairs(SHAPES) do
-      local c, k, size, side = table.unpack(shape)
-      if opt.tiny then size = size // 8 end
-      local x, y = core.tensor_new(device, dtype, { opt.batchSize, c, size, size }),
-        core.tensor_new(device, dtype, { opt.batchSize, k, size, size })
-      local weight = core.tensor_new(device, "float", { k, c, side, side })
-      for i, tensor in ipairs { x, y, weight } do core.random_uniform(tensor, -1, 1, i, 0, 0) end
-      local calls = callsOf(x, y, weight, side // 2)
-      for _, direction in ipairs(DIRECTIONS) do
-        local before = #gpu.list(device, "convolution plan")
-        calls[direction]()
-        local result = side == 1 and { status = "product" }
-          or outcomeOf(plansOf(device, before, direction, dtypes, shape, size))
-        if not isPlanned then
-          result.host_us, result.device_us = measure(calls[direction], opt.repeats, device)
-          result.kernels = kernelsOf(calls[direction], device)
-          result.gflop_s = 2 * opt.batchSize * c * k * (size * side) ^ 2 / result.device_us / 1e3
-        end
-        result.kind, result.precision, result.direction = "convolution", precision, direction
-        result.batch = opt.batchSize
-        result.channels, result.outputs, result.size, result.side = c, k, size, side
-        print(dn.json.encode(result))
-        io.stdout:flush() -- what is there stays there when time is over
-      end
+  forEach(opt, function(result, call, dtypes)
+    local before = #gpu.list(device, "convolution plan")
+    call()
+    addOutcome(result, result.side > 1 and plansOf(device, before, dtypes, result))
+    if not isPlanned then
+      result.host_us, result.device_us = measure(call, opt.repeats, device)
+      result.gflop_s = 2 * result.batch * result.channels * result.outputs * (result.size * result.side) ^ 2
+        / result.device_us / 1e3
     end
-  end
-  core.tf32(device, false)
+    show("convolution", result)
+  end)
+  if isPlanned then return end
+  -- Behind all measurements: CUPTI takes time of the host.
+  forEach(opt, function(result, call)
+    call()
+    result.kernels = kernelsOf(call, device)
+    if result.kernels then show("convolution kernels", result) end
+  end)
 end
 
 os.exit(program.run("gpu_shapes.lua",

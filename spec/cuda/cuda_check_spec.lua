@@ -98,6 +98,25 @@ describe("gpu_check.sh", function()
     has(read "report.md", "# densenet on a GPU that was not described")
   end)
 
+  it("asks about convolutions without a GPU", function()
+    local pipe = io.popen(("DENSENET_EMULATED_GPUS='no driver' '%s' scripts/gpu_shapes.lua -device plan:cuda:0 -tiny "
+      .. "-batchSize 2"):format(temporary.interpreter()))
+    local n, done = 0, 0
+    for line in pipe:lines() do
+      local one = dn.json.decode(line)
+      n = n + 1
+      assert.is_nil(one.device_us)
+      if one.side == 1 then
+        assert.equal("product", one.status)
+      else
+        done = done + (one.status == "done" and one.images == 2 and one.question_us > 0 and 1 or 0)
+      end
+    end
+    pipe:close()
+    assert.equal(9 * 3 * 3, n)
+    assert.equal(4 * 3 * 3, done)
+  end)
+
   it("refuses what it cannot do", function()
     local status, text = run("", "")
     assert.equal(2, status)
@@ -163,9 +182,11 @@ describe("the page of gpu_check.sh", function()
     write("steps", '{"kind":"step","netType":"densenet","depth":10,"growthRate":4,"batchSize":4,"optMemory":4,'
       .. '"precision":"tf32","median_s":1,"min_s":1,"way":"plain","refusals":3,"direct":2,"loss":"1"}\n')
     local shape = '{"kind":"convolution","precision":"tf32","direction":"forward","batch":64,"channels":3,'
-      .. '"outputs":24,"size":32,"side":3,"host_us":1,"device_us":2,"gflop_s":3,"question_us":40.5,"status":"%s"%s}\n'
-    write("convolutions", shape:format("refused", "")
-      .. shape:format("too large", ',"engine":7,"images":32,"workspace_bytes":99,"kernels":["gemm","add"]'))
+      .. '"outputs":24,"size":%d,"side":3,"host_us":1,"device_us":2,"gflop_s":3,"question_us":40.5,"status":"%s"%s}\n'
+    write("convolutions", shape:format(16, "refused", "")
+      .. shape:format(32, "too large", ',"engine":7,"images":32,"workspace_bytes":99')
+      .. '{"kind":"convolution kernels","precision":"tf32","direction":"forward","batch":64,"channels":3,"outputs":24,'
+      .. '"size":32,"side":3,"kernels":["gemm","add"]}\n')
     local text = page()
     has(text, "| **3** | **2** |")
     has(text, "- **Not as it has to be**: DenseNet-BC(10,4), batch 4, tf32, mode 4, plain: cuDNN refused 3 plans or "
