@@ -51,7 +51,7 @@ typedef struct cuda_device {
   struct cuda_graph *freed;     /* graphs whose last launch may not be over */
   int capability[2];            /* compute capability */
   int n_multiprocessors;
-  int n_shared_bytes; /* of a block at most */
+  int n_shared_bytes;   /* of a block at most */
   cudaEvent_t marks[2]; /* on `stream`, to take time between; NULL until then (cuda_probe.h) */
   struct cuda_launched *launched; /* launches by name; NULL while nobody counts (cuda_launched.h) */
 } cuda_device;

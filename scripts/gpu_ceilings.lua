@@ -27,7 +27,7 @@ local commandLine = CommandLine.new {
     { name = "repeats", type = "integer", default = 20, min = 1, help = "of each" },
     { name = "launches", type = "integer", default = 2000, min = 1, help = "small operations that are timed" },
     { name = "nodes", type = "integer", default = 1000, min = 1, help = "empty kernels in a graph" },
-    { name = "rounds", type = "integer", default = 20000, min = 1, help = "of products by tensor cores" },
+    { name = "rounds", type = "integer", default = 100000, min = 1, help = "of products by tensor cores" },
   },
 }
 

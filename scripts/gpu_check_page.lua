@@ -102,12 +102,15 @@ local function addOperations(page, operations, copy)
       page:heading("Operations of a step: " .. text.sameStep(one))
       local rows = {}
       for _, operation in ipairs(one.operations) do
-        local rate = operation.bytes / operation.seconds / 1e9
+        local kernels = operation.kernel_s
+        local rate = operation.bytes / (isNumber(kernels) and kernels > 0 and kernels or operation.seconds) / 1e9
         rows[#rows + 1] = { operation.name, ("%d"):format(operation.calls), ("%.1f"):format(operation.seconds * 1e6),
-          ("%.2f"):format(operation.bytes / 1e6), ("%.0f"):format(rate),
+          number("%.1f", kernels and kernels * 1e6), ("%.2f"):format(operation.bytes / 1e6), ("%.0f"):format(rate),
           isNumber(copy) and ("%.0f %%"):format(100 * rate / copy) or "" }
       end
-      page:rows({ "operation", "calls", "microseconds", "MB", "GB/s", "of copy" }, rows)
+      page:add "GB/s: by the kernels' time where it is known, so without the gaps between them."
+      page:add("")
+      page:rows({ "operation", "calls", "microseconds", "of its kernels", "MB", "GB/s", "of copy" }, rows)
     end
   end
 end

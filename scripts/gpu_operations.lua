@@ -82,29 +82,59 @@ function operations.count(device, step)
   return found
 end
 
+-- Seconds of one of n calls in a row: of the GPU, by events, or on the CPU by the clock.
+local function secondsOf(device, n, call)
+  local function all()
+    for _ = 1, n do call() end
+  end
+  core.synchronize(device)
+  if device ~= "cpu" then return gpu.milliseconds(device, all) * 1e-3 / n end
+  local start = core.clock()
+  all()
+  return (core.clock() - start) / n
+end
+
+-- Adds what the kernels of each operation take, without the gaps between them, where CUPTI tells.
+local function addKernelTimes(device, step, found)
+  local isTold = true
+  watch(device, step, function(name, operation, ...)
+    if not isTold then return operation(...) end
+    local arguments, result = table.pack(...), nil
+    local kernels = gpu.kernelTimes(device, function()
+      result = table.pack(operation(table.unpack(arguments, 1, arguments.n)))
+    end)
+    isTold = kernels ~= nil
+    if not isTold then return operation(...) end
+    local one = found[name]
+    one.kernel_s = one.kernel_s or 0
+    for _, kernel in ipairs(kernels) do one.kernel_s = one.kernel_s + kernel.seconds end
+    return table.unpack(result, 1, result.n)
+  end)
+end
+
 --- Times every operation of a step by itself, several times in a row, so that the wait for it does not count.
 -- @param device its name
 -- @param step a function
 -- @param repeats how often in a row
--- @return list of { name =, calls =, seconds =, bytes = of its tensors }, the longest first
+-- @return list of { name =, calls =, seconds =, bytes = of its tensors, kernel_s = seconds of its kernels alone, where
+--   they are told }, the longest first
 function operations.time(device, step, repeats)
   local found, list = {}, {}
   watch(device, step, function(name, operation, ...)
-    core.synchronize(device)
-    local start = core.clock()
-    for _ = 2, repeats do operation(...) end
-    local result = table.pack(operation(...))
-    core.synchronize(device)
+    local arguments, result = table.pack(...), nil
+    local seconds = secondsOf(device, repeats, function()
+      result = table.pack(operation(table.unpack(arguments, 1, arguments.n)))
+    end)
     local one = found[name]
     if not one then
       one = { name = name, calls = 0, seconds = 0, bytes = 0 }
       found[name] = one
       list[#list + 1] = one
     end
-    one.calls, one.bytes = one.calls + 1, one.bytes + bytesOf(...)
-    one.seconds = one.seconds + (core.clock() - start) / repeats
+    one.calls, one.bytes, one.seconds = one.calls + 1, one.bytes + bytesOf(...), one.seconds + seconds
     return table.unpack(result, 1, result.n)
   end)
+  if device ~= "cpu" then addKernelTimes(device, step, found) end
   table.sort(list, function(a, b) return a.seconds > b.seconds end)
   return list
 end

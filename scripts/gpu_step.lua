@@ -18,7 +18,8 @@
 --                             from the start on: both have to be 0
 --   counted                   of a plain step (gpu_operations.lua): bytes of its operations' tensors, calls of the
 --                             dense layer's operations, how many of them one fused kernel did, and which it did not
---   operations                with -operations, by name: calls, seconds of all of them, bytes of their tensors
+--   operations                with -operations, by name: calls, seconds of all of them, bytes of their tensors,
+--                             kernel_s, seconds of their kernels alone, where they are told
 --   kernels                   with -kernels, by name: calls and seconds of a step; or kernels_why there are none
 --
 -- Older versions of Lua read this file too, so there is no syntax of 5.4 in it.

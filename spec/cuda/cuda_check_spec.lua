@@ -155,7 +155,8 @@ describe("the page of gpu_check.sh", function()
       .. step:format(0.008, "plain", '"0"', "2.525") .. "failed with status 1: that\n")
     write("operations", '{"kind":"step","netType":"densenet","depth":100,"growthRate":12,"batchSize":64,'
       .. '"optMemory":4,"precision":"bfloat16",'
-      .. '"operations":[{"name":"relu_forward","calls":2,"seconds":0.001,"bytes":4e9}]}\n')
+      .. '"operations":[{"name":"relu_forward","calls":2,"seconds":0.001,"bytes":4e9},'
+      .. '{"name":"fill","calls":1,"seconds":0.001,"kernel_s":0.0005,"bytes":1e9}]}\n')
     local peer = '{"kind":"peer","peer":"torch 9","precision":"bf16","format":"%s","compile":"none",'
       .. '"memory":"standard",'
       .. '"depth":100,"growth":12,"batch":64,"median_s":%g,"peak_mb":%d}\n'
@@ -169,7 +170,8 @@ describe("the page of gpu_check.sh", function()
     shows "| DenseNet-BC(100,12), batch 64, bfloat16, mode 4 | captured by plain | 0 |"
     shows "| DenseNet-BC(100,12), batch 64, bfloat16, mode 4 | plain, unfused by plain | 0.01 |"
     shows "- failed with status 1: that"
-    shows "| relu_forward | 2 | 1000.0 | 4000.00 | 4000 | 100 % |"
+    shows "| relu_forward | 2 | 1000.0 |  | 4000.00 | 4000 | 100 % |"
+    shows "| fill | 1 | 1000.0 | 500.0 | 1000.00 | 2000 | 50 % |"
     shows "- bfloat16 (captured, mode 4): 5.00 times as fast as the peer's fastest (nhwc, none), with 20 % of"
     shows "and 25 % of that of the peer's smallest."
     shows "## Layers that were not fused"

@@ -183,8 +183,7 @@ void emulation_launch_body(const char *name, const void *kernel, dim3 grid, dim3
       emulation_fail(error, "%s was told to fail", own_name.c_str());
     else
       emulation_run(own_name.c_str(), grid, block, n_shared, most_shared, body);
-    if (emulated_cupti_is_enabled())
-      emulated_cupti_record(own_name.c_str(), stream->device, start);
+    if (emulated_cupti_is_enabled()) emulated_cupti_record(own_name.c_str(), stream->device, start);
   });
 }
 
