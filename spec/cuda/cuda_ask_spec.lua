@@ -76,7 +76,7 @@ describe("a GPU", function()
       gpu.ask(DEVICE, "products float", 1)
     end)
     core.graph_free(graph)
-    if not list then return pending(why) end
+    if not list then return assert.matches("CUPTI", why) end -- a GPU's machine need not have it
     local counts = {}
     for _, one in ipairs(list) do
       counts[one.name:match "^[%w_]+"] = one.count
