@@ -154,7 +154,7 @@ endif
 LINK_CUDA_nvcc = $(NVCC_FOUND) -shared -cudart shared
 LINK_CUDA_emulated = $(CXX) -shared -pthread $(EXTRA_CFLAGS)
 # Behind the objects: some linkers drop a library that nothing before it has asked for.
-CUDA_LIBS_nvcc = -lcublas -lcudnn
+CUDA_LIBS_nvcc = -lcublas -lcudnn $(DL_LIBS)
 CUDA_LIBS_emulated = -Wl,-soname,cuda.so
 NCCL_LIBS_nvcc = -lnccl
 # The emulated runtime is in cuda.so, and there is to be one of it in a process.

@@ -9,6 +9,7 @@
 #include "cuda_host.h"
 #include "cuda_narrow.h"
 #include "cuda_plan.h"
+#include "cuda_testing.h"
 #include "cuda_transition_fused.h"
 #include "cuda_wait.h"
 

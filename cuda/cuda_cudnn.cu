@@ -151,7 +151,9 @@ static cudnnStatus_t execute(const cuda_cudnn_call *call, const cuda_cudnn_plan 
 dn_status cuda_cudnn_run(const cuda_cudnn_call *call, void *workspace, int64_t n_bytes,
                          cuda_cudnn_outcome *outcome) {
   const cuda_cudnn_plan *plan = NULL;
-  DN_TRY(find(call, n_bytes, &plan, outcome));
+  DN_TRY(find(call, CUDA_CUDNN_WORKSPACE, &plan, outcome)); /* the one that was asked about */
+  if (*outcome == CUDA_CUDNN_DONE && plan->n_bytes > n_bytes)
+    DN_TRY(find(call, n_bytes, &plan, outcome));
   if (*outcome != CUDA_CUDNN_DONE) return DN_OK;
   cudnnBackendDescriptor_t pack = NULL;
   CUDNN_TRY(cudnnBackendCreateDescriptor(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &pack));

@@ -2,6 +2,7 @@
 
 #include <cudnn.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "cuda_cudnn.h"
 #include "cuda_described.h"
@@ -185,21 +186,42 @@ static bool get_notes(descriptor engine, cudnnBackendAttributeName_t name,
   return cudnnBackendGetAttribute(engine, name, type, MOST_NOTES, n, notes) == CUDNN_STATUS_SUCCESS;
 }
 
+/* The engine of a configuration, which the caller destroys; NULL: unknown. */
+static descriptor engine_of(descriptor configuration) {
+  descriptor engine = NULL;
+  int64_t n = 0;
+  if (cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine) !=
+      CUDNN_STATUS_SUCCESS)
+    return NULL;
+  if (cudnnBackendGetAttribute(configuration, CUDNN_ATTR_ENGINECFG_ENGINE,
+                               CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &n,
+                               &engine) == CUDNN_STATUS_SUCCESS)
+    return engine;
+  (void)cudnnBackendDestroyDescriptor(engine);
+  return NULL;
+}
+
+/* Its number; -1: unknown. */
+static int64_t index_of(descriptor configuration) {
+  const descriptor engine = engine_of(configuration);
+  int64_t index = -1, n = 0;
+  if (engine && cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64,
+                                         1, &n, &index) != CUDNN_STATUS_SUCCESS)
+    index = -1;
+  if (engine) (void)cudnnBackendDestroyDescriptor(engine);
+  return index;
+}
+
 /* Does the engine of a configuration keep what is promised? */
 static bool is_allowed(const cuda_cudnn_key *key, descriptor configuration) {
   static_assert(sizeof(cudnnBackendNumericalNote_t) == sizeof(int) &&
                     sizeof(cudnnBackendBehaviorNote_t) == sizeof(int),
                 "notes are read as numbers");
-  descriptor engine = NULL;
+  const descriptor engine = engine_of(configuration);
   int numerical[MOST_NOTES], behavior[MOST_NOTES];
-  int64_t n = 0, n_numerical = 0, n_behavior = 0;
-  if (cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine) !=
-      CUDNN_STATUS_SUCCESS)
-    return false;
-  const bool is_known = cudnnBackendGetAttribute(configuration, CUDNN_ATTR_ENGINECFG_ENGINE,
-                                                 CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &n,
-                                                 &engine) == CUDNN_STATUS_SUCCESS &&
-                        get_notes(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
+  int64_t n_numerical = 0, n_behavior = 0;
+  if (!engine) return false;
+  const bool is_known = get_notes(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
                                   CUDNN_TYPE_NUMERICAL_NOTE, numerical, &n_numerical) &&
                         get_notes(engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE,
                                   behavior, &n_behavior);
@@ -239,6 +261,7 @@ static bool try_engine(const cuda_cudnn *state, cuda_cudnn_plan *plan, descripto
   if (b.status == CUDNN_STATUS_SUCCESS && n_bytes <= plan->key.most_bytes) {
     plan->plan = made;
     plan->n_bytes = n_bytes;
+    plan->engine = index_of(configuration);
     return true;
   }
   while (plan->n_kept > n_before)
@@ -287,7 +310,14 @@ static bool is_refusal(cudnnStatus_t status) {
          (int)status / 1000 == (int)CUDNN_STATUS_BAD_PARAM / 1000;
 }
 
+static double now_us(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec * 1e6 + (double)time.tv_nsec * 1e-3;
+}
+
 static dn_status make(const cuda_cudnn *state, cuda_cudnn_plan *plan) {
+  const double start = now_us();
   builder b = {CUDNN_STATUS_SUCCESS, NULL, plan};
   const descriptor graph = graph_of(&b, state, operation(&b, &plan->key));
   choose(&b, state, graph, CUDNN_HEUR_MODE_A);
@@ -295,6 +325,7 @@ static dn_status make(const cuda_cudnn *state, cuda_cudnn_plan *plan) {
     b.status = CUDNN_STATUS_SUCCESS;
     choose(&b, state, graph, CUDNN_HEUR_MODE_FALLBACK);
   }
+  plan->asked_us = now_us() - start;
   if (plan->plan) return DN_OK;
   destroy(plan);
   plan->is_refused = true;
@@ -372,4 +403,14 @@ dn_status cuda_cudnn_find_plan(const cuda_cudnn_key *key, const cuda_cudnn_plan 
   pthread_mutex_unlock(&planning);
   *plan = &copy;
   return status;
+}
+
+bool cuda_cudnn_get_plan(int64_t n, cuda_cudnn_plan *plan) {
+  const bool is_planned = !cuda_current();
+  if (is_planned) pthread_mutex_lock(&planning);
+  const cuda_cudnn *state = is_planned ? &planned[cuda_described_ordinal()] : cuda_current()->cudnn;
+  const bool is_there = state && n >= 0 && n < state->n_plans;
+  if (is_there) *plan = state->plans[n];
+  if (is_planned) pthread_mutex_unlock(&planning);
+  return is_there;
 }

@@ -32,8 +32,10 @@ enum { CUDA_CUDNN_MOST_KEPT = 12 };
 
 typedef struct cuda_cudnn_plan {
   cuda_cudnn_key key;
-  bool is_refused; /* no engine will do; all else is 0 then */
+  double asked_us; /* microseconds of the host that it took to make, or to be refused */
+  bool is_refused; /* no engine will do; what is below is 0 then */
   int64_t n_bytes; /* of the workspace */
+  int64_t engine;  /* its number in cuDNN's list of the operation's engines */
   void *plan;
   void *kept[CUDA_CUDNN_MOST_KEPT]; /* descriptors that the plan is made of, itself included */
   int n_kept;
@@ -52,5 +54,8 @@ struct cuda_cudnn {
 ** next call. Returns DN_EDEVICE, DN_ENOMEM.
 */
 dn_status cuda_cudnn_find_plan(const cuda_cudnn_key *key, const cuda_cudnn_plan **plan);
+
+/* The n-th plan that is kept there, from 0, in the order of their making; false where there are not so many. */
+bool cuda_cudnn_get_plan(int64_t n, cuda_cudnn_plan *plan);
 
 #endif

@@ -205,14 +205,3 @@ dn_status cuda_tf32(dn_device *device, bool on) {
   cuda_leave();
   return DN_OK;
 }
-
-bool cuda_testing(const char *hook, int64_t value, const char **answer) {
-  *answer = NULL;
-#ifdef __CUDACC__
-  (void)hook;
-  (void)value;
-  return false;
-#else
-  return emulation_hook(hook, value, answer);
-#endif
-}

@@ -17,6 +17,7 @@ struct cublasContext;
 struct cuda_graph;
 struct cuda_cudnn;
 struct cuda_narrow;
+struct cuda_launched;
 
 /* Kernels whose last block adds up what the others left count blocks with these. */
 static const int CUDA_TICKETS = 1 << 14;
@@ -50,7 +51,9 @@ typedef struct cuda_device {
   struct cuda_graph *freed;     /* graphs whose last launch may not be over */
   int capability[2];            /* compute capability */
   int n_multiprocessors;
-  int n_shared_bytes; /* of a block at most */
+  int n_shared_bytes;   /* of a block at most */
+  cudaEvent_t marks[2]; /* on `stream`, to take time between; NULL until then (cuda_probe.h) */
+  struct cuda_launched *launched; /* launches by name; NULL while nobody counts (cuda_launched.h) */
 } cuda_device;
 
 /* dn_plugin's. */
@@ -77,9 +80,6 @@ dn_status cuda_check(cudaError_t error, const char *call);
 dn_status cuda_describe(dn_device *device, dn_device_info *info);
 dn_status cuda_synchronize(dn_device *device);
 dn_status cuda_tf32(dn_device *device, bool on);
-
-/* Test hooks, which only the emulation has (spec/support/cuda_emulation/emulation.h). */
-bool cuda_testing(const char *hook, int64_t value, const char **answer);
 
 static inline cuda_device *cuda_state(const dn_device *device) {
   return (cuda_device *)device->state;

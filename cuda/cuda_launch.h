@@ -5,7 +5,7 @@
 #ifndef CUDA_LAUNCH_H
 #define CUDA_LAUNCH_H
 
-#include "cuda_device.h"
+#include "cuda_launched.h"
 
 /* Runs a call of the CUDA runtime; a failure is cleared, put into words with the call's name. */
 #define CUDA_TRY(call) DN_TRY(cuda_check((call), #call))
@@ -19,12 +19,14 @@
   do {                                                                  \
     kernel<<<blocks, threads, shared_bytes, stream>>>(__VA_ARGS__);     \
     DN_TRY(cuda_check(cudaGetLastError(), "launch of " #kernel));       \
+    cuda_launched_note(#kernel);                                        \
   } while (0)
 #else
 #define CUDA_LAUNCH(kernel, blocks, threads, shared_bytes, stream, ...)                     \
   do {                                                                                      \
     emulation_launch(#kernel, blocks, threads, shared_bytes, stream, &kernel, __VA_ARGS__); \
     DN_TRY(cuda_check(cudaGetLastError(), "launch of " #kernel));                           \
+    cuda_launched_note(#kernel);                                                            \
   } while (0)
 #endif
 

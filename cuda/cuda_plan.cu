@@ -5,6 +5,7 @@
 #include "cuda_backend.h"
 #include "cuda_described.h"
 #include "cuda_fused.h"
+#include "cuda_testing.h"
 #include "cuda_transition_fused.h"
 
 extern "C" {

@@ -30,6 +30,9 @@ dn_status cuda_check(cudaError_t error, const char *call) {
                    call, cudaGetErrorString(error), cudaGetErrorName(error));
 }
 
+/* Launches of this object are not counted. */
+void cuda_launched_note(const char *) {}
+
 void nccl_report_following(void) { host->report("follows"); }
 
 const char *nccl_name(void) { return name; }

@@ -1,7 +1,7 @@
 /*
 ** What the library handed over (dn_comm_host), failures in words, and the time: all that nccl.so needs of
-** others beside CUDA and NCCL. It links nothing of cuda.so, so cuda_check (cuda_device.h), on which CUDA_TRY
-** and CUDA_LAUNCH stand, is defined here once more, for this object.
+** others beside CUDA and NCCL. It links nothing of cuda.so, so cuda_check (cuda_device.h) and cuda_launched_note,
+** on which CUDA_TRY and CUDA_LAUNCH stand, are defined here once more, for this object.
 */
 #ifndef NCCL_HOST_H
 #define NCCL_HOST_H

@@ -4,8 +4,9 @@
 --   lua5.4 scripts/check_machine_code.lua
 --   lua5.4 scripts/check_machine_code.lua -archs 90 -files cuda_norm.cu
 --
--- Needs nvcc; the instructions are read by its cuobjdump, without which the compiler's report alone is checked, and a
--- line says so. Run by `make machine-code`, which takes minutes. Exit status 1 where something is wrong.
+-- Needs nvcc. The instructions are read by the cuobjdump that CUOBJDUMP in the environment names, nvcc's, or the one on
+-- the path, and its nvdisasm; without one the compiler's report alone is checked, and a line says so. Run by
+-- `make machine-code`, which takes minutes. Exit status 1 where something is wrong.
 --
 -- Older versions of Lua read this file too, so there is no syntax of 5.4 in it.
 local setup = dofile((arg[0]:match("^(.*)/[^/]*$") or ".") .. "/setup.lua")
@@ -103,7 +104,9 @@ local HOT = {
 local commandLine = CommandLine.new {
   { title = "Machine code",
     { name = "nvcc", type = "text", default = "nvcc", help = "the compiler; cuobjdump is looked for beside it, too" },
-    { name = "cuobjdump", type = "text", shown = "nvcc's, or the one on the path", help = "prints instructions" },
+    { name = "cuobjdump", type = "text", shown = "CUOBJDUMP's, nvcc's, or the one on the path",
+      help = "prints instructions" },
+    { name = "list", type = "flag", help = "print what every kernel is made of, too" },
     { name = "archs", type = "text", default = "80 90", help = "compute capabilities, separated by spaces" },
     { name = "files", type = "text", shown = "all that have hot kernels",
       help = "names in cuda/, separated by spaces" },
@@ -182,12 +185,12 @@ end
 local function checkJob(opt, job, directory)
   local printed = read(job.cubin .. ".log") or ""
   if read(job.cubin .. ".failed") or not read(job.cubin) then
-    return 0, { ("%s, sm_%s: does not compile:\n%s"):format(job.name, job.arch, printed) }
+    return 0, { ("%s, sm_%s: does not compile:\n%s"):format(job.name, job.arch, printed) }, {}
   end
   local reports = machineCode.reports(printed)
   local instructions = opt.cuobjdump and machineCode.instructions(outputOf(quote(opt.cuobjdump) .. " -sass "
     .. job.cubin)) or {}
-  local names, n, faults = demangled(reports, directory), 0, {}
+  local names, n, faults, lines = demangled(reports, directory), 0, {}, {}
   local anything = { "^", registers = 255, shared = 49152, divides = true }
   local used = {}
   for mangled, report in pairs(reports) do
@@ -195,6 +198,7 @@ local function checkJob(opt, job, directory)
     local rule = machineCode.ruleFor(job.rules, name) or anything
     used[rule] = true
     n = n + 1
+    lines[n] = ("%s, sm_%s: %s"):format(job.name, job.arch, machineCode.line(name, report, instructions[mangled]))
     if opt.cuobjdump and not instructions[mangled] then
       faults[#faults + 1] = ("%s, sm_%s: %s has no instructions in what cuobjdump prints"):format(job.name, job.arch,
         name)
@@ -209,13 +213,15 @@ local function checkJob(opt, job, directory)
     end
   end
   table.sort(faults)
-  return n, faults
+  table.sort(lines)
+  return n, faults, lines
 end
 
 local function main()
   local opt = program.options(commandLine, arg, "lua scripts/check_machine_code.lua [-option value ...]")
   if not opt then return end
   if not isThere(opt.nvcc) then program.refuse(("-nvcc %s: there is no such program"):format(opt.nvcc)) end
+  opt.cuobjdump = opt.cuobjdump or os.getenv "CUOBJDUMP"
   local given = opt.cuobjdump
   opt.cuobjdump = cuobjdumpOf(opt)
   if given and not opt.cuobjdump then program.refuse(("-cuobjdump %s: there is no such program"):format(given)) end
@@ -230,14 +236,16 @@ local function main()
   compile(opt, jobs, directory)
   local n, nFaults = 0, 0
   for _, job in ipairs(jobs) do
-    local nOfJob, faults = checkJob(opt, job, directory)
+    local nOfJob, faults, lines = checkJob(opt, job, directory)
     n = n + nOfJob
     nFaults = nFaults + #faults
+    for _, line in ipairs(opt.list and lines or {}) do print(line) end
     for _, fault in ipairs(faults) do print(fault) end
   end
   os.execute("rm -rf " .. quote(directory))
   if not opt.cuobjdump then
-    print "instructions were left out: there is no cuobjdump (of the CUDA toolkit, package cuda-cuobjdump)"
+    print("instructions were left out: there is no cuobjdump (of the CUDA toolkit, package cuda-cuobjdump; CUOBJDUMP "
+      .. "names one)")
   end
   print(("%d kernels of %d compilations checked, %d faults"):format(n, #jobs, nFaults))
   if nFaults > 0 then program.stop(1) end

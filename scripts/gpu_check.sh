@@ -55,6 +55,7 @@ step() { try "$LUA" scripts/gpu_step.lua -device "$DEVICE" "$@"; }
 ways() {
   step "$@"
   if has_graphs; then step "$@" -captured; fi
+  case " $* " in *" -precision single "*) return ;; esac # has no fused kernels
   if is_built_with DENSENET_CUDA_FUSED; then
     DENSENET_CUDA_FUSED=0 step "$@"
     if has_graphs; then DENSENET_CUDA_FUSED=0 step "$@" -captured; fi
@@ -71,7 +72,8 @@ clocks() {
 part_device() {
   clocks
   if [ -n "$TINY" ]; then
-    try "$LUA" scripts/gpu_ceilings.lua -device "$DEVICE" -bytes 4096 -side 16 -repeats 1 -launches 5
+    try "$LUA" scripts/gpu_ceilings.lua -device "$DEVICE" -bytes 4096 -side 16 -repeats 1 -launches 5 -nodes 10 \
+      -rounds 1
   else
     try "$LUA" scripts/gpu_ceilings.lua -device "$DEVICE"
   fi
@@ -134,6 +136,17 @@ part_steps() {
 
 part_operations() {
   for precision in bfloat16 single; do step $small -precision "$precision" -operations; done
+}
+
+# One kernel after the other of a step, as it runs fastest here.
+part_kernels() {
+  for precision in $precisions; do
+    if has_graphs; then
+      step $small -precision "$precision" -captured -kernels
+    else
+      step $small -precision "$precision" -kernels
+    fi
+  done
 }
 
 part_peer() {
@@ -218,6 +231,7 @@ run_part convolutions 45
 run_part specs 150
 run_part sanitizer 75
 run_part steps 150
+run_part kernels 45
 run_part operations 60
 run_part peer 160
 run_part larger 100

@@ -5,12 +5,14 @@
 -- the ways are alike.
 
 local json = require "densenet.io.json"
+local steps = require "gpu_check_steps"
+local text = require "gpu_check_text"
 
 local function read(path)
   local file = io.open(path)
-  local text = file and file:read("a")
+  local content = file and file:read("a")
   if file then file:close() end
-  return text
+  return content
 end
 
 -- All that a part's file has in JSON, by its kind; and the lines beside it.
@@ -27,56 +29,11 @@ local function readPart(directory, name)
   return found, lines
 end
 
-local function isNumber(value) return type(value) == "number" end
-
-local function number(format, value, scale)
-  return isNumber(value) and format:format(value * (scale or 1)) or ""
-end
-
-local function plain(text) return (tostring(text):gsub("[|\r\n]", " ")) end
-
-local Page = {}
-Page.__index = Page
-
-function Page:add(format, ...)
-  self[#self + 1] = select("#", ...) > 0 and format:format(...) or format
-end
-
-function Page:heading(text)
-  self:add("")
-  self:add("## %s", text)
-  self:add("")
-end
-
--- columns: list of names; rows: list of lists of texts.
-function Page:rows(columns, rows)
-  self:add("| %s |", table.concat(columns, " | "))
-  self:add("%s", "|" .. ("---|"):rep(#columns))
-  for _, row in ipairs(rows) do self:add("| %s |", table.concat(row, " | ")) end
-end
-
--- ---- What a step is ----
-
-local function networkOf(one)
-  local name = one.netType == "densenet121" and "DenseNet-121"
-    or ("DenseNet-BC(%d,%d)"):format(one.depth, one.growthRate)
-  return ("%s, batch %d"):format(name, one.batchSize)
-end
-
-local function wayOf(one)
-  local way = one.way
-  if one.fused == "0" then way = way .. ", unfused" end
-  if type(one.chunk_mb) == "string" then way = way .. (", chunks of %s MB"):format(one.chunk_mb) end
-  return way
-end
-
--- What steps have in common that differ in nothing but their way.
-local function sameStep(one) return ("%s, %s, mode %d"):format(networkOf(one), one.precision, one.optMemory) end
+local isNumber, number, plain = text.isNumber, text.number, text.plain
 
 -- ---- Sections ----
 
-local function addFacts(page, directory, found, lines)
-  local about = found[1] or {}
+local function addFacts(page, directory, about, lines)
   page:add("# densenet on %s", plain(about.product or "a GPU that was not described"))
   page:add("")
   if about.emulated then
@@ -102,119 +59,103 @@ local function addParts(page, directory)
   page:rows({ "part", "how it ended", "seconds", "file" }, rows)
 end
 
+-- All lines of the part together: a part that was cut has fewer of them.
+local function ceilingsOf(found)
+  local about = {}
+  for _, one in ipairs(found) do
+    for name, value in pairs(one) do about[name] = value end
+  end
+  return about
+end
+
 local function addCeilings(page, about)
   if not isNumber(about.copy_gb_s) then return end
   page:heading "Ceilings"
-  page:add("Copy of %.0f MB: %.0f GB/s, read and written. A small operation: %.2f microseconds of the host, %.1f with "
-    .. "the wait. A product of %dx%d: %s.", about.bytes / 1e6, about.copy_gb_s, about.launch_us, about.round_us,
-    about.side, about.side, ("%.1f TFLOP/s single, %.1f tf32, %.1f bfloat16"):format(about.tflops.single,
-      about.tflops.tf32, about.tflops.bfloat16))
-end
-
--- Bytes of a step's operations by what it is, where they were timed.
-local function bytesBySteps(operations)
-  local bytes = {}
-  for _, one in ipairs(operations) do
-    local sum = 0
-    for _, operation in ipairs(one.operations or {}) do sum = sum + operation.bytes end
-    bytes[sameStep(one)] = sum
+  page:add("Copy of %.0f MB: %.0f GB/s, read and written.", about.bytes / 1e6, about.copy_gb_s)
+  if about.launch_us then
+    page:add("A small operation: %.2f microseconds of the host, %.1f with the wait.", about.launch_us, about.round_us)
   end
-  return bytes
-end
-
-local function shareOfCopy(one, bytes, copy)
-  local all = bytes[sameStep(one)]
-  if not (all and isNumber(copy) and isNumber(one.device_ms)) then return "" end
-  return ("%.0f %%"):format(100 * all / (copy * 1e9) / (one.device_ms * 1e-3))
-end
-
-local function addSteps(page, title, steps, lines, bytes, copy)
-  if #steps == 0 and #lines == 0 then return end
-  page:heading(title)
-  local rows, isCounted = {}, false
-  for _, one in ipairs(steps) do
-    isCounted = isCounted or isNumber(one.refusals)
-    rows[#rows + 1] = {
-      networkOf(one), one.precision, tostring(one.optMemory), wayOf(one), ("%.5f"):format(one.median_s),
-      ("%.5f"):format(one.min_s), ("%.0f"):format(one.batchSize / one.median_s), number("%.3f", one.host_ms),
-      number("%.3f", one.device_ms), shareOfCopy(one, bytes, copy), number("%.0f", one.launches),
-      number("%.0f", one.nodes), number("%.0f", one.refusals), number("%.1f", one.planned_mb),
-      number("%.1f", one.peak_mb),
-    }
+  local empty = about.empty
+  if empty then
+    page:add("")
+    page:rows({ "a kernel that does nothing", "microseconds of the host", "of the GPU" }, {
+      { ("launched, one of %d"):format(empty.launches), ("%.2f"):format(empty.launch_us),
+        ("%.2f"):format(empty.gpu_us) },
+      { ("a node of a graph of %d"):format(empty.nodes), ("%.3f (%.1f the graph)"):format(empty.graph_us / empty.nodes,
+        empty.graph_us), ("%.2f"):format(empty.node_us) },
+    })
   end
-  page:rows({ "network", "precision", "mode", "way", "seconds a step", "least", "images a second", "host ms",
-    "device ms", "of copying its bytes", "launches", "nodes", "refusals", "MB planned", "MB measured" }, rows)
-  page:add("")
-  page:add("Host ms: the calls without a wait. Device ms: of one step among many, which is what the slower of host and "
-    .. "GPU takes. Of copying its bytes: what moving the bytes of its operations' tensors would take at the measured "
-    .. "bandwidth, by device ms. Launches are counted by the emulation alone.%s",
-    isCounted and "" or " This build does not count what cuDNN refuses.")
-  for _, line in ipairs(lines) do
-    if line:find("^failed") or line:find("^left out") then page:add("- %s", plain(line)) end
-  end
-end
-
--- Whether ways of the same step end with the same loss.
-local function addErrors(page, steps)
-  local first, order, alike = {}, {}, {}
-  for _, one in ipairs(steps) do
-    local key = sameStep(one) .. (type(one.chunk_mb) == "string" and one.chunk_mb or "")
-    if not first[key] then
-      first[key] = one
-      order[#order + 1] = key
-    else
-      alike[key] = alike[key] or {}
-      table.insert(alike[key], one)
-    end
-  end
-  if not next(alike) then return end
-  page:heading "Errors"
-  page:add "Loss after the same steps, from one start, beside the first way's: 0 where they are alike, bit for bit."
-  page:add("")
+  if not about.tflops then return end
   local rows = {}
-  for _, key in ipairs(order) do
-    for _, one in ipairs(alike[key] or {}) do
-      local right, own = tonumber(first[key].loss), tonumber(one.loss)
-      rows[#rows + 1] = { key, ("%s by %s"):format(wayOf(one), wayOf(first[key])),
-        first[key].loss == one.loss and "0" or ("%.3g"):format(math.abs(own - right) / math.abs(right)) }
-    end
+  for _, precision in ipairs { "single", "tf32", "bfloat16", "half" } do
+    local library, own = about.tflops[precision], about.mma_tflops and about.mma_tflops[precision]
+    rows[#rows + 1] = { precision, number("%.1f", library), number("%.1f", own) }
   end
-  page:rows({ "step", "ways", "relative difference" }, rows)
+  page:add("")
+  page:rows({ "10^12 operations a second", ("cuBLAS, %dx%d"):format(about.side, about.side),
+    "mma.sync, as fused kernels have it" }, rows)
 end
 
 local function addOperations(page, operations, copy)
   for _, one in ipairs(operations) do
     if one.operations then
-      page:heading("Operations of a step: " .. sameStep(one))
+      page:heading("Operations of a step: " .. text.sameStep(one))
       local rows = {}
       for _, operation in ipairs(one.operations) do
-        local rate = operation.bytes / operation.seconds / 1e9
+        local kernels = operation.kernel_s
+        local rate = operation.bytes / (isNumber(kernels) and kernels > 0 and kernels or operation.seconds) / 1e9
         rows[#rows + 1] = { operation.name, ("%d"):format(operation.calls), ("%.1f"):format(operation.seconds * 1e6),
-          ("%.2f"):format(operation.bytes / 1e6), ("%.0f"):format(rate),
+          number("%.1f", kernels and kernels * 1e6), ("%.2f"):format(operation.bytes / 1e6), ("%.0f"):format(rate),
           isNumber(copy) and ("%.0f %%"):format(100 * rate / copy) or "" }
       end
-      page:rows({ "operation", "calls", "microseconds", "MB", "GB/s", "of copy" }, rows)
+      page:add "GB/s: by the kernels' time where it is known, so without the gaps between them."
+      page:add("")
+      page:rows({ "operation", "calls", "microseconds", "of its kernels", "MB", "GB/s", "of copy" }, rows)
     end
   end
 end
 
-local function addConvolutions(page, found)
-  if #found == 0 then return end
-  page:heading "Convolutions"
-  local rows = {}
-  for _, one in ipairs(found) do
-    rows[#rows + 1] = { one.precision, ("%dx%d, %d to %d, %dx%d"):format(one.side, one.side, one.channels, one.outputs,
-      one.size, one.size), one.direction, ("%.1f"):format(one.host_us), ("%.1f"):format(one.device_us),
-      ("%.0f"):format(one.gflop_s) }
+local function addKernels(page, list)
+  for _, one in ipairs(list) do
+    page:heading(("Kernels of a step: %s, %s"):format(text.sameStep(one), text.wayOf(one)))
+    if one.kernels then
+      local rows, all = {}, 0
+      for _, kernel in ipairs(one.kernels) do all = all + kernel.seconds end
+      for _, kernel in ipairs(one.kernels) do
+        rows[#rows + 1] = { plain(kernel.name), ("%.4g"):format(kernel.calls), ("%.1f"):format(kernel.seconds * 1e6),
+          ("%.2f"):format(kernel.seconds * 1e6 / kernel.calls), ("%.1f %%"):format(100 * kernel.seconds / all) }
+      end
+      page:add("All kernels: %.3f ms of a step's %s.", all * 1e3, number("%.3f ms", one.device_ms))
+      page:add("")
+      page:rows({ "kernel", "calls", "microseconds", "of one", "of all" }, rows)
+    else
+      page:add("There are no times of kernels: %s", plain(one.kernels_why))
+    end
   end
-  page:rows({ "precision", "window, channels, image", "direction", "host microseconds", "microseconds", "GFLOP/s" },
-    rows)
 end
 
-local function addLines(page, title, lines)
-  if #lines == 0 then return end
-  page:heading(title)
-  for _, line in ipairs(lines) do page:add("- %s", plain(line)) end
+local function addConvolutions(page, all)
+  local found, kernels, rows = {}, {}, {}
+  local function keyOf(one)
+    return table.concat({ one.precision, one.direction, one.channels, one.outputs, one.size, one.side }, " ")
+  end
+  for _, one in ipairs(all) do
+    if one.kernels then kernels[keyOf(one)] = one.kernels else found[#found + 1] = one end
+  end
+  if #found == 0 then return end
+  page:heading "Convolutions"
+  for _, one in ipairs(found) do
+    local names = kernels[keyOf(one)]
+    rows[#rows + 1] = { one.precision, ("%dx%d, %d to %d, %dx%d"):format(one.side, one.side, one.channels, one.outputs,
+      one.size, one.size), (one.direction:gsub("_", ", ")),
+      one.status == "refused" and "**refused**" or one.images ~= one.batch and one.images
+        and ("%s: %d images at a time"):format(one.status, one.images) or one.status or "",
+      number("%d", one.engine), number("%d", one.workspace_bytes), number("%.1f", one.question_us),
+      number("%.1f", one.host_us), number("%.1f", one.device_us), number("%.0f", one.gflop_s),
+      names and plain(table.concat(names, ", ")) or "" }
+  end
+  page:rows({ "precision", "window, channels, image", "direction", "cuDNN", "engine", "workspace bytes",
+    "asking, host microseconds", "a call, host microseconds", "GPU microseconds", "GFLOP/s", "kernels" }, rows)
 end
 
 -- Our names of the peer's precisions.
@@ -228,7 +169,12 @@ local function best(list, precision, key)
   return found
 end
 
-local function addPeer(page, peers, steps)
+-- Of a peer's memory what a step of ours takes.
+local function share(own, peer)
+  return peer and isNumber(peer.peak_mb) and ("%.0f %%"):format(100 * own.peak_mb / peer.peak_mb) or "an unknown share"
+end
+
+local function addPeer(page, peers, ownSteps)
   if #peers == 0 then return end
   page:heading "Peer"
   local rows = {}
@@ -241,7 +187,7 @@ local function addPeer(page, peers, steps)
   page:add("")
   for _, precision in ipairs { "bf16", "tf32", "float" } do
     local ours, fastest, smallest = {}, best(peers, precision, "median_s"), best(peers, precision, "peak_mb")
-    for _, one in ipairs(steps) do
+    for _, one in ipairs(ownSteps) do
       if fastest and one.netType == "densenet" and one.depth == fastest.depth and one.growthRate == fastest.growth
         and one.batchSize == fastest.batch then
         ours[#ours + 1] = one
@@ -249,9 +195,9 @@ local function addPeer(page, peers, steps)
     end
     local own = best(ours, OURS[precision], "median_s")
     if own and fastest then
-      page:add("- %s: %.2f times as fast as the peer's fastest (%s, %s), with %s of the memory of its smallest.",
-        OURS[precision], fastest.median_s / own.median_s, fastest.format, fastest.compile,
-        smallest and ("%.0f %%"):format(100 * own.peak_mb / smallest.peak_mb) or "an unknown share")
+      page:add("- %s (%s, mode %d): %.2f times as fast as the peer's fastest (%s, %s), with %s of its memory, and %s "
+        .. "of that of the peer's smallest.", OURS[precision], text.wayOf(own), own.optMemory,
+        fastest.median_s / own.median_s, fastest.format, fastest.compile, share(own, fastest), share(own, smallest))
     end
   end
 end
@@ -259,22 +205,24 @@ end
 --- The page's text.
 -- @param directory gpu_check.sh's OUT
 return function(directory)
-  local page = setmetatable({}, Page)
+  local page = text.page()
   local device, deviceLines = readPart(directory, "device")
-  local steps, stepLines = readPart(directory, "steps")
+  local ownSteps, stepLines = readPart(directory, "steps")
   local larger, largerLines = readPart(directory, "larger")
   local operations = readPart(directory, "operations")
-  local about = device[1] or {}
-  local bytes = bytesBySteps(operations)
-  addFacts(page, directory, device, deviceLines)
+  local about = ceilingsOf(device)
+  local kernels = readPart(directory, "kernels")
+  addFacts(page, directory, about, deviceLines)
   addParts(page, directory)
   addCeilings(page, about)
-  addSteps(page, "Steps", steps, stepLines, bytes, about.copy_gb_s)
-  addSteps(page, "Larger networks", larger, largerLines, bytes, about.copy_gb_s)
-  addErrors(page, steps)
+  steps.add(page, "Steps", ownSteps, stepLines, about.copy_gb_s)
+  steps.add(page, "Larger networks", larger, largerLines, about.copy_gb_s)
+  steps.addUnfused(page, table.move(larger, 1, #larger, #ownSteps + 1, { table.unpack(ownSteps) }))
+  steps.addErrors(page, ownSteps)
+  addKernels(page, kernels)
   addOperations(page, operations, about.copy_gb_s)
   addConvolutions(page, (readPart(directory, "convolutions")))
-  addLines(page, "Specs", select(2, readPart(directory, "specs")))
+  page:list("Specs", select(2, readPart(directory, "specs")))
   local sanitizer = {}
   for _, line in ipairs((select(2, readPart(directory, "sanitizer")))) do
     if line:find("^==") and not line:find("^=========") or line:find "SUMMARY" or line:find("^left out")
@@ -282,9 +230,9 @@ return function(directory)
       sanitizer[#sanitizer + 1] = line
     end
   end
-  addLines(page, "compute-sanitizer", sanitizer)
-  addPeer(page, (readPart(directory, "peer")), steps)
+  page:list("compute-sanitizer", sanitizer)
+  addPeer(page, (readPart(directory, "peer")), ownSteps)
   local _, training = readPart(directory, "training")
-  addLines(page, "Training", table.move(training, math.max(1, #training - 9), #training, 1, {}))
+  page:list("Training", table.move(training, math.max(1, #training - 9), #training, 1, {}))
   return table.concat(page, "\n")
 end

@@ -3,18 +3,24 @@
 --   lua5.4 scripts/gpu_step.lua -device cuda:0 -depth 100 -growthRate 12 -batchSize 64 -precision bfloat16
 --   lua5.4 scripts/gpu_step.lua -captured        the step as one CUDA graph, where the build has dn.captured
 --   lua5.4 scripts/gpu_step.lua -operations      besides, what each of its operations takes
+--   lua5.4 scripts/gpu_step.lua -kernels         besides, what each kernel takes, also of libraries and graphs
 --
 -- Prints a line of JSON:
 --   median_s min_s first_s    seconds of a step with the wait for it; the first one stands apart
 --   host_ms                   milliseconds of the calls alone, without a wait, and without the loss, which waits
---   device_ms                 milliseconds a step when many follow each other and nobody waits; where the host is the
---                             slower one it is the host's, so the GPU's own time is at most this
+--   device_ms                 milliseconds of the GPU, by events around many steps that nobody waits for; where the
+--                             host is the slower one it is the host's, so the GPU's own time is at most this
 --   loss                      after these steps from the same start: alike bit for bit where two ways do the same
 --   planned_mb peak_mb reserved_mb   as of bench.lua
 --   nodes                     of the graph; null where there is none
---   launches calls            counted by the emulation; null on a GPU
---   refusals                  convolutions that cuDNN did not take, where the build counts them
---   operations                with -operations, by name: calls, seconds of all of them, bytes of their tensors
+--   launches                  of kernels of our own by the host; none in a captured step
+--   refusals direct           plans and calls that cuDNN refused, and convolutions that slow kernels computed instead,
+--                             from the start on: both have to be 0
+--   counted                   of a plain step (gpu_operations.lua): bytes of its operations' tensors, calls of the
+--                             dense layer's operations, how many of them one fused kernel did, and which it did not
+--   operations                with -operations, by name: calls, seconds of all of them, bytes of their tensors,
+--                             kernel_s, seconds of their kernels alone, where they are told
+--   kernels                   with -kernels, by name: calls and seconds of a step; or kernels_why there are none
 --
 -- Older versions of Lua read this file too, so there is no syntax of 5.4 in it.
 dofile((arg[0]:match("^(.*)/[^/]*$") or ".") .. "/setup.lua")
@@ -22,8 +28,10 @@ dofile((arg[0]:match("^(.*)/[^/]*$") or ".") .. "/setup.lua")
 local dn = require "densenet"
 local core = require "densenet.core"
 local CommandLine = require "densenet.train.command_line"
+local gpu = require "gpu_ask"
 local median = require "median"
 local models = require "densenet.models"
+local operations = require "gpu_operations"
 local precision = require "densenet.models.precision"
 local program = require "densenet.train.program"
 
@@ -46,7 +54,8 @@ local commandLine = CommandLine.new {
     { name = "steps", type = "integer", default = 20, min = 1, help = "timed steps" },
     { name = "warmup", type = "integer", default = 3, min = 2, help = "steps before them; capturing takes two" },
     { name = "operations", type = "flag", help = "time each operation, too" },
-    { name = "repeats", type = "integer", default = 10, min = 1, help = "of an operation when it is timed" },
+    { name = "kernels", type = "flag", help = "time each kernel, too" },
+    { name = "repeats", type = "integer", default = 10, min = 1, help = "of an operation or a step when it is timed" },
   },
 }
 
@@ -95,71 +104,30 @@ local function time(step, n, device)
   return seconds
 end
 
--- Milliseconds of the calls alone (the median), and of a step when n follow each other.
+-- Milliseconds of the calls alone (the median), and on a GPU its own of a step when n follow each other.
 local function timeApart(step, n, device)
   local seconds = {}
-  core.synchronize(device)
-  local start = core.clock()
-  for i = 1, n do
-    local before = core.clock()
-    step()
-    seconds[i] = core.clock() - before
-  end
-  core.synchronize(device)
-  return median(seconds) * 1e3, (core.clock() - start) / n * 1e3
-end
-
-local SIZES = { float = 4, double = 8, half = 2, bfloat16 = 2, long = 8, byte = 1 }
-
-local function bytesOf(...)
-  local sum = 0
-  for i = 1, select("#", ...) do
-    local value = select(i, ...)
-    if core.is_tensor(value) then sum = sum + value:nElement() * SIZES[value:dtype()] end
-  end
-  return sum
-end
-
--- Every operation of one step, each `repeats` times in a row, so that the wait for it does not count.
-local function timeOperations(t, opt)
-  local usual, found = {}, {}
-  for _, name in ipairs((core.operations(opt.device))) do
-    local operation = core[name]
-    usual[name] = operation
-    core[name] = operation and function(...)
-      core.synchronize(opt.device)
-      local start = core.clock()
-      for _ = 2, opt.repeats do operation(...) end
-      local result = table.pack(operation(...))
-      core.synchronize(opt.device)
-      local one = found[name] or { name = name, calls = 0, seconds = 0, bytes = 0 }
-      found[name] = one
-      one.calls, one.bytes = one.calls + 1, one.bytes + bytesOf(...)
-      one.seconds = one.seconds + (core.clock() - start) / opt.repeats
-      return table.unpack(result, 1, result.n)
+  local function all()
+    for i = 1, n do
+      local before = core.clock()
+      step()
+      seconds[i] = core.clock() - before
     end
   end
-  local ok, message = pcall(stepWithoutLoss, t)
-  for name, operation in pairs(usual) do core[name] = operation end
-  if not ok then error(message, 0) end
-  local list = {}
-  for _, one in pairs(found) do list[#list + 1] = one end
-  table.sort(list, function(a, b) return a.seconds > b.seconds end)
-  return list
+  core.synchronize(device)
+  local own
+  if device == "cpu" then all() else own = gpu.milliseconds(device, all) / n end
+  return median(seconds) * 1e3, own
 end
 
--- Launches and calls of one step, where they are counted.
-local function counts(step)
-  local count = core.testing.cuda_counts
-  if not count or not count() then return dn.json.null, dn.json.null end
-  step()
-  local function sumOf(counted)
-    local sum = 0
-    for _, n in pairs(counted) do sum = sum + n end
-    return sum
-  end
-  local launches, calls = count()
-  return sumOf(launches), sumOf(calls)
+-- What kernels take of one step, on average.
+local function timeKernels(step, repeats, device)
+  local list, why = gpu.kernelTimes(device, function()
+    for _ = 1, repeats do step() end
+  end)
+  if not list then return nil, why end
+  for _, one in ipairs(list) do one.calls, one.seconds, one.count = one.count / repeats, one.seconds / repeats, nil end
+  return dn.json.array(list)
 end
 
 local function mb(bytes) return math.floor(bytes / 2 ^ 20 * 10 + 0.5) / 10 end
@@ -169,6 +137,7 @@ local function main()
   if not opt then return end
   if opt.captured and not hasCapture then program.stop(3, "left out: this build has no captured steps") end
   if opt.captured and opt.device == "cpu" then program.refuse("-captured is a GPU's, and -device is cpu") end
+  if opt.kernels and opt.device == "cpu" then program.refuse("-kernels are a GPU's, and -device is cpu") end
   if opt.captured and opt.precision == "half" then
     program.refuse "-captured: half needs its loss scaled, which this script does not do"
   end
@@ -176,6 +145,8 @@ local function main()
     program.check(core.device_find(opt.device == "cuda" and "cuda:0" or opt.device))
     if opt.precision == "tf32" then core.tf32(opt.device, true) end
   end
+  -- CUPTI may not tell the kernels of a graph that is older than itself.
+  if opt.kernels then core.testing.device_ask(opt.device, "time kernels", 1) end
   dn.manualSeed(0)
   math.randomseed(0)
   local t = build(opt)
@@ -191,7 +162,8 @@ local function main()
   local apart = opt.captured and captured(withoutLoss, uses) or withoutLoss
   for _ = 1, opt.warmup do apart() end
   local hostMs, deviceMs = timeApart(apart, opt.steps, opt.device)
-  local launches, calls = counts(apart)
+  local counted = operations.count(opt.device, withoutLoss)
+  if counted.unfused then counted.unfused = dn.json.array(counted.unfused) end
   local result = {
     kind = "step", way = opt.captured and "captured" or "plain",
     fused = os.getenv "DENSENET_CUDA_FUSED" or dn.json.null,
@@ -199,10 +171,18 @@ local function main()
     median_s = median(seconds), min_s = math.min(table.unpack(seconds)), first_s = first[1],
     host_ms = hostMs, device_ms = deviceMs, loss = ("%.17g"):format(loss),
     planned_mb = mb(t.plan.totalBytes), peak_mb = mb(memory.peak), reserved_mb = mb(memory.reserved),
-    nodes = dn.json.null, launches = launches, calls = calls, refusals = dn.json.null,
+    nodes = dn.json.null, counted = counted,
   }
   if opt.captured and step.graphs then result.nodes = select(2, step:graphs()) end
-  if opt.operations then result.operations = dn.json.array(timeOperations(t, opt)) end
+  if opt.device ~= "cpu" then
+    local about, launches = program.check(dn.device(opt.device)), 0
+    for _, n in pairs(gpu.launches(opt.device, apart)) do launches = launches + n end
+    result.launches, result.refusals, result.direct = launches, about.convolutionsRefused, about.convolutionsDirect
+  end
+  if opt.operations then
+    result.operations = dn.json.array(operations.time(opt.device, withoutLoss, opt.repeats))
+  end
+  if opt.kernels then result.kernels, result.kernels_why = timeKernels(apart, opt.repeats, opt.device) end
   for name, value in pairs(opt) do
     if result[name] == nil then result[name] = value end
   end

@@ -39,12 +39,12 @@ end
 local COUNTED = {
   loads16 = "%f[%w]LDG[%w%.]*%.128", stores16 = "%f[%w]STG[%w%.]*%.128", loads8 = "%f[%w]LDG[%w%.]*%.64",
   stores8 = "%f[%w]STG[%w%.]*%.64", products = "%f[%w]HMMA%.", divisions = "%f[%w]I2F[%w%.]*%.RP",
-  localAccesses = "%f[%w][LS][DT]L[%s%.]",
+  localAccesses = "%f[%w][LS][DT]L[%s%.]", sharedLoads = "%f[%w]LDS[%s%.]", matrixLoads = "%f[%w]LDSM%.",
 }
 
 --- The instructions of every kernel in `cuobjdump -sass`'s output.
--- @return by mangled name { loads16 =, stores16 =, loads8 =, stores8 =, products =, divisions =, localAccesses = }: how
---   many there are
+-- @return by mangled name { loads16 =, stores16 =, loads8 =, stores8 =, products =, divisions =, localAccesses =,
+--   sharedLoads =, matrixLoads = }: how many there are
 function machineCode.instructions(text)
   local found, current = {}, nil
   for line in text:gmatch("[^\n]+") do
@@ -87,6 +87,20 @@ function machineCode.faults(rule, report, instructions)
   check(not rule.products or instructions.products > 0, "has no products by tensor cores (HMMA)")
   check(rule.divides or instructions.divisions == 0, "has %d quotients of integers", instructions.divisions)
   return faults
+end
+
+--- A kernel in a line: what it takes, and where its instructions are known how many there are of those that count.
+-- @param name the kernel's
+-- @param report one of reports
+-- @param instructions one of instructions, or nil
+function machineCode.line(name, report, instructions)
+  local line = ("%s: %d registers, %d bytes shared, %d spilled"):format(name, report.registers, report.shared,
+    report.spills)
+  local i = instructions
+  if not i then return line end
+  return line .. ("; LDG.128 %d, LDG.64 %d, STG.128 %d, STG.64 %d, LDS %d, LDSM %d, HMMA %d, local %d, quotients %d")
+    :format(i.loads16, i.loads8, i.stores16, i.stores8, i.sharedLoads, i.matrixLoads, i.products, i.localAccesses,
+      i.divisions)
 end
 
 --- The first rule whose pattern a kernel's name matches.

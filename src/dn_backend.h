@@ -96,7 +96,7 @@ typedef struct dn_backend {
   double (*peak)(dn_dtype dtype);
 
   /* dn_device_testing; NULL: it has no test hooks. */
-  bool (*testing)(const char *hook, int64_t value, const char **answer);
+  bool (*testing)(dn_device *device, const char *hook, int64_t value, const char **answer);
 
 #define DN_OP(name, parameters, arguments, roles, traits) dn_status(*name) parameters;
 #include "dn_ops.def"

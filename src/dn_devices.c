@@ -213,5 +213,5 @@ double dn_device_peak(dn_device *device, dn_dtype dtype) {
 
 bool dn_device_testing(dn_device *device, const char *hook, int64_t value, const char **answer) {
   *answer = NULL;
-  return device->backend->testing && device->backend->testing(hook, value, answer);
+  return device->backend->testing && device->backend->testing(device, hook, value, answer);
 }

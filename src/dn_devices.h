@@ -63,8 +63,8 @@ int64_t dn_device_scratch_planned(dn_device *device, bool resets);
 double dn_device_peak(dn_device *device, dn_dtype dtype);
 
 /*
-** Sets a test hook of the device's backend to `value`. False where it has no such hook or value; else
-** *answer may be a word that the hook gives back (NULL: none).
+** Sets a test hook of the device's backend to `value`. False where it has no such hook or value, or fails;
+** *answer may be what the hook gives back, or why it failed (NULL: nothing).
 */
 bool dn_device_testing(dn_device *device, const char *hook, int64_t value, const char **answer);
 

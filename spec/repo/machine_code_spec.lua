@@ -23,6 +23,8 @@ local INSTRUCTIONS = [[
 	code for sm_90
 		Function : _Z4goodPf
         /*0060*/                   LDG.E.128 R12, desc[UR6][R12.64] ;               /* 0x000000060c0c7981 */
+        /*0068*/                   LDS.128 R8, [R2] ;
+        /*006c*/                   LDSM.16.MT88.2 R10, [R3] ;
         /*0070*/                   HMMA.1688.F32.TF32 R4, R8, R10, R4 ;
         /*0080*/                   STG.E.128 desc[UR6][R34.64], R12 ;
         /*0090*/                   MUFU.RCP R3, R3 ;
@@ -41,8 +43,11 @@ describe("a kernel's machine code", function()
   it("is read from what the tools print", function()
     assert.same({ registers = 30, stack = 0, spills = 0, shared = 256 }, reports._Z4goodPf)
     assert.same({ registers = 200, stack = 48, spills = 20, shared = 0 }, reports._Z3badPf)
-    assert.same({ loads16 = 1, stores16 = 1, loads8 = 0, stores8 = 0, products = 1, divisions = 0, localAccesses = 0 },
-      instructions._Z4goodPf)
+    assert.same({ loads16 = 1, stores16 = 1, loads8 = 0, stores8 = 0, products = 1, divisions = 0, localAccesses = 0,
+      sharedLoads = 1, matrixLoads = 1 }, instructions._Z4goodPf)
+    assert.equal("good: 30 registers, 256 bytes shared, 0 spilled; LDG.128 1, LDG.64 0, STG.128 1, STG.64 0, LDS 1, "
+      .. "LDSM 1, HMMA 1, local 0, quotients 0", machineCode.line("good", reports._Z4goodPf, instructions._Z4goodPf))
+    assert.equal("bad: 200 registers, 0 bytes shared, 20 spilled", machineCode.line("bad", reports._Z3badPf))
   end)
 
   it("has no faults where it is as its rule says", function()
@@ -68,18 +73,21 @@ describe("a kernel's machine code", function()
 end)
 
 describe("check_machine_code.lua", function()
-  local function run(words)
-    local pipe = assert(io.popen("'" .. temporary.interpreter() .. "' scripts/check_machine_code.lua " .. words
-      .. " 2>&1"))
+  local function run(words, environment)
+    local pipe = assert(io.popen(("%s '%s' scripts/check_machine_code.lua %s 2>&1"):format(environment or "",
+      temporary.interpreter(), words)))
     local text = pipe:read("a")
     local _, _, status = pipe:close()
     return status, text
   end
 
-  it("refuses a compiler that is not there", function()
+  it("refuses programs that are not there", function()
     local status, text = run "-nvcc no-such-nvcc"
     assert.equal(2, status)
     assert.matches("-nvcc no-such-nvcc: there is no such program", text, 1, true)
+    status, text = run("-nvcc true", "CUOBJDUMP=no-such-cuobjdump")
+    assert.equal(2, status)
+    assert.matches("-cuobjdump no-such-cuobjdump: there is no such program", text, 1, true)
   end)
 
   it("fails at a kernel that is bad on purpose", function()

@@ -64,6 +64,25 @@ static int cuda_counts(lua_State *L) {
   return dn_device_testing(device, "uncount", 0, &line) ? 2 : 0;
 }
 
+/*
+** device_ask(device, hook, n) -> what the hook answers, "" for nothing | nil, why not. What a GPU can be asked is
+** told in cuda/cuda_testing.h.
+*/
+static int device_ask(lua_State *L) {
+  dn_device *device = bind_check_device(L, 1);
+  const char *hook = luaL_checkstring(L, 2), *answer;
+  if (dn_device_testing(device, hook, luaL_optinteger(L, 3, 0), &answer)) {
+    lua_pushstring(L, answer ? answer : "");
+    return 1;
+  }
+  lua_pushnil(L);
+  if (answer)
+    lua_pushstring(L, answer);
+  else
+    lua_pushfstring(L, "%s cannot be asked '%s'", device->name, hook);
+  return 2;
+}
+
 enum { MOST_TILES = 8 };
 
 /* tiles([name]) -> names of the tables of tiles, best first, and of the one in use */
@@ -108,6 +127,7 @@ void bind_register_testing(lua_State *L) {
       {"memory_trim", memory_trim},
       {"cuda_emulation", cuda_emulation},
       {"cuda_counts", cuda_counts},
+      {"device_ask", device_ask},
       {"tiles", tiles},
       {"fork", fork_process},
       {"fork_wait", fork_wait},

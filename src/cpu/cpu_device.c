@@ -99,17 +99,17 @@ double cpu_device_peak(dn_dtype dtype) {
 ** "tiles", i: the i-th set of tiles, the best first, is used from here on. "tiles name", i: what it is
 ** called. "tiles in use": what the one in use is called.
 */
-bool cpu_testing(const char *hook, int64_t value, const char **answer) {
+bool cpu_testing(dn_device *device, const char *hook, int64_t value, const char **answer) {
+  (void)device;
   cpu_tiles_set sets[3];
   const int n_sets = cpu_tiles_sets(sets);
   if (strcmp(hook, "tiles in use") == 0) {
     *answer = cpu_tiles_set_name(cpu_tiles_chosen());
     return true;
   }
-  if (value < 0 || value >= n_sets) return false;
+  const bool chooses = strcmp(hook, "tiles") == 0;
+  if (!(chooses || strcmp(hook, "tiles name") == 0) || value < 0 || value >= n_sets) return false;
   *answer = cpu_tiles_set_name(sets[value]);
-  if (strcmp(hook, "tiles name") == 0) return true;
-  if (strcmp(hook, "tiles") != 0) return false;
-  cpu_tiles_choose(sets[value]);
+  if (chooses) cpu_tiles_choose(sets[value]);
   return true;
 }

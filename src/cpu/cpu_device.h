@@ -21,7 +21,7 @@ dn_status cpu_tf32(dn_device *device, bool on);
 void cpu_device_scratch_release(dn_device *device);
 int64_t cpu_device_scratch_planned(dn_device *device, bool resets);
 double cpu_device_peak(dn_dtype dtype);
-bool cpu_testing(const char *hook, int64_t value, const char **answer);
+bool cpu_testing(dn_device *device, const char *hook, int64_t value, const char **answer);
 
 /* Slots that both tables share, in the names of dn_backend. */
 #define CPU_DEVICE_SLOTS                                                                        \

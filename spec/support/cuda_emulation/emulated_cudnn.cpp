@@ -481,6 +481,10 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t descriptor,
       engine->is_finalized = true;
       return CUDNN_STATUS_SUCCESS;
     }
+    case CUDNN_ATTR_ENGINE_GLOBAL_INDEX:
+      if (type != CUDNN_TYPE_INT64) return CUDNN_STATUS_BAD_PARAM;
+      *(int64_t *)values = descriptor->engine;
+      return CUDNN_STATUS_SUCCESS;
     case CUDNN_ATTR_ENGINE_NUMERICAL_NOTE:
       *count = descriptor->engine == 1 || descriptor->engine == 3;
       *(int *)values = descriptor->engine == 1 ? CUDNN_NUMERICAL_NOTE_TENSOR_CORE

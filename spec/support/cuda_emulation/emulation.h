@@ -18,8 +18,8 @@
 **
 ** emulation_hook(name, n), for specs: "fail malloc" fails the n-th cudaMalloc from now as out of
 ** memory; "fail launch" the n-th launch, with the error of the number "fail as" where that is not 0;
-** "fail copy" the n-th copy; "fail cublas" and those of cuDNN, NCCL and graphs are told in cublas_v2.h,
-** cudnn.h, nccl.h and emulation_capture.cpp; "reverse" (0 or 1) the order of threads and blocks; "broken"
+** "fail copy" the n-th copy; "fail cublas" and those of cuDNN, NCCL, CUPTI and graphs are told in
+** cublas_v2.h, cudnn.h, nccl.h, cupti.h and emulation_capture.cpp; "reverse" (0 or 1) the order of threads and blocks; "broken"
 ** (from 1) runs a kernel that is wrong on purpose on device 0 (emulation_broken.cpp); "races" asks
 ** whether races are found (emulation_races.h); "counted" n answers with the n-th (from 0) of what was
 ** launched and called, and "uncount" forgets all that (emulation_counts.cpp). The environment sets what

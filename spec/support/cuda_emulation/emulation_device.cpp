@@ -74,9 +74,10 @@ bool emulation_hook(const char *name, int64_t value, const char **answer) {
   if (word == "capture") return emulation_capture_case(value);
   if (word == "races") return emulation_finds_races();
   static const char *const words[] = {
-      "fail as",    "fail malloc",  "fail launch",    "refuse launch",   "fail copy", "fail cublas",
-      "fail cudnn", "refuse cudnn", "misalign cudnn", "refuse nccl",     "fail nccl", "deaf nccl",
-      "hold nccl",  "fail graph",   "refuse graph",   "fail instantiate"};
+      "fail as",          "fail malloc", "fail launch",  "refuse launch",  "fail copy",
+      "fail cublas",      "fail cudnn",  "refuse cudnn", "misalign cudnn", "refuse nccl",
+      "fail nccl",        "deaf nccl",   "hold nccl",    "fail graph",     "refuse graph",
+      "fail instantiate", "refuse cupti"};
   bool is_known = false;
   for (const char *known : words) is_known = is_known || word == known;
   if (!is_known) return false;

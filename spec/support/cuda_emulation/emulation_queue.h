@@ -18,6 +18,7 @@ struct emulation_capture;
 
 struct emulation_event_state {
   uint64_t recorded = 0, passed = 0; /* the latest record, and the latest that its stream passed */
+  double passed_ms = 0;              /* when, by the host's clock */
   cudaStream_t on = nullptr;
   /* Where the latest record is part of a capture: that one, and how much its stream had given then. */
   std::shared_ptr<emulation_capture> capture;
@@ -37,6 +38,7 @@ struct emulation_stream {
 };
 
 struct emulation_event {
+  bool is_timed = true;
   std::shared_ptr<emulation_event_state> state = std::make_shared<emulation_event_state>();
 };
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "cupti.h"
 #include "emulation_queue.h"
 
 namespace {
@@ -177,10 +178,12 @@ void emulation_launch_body(const char *name, const void *kernel, dim3 grid, dim3
   const cudaError_t error = chosen == 0 ? cudaErrorLaunchFailure : (cudaError_t)chosen;
   const std::string own_name = name;
   emulation_enqueue(stream, [=]() {
+    const uint64_t start = emulated_cupti_now();
     if (fails)
       emulation_fail(error, "%s was told to fail", own_name.c_str());
     else
       emulation_run(own_name.c_str(), grid, block, n_shared, most_shared, body);
+    if (emulated_cupti_is_enabled()) emulated_cupti_record(own_name.c_str(), stream->device, start);
   });
 }
 
@@ -239,9 +242,9 @@ cudaError_t cudaDeviceSynchronize(void) {
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
-  (void)flags;
   EMULATION_COUNT();
   *event = new emulation_event();
+  (*event)->is_timed = (flags & cudaEventDisableTiming) == 0;
   return cudaSuccess;
 }
 
@@ -264,7 +267,10 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   if (state->on && state->on != stream) pass(state, state->recorded);
   state->on = stream;
   const uint64_t number = ++state->recorded;
-  emulation_enqueue(stream, [state, number]() { state->passed = number; });
+  emulation_enqueue(stream, [state, number]() {
+    state->passed = number;
+    state->passed_ms = (double)emulated_cupti_now() * 1e-6;
+  });
   return cudaSuccess;
 }
 
@@ -302,6 +308,18 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   pass(event->state, event->state->recorded);
   return !on || lost[on->device] == cudaSuccess ? cudaSuccess
                                                 : emulation_leave_error(lost[on->device]);
+}
+
+cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t from, cudaEvent_t to) {
+  locked here;
+  for (cudaEvent_t event : {from, to}) {
+    const event_state &state = *event->state;
+    if (!event->is_timed || state.recorded == 0)
+      return emulation_leave_error(cudaErrorInvalidResourceHandle);
+    if (state.passed < state.recorded) return emulation_leave_error(cudaErrorNotReady);
+  }
+  *milliseconds = (float)(to->state->passed_ms - from->state->passed_ms);
+  return cudaSuccess;
 }
 
 /* Both ends of the bytes are in the memory of the device that the kind names (-1: the host). */
