@@ -58,6 +58,7 @@ local HOT = {
     packets("norm_relu_backward_kernel", { tail = ", true", registers = 128, shared = REDUCED, loads = 16,
       stores = 16 }, { registers = 144, shared = REDUCED }),
     packets("norm_relu_pool_pairs_kernel", { registers = 64, loads = 16, stores = 8 }, { registers = 64 }),
+    packets("norm_relu_pool_planes_kernel", { tail = ", true", registers = 64, loads = 16 }, { registers = 64 }),
     { { "^norm_relu_pool_kernel", registers = 64 }, { "^norm_relu_backward_join_kernel", registers = 64 } }) },
   { "cuda_batchnorm.cu", join(
     packets("batchnorm_moments_kernel", { tail = ", true", registers = 96, shared = REDUCED, loads = 16 },
@@ -98,6 +99,12 @@ local HOT = {
     { "^norm_relu_conv_3x3_backward_kernel<float", registers = 224, loads = 16, stores = 8, products = true,
       divides = true },
     { "^norm_relu_conv_3x3_backward_kernel<", registers = 224, loads = 16, products = true, divides = true } } },
+  { "cuda_transition_forward.cu", {
+    { "^transition_forward_kernel<[%w_]+, 64", registers = 168, shared = 16, loads = 16, products = true, divides = true },
+    -- Sums of 128 outputs, and four times 16 bytes of x on their way.
+    { "^transition_forward_kernel<", registers = 255, shared = 16, loads = 16, products = true, divides = true } } },
+  { "cuda_transition_backward.cu", {
+    { "^transition_backward_kernel<", registers = 152, loads = 16, products = true, divides = true } } },
   { "cuda_parts.cu", { { "^fused_parts_kernel", registers = 48, shared = 2048 } } },
 }
 
