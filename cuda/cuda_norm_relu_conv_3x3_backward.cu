@@ -449,11 +449,11 @@ static dn_status run(const layout &l, dn_tensor *dx, bool has_dweight, const dn_
   CUDA_FOR_OUTPUTS(f.n_outputs, OUTPUTS, return launch<T, OUTPUTS, WHOLE>(f, l));
 }
 
-dn_status cuda_norm_relu_conv_3x3_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
-                                           const dn_tensor *dy, const dn_tensor *y,
-                                           const dn_tensor *deferred, const dn_tensor *x,
-                                           const dn_tensor *norm, const dn_tensor *weight,
-                                           bool accumulate, double scale, void *scratch) {
+dn_status cuda_norm_relu_conv_3x3_backward(dn_tensor *dx, const cuda_norm_gradient &gradient,
+                                           dn_tensor *dweight, const dn_tensor *dy,
+                                           const dn_tensor *y, const dn_tensor *deferred,
+                                           const dn_tensor *x, const dn_tensor *weight,
+                                           void *scratch) {
   const layout l = layout_of(dy, x, dweight != NULL);
   char *const bytes = (char *)scratch;
   const bool is_whole = cuda_fused_is_whole(dx) && cuda_fused_is_whole(dy) &&
@@ -461,10 +461,11 @@ dn_status cuda_norm_relu_conv_3x3_backward(dn_tensor *dx, dn_tensor *dnorm, dn_t
                         cuda_lines_begin_even(x);
   dn_status status;
   CUDA_FOR_FUSED(x->dtype, T,
-                 status = is_whole ? run<T, true>(l, dx, dweight != NULL, dy, y, deferred, x, norm,
-                                                  weight, accumulate, bytes)
-                                   : run<T, false>(l, dx, dweight != NULL, dy, y, deferred, x, norm,
-                                                   weight, accumulate, bytes));
+                 status = is_whole
+                              ? run<T, true>(l, dx, dweight != NULL, dy, y, deferred, x,
+                                             gradient.norm, weight, gradient.accumulate, bytes)
+                              : run<T, false>(l, dx, dweight != NULL, dy, y, deferred, x,
+                                              gradient.norm, weight, gradient.accumulate, bytes));
   DN_TRY(status);
   cuda_parts parts;
   memset((void *)&parts, 0, sizeof parts);
@@ -475,8 +476,6 @@ dn_status cuda_norm_relu_conv_3x3_backward(dn_tensor *dx, dn_tensor *dnorm, dn_t
   parts.n_channels = (int)x->size[1];
   parts.n_sum_parts = 2 * l.n_blocks;
   parts.dweight = dweight ? (float *)dn_tensor_data(dweight) : NULL;
-  parts.scale = (float)scale;
-  parts.dnorm = cuda_table_of<float>(dnorm);
-  parts.norm = cuda_table_of<float>(norm);
+  parts.norm = cuda_norm_outputs_of<float>(gradient);
   return cuda_parts_add(&parts);
 }

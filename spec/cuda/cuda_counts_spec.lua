@@ -49,8 +49,7 @@ cudaFuncSetAttribute                                              -      -     1
 cudaStreamSynchronize                                             2      1      2      1
 cudnnBackendCreateDescriptor                                     15     15      3     19
 cudnnBackendExecute                                              15     15      3     19
-launch                                                          106     89     96    131
-launch add_scaled_kernel                                          -      -     20     20
+launch                                                          106     89     66    101
 launch avg_pool2d_backward_kernel                                 1      1      -      -
 launch avg_pool2d_forward_kernel                                  1      1      -      -
 launch batchnorm_backward_kernel                                 10     10      -      -
@@ -65,7 +64,6 @@ launch channel_stats_kernel                                       -      -      
 launch channel_sums_kernel                                        -      -      2     10
 launch convert_kernel                                             3      -      3      -
 launch deferred_add_kernel                                        -      -      2     14
-launch deferred_update_kernel                                     -      -     10     10
 launch fill_kernel                                                1      1      1      1
 launch fused_parts_kernel                                         -      -      8      -
 launch global_avg_pool_backward_kernel                            1      1      -      -

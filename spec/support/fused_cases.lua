@@ -51,7 +51,7 @@ local forward = {
   forward_case(1, 24, 12, 5, 6, 3, nil, true, ODD),
 }
 
--- dx is added to where terms are deferred, and written elsewhere.
+-- dx is added to where terms are deferred, and written elsewhere; there the norm is frozen.
 local function backward_case(n, c, k, h, w, side, layout, options)
   local name = ("%dx%d %dx%dx%dx%d to %d%s"):format(side, side, n, c, h, w, k, layout and ", " .. layout or "")
   local is_deferred, is_frozen = options.is_deferred, options.is_frozen
@@ -64,7 +64,8 @@ local function backward_case(n, c, k, h, w, side, layout, options)
       is_frozen and "nil" or sum { k, c, side, side }, image(input, n, k, h, w, layout),
       is_deferred and image(input, n, k, h, w, layout) or "nil", is_deferred and input { 3, k } or "nil",
       image(input, n, c, h, w, layout), input { 4, c }, input { k, c, side, side }, is_deferred or false,
-      is_deferred and 1 or -0.5,
+      is_deferred and 1.5 or -0.5, is_deferred and sum { c } or "nil", is_deferred and sum { c } or "nil",
+      (is_deferred and sum or output) { 3, c, layout = layout == "channels" and "gaps" or nil },
     },
   }
 end

@@ -83,8 +83,9 @@ function Transition:backwardBatch(x, dy, scale, field, isWhole)
     local dwhole = buffer.shaped(self.scratch, "gradUnpooled", x, x:size(1), conv.nOutputPlane, x:size(3), x:size(4))
     core.avg_pool2d_backward(dwhole, dy, WINDOW, WINDOW, WINDOW, WINDOW, 0, 0, false, true)
     local dx = buffer.like(self.scratch, field, x)
-    normReluConv.backward(step(self), dx, dwhole, nil, nil, x, false, scale)
-    return self:finishGradient(x, dx, isWhole)
+    local deferred, isLent = self:deferredOf(x, dx, isWhole)
+    normReluConv.backward(step(self), dx, deferred, dwhole, nil, nil, x, false, scale)
+    return self:finishGradient(x, dx, deferred, isLent)
   end
   local dweight, weightScale = normReluConv.weightGradient(conv, scale)
   if dweight then
