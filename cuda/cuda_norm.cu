@@ -2,7 +2,7 @@
 ** The dense layer's work that is not a convolution or a pooling: statistics of channels, tables of
 ** norms, and the deferred terms of a gradient.
 */
-#include "cuda_norm.h"
+#include "cuda_norm_gradient.h"
 
 /* Channels are few: kernels over them have a thread for each, and compute in double. */
 #define LAUNCH_CHANNELS(kernel, n_channels, ...) \
@@ -148,20 +148,11 @@ dn_status cuda_norm_table(dn_tensor *norm, dn_tensor *running_mean, dn_tensor *r
 }
 
 template <typename T>
-__global__ void deferred_update_kernel(cuda_table<T> deferred, cuda_table<T> dnorm,
-                                       cuda_table<T> norm, int64_t n_channels, int64_t n_values,
-                                       bool accumulate) {
+__global__ void deferred_update_kernel(const cuda_deferral<T> deferral, cuda_table<T> dnorm,
+                                       int64_t n_channels) {
   CUDA_FOR(c, n_channels) {
-    const double scale = norm.data[DN_NORM_SCALE * norm.row + c];
-    const double inv_std = norm.data[DN_NORM_INV_STD * norm.row + c];
-    const double dbeta = dnorm.data[DN_DNORM_BETA * dnorm.row + c];
-    const double dgamma = dnorm.data[DN_DNORM_GAMMA * dnorm.row + c];
-    T *offset = &deferred.data[DN_DEFERRED_OFFSET * deferred.row + c];
-    T *slope = &deferred.data[DN_DEFERRED_SLOPE * deferred.row + c];
-    const double offset_before = accumulate ? *offset : 0, slope_before = accumulate ? *slope : 0;
-    cuda_round(offset, offset_before + dn_deferred_offset(scale, dbeta, n_values));
-    cuda_round(slope, slope_before + dn_deferred_slope(scale, inv_std, dgamma, n_values));
-    deferred.data[DN_DEFERRED_MEAN * deferred.row + c] = norm.data[DN_NORM_MEAN * norm.row + c];
+    cuda_defer_beta(deferral, c, dnorm.data[DN_DNORM_BETA * dnorm.row + c]);
+    cuda_defer_gamma(deferral, c, dnorm.data[DN_DNORM_GAMMA * dnorm.row + c]);
   }
 }
 
@@ -169,9 +160,10 @@ dn_status cuda_deferred_update(dn_tensor *deferred, const dn_tensor *dnorm, cons
                                int64_t n_values, bool accumulate) {
   const int64_t n_channels = norm->size[1];
   CUDA_FOR_COMPUTE(norm->dtype, T,
-                   LAUNCH_CHANNELS((deferred_update_kernel<T>), n_channels,
-                                   cuda_table_of<T>(deferred), cuda_table_of<T>(dnorm),
-                                   cuda_table_of<T>(norm), n_channels, n_values, accumulate));
+                   const cuda_deferral<T> deferral = {cuda_table_of<T>(deferred),
+                                                      cuda_table_of<T>(norm), n_values, accumulate};
+                   LAUNCH_CHANNELS((deferred_update_kernel<T>), n_channels, deferral,
+                                   cuda_table_of<T>(dnorm), n_channels));
   return DN_OK;
 }
 

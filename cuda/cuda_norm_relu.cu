@@ -378,19 +378,17 @@ __global__ void norm_relu_backward_kernel(const backward_tensors<T> job,
     unrectify_segment<N, in_one, pools, int64_t>(job, walk, shared);
 }
 
-/* A warp per channel; dgamma's sum lacks its inv_std until here. */
+/* A warp per channel. */
 template <typename T>
-__global__ void norm_relu_backward_join_kernel(cuda_table<T> dnorm, const double *sums,
-                                               cuda_table<T> norm, int64_t n_channels,
-                                               int64_t n_pairs) {
+__global__ void norm_relu_backward_join_kernel(const cuda_norm_outputs<T> to, const double *sums,
+                                               int64_t n_channels, int64_t n_pairs) {
   for (int64_t c = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) / CUDA_WARP; c < n_channels;
        c += (int64_t)gridDim.x * blockDim.x / CUDA_WARP) {
     double sum, products;
     cuda_pairs_join(sums + 2 * c * n_pairs, n_pairs, &sum, &products);
     if (threadIdx.x % CUDA_WARP != 0) continue;
-    const double inv_std = norm.data[DN_NORM_INV_STD * norm.row + c];
-    cuda_round(&dnorm.data[DN_DNORM_BETA * dnorm.row + c], sum);
-    cuda_round(&dnorm.data[DN_DNORM_GAMMA * dnorm.row + c], products * inv_std);
+    cuda_norm_end_beta(to, c, sum);
+    cuda_norm_end_gamma(to, c, products);
   }
 }
 
@@ -453,25 +451,28 @@ dn_status cuda_norm_relu_backward(dn_tensor *dx, double *sums, int64_t first_pai
   return DN_OK;
 }
 
-dn_status cuda_norm_relu_backward_join(dn_tensor *dnorm, const double *sums, int64_t n_pairs,
-                                       const dn_tensor *norm) {
-  const int64_t n_channels = norm->size[1];
-  CUDA_FOR_COMPUTE(
-      norm->dtype, T,
-      CUDA_LAUNCH((norm_relu_backward_join_kernel<T>), cuda_blocks(n_channels * CUDA_WARP),
-                  CUDA_THREADS, 0, cuda_stream(), cuda_table_of<T>(dnorm), sums,
-                  cuda_table_of<T>(norm), n_channels, n_pairs));
+dn_status cuda_norm_relu_backward_join(const cuda_norm_gradient &gradient, const double *sums,
+                                       int64_t n_pairs) {
+  const int64_t n_channels = gradient.norm->size[1];
+  CUDA_FOR_COMPUTE(gradient.norm->dtype, T,
+                   CUDA_LAUNCH((norm_relu_backward_join_kernel<T>),
+                               cuda_blocks(n_channels * CUDA_WARP), CUDA_THREADS, 0, cuda_stream(),
+                               cuda_norm_outputs_of<T>(gradient), sums, n_channels, n_pairs));
   return DN_OK;
 }
 
 dn_status cuda_norm_relu_pool_backward(dn_tensor *dx, dn_tensor *dnorm, const dn_tensor *dy,
                                        const dn_tensor *x, const dn_tensor *norm, int64_t window_h,
-                                       int64_t window_w, bool accumulate) {
+                                       int64_t window_w, bool accumulate, double scale,
+                                       dn_tensor *dgamma, dn_tensor *dbeta,
+                                       dn_tensor *dx_deferred) {
   const cuda_planes planes = cuda_planes_of(x);
   const int64_t n_pairs = cuda_segments(planes);
   void *sums;
   DN_TRY(cuda_scratch(2 * planes.c * n_pairs * (int64_t)sizeof(double), &sums));
   DN_TRY(cuda_norm_relu_backward(dx, (double *)sums, 0, n_pairs, dy, x, norm, window_h, window_w,
                                  accumulate));
-  return cuda_norm_relu_backward_join(dnorm, (const double *)sums, n_pairs, norm);
+  const cuda_norm_gradient gradient =
+      cuda_norm_gradient_of(dnorm, x, norm, accumulate, scale, dgamma, dbeta, dx_deferred);
+  return cuda_norm_relu_backward_join(gradient, (const double *)sums, n_pairs);
 }

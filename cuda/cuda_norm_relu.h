@@ -5,7 +5,7 @@
 #ifndef CUDA_NORM_RELU_H
 #define CUDA_NORM_RELU_H
 
-#include "cuda_norm.h"
+#include "cuda_norm_gradient.h"
 
 /* y N,C,P,Q = mean of relu(scale x + shift) over windows side by side; x N,C,H,W. */
 dn_status cuda_norm_relu_forward(dn_tensor *y, const dn_tensor *x, const dn_tensor *norm,
@@ -16,12 +16,12 @@ dn_status cuda_norm_relu_forward(dn_tensor *y, const dn_tensor *x, const dn_tens
 **   dx = (accumulate ? dx : 0) + scale dz
 ** For each channel and each of the cuda_segments(x's planes) segments, the sums of dz and of
 ** dz (x - mean) go to sums[2 * (c * n_pairs + first_pair + segment)], of which cuda_norm_relu_backward_join makes
-** dnorm when all n_pairs pairs of a channel are there. So images may come in several calls.
+** dnorm, and what is made of that, when all n_pairs pairs of a channel are there. So images may come in several calls.
 */
 dn_status cuda_norm_relu_backward(dn_tensor *dx, double *sums, int64_t first_pair, int64_t n_pairs,
                                   const dn_tensor *dy, const dn_tensor *x, const dn_tensor *norm,
                                   int64_t window_h, int64_t window_w, bool accumulate);
-dn_status cuda_norm_relu_backward_join(dn_tensor *dnorm, const double *sums, int64_t n_pairs,
-                                       const dn_tensor *norm);
+dn_status cuda_norm_relu_backward_join(const cuda_norm_gradient &gradient, const double *sums,
+                                       int64_t n_pairs);
 
 #endif

@@ -218,17 +218,20 @@ dn_status cuda_norm_relu_conv_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tenso
                                        const dn_tensor *dy, const dn_tensor *y,
                                        const dn_tensor *deferred, const dn_tensor *x,
                                        const dn_tensor *norm, const dn_tensor *weight,
-                                       bool accumulate, double scale) {
+                                       bool accumulate, double scale, dn_tensor *dgamma,
+                                       dn_tensor *dbeta, dn_tensor *dx_deferred) {
+  const cuda_norm_gradient gradient =
+      cuda_norm_gradient_of(dnorm, x, norm, accumulate, scale, dgamma, dbeta, dx_deferred);
   void *block;
   if (cuda_norm_relu_conv_1x1_backward_fits(dy, x, weight)) {
     DN_TRY(cuda_scratch(cuda_norm_relu_conv_1x1_backward_scratch(dweight, dy, x), &block));
-    return cuda_norm_relu_conv_1x1_backward(dx, dnorm, dweight, dy, y, deferred, x, norm, weight,
-                                            accumulate, scale, block);
+    return cuda_norm_relu_conv_1x1_backward(dx, gradient, dweight, dy, y, deferred, x, weight,
+                                            block);
   }
   if (cuda_norm_relu_conv_3x3_backward_fits(dy, x, weight)) {
     DN_TRY(cuda_scratch(cuda_norm_relu_conv_3x3_backward_scratch(dweight, dy, x), &block));
-    return cuda_norm_relu_conv_3x3_backward(dx, dnorm, dweight, dy, y, deferred, x, norm, weight,
-                                            accumulate, scale, block);
+    return cuda_norm_relu_conv_3x3_backward(dx, gradient, dweight, dy, y, deferred, x, weight,
+                                            block);
   }
   const cuda_conv2d conv = conv_of(weight);
   layout l;
@@ -254,5 +257,5 @@ dn_status cuda_norm_relu_conv_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tenso
                                    accumulate));
     first_pair += cuda_segments(cuda_planes_of(&some_x));
   }
-  return cuda_norm_relu_backward_join(dnorm, sums, l.n_pairs, norm);
+  return cuda_norm_relu_backward_join(gradient, sums, l.n_pairs);
 }

@@ -1,12 +1,13 @@
 /*
 ** The dense layer's 1x1 by tensor cores, in one pass each way: forward scale-shift-ReLU of x as it is read,
 ** the product, and the statistics of what is written; backward both products and all sums.
-** Arguments are those of norm_relu_conv_forward and _backward (dn_ops.def); cuda_fused.h says where they fit.
+** Arguments are those of norm_relu_conv_forward and _backward (dn_ops.def), `gradient` for those that are a
+** norm's; cuda_fused.h says where they fit.
 */
 #ifndef CUDA_NORM_RELU_CONV_1X1_H
 #define CUDA_NORM_RELU_CONV_1X1_H
 
-#include "cuda_backend.h"
+#include "cuda_norm_gradient.h"
 
 bool cuda_norm_relu_conv_1x1_fits(const dn_tensor *y, const dn_tensor *x, const dn_tensor *weight);
 
@@ -20,10 +21,10 @@ bool cuda_norm_relu_conv_1x1_backward_fits(const dn_tensor *dy, const dn_tensor 
                                            const dn_tensor *weight);
 int64_t cuda_norm_relu_conv_1x1_backward_scratch(const dn_tensor *dweight, const dn_tensor *dy,
                                                  const dn_tensor *x);
-dn_status cuda_norm_relu_conv_1x1_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
-                                           const dn_tensor *dy, const dn_tensor *y,
-                                           const dn_tensor *deferred, const dn_tensor *x,
-                                           const dn_tensor *norm, const dn_tensor *weight,
-                                           bool accumulate, double scale, void *scratch);
+dn_status cuda_norm_relu_conv_1x1_backward(dn_tensor *dx, const cuda_norm_gradient &gradient,
+                                           dn_tensor *dweight, const dn_tensor *dy,
+                                           const dn_tensor *y, const dn_tensor *deferred,
+                                           const dn_tensor *x, const dn_tensor *weight,
+                                           void *scratch);
 
 #endif

@@ -43,21 +43,22 @@ static dn_status run(const backward_1x1_layout &l, dn_tensor *dx, bool has_dweig
   CUDA_FOR_ROWS_DW(f.n_outputs, ROWS_DW, return launch<T, ROWS_DW, WHOLE>(f, l));
 }
 
-dn_status cuda_norm_relu_conv_1x1_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
-                                           const dn_tensor *dy, const dn_tensor *y,
-                                           const dn_tensor *deferred, const dn_tensor *x,
-                                           const dn_tensor *norm, const dn_tensor *weight,
-                                           bool accumulate, double scale, void *scratch) {
+dn_status cuda_norm_relu_conv_1x1_backward(dn_tensor *dx, const cuda_norm_gradient &gradient,
+                                           dn_tensor *dweight, const dn_tensor *dy,
+                                           const dn_tensor *y, const dn_tensor *deferred,
+                                           const dn_tensor *x, const dn_tensor *weight,
+                                           void *scratch) {
   const backward_1x1_layout l = backward_1x1_layout_of(dy, x, dweight != NULL);
   char *const bytes = (char *)scratch;
   const bool is_whole = cuda_fused_is_whole(dx) && cuda_fused_is_whole(dy) &&
                         cuda_fused_is_whole(x) && (!y || cuda_fused_is_whole(y));
   dn_status status;
   CUDA_FOR_FUSED(x->dtype, T,
-                 status = is_whole ? run<T, true>(l, dx, dweight != NULL, dy, y, deferred, x, norm,
-                                                  weight, accumulate, bytes)
-                                   : run<T, false>(l, dx, dweight != NULL, dy, y, deferred, x, norm,
-                                                   weight, accumulate, bytes));
+                 status = is_whole
+                              ? run<T, true>(l, dx, dweight != NULL, dy, y, deferred, x,
+                                             gradient.norm, weight, gradient.accumulate, bytes)
+                              : run<T, false>(l, dx, dweight != NULL, dy, y, deferred, x,
+                                              gradient.norm, weight, gradient.accumulate, bytes));
   DN_TRY(status);
-  return backward_1x1_add_parts(l, bytes, dnorm, dweight, norm, scale);
+  return backward_1x1_add_parts(l, bytes, gradient, dweight);
 }

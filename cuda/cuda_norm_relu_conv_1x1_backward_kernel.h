@@ -377,8 +377,8 @@ static inline backward_1x1_layout backward_1x1_layout_of(const dn_tensor *dy, co
 
 /* Adds up what the blocks left. */
 static inline dn_status backward_1x1_add_parts(const backward_1x1_layout &l, const char *scratch,
-                                               dn_tensor *dnorm, dn_tensor *dweight,
-                                               const dn_tensor *norm, double scale) {
+                                               const cuda_norm_gradient &gradient,
+                                               dn_tensor *dweight) {
   cuda_parts parts;
   memset((void *)&parts, 0, sizeof parts);
   if (dweight) {
@@ -386,13 +386,11 @@ static inline dn_status backward_1x1_add_parts(const backward_1x1_layout &l, con
     parts.n_weights = (int)dn_tensor_count(dweight);
     parts.n_weight_parts = l.n_blocks;
     parts.dweight = (float *)dn_tensor_data(dweight);
-    parts.scale = (float)scale;
   }
   parts.sums = (const float *)(scratch + l.sums);
-  parts.n_channels = (int)norm->size[1];
+  parts.n_channels = (int)gradient.norm->size[1];
   parts.n_sum_parts = 2 * l.n_blocks;
-  parts.dnorm = cuda_table_of<float>(dnorm);
-  parts.norm = cuda_table_of<float>(norm);
+  parts.norm = cuda_norm_outputs_of<float>(gradient);
   return cuda_parts_add(&parts);
 }
 

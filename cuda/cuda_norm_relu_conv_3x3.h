@@ -4,7 +4,7 @@
 #ifndef CUDA_NORM_RELU_CONV_3X3_H
 #define CUDA_NORM_RELU_CONV_3X3_H
 
-#include "cuda_backend.h"
+#include "cuda_norm_gradient.h"
 
 bool cuda_norm_relu_conv_3x3_fits(const dn_tensor *y, const dn_tensor *x, const dn_tensor *weight);
 int64_t cuda_norm_relu_conv_3x3_scratch(const dn_tensor *y, const dn_tensor *stats);
@@ -16,10 +16,10 @@ bool cuda_norm_relu_conv_3x3_backward_fits(const dn_tensor *dy, const dn_tensor 
                                            const dn_tensor *weight);
 int64_t cuda_norm_relu_conv_3x3_backward_scratch(const dn_tensor *dweight, const dn_tensor *dy,
                                                  const dn_tensor *x);
-dn_status cuda_norm_relu_conv_3x3_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
-                                           const dn_tensor *dy, const dn_tensor *y,
-                                           const dn_tensor *deferred, const dn_tensor *x,
-                                           const dn_tensor *norm, const dn_tensor *weight,
-                                           bool accumulate, double scale, void *scratch);
+dn_status cuda_norm_relu_conv_3x3_backward(dn_tensor *dx, const cuda_norm_gradient &gradient,
+                                           dn_tensor *dweight, const dn_tensor *dy,
+                                           const dn_tensor *y, const dn_tensor *deferred,
+                                           const dn_tensor *x, const dn_tensor *weight,
+                                           void *scratch);
 
 #endif

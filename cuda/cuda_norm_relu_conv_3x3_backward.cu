@@ -475,14 +475,16 @@ static dn_status run(const layout &l, dn_tensor *dx, bool has_dweight, const dn_
   CUDA_FOR_OUTPUTS(f.n_outputs, OUTPUTS, return launch<T, OUTPUTS, WHOLE>(f, l));
 }
 
-/* dx, dnorm, norm and weight NULL together: only dweight, of a plain convolution. */
-static dn_status backward(const layout &l, dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
-                          const dn_tensor *dy, const dn_tensor *y, const dn_tensor *deferred,
-                          const dn_tensor *x, const dn_tensor *norm, const dn_tensor *weight,
-                          bool accumulate, double scale, char *scratch) {
+/* dx, gradient and weight NULL together: only dweight, of a plain convolution. */
+static dn_status backward(const layout &l, dn_tensor *dx, const cuda_norm_gradient *gradient,
+                          dn_tensor *dweight, const dn_tensor *dy, const dn_tensor *y,
+                          const dn_tensor *deferred, const dn_tensor *x, const dn_tensor *weight,
+                          double scale, char *scratch) {
   const bool is_whole = (!dx || cuda_fused_is_whole(dx)) && cuda_fused_is_whole(dy) &&
                         cuda_fused_is_whole(x) && (!y || cuda_fused_is_whole(y)) &&
                         cuda_lines_begin_even(x);
+  const dn_tensor *const norm = gradient ? gradient->norm : NULL;
+  const bool accumulate = gradient && gradient->accumulate;
   dn_status status;
   CUDA_FOR_FUSED(x->dtype, T,
                  status = is_whole ? run<T, true>(l, dx, dweight != NULL, dy, y, deferred, x, norm,
@@ -492,34 +494,33 @@ static dn_status backward(const layout &l, dn_tensor *dx, dn_tensor *dnorm, dn_t
   DN_TRY(status);
   cuda_parts parts;
   memset((void *)&parts, 0, sizeof parts);
+  if (gradient) {
+    parts.sums = (const float *)(scratch + l.sums);
+    parts.n_channels = (int)x->size[1];
+    parts.n_sum_parts = 2 * l.n_blocks;
+    parts.norm = cuda_norm_outputs_of<float>(*gradient);
+  }
   if (dweight) {
     parts.weights = (const float *)(scratch + l.weights);
     parts.n_weights = (int)(dy->size[1] * x->size[1] * TAPS);
     parts.n_weight_parts = l.n_blocks;
     parts.dweight = (float *)dn_tensor_data(dweight);
-    parts.scale = (float)scale;
-  }
-  if (dnorm) {
-    parts.sums = (const float *)(scratch + l.sums);
-    parts.n_channels = (int)x->size[1];
-    parts.n_sum_parts = 2 * l.n_blocks;
-    parts.dnorm = cuda_table_of<float>(dnorm);
-    parts.norm = cuda_table_of<float>(norm);
+    parts.norm.scale = (float)scale;
   }
   return cuda_parts_add(&parts);
 }
 
-dn_status cuda_norm_relu_conv_3x3_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
-                                           const dn_tensor *dy, const dn_tensor *y,
-                                           const dn_tensor *deferred, const dn_tensor *x,
-                                           const dn_tensor *norm, const dn_tensor *weight,
-                                           bool accumulate, double scale, void *scratch) {
-  return backward(layout_of(dy, x, dweight != NULL, true), dx, dnorm, dweight, dy, y, deferred, x,
-                  norm, weight, accumulate, scale, (char *)scratch);
+dn_status cuda_norm_relu_conv_3x3_backward(dn_tensor *dx, const cuda_norm_gradient &gradient,
+                                           dn_tensor *dweight, const dn_tensor *dy,
+                                           const dn_tensor *y, const dn_tensor *deferred,
+                                           const dn_tensor *x, const dn_tensor *weight,
+                                           void *scratch) {
+  return backward(layout_of(dy, x, dweight != NULL, true), dx, &gradient, dweight, dy, y, deferred,
+                  x, weight, gradient.scale, (char *)scratch);
 }
 
 dn_status cuda_conv2d_3x3_backward_weight(dn_tensor *dweight, const dn_tensor *dy,
                                           const dn_tensor *x, double scale, void *scratch) {
-  return backward(layout_of(dy, x, true, false), NULL, NULL, dweight, dy, NULL, NULL, x, NULL, NULL,
-                  false, scale, (char *)scratch);
+  return backward(layout_of(dy, x, true, false), NULL, NULL, dweight, dy, NULL, NULL, x, NULL,
+                  scale, (char *)scratch);
 }

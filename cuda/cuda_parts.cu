@@ -25,15 +25,12 @@ __global__ void __launch_bounds__(COLUMNS *SHARES)
   __syncthreads();
   if (threadIdx.x >= COLUMNS || column >= n_columns) return;
   for (int share = 1; share < SHARES; share++) sum += shared[share * COLUMNS + (int)threadIdx.x];
-  if (is_weight) {
-    parts.dweight[column] += (float)(parts.scale * sum);
-  } else if (column < parts.n_channels) {
-    parts.dnorm.data[DN_DNORM_BETA * parts.dnorm.row + column] = (float)sum;
-  } else {
-    const int c = column - parts.n_channels;
-    const double inv_std = parts.norm.data[DN_NORM_INV_STD * parts.norm.row + c];
-    parts.dnorm.data[DN_DNORM_GAMMA * parts.dnorm.row + c] = (float)(sum * inv_std);
-  }
+  if (is_weight)
+    parts.dweight[column] += (float)(parts.norm.scale * sum);
+  else if (column < parts.n_channels)
+    cuda_norm_end_beta(parts.norm, column, sum);
+  else
+    cuda_norm_end_gamma(parts.norm, column - parts.n_channels, sum);
 }
 
 dn_status cuda_parts_add(const cuda_parts *parts) {

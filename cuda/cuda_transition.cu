@@ -8,7 +8,7 @@
 
 /* What lies where in the scratch. */
 typedef struct layout {
-  int64_t n_bytes, pooled, gradient, conv, sums;
+  int64_t n_bytes, pooled, dpooled, conv, sums;
 } layout;
 
 static const cuda_conv2d CONV = {1, 1, {1, 1, 0, 0, 1}};
@@ -95,16 +95,16 @@ dn_status cuda_transition_forward(dn_tensor *y, dn_tensor *stats, const dn_tenso
   return cuda_transition_fused_forward(y, stats, x, norm, weight, block);
 }
 
-static dn_status plain_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
-                                const dn_tensor *dy, const dn_tensor *x, const dn_tensor *norm,
-                                const dn_tensor *weight, bool accumulate, double scale) {
+static dn_status plain_backward(dn_tensor *dx, const cuda_norm_gradient &gradient,
+                                dn_tensor *dweight, const dn_tensor *dy, const dn_tensor *x,
+                                const dn_tensor *weight) {
   const cuda_conv2d_direction directions[] = {CUDA_CONV2D_BACKWARD_DATA,
                                               CUDA_CONV2D_BACKWARD_WEIGHT};
   const int64_t n_pairs = cuda_segments(cuda_planes_of(x));
   layout l;
   memset(&l, 0, sizeof l);
   if (dweight) l.pooled = place_pooled(&l, x);
-  l.gradient = place_pooled(&l, x);
+  l.dpooled = place_pooled(&l, x);
   DN_TRY(place_conv(&l, x, dy, weight, directions, dweight ? 2 : 1));
   l.sums = cuda_scratch_place(&l.n_bytes, 2 * x->size[1] * n_pairs, (int64_t)sizeof(double));
   void *block;
@@ -114,28 +114,31 @@ static dn_status plain_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dwei
   if (dweight) {
     dn_storage lent;
     dn_tensor pooled = pooled_at(&lent, scratch + l.pooled, x);
-    DN_TRY(cuda_norm_relu_forward(&pooled, x, norm, 2, 2));
+    DN_TRY(cuda_norm_relu_forward(&pooled, x, gradient.norm, 2, 2));
     const cuda_images in = cuda_images_of(&pooled);
-    DN_TRY(cuda_conv2d_images_backward_weight(dn_tensor_data(dweight), &out, &in, &CONV, scale,
-                                              scratch + l.conv));
+    DN_TRY(cuda_conv2d_images_backward_weight(dn_tensor_data(dweight), &out, &in, &CONV,
+                                              gradient.scale, scratch + l.conv));
   }
   dn_storage lent;
-  const dn_tensor gradient = pooled_at(&lent, scratch + l.gradient, x);
-  const cuda_images in = cuda_images_of(&gradient);
+  const dn_tensor dpooled = pooled_at(&lent, scratch + l.dpooled, x);
+  const cuda_images in = cuda_images_of(&dpooled);
   DN_TRY(cuda_conv2d_images_backward_data(&in, &out, dn_tensor_data(weight), &CONV,
                                           scratch + l.conv));
   double *const sums = (double *)(scratch + l.sums);
-  DN_TRY(cuda_norm_relu_backward(dx, sums, 0, n_pairs, &gradient, x, norm, 2, 2, accumulate));
-  return cuda_norm_relu_backward_join(dnorm, sums, n_pairs, norm);
+  DN_TRY(cuda_norm_relu_backward(dx, sums, 0, n_pairs, &dpooled, x, gradient.norm, 2, 2,
+                                 gradient.accumulate));
+  return cuda_norm_relu_backward_join(gradient, sums, n_pairs);
 }
 
 dn_status cuda_transition_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
                                    const dn_tensor *dy, const dn_tensor *x, const dn_tensor *norm,
-                                   const dn_tensor *weight, bool accumulate, double scale) {
+                                   const dn_tensor *weight, bool accumulate, double scale,
+                                   dn_tensor *dgamma, dn_tensor *dbeta, dn_tensor *dx_deferred) {
+  const cuda_norm_gradient gradient =
+      cuda_norm_gradient_of(dnorm, x, norm, accumulate, scale, dgamma, dbeta, dx_deferred);
   if (!cuda_transition_backward_fits(dx, dy, x))
-    return plain_backward(dx, dnorm, dweight, dy, x, norm, weight, accumulate, scale);
+    return plain_backward(dx, gradient, dweight, dy, x, weight);
   void *block;
   DN_TRY(cuda_scratch(cuda_transition_fused_backward_scratch(dweight, dy, x), &block));
-  return cuda_transition_fused_backward(dx, dnorm, dweight, dy, x, norm, weight, accumulate, scale,
-                                        block);
+  return cuda_transition_fused_backward(dx, gradient, dweight, dy, x, weight, block);
 }

@@ -38,17 +38,18 @@ static dn_status run(const backward_1x1<T, true> &f, const backward_1x1_layout &
   CUDA_FOR_ROWS_DW(f.n_outputs, ROWS_DW, return launch<T, ROWS_DW>(f, l));
 }
 
-dn_status cuda_transition_fused_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
-                                         const dn_tensor *dy, const dn_tensor *x,
-                                         const dn_tensor *norm, const dn_tensor *weight,
-                                         bool accumulate, double scale, void *scratch) {
+dn_status cuda_transition_fused_backward(dn_tensor *dx, const cuda_norm_gradient &gradient,
+                                         dn_tensor *dweight, const dn_tensor *dy,
+                                         const dn_tensor *x, const dn_tensor *weight,
+                                         void *scratch) {
   const backward_1x1_layout l = backward_1x1_layout_of(dy, x, dweight != NULL);
   char *const bytes = (char *)scratch;
   dn_status status;
   CUDA_FOR_FUSED(x->dtype, T,
                  status = run<T>(backward_1x1_of<T, true>(l, dx, dweight != NULL, dy, NULL, NULL, x,
-                                                          norm, weight, accumulate, bytes),
+                                                          gradient.norm, weight,
+                                                          gradient.accumulate, bytes),
                                  l));
   DN_TRY(status);
-  return backward_1x1_add_parts(l, bytes, dnorm, dweight, norm, scale);
+  return backward_1x1_add_parts(l, bytes, gradient, dweight);
 }

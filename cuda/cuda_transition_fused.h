@@ -6,7 +6,7 @@
 #ifndef CUDA_TRANSITION_FUSED_H
 #define CUDA_TRANSITION_FUSED_H
 
-#include "cuda_backend.h"
+#include "cuda_norm_gradient.h"
 
 /* Whether the kernels can do it with these tensors: lines of x are whole vectors of 16 bytes. */
 bool cuda_transition_forward_fits(const dn_tensor *y, const dn_tensor *x);
@@ -22,9 +22,9 @@ dn_status cuda_transition_fused_forward(dn_tensor *y, dn_tensor *stats, const dn
                                         void *scratch);
 int64_t cuda_transition_fused_backward_scratch(const dn_tensor *dweight, const dn_tensor *dy,
                                                const dn_tensor *x);
-dn_status cuda_transition_fused_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
-                                         const dn_tensor *dy, const dn_tensor *x,
-                                         const dn_tensor *norm, const dn_tensor *weight,
-                                         bool accumulate, double scale, void *scratch);
+dn_status cuda_transition_fused_backward(dn_tensor *dx, const cuda_norm_gradient &gradient,
+                                         dn_tensor *dweight, const dn_tensor *dy,
+                                         const dn_tensor *x, const dn_tensor *weight,
+                                         void *scratch);
 
 #endif

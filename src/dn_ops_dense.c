@@ -68,19 +68,24 @@ dn_status dn_norm_relu_conv_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor 
                                      const dn_tensor *dy, const dn_tensor *y,
                                      const dn_tensor *deferred, const dn_tensor *x,
                                      const dn_tensor *norm, const dn_tensor *weight,
-                                     bool accumulate, double scale) {
+                                     bool accumulate, double scale, dn_tensor *dgamma,
+                                     dn_tensor *dbeta, dn_tensor *dx_deferred) {
   const dn_arg y_row = {5, "y", y, "NKHW", IMAGES | DN_OPTIONAL},
-               deferred_row = {6, "deferred", deferred, "3K", TABLE | DN_OPTIONAL};
+               deferred_row = {6, "deferred", deferred, "3K", TABLE | DN_OPTIONAL},
+               dgamma_row = {12, "dgamma", dgamma, "C", DN_OUT | VECTOR | DN_OPTIONAL},
+               dbeta_row = {13, "dbeta", dbeta, "C", DN_OUT | VECTOR | DN_OPTIONAL};
   DN_TRY(DN_CHECK(DN_CLASS_REAL, {7, "x", x, "NCHW", SOURCE}, {8, "norm", norm, "4C", TABLE},
                   {9, "weight", weight, "KCRS", WEIGHT}, {4, "dy", dy, "NKHW", IMAGES}, y_row,
                   deferred_row, {1, "dx", dx, "NCHW", DN_OUT | IMAGES},
                   {2, "dnorm", dnorm, "2C", DN_OUT | TABLE},
-                  {3, "dweight", dweight, "KCRS", DN_OUT | VECTOR | DN_OPTIONAL}));
+                  {3, "dweight", dweight, "KCRS", DN_OUT | VECTOR | DN_OPTIONAL}, dgamma_row,
+                  dbeta_row, {14, "dx_deferred", dx_deferred, "3C", DN_OUT | TABLE | DN_OPTIONAL}));
   DN_TRY(check_kernel(9, weight));
   DN_TRY(dn_check_together(&y_row, &deferred_row));
+  DN_TRY(dn_check_together(&dgamma_row, &dbeta_row));
   DN_TRY(dn_check_finite(11, "scale", scale, -INFINITY));
   return DN_RUN(norm_relu_conv_backward, dx, dnorm, dweight, dy, y, deferred, x, norm, weight,
-                accumulate, scale);
+                accumulate, scale, dgamma, dbeta, dx_deferred);
 }
 
 /* The windows, numbered from `number` on, fit into the input's planes and give the pooled ones. */
@@ -112,13 +117,20 @@ dn_status dn_norm_relu_pool_forward(dn_tensor *y, const dn_tensor *x, const dn_t
 
 dn_status dn_norm_relu_pool_backward(dn_tensor *dx, dn_tensor *dnorm, const dn_tensor *dy,
                                      const dn_tensor *x, const dn_tensor *norm, int64_t window_h,
-                                     int64_t window_w, bool accumulate) {
-  const dn_arg input = {4, "x", x, "NCHW", SOURCE}, pooled = {3, "dy", dy, "NCPQ", IMAGES};
+                                     int64_t window_w, bool accumulate, double scale,
+                                     dn_tensor *dgamma, dn_tensor *dbeta, dn_tensor *dx_deferred) {
+  const dn_arg input = {4, "x", x, "NCHW", SOURCE}, pooled = {3, "dy", dy, "NCPQ", IMAGES},
+               dgamma_row = {10, "dgamma", dgamma, "C", DN_OUT | VECTOR | DN_OPTIONAL},
+               dbeta_row = {11, "dbeta", dbeta, "C", DN_OUT | VECTOR | DN_OPTIONAL};
   DN_TRY(DN_CHECK(DN_CLASS_REAL, input, {5, "norm", norm, "4C", TABLE}, pooled,
-                  {1, "dx", dx, "NCHW", DN_OUT | IMAGES},
-                  {2, "dnorm", dnorm, "2C", DN_OUT | TABLE}));
+                  {1, "dx", dx, "NCHW", DN_OUT | IMAGES}, {2, "dnorm", dnorm, "2C", DN_OUT | TABLE},
+                  dgamma_row, dbeta_row,
+                  {12, "dx_deferred", dx_deferred, "3C", DN_OUT | TABLE | DN_OPTIONAL}));
   DN_TRY(check_windows(&pooled, &input, window_h, window_w, 6));
-  return DN_RUN(norm_relu_pool_backward, dx, dnorm, dy, x, norm, window_h, window_w, accumulate);
+  DN_TRY(dn_check_together(&dgamma_row, &dbeta_row));
+  DN_TRY(dn_check_finite(9, "scale", scale, -INFINITY));
+  return DN_RUN(norm_relu_pool_backward, dx, dnorm, dy, x, norm, window_h, window_w, accumulate,
+                scale, dgamma, dbeta, dx_deferred);
 }
 
 /* K,C,1,1, as kernels over means are. */
@@ -147,16 +159,21 @@ dn_status dn_transition_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor 
 
 dn_status dn_transition_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
                                  const dn_tensor *dy, const dn_tensor *x, const dn_tensor *norm,
-                                 const dn_tensor *weight, bool accumulate, double scale) {
-  const dn_arg input = {5, "x", x, "NCHW", SOURCE}, pooled = {4, "dy", dy, "NKPQ", IMAGES};
+                                 const dn_tensor *weight, bool accumulate, double scale,
+                                 dn_tensor *dgamma, dn_tensor *dbeta, dn_tensor *dx_deferred) {
+  const dn_arg input = {5, "x", x, "NCHW", SOURCE}, pooled = {4, "dy", dy, "NKPQ", IMAGES},
+               dgamma_row = {10, "dgamma", dgamma, "C", DN_OUT | VECTOR | DN_OPTIONAL},
+               dbeta_row = {11, "dbeta", dbeta, "C", DN_OUT | VECTOR | DN_OPTIONAL};
   DN_TRY(DN_CHECK(DN_CLASS_REAL, input, {6, "norm", norm, "4C", TABLE},
                   {7, "weight", weight, "KCRS", WEIGHT}, pooled,
-                  {1, "dx", dx, "NCHW", DN_OUT | IMAGES},
-                  {2, "dnorm", dnorm, "2C", DN_OUT | TABLE},
-                  {3, "dweight", dweight, "KCRS", DN_OUT | VECTOR | DN_OPTIONAL}));
+                  {1, "dx", dx, "NCHW", DN_OUT | IMAGES}, {2, "dnorm", dnorm, "2C", DN_OUT | TABLE},
+                  {3, "dweight", dweight, "KCRS", DN_OUT | VECTOR | DN_OPTIONAL}, dgamma_row,
+                  dbeta_row, {12, "dx_deferred", dx_deferred, "3C", DN_OUT | TABLE | DN_OPTIONAL}));
   DN_TRY(check_transition(&pooled, &input, 7, weight));
+  DN_TRY(dn_check_together(&dgamma_row, &dbeta_row));
   DN_TRY(dn_check_finite(9, "scale", scale, -INFINITY));
-  return DN_RUN(transition_backward, dx, dnorm, dweight, dy, x, norm, weight, accumulate, scale);
+  return DN_RUN(transition_backward, dx, dnorm, dweight, dy, x, norm, weight, accumulate, scale,
+                dgamma, dbeta, dx_deferred);
 }
 
 bool dn_takes_transition(const dn_tensor *x, const dn_tensor *weight) {

@@ -43,14 +43,13 @@ local CASES = { "0 half", "0 single", "4 half", "4 single" }
 local EXPECTED = [[
 blocking copy                                                     2      1      2      1
 cublasGemmEx_64                                                   3      3      3     15
-cublasGemmStridedBatchedEx_64                                    15     15      3      7
-cublasSetWorkspace                                               18     18      6     22
-cudaFuncSetAttribute                                              -      -     12      -
+cublasGemmStridedBatchedEx_64                                    15     15      -      7
+cublasSetWorkspace                                               18     18      3     22
+cudaFuncSetAttribute                                             15      -     16      -
 cudaStreamSynchronize                                             2      1      2      1
-cudnnBackendCreateDescriptor                                     15     15      3     19
-cudnnBackendExecute                                              15     15      3     19
-launch                                                          106     89     96    131
-launch add_scaled_kernel                                          -      -     20     20
+cudnnBackendCreateDescriptor                                      -     15      -     19
+cudnnBackendExecute                                               -     15      -     19
+launch                                                          116     89     67    101
 launch avg_pool2d_backward_kernel                                 1      1      -      -
 launch avg_pool2d_forward_kernel                                  1      1      -      -
 launch batchnorm_backward_kernel                                 10     10      -      -
@@ -65,33 +64,33 @@ launch channel_stats_kernel                                       -      -      
 launch channel_sums_kernel                                        -      -      2     10
 launch convert_kernel                                             3      -      3      -
 launch deferred_add_kernel                                        -      -      2     14
-launch deferred_update_kernel                                     -      -     10     10
 launch fill_kernel                                                1      1      1      1
-launch fused_parts_kernel                                         -      -      8      -
+launch fused_parts_kernel                                         5      -     10      -
 launch global_avg_pool_backward_kernel                            1      1      -      -
 launch global_avg_pool_forward_kernel                             1      1      -      -
-launch images_widen_kernel                                       10      -      2      -
 launch log_softmax_backward_kernel                                1      1      1      1
 launch log_softmax_forward_kernel                                 1      1      1      1
 launch move_kernel                                                8      8      2      2
 launch nll_backward_kernel                                        1      1      1      1
 launch nll_forward_kernel                                         1      1      1      1
-launch norm_relu_backward_join_kernel                             -      -      2     10
-launch norm_relu_backward_kernel                                  -      -      2     14
+launch norm_relu_backward_join_kernel                             -      -      1     10
+launch norm_relu_backward_kernel                                  -      -      1     14
 launch norm_relu_conv_1x1_backward_kernel                         -      -      4      -
 launch norm_relu_conv_1x1_forward_kernel                          -      -      4      -
-launch norm_relu_conv_3x3_backward_kernel                         -      -      4      -
-launch norm_relu_conv_3x3_forward_kernel                          -      -      4      -
+launch norm_relu_conv_3x3_backward_kernel                         5      -      5      -
+launch norm_relu_conv_3x3_forward_kernel                         10      -      6      -
 launch norm_relu_forward_kernel                                   -      -      -     20
-launch norm_relu_pool_kernel                                      -      -      1      1
-launch norm_relu_pool_pairs_kernel                                -      -      1      1
+launch norm_relu_pool_pairs_kernel                                -      -      -      1
+launch norm_relu_pool_planes_kernel                               -      -      1      1
 launch norm_table_kernel                                          -      -     10     10
-launch parts_add_kernel                                           5      5      1      1
+launch parts_add_kernel                                           5      5      -      1
 launch reduce_fold_kernel                                         1      -      1      -
 launch reduce_join_kernel                                         1      -      1      -
 launch relu_backward_kernel                                      10     10      -      -
 launch relu_forward_kernel                                       10     10      -      -
 launch sgd_step_kernel                                            1      1      1      1
+launch transition_backward_kernel                                 -      -      1      -
+launch transition_forward_kernel                                  -      -      1      -
 launch weight_narrow_kernel                                       1      -      1      -
 ]]
 

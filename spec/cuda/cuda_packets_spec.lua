@@ -87,7 +87,8 @@ local OPERATIONS = {
     local results = {}
     for i, accumulate in ipairs { false, true } do
       local dx, dnorm = t.given(s), t.madeRows(2, s[2])
-      core.norm_relu_pool_backward(dx, dnorm, t.given(s), t.given(s), t.rows(4, s[2], 0.1, 1), 1, 1, accumulate)
+      core.norm_relu_pool_backward(dx, dnorm, t.given(s), t.given(s), t.rows(4, s[2], 0.1, 1), 1, 1, accumulate,
+        0)
       results[2 * i - 1], results[2 * i] = dx, dnorm
     end
     return results
@@ -102,13 +103,13 @@ local OPERATIONS = {
     if s[3] < 2 or s[4] < 2 then return {} end
     local dx, dnorm = t.given(s), t.madeRows(2, s[2])
     core.norm_relu_pool_backward(dx, dnorm, t.given { s[1], s[2], s[3] // 2, s[4] // 2 }, t.given(s),
-      t.rows(4, s[2], 0.1, 1), 2, 2, true)
+      t.rows(4, s[2], 0.1, 1), 2, 2, true, 0)
     return { dx, dnorm }
   end,
   last_pool = function(t, s)
     local y, dx, dnorm, norm = t.made { s[1], s[2], 1, 1 }, t.given(s), t.madeRows(2, s[2]), t.rows(4, s[2], 0.1, 1)
     core.norm_relu_pool_forward(y, t.given(s), norm, s[3], s[4])
-    core.norm_relu_pool_backward(dx, dnorm, t.given { s[1], s[2], 1, 1 }, t.given(s), norm, s[3], s[4], false)
+    core.norm_relu_pool_backward(dx, dnorm, t.given { s[1], s[2], 1, 1 }, t.given(s), norm, s[3], s[4], false, 0)
     return { y, dx, dnorm }
   end,
   channel_stats = function(t, s)

@@ -66,18 +66,27 @@ describe("slices of one buffer:", function()
       it(("norm_relu_conv_backward, %dx%d, %d threads"):format(side, side, threads), function()
         core.threads(threads)
         local x, y, dx, dy = random(1, N, C, H, W), random(2, N, K, H, W), random(3, N, C, H, W), random(4, N, K, H, W)
-        local norm, weight, deferred = random(5, 4, C), random(6, K, C, side, side), random(7, 3, K)
+        local norm, weight = random(5, 4, C), random(6, K, C, side, side)
+        local deferred, dx_deferred, both = random(7, 3, K), random(10, 3, C), random(11, 3, C + K + 1)
+        local both_dx, between, both_dy = both:narrow(2, 1, C), both:narrow(2, C + 1, 1), both:narrow(2, C + 2, K)
+        core.copy(both_dx, dx_deferred)
+        core.copy(both_dy, deferred)
+        local rest = compare.clone(between)
         local values, gradients = { [1] = x, [8] = y }, { [3] = dx, [10] = dy }
         local buffer, raw, guard = buffer_of(12, values)
         local gradient_buffer, g, gradient_guard = buffer_of(13, gradients)
         local function run(...)
           local dnorm, dweight = random(8, 2, C), random(9, K, C, side, side)
-          local to, from, of_y, of_x = ...
-          core.norm_relu_conv_backward(to, dnorm, dweight, from, of_y, deferred, of_x, norm, weight, true, 0.5)
+          local to, from, of_y, of_x, terms, made = ...
+          core.norm_relu_conv_backward(to, dnorm, dweight, from, of_y, terms, of_x, norm, weight, true, 0.5, nil, nil,
+            made)
           return dnorm, dweight
         end
-        local dnorm, dweight = run(dx, dy, y, x)
-        local same_dnorm, same_dweight = run(g[3], g[10], raw[8], raw[1])
+        local dnorm, dweight = run(dx, dy, y, x, deferred, dx_deferred)
+        local same_dnorm, same_dweight = run(g[3], g[10], raw[8], raw[1], both_dy, both_dx)
+        compare.identical(compare.clone(both_dx), dx_deferred, "dx_deferred")
+        compare.identical(compare.clone(both_dy), deferred, "deferred")
+        compare.identical(compare.clone(between), rest, "the channel between them")
         compare.identical(compare.clone(g[3]), dx, "dx")
         compare.identical(compare.clone(g[10]), dy, "dy")
         compare.identical(same_dnorm, dnorm, "dnorm")
@@ -94,6 +103,12 @@ describe("slices of one buffer:", function()
     assert.error_matches(function()
       core.norm_relu_conv_forward(y, nil, x, random(1, 4, C), random(2, K, C, 1, 1))
     end, "bad argument #1 to 'norm_relu_conv_forward' %(y overlaps x")
+    local both = random(3, 3, C + K)
+    assert.error_matches(function()
+      core.norm_relu_conv_backward(random(4, N, C, H, W), random(5, 2, C), nil, random(6, N, K, H, W),
+        random(7, N, K, H, W), both:narrow(2, C, K), random(8, N, C, H, W), random(1, 4, C), random(2, K, C, 1, 1),
+        true, 1, nil, nil, both:narrow(2, 1, C))
+    end, "bad argument #14 to 'norm_relu_conv_backward' %(dx_deferred overlaps deferred")
   end)
 
   -- Pairs of blocks of one buffer at random places: told apart exactly when they are.

@@ -51,7 +51,7 @@ local forward = {
   forward_case(1, 24, 12, 5, 6, 3, nil, true, ODD),
 }
 
--- dx is added to where terms are deferred, and written elsewhere.
+-- dx is added to where terms are deferred, and written elsewhere; there the norm is frozen.
 local function backward_case(n, c, k, h, w, side, layout, options)
   local name = ("%dx%d %dx%dx%dx%d to %d%s"):format(side, side, n, c, h, w, k, layout and ", " .. layout or "")
   local is_deferred, is_frozen = options.is_deferred, options.is_frozen
@@ -64,7 +64,8 @@ local function backward_case(n, c, k, h, w, side, layout, options)
       is_frozen and "nil" or sum { k, c, side, side }, image(input, n, k, h, w, layout),
       is_deferred and image(input, n, k, h, w, layout) or "nil", is_deferred and input { 3, k } or "nil",
       image(input, n, c, h, w, layout), input { 4, c }, input { k, c, side, side }, is_deferred or false,
-      is_deferred and 1 or -0.5,
+      is_deferred and 1.5 or -0.5, is_deferred and sum { c } or "nil", is_deferred and sum { c } or "nil",
+      (is_deferred and sum or output) { 3, c, layout = layout == "channels" and "gaps" or nil },
     },
   }
 end
@@ -134,7 +135,8 @@ local function add_transition(n, c, k, h, w, layout, is_frozen)
   transition[#transition + 1] = { op = "transition_backward", name = name, margin = ALIGNED, arguments = {
     image(is_frozen and output or sum, n, c, h, w, layout), output { 2, c }, is_frozen and "nil" or sum { k, c, 1, 1 },
     image(input, n, k, h // 2, w // 2, layout), image(input, n, c, h, w, layout), input { 4, c }, input { k, c, 1, 1 },
-    not is_frozen, is_frozen and 1 or -0.5 } }
+    not is_frozen, is_frozen and 1 or -0.5, is_frozen and "nil" or sum { c }, is_frozen and "nil" or sum { c },
+    (is_frozen and output or sum) { 3, c } } }
 end
 add_transition(1, 1, 1, 8, 16)
 add_transition(3, 37, 13, 8, 8, "channels")    -- in 16 bits y's planes are no whole vectors of pairs of lines

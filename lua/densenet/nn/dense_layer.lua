@@ -107,7 +107,6 @@ end
 function DenseLayer:growBackward(dx, dxDeferred, dy, dyDeferred, x, y, scale, scratch)
   check(self)
   local first, second = step(self, 1), step(self, 2)
-  local nValues = normReluConv.valuesPerChannel(x)
   if self.nBottleneck then
     local u = self.scratch.bottleneck
     if not self.isKeeping then
@@ -115,21 +114,20 @@ function DenseLayer:growBackward(dx, dxDeferred, dy, dyDeferred, x, y, scale, sc
       normReluConv.forwardAgain(first, u, x)
     end
     local du = buffer.like(scratch, "gradBottleneck", u)
-    local duDeferred = buffer.besides(scratch, "gradBottleneckDeferred", x, 3, self.nBottleneck)
+    local duDeferred = not first.conv.isIdle
+      and buffer.besides(scratch, "gradBottleneckDeferred", x, 3, self.nBottleneck) or nil
     if self.isKeepingActivation then
       local da = buffer.like(scratch, "gradActivation", u)
-      normReluConv.backwardKept(second, du, da, dy, y, dyDeferred, u, self.scratch.activation, scale)
+      normReluConv.backwardKept(second, du, duDeferred, da, dy, y, dyDeferred, u, self.scratch.activation, scale)
     else
-      normReluConv.backward(second, du, dy, y, dyDeferred, u, false, scale)
+      normReluConv.backward(second, du, duDeferred, dy, y, dyDeferred, u, false, scale)
     end
     if first.conv.isIdle then
       return
     end
-    second.norm:defer(duDeferred, nValues, false)
     dy, y, dyDeferred = du, u, duDeferred
   end
-  normReluConv.backward(first, dx, dy, y, dyDeferred, x, true, scale)
-  first.norm:defer(dxDeferred, nValues, true)
+  normReluConv.backward(first, dx, dxDeferred, dy, y, dyDeferred, x, true, scale)
 end
 
 return DenseLayer

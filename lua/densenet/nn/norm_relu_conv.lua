@@ -88,7 +88,7 @@ function normReluConv.weightGradient(conv, scale)
   if scale and not conv.frozen and not fusedChildren.accumulatesItself(conv) then
     return conv.gradWeight, scale
   end
-  return nil, 0
+  return nil
 end
 
 -- Calls the accGradParameters of a convolution that has its own, with what it would get in a network of
@@ -114,17 +114,17 @@ local function completeGradient(step, dy, y, deferred)
   end
 end
 
---- Gradients of x and of the parameters. What the norm's own statistics add to dx is left to
--- `step.norm:defer`.
+--- Gradients of x and of the parameters.
 -- @tparam table step
 -- @tparam tensor dx [out]
+-- @tparam ?tensor dxDeferred 3,C [out] what the norm's own statistics add to dx; nil where nobody reads dx
 -- @tparam tensor dy gradient of y but for the terms in `deferred`; it may be changed
 -- @tparam ?tensor y
 -- @tparam ?tensor deferred 3,K; like y, nil where dy lacks nothing
 -- @tparam tensor x
--- @tparam boolean isAdded dx adds to what is there
+-- @tparam boolean isAdded dx and dxDeferred add to what is there
 -- @tparam ?number scale of the parameters' gradients; nil leaves them alone
-function normReluConv.backward(step, dx, dy, y, deferred, x, isAdded, scale)
+function normReluConv.backward(step, dx, dxDeferred, dy, y, deferred, x, isAdded, scale)
   local isOwn = isItself(step.conv, scale)
   if isDropping(step) or isOwn then
     completeGradient(step, dy, y, deferred)
@@ -133,15 +133,32 @@ function normReluConv.backward(step, dx, dy, y, deferred, x, isAdded, scale)
   if isOwn then
     accumulateItself(step, dy, x, scale)
   end
-  local norm, dweight, weightScale = step.norm, normReluConv.weightGradient(step.conv, scale)
+  local norm, dweight = step.norm, normReluConv.weightGradient(step.conv, scale)
   core.norm_relu_conv_backward(dx, norm:sums(), dweight, dy, y, deferred, x, norm.scratch.normTable,
-    step.conv.weight, isAdded, weightScale)
-  norm:accumulateSums(scale)
+    step.conv.weight, isAdded, scale or 0, norm:sumGradients(scale, dxDeferred))
+  norm:finishDeferred(dxDeferred, normReluConv.valuesPerChannel(x), isAdded)
 end
 
---- As `backward`, from the z of forwardKept; dx is overwritten.
+--- Gradients of x and of the norm's parameters from those of the means of relu(norm(x)) over windows; dx and
+-- dxDeferred are overwritten.
+-- @param norm nn.SpatialBatchNormalization
+-- @tparam tensor dx [out]
+-- @tparam ?tensor dxDeferred [out] as in `backward`
+-- @tparam tensor dpooled
+-- @tparam tensor x
+-- @tparam integer height of the windows
+-- @tparam integer width
+-- @tparam ?number scale as in `backward`
+function normReluConv.poolBackward(norm, dx, dxDeferred, dpooled, x, height, width, scale)
+  core.norm_relu_pool_backward(dx, norm:sums(), dpooled, x, norm.scratch.normTable, height, width, false, scale or 0,
+    norm:sumGradients(scale, dxDeferred))
+  norm:finishDeferred(dxDeferred, normReluConv.valuesPerChannel(x), false)
+end
+
+--- As `backward`, from the z of forwardKept; dx and dxDeferred are overwritten.
 -- @param step as in `backward`
 -- @tparam tensor dx [out]
+-- @tparam ?tensor dxDeferred [out] as in `backward`
 -- @tparam tensor dz [out] scratch
 -- @tparam tensor dy as in `backward`
 -- @tparam tensor y as in `backward`
@@ -149,9 +166,9 @@ end
 -- @tparam tensor x as in `backward`
 -- @tparam tensor z what forwardKept kept
 -- @tparam number scale as in `backward`
-function normReluConv.backwardKept(step, dx, dz, dy, y, deferred, x, z, scale)
+function normReluConv.backwardKept(step, dx, dxDeferred, dz, dy, y, deferred, x, z, scale)
   completeGradient(step, dy, y, deferred)
-  local norm, conv = step.norm, step.conv
+  local conv = step.conv
   local dweight, weightScale = normReluConv.weightGradient(conv, scale)
   if isItself(conv, scale) then
     conv:accGradParameters(z, dy, scale)
@@ -159,8 +176,7 @@ function normReluConv.backwardKept(step, dx, dz, dy, y, deferred, x, z, scale)
     core.conv2d_backward_weight(dweight, nil, dy, z, conv.dH, conv.dW, conv.padH, conv.padW, conv.groups, weightScale)
   end
   core.conv2d_backward_data(dz, dy, conv.weight, conv.dH, conv.dW, conv.padH, conv.padW, conv.groups)
-  core.norm_relu_pool_backward(dx, norm:sums(), dz, x, norm.scratch.normTable, 1, 1, false)
-  norm:accumulateSums(scale)
+  normReluConv.poolBackward(step.norm, dx, dxDeferred, dz, x, 1, 1, scale)
 end
 
 return normReluConv

@@ -59,19 +59,24 @@ function NormReLUPool:inputStats(x)
   return stats
 end
 
---- Gives dx the terms of the norm's statistics, or hands both to the block.
-function NormReLUPool:finishGradient(x, dx, isWhole)
+--- Where the terms of the norm's statistics go that dx lacks, 3,C: nowhere, where nobody reads dx.
+-- @treturn ?tensor
+-- @treturn boolean is it the block's table, with which dx is lent to the block?
+function NormReLUPool:deferredOf(x, dx, isWhole)
   if self.skipsGradInput then
-    return nil
+    return nil, false
   end
-  local nValues = normReluConv.valuesPerChannel(x)
   local borrowed = isWhole and self.block and self:isAsItsClass(getmetatable(self)) and self.block:borrowGradient(x, dx)
-  local deferred = borrowed or buffer.besides(self.scratch, "deferred", x, 3, x:size(2))
-  self:norm():defer(deferred, nValues, false)
-  if not borrowed then
+  return borrowed or buffer.besides(self.scratch, "deferred", x, 3, x:size(2)), not not borrowed
+end
+
+--- Gives dx the terms that wait for it, but for those that the block will add.
+-- @return dx; nil where nobody reads it
+function NormReLUPool:finishGradient(x, dx, deferred, isLent) -- luacheck: no self
+  if deferred and not isLent then
     core.deferred_apply(dx, x, deferred)
   end
-  return dx
+  return deferred and dx
 end
 
 --- Height and width of the windows that means are taken over.
@@ -93,11 +98,11 @@ end
 
 --- The gradient of x, in scratch[field], from that of the means; nil where nobody reads it.
 function NormReLUPool:unpool(x, dpooled, scale, field, isWhole)
-  local norm, dx = self:norm(), buffer.like(self.scratch, field, x)
+  local dx = buffer.like(self.scratch, field, x)
+  local deferred, isLent = self:deferredOf(x, dx, isWhole)
   local height, width = self:window(x)
-  core.norm_relu_pool_backward(dx, norm:sums(), dpooled, x, norm.scratch.normTable, height, width, false)
-  norm:accumulateSums(scale)
-  return self:finishGradient(x, dx, isWhole)
+  normReluConv.poolBackward(self:norm(), dx, deferred, dpooled, x, height, width, scale)
+  return self:finishGradient(x, dx, deferred, isLent)
 end
 
 -- The convolution of a transition is 1x1; the norm has no other neighbour.

@@ -140,21 +140,33 @@ function SpatialBatchNormalization:sums()
   return buffer.shaped(self.scratch, "sums", self.weight, 2, self.nChannels)
 end
 
---- Adds the sums, times scale, to the gradients; without a scale, or frozen, nothing.
-function SpatialBatchNormalization:accumulateSums(scale)
-  if scale and not self.frozen then
-    core.add_scaled(self.gradBias, self.gradBias, self.scratch.sums:select(1, 1), scale)
-    core.add_scaled(self.gradWeight, self.gradWeight, self.scratch.sums:select(1, 2), scale)
-  end
+-- Do the sums of one operation make the terms that the gradient of the norm's input lacks?
+local function defersAlone(self)
+  return self:usesBatch() and not syncNorm.isOn(self)
 end
 
---- Writes (or adds) the terms that the gradient of the norm's input still lacks, made from the sums:
--- those by way of the batch's mean and variance. Running statistics make none. Call it once for sums, after
--- accumulateSums.
--- @tparam tensor deferred 3,C [out]
+--- What that backward makes of the sums, as its last arguments (src/dn_ops.def): it adds them to gradients, to none
+-- without a scale, or frozen, and leaves the terms that the gradient of the norm's input still lacks.
+-- @tparam ?number scale of the gradients
+-- @tparam ?tensor deferred 3,C; nil where nobody reads that gradient
+-- @treturn ?tensor gradWeight
+-- @treturn ?tensor gradBias
+-- @treturn ?tensor deferred; nil where the terms are left to `finishDeferred`
+function SpatialBatchNormalization:sumGradients(scale, deferred)
+  local isTrained = scale and not self.frozen
+  return isTrained and self.gradWeight or nil, isTrained and self.gradBias or nil,
+    defersAlone(self) and deferred or nil
+end
+
+--- Behind that backward: writes, or adds, the terms that were left to it: those of a batch that ranks share, and
+-- none of running statistics.
+-- @tparam ?tensor deferred 3,C [out] as in sumGradients
 -- @tparam integer nValues as in normTable
 -- @tparam boolean isAdded to what is there
-function SpatialBatchNormalization:defer(deferred, nValues, isAdded)
+function SpatialBatchNormalization:finishDeferred(deferred, nValues, isAdded)
+  if not deferred or defersAlone(self) then
+    return
+  end
   if self:usesBatch() and syncNorm.addUp(self, self.scratch.sums) then
     core.deferred_update(deferred, self.scratch.sums, self.scratch.normTable, syncNorm.count(self, nValues), isAdded)
   elseif not isAdded then

@@ -87,16 +87,19 @@ function Transition:backwardBatch(x, dy, scale, field, isWhole)
     local dwhole = buffer.shaped(self.scratch, "gradUnpooled", x, x:size(1), conv.nOutputPlane, x:size(3), x:size(4))
     core.avg_pool2d_backward(dwhole, dy, WINDOW, WINDOW, WINDOW, WINDOW, 0, 0, false, true)
     local dx = buffer.like(self.scratch, field, x)
-    normReluConv.backward(step(self), dx, dwhole, nil, nil, x, false, scale)
-    return self:finishGradient(x, dx, isWhole)
+    local deferred, isLent = self:deferredOf(x, dx, isWhole)
+    normReluConv.backward(step(self), dx, deferred, dwhole, nil, nil, x, false, scale)
+    return self:finishGradient(x, dx, deferred, isLent)
   end
   local norm, dweight, weightScale = self:norm(), normReluConv.weightGradient(conv, scale)
   local isOnlyWeight = self.skipsGradInput and norm.frozen
   if self.isOnePass and not isOnlyWeight then
     local dx = buffer.like(self.scratch, field, x)
-    core.transition_backward(dx, norm:sums(), dweight, dy, x, norm.scratch.normTable, conv.weight, false, weightScale)
-    norm:accumulateSums(scale)
-    return self:finishGradient(x, dx, isWhole)
+    local deferred, isLent = self:deferredOf(x, dx, isWhole)
+    core.transition_backward(dx, norm:sums(), dweight, dy, x, norm.scratch.normTable, conv.weight, false, scale or 0,
+      norm:sumGradients(scale, deferred))
+    norm:finishDeferred(deferred, normReluConv.valuesPerChannel(x), false)
+    return self:finishGradient(x, dx, deferred, isLent)
   end
   if dweight then
     local isKept = self.memory ~= "minimal" and not self.isOnePass

@@ -68,6 +68,24 @@ case("norm_relu_conv_backward", "1x1, deferred terms, added, by hand", {
   { { { { -29.5 } }, { { -24.5 } } }, { { { 0.5 } }, { { -6 } } }, { { { -16.25 } }, { { -7 } } } },
 })
 
+-- What is made of dnorm, in the last arguments: 8 values a channel. From the dnorm of the first case above, and of the
+-- second.
+case("norm_relu_conv_backward", "1x1, the norm's gradients, terms written, by hand", {
+  output { 2, 2, 2, 2 }, output { 2, 2 }, sum { 3, 2, 1, 1,
+    values = { { { { 1 } }, { { 1 } } }, { { { 1 } }, { { 1 } } }, { { { 1 } }, { { 1 } } } } },
+  literal(dy1), "nil", "nil", literal(x), literal(norm), literal(w1), false, 2, sum { 2, values = { 1, 2 } },
+  sum { 2, values = { 3, 4 } }, output { 3, 2 },
+}, {
+  [2] = { { 5.5, -9 }, { -1, 16 } },
+  [3] = { { { { -29 } }, { { 12 } } }, { { { 19 } }, { { -4 } } }, { { { -23 } }, { { -5 } } } },
+  [12] = { -1, 34 }, [13] = { 14, -14 }, [14] = { { -1.375, -1.125 }, { 0.125, 4 }, { 1, -1 } },
+})
+case("norm_relu_conv_backward", "1x1, a frozen norm, terms added, by hand", {
+  sum { 2, 2, 2, 2, values = x }, output { 2, 2 }, "nil", literal(dy1), literal(raw1),
+  literal { { 0.5, -1, 0.25 }, { 2, 1, -0.5 }, { 1, 0, -1 } }, literal(x), literal(norm), literal(w1), true, 1, "nil",
+  "nil", sum { 3, 2, values = { { 1, 2 }, { 3, 4 }, { 5, 6 } } },
+}, { [2] = { { -3.25, -5 }, { -3, -35 } }, [14] = { { 1.8125, 1.375 }, { 3.375, -4.75 }, { 1, -1 } } })
+
 local w3 = { { { { 1, 2, 0 }, { 0, -1, 3 }, { 2, 0, 1 } }, { { -1, 0, 1 }, { 2, 1, 0 }, { 0, -2, 1 } } } }
 local dy3 = { { { { -2, -1 }, { 0, 1 } } }, { { { 2, -2 }, { -1, 0 } } } }
 local raw3 = { { { { -1, -2 }, { 1, 0 } } }, { { { -2, 2 }, { 0, -1 } } } }
@@ -100,16 +118,27 @@ case("norm_relu_conv_backward", "3x3, a frozen weight, by hand", {
   { { { { 0, 0 }, { -4, -6 } }, { { 0, 1 }, { 0, -1 } } }, { { { -8, 0 }, { -6, -2 } }, { { 0, 3 }, { 5, 0 } } } },
   { { -13, -8 }, { -8, 0 } },
 })
+case("norm_relu_conv_backward", "3x3, the norm's gradients, no terms, by hand", {
+  output { 2, 2, 2, 2 }, output { 2, 2 }, "nil", literal(dy3), "nil", "nil", literal(x), literal(norm), literal(w3),
+  false, -0.5, sum { 2, values = { 1, 2 } }, sum { 2, values = { 3, 4 } }, "nil",
+}, { [2] = { { -13, -8 }, { -8, 0 } }, [12] = { 5, 2 }, [13] = { 9.5, 8 } })
 case("norm_relu_pool_forward", "by hand", { output { 2, 2, 1, 2 }, literal(x), literal(norm), 2, 1 },
   { { { { { 2.5, 0.5 } }, { { 0, 2 } } }, { { { 3, 4.5 } }, { { 0.25, 1.75 } } } } })
 case("norm_relu_pool_backward", "by hand", {
   output { 2, 2, 2, 2 }, output { 2, 2 }, literal { { { { -1, 0 } }, { { 1, -1 } } },
     { { { 0, 1 } }, { { -1, 0 } } } },
-  literal(x), literal(norm), 2, 1, false,
+  literal(x), literal(norm), 2, 1, false, -2, sum { 2, values = { 1, 2 } }, sum { 2, values = { 3, 4 } },
+  output { 3, 2 },
 }, {
   { { { { 0, 0 }, { -1, 0 } }, { { 0, 0.5 }, { 0, 0.5 } } }, { { { 0, 0 }, { 0, 1 } }, { { 0, 0 }, { 0.5, 0 } } } },
   { { 0, -1.5 }, { 0.5, 0 } },
+  [10] = { 0, 2 }, [11] = { 3, 7 }, [12] = { { 0, -0.1875 }, { -0.0625, 0 }, { 1, -1 } },
 })
+case("norm_relu_pool_backward", "nothing made of dnorm, by hand", {
+  output { 2, 2, 2, 2 }, output { 2, 2 }, literal { { { { -1, 0 } }, { { 1, -1 } } },
+    { { { 0, 1 } }, { { -1, 0 } } } },
+  literal(x), literal(norm), 2, 1, false, 0, "nil", "nil", "nil",
+}, { [2] = { { 0, -1.5 }, { 0.5, 0 } } })
 case("deferred_update", "by hand", { output { 3, 2 }, literal { { 4, -8 }, { 2, 16 } }, literal(norm), 8, false },
   { { { -1, -1 }, { -0.25, 4 }, { 1, -1 } } })
 case("deferred_update", "added, by hand",
@@ -145,13 +174,15 @@ local function norm_relu_conv(n, c, k, h, w, side, options)
     table_of(input, 4, c, rows), input { k, c, side, side },
   })
   for _, deferred in ipairs { true, false } do
-    -- Without deferred terms dx is written, with them it is added to: each kind in two of four ways.
+    -- Without deferred terms dx is written, with them it is added to: each kind in two of four ways. The norm is
+    -- frozen where dx is written.
     case("norm_relu_conv_backward", name .. (deferred and ", deferred terms" or ""), {
       image(deferred and sum or output, n, c, h, w, layout), table_of(output, 2, c, rows), sum { k, c, side, side },
       image(input, n, k, h, w, layout), deferred and image(input, n, k, h, w, layout) or "nil",
       deferred and table_of(input, 3, k, rows) or "nil", image(input, n, c, h, w, layout), table_of(input, 4, c,
         rows),
-      input { k, c, side, side }, deferred, deferred and 1 or -0.5,
+      input { k, c, side, side }, deferred, deferred and 1.5 or -0.5, deferred and sum { c } or "nil",
+      deferred and sum { c } or "nil", table_of(deferred and sum or output, 3, c, rows),
     })
   end
 end
@@ -189,7 +220,7 @@ case("norm_relu_conv_forward", "no statistics, 3x3",
 for _, side in ipairs { 1, 3 } do
   case("norm_relu_conv_backward", ("%dx%d, added, no deferred terms"):format(side, side), {
     sum { 3, 5, 7, 9 }, output { 2, 5 }, sum { 12, 5, side, side }, input { 3, 12, 7, 9 }, "nil", "nil",
-    input { 3, 5, 7, 9 }, input { 4, 5 }, input { 12, 5, side, side }, true, 1,
+    input { 3, 5, 7, 9 }, input { 4, 5 }, input { 12, 5, side, side }, true, 1, sum { 5 }, sum { 5 },
   })
   case("norm_relu_conv_backward", ("%dx%d, written, deferred terms"):format(side, side), {
     output { 3, 5, 7, 9 }, output { 2, 5 }, sum { 12, 5, side, side }, input { 3, 12, 7, 9 }, input { 3, 12, 7, 9 },
@@ -197,7 +228,7 @@ for _, side in ipairs { 1, 3 } do
   })
   case("norm_relu_conv_backward", ("%dx%d, a frozen weight"):format(side, side), {
     sum { 3, 5, 33, 9 }, output { 2, 5 }, "nil", input { 3, 12, 33, 9 }, input { 3, 12, 33, 9 }, input { 3, 12 },
-    input { 3, 5, 33, 9 }, input { 4, 5 }, input { 12, 5, side, side }, true, 1,
+    input { 3, 5, 33, 9 }, input { 4, 5 }, input { 12, 5, side, side }, true, -2, sum { 5 }, sum { 5 }, sum { 3, 5 },
   })
 end
 case("norm_relu_conv_backward", "Winograd's tiles, a frozen weight", {
@@ -258,7 +289,8 @@ for _, p in ipairs {
       case("norm_relu_pool_backward", name .. (accumulate and ", added" or ""), {
         image(accumulate and sum or output, n, c, h, w, layout), table_of(output, 2, c, rows),
         image(input, n, c, h // wh, w // ww, layout), image(input, n, c, h, w, layout), table_of(input, 4, c, rows),
-        wh, ww, accumulate,
+        wh, ww, accumulate, 1.5, accumulate and sum { c } or "nil", accumulate and sum { c } or "nil",
+        table_of(accumulate and sum or output, 3, c, rows),
       })
     end
   end
@@ -314,7 +346,8 @@ wrong("norm_relu_conv_forward", 1, { "y overlaps x" },
 local function backward_arguments(changes)
   return changed({
     output { 4, 6, 3, 3 }, output { 2, 6 }, sum { 5, 6, 1, 1 }, input { 4, 5, 3, 3 }, input { 4, 5, 3, 3 },
-    input { 3, 5 }, input { 4, 6, 3, 3 }, input { 4, 6 }, input { 5, 6, 1, 1 }, true, 1,
+    input { 3, 5 }, input { 4, 6, 3, 3 }, input { 4, 6 }, input { 5, 6, 1, 1 }, true, 1, sum { 6 }, sum { 6 },
+    sum { 3, 6 },
   }, changes)
 end
 wrong("norm_relu_conv_backward", 6, { "deferred is missing", "together with y" }, backward_arguments { [6] = "nil" })
@@ -331,6 +364,22 @@ wrong("norm_relu_conv_backward", 2, { "dnorm is 3x6", "expected 2,C" }, backward
 wrong("norm_relu_conv_backward", 1, { "dx overlaps x" }, backward_arguments { [1] = same(7) })
 wrong("norm_relu_conv_backward", 3, { "dweight overlaps weight" }, backward_arguments { [3] = same(9) })
 wrong("norm_relu_conv_backward", 11, { "scale is inf", "finite" }, backward_arguments { [11] = math.huge })
+wrong("norm_relu_conv_backward", 12, { "dgamma is 5", "C with C = 6" }, backward_arguments { [12] = sum { 5 } })
+wrong("norm_relu_conv_backward", 12, { "dgamma is missing", "together with dbeta" },
+  backward_arguments { [12] = "nil" })
+wrong("norm_relu_conv_backward", 12, { "dgamma overlaps dbeta" }, backward_arguments { [12] = same(13) })
+wrong("norm_relu_conv_backward", 13, { "dbeta is missing", "together with dgamma" },
+  backward_arguments { [13] = "nil" })
+wrong("norm_relu_conv_backward", 14, { "dx_deferred is 3x5", "3,C with C = 6" },
+  backward_arguments { [14] = sum { 3, 5 } })
+wrong("norm_relu_conv_backward", 14, { "dx_deferred is 2x6", "expected 3,C" },
+  backward_arguments { [14] = sum { 2, 6 } })
+wrong("norm_relu_conv_backward", 14, { "gaps within its rows" },
+  backward_arguments { [14] = sum { 3, 6, layout = "transposed" } })
+wrong("norm_relu_conv_backward", 14, { "dx_deferred overlaps deferred" }, backward_arguments {
+  [3] = "nil", [4] = input { 4, 6, 3, 3 }, [5] = input { 4, 6, 3, 3 }, [6] = input { 3, 6 }, [9] = input { 6, 6, 1, 1 },
+  [14] = same(6),
+})
 
 local function pool_arguments(changes)
   return changed({ output { 4, 6, 3, 2 }, input { 4, 6, 7, 5 }, input { 4, 6 }, 2, 2 }, changes)
@@ -343,7 +392,8 @@ wrong("norm_relu_pool_forward", 3, { "norm is 4x5", "4,C with C = 6" }, pool_arg
 
 local function unpool_arguments(changes)
   return changed({
-    output { 4, 6, 7, 5 }, output { 2, 6 }, input { 4, 6, 3, 2 }, input { 4, 6, 7, 5 }, input { 4, 6 }, 2, 2, false,
+    output { 4, 6, 7, 5 }, output { 2, 6 }, input { 4, 6, 3, 2 }, input { 4, 6, 7, 5 }, input { 4, 6 }, 2, 2, false, 1,
+    sum { 6 }, sum { 6 }, output { 3, 6 },
   }, changes)
 end
 wrong("norm_relu_pool_backward", 6, { "window height is 8", "1 to 7" }, unpool_arguments { [6] = 8 })
@@ -351,6 +401,11 @@ wrong("norm_relu_pool_backward", 3, { "dy is 4x6x3x3", "planes of 3x2" },
   unpool_arguments { [3] = input { 4, 6, 3, 3 } })
 wrong("norm_relu_pool_backward", 1, { "dx is 4x6x7x4", "W = 5" }, unpool_arguments { [1] = output { 4, 6, 7, 4 } })
 wrong("norm_relu_pool_backward", 1, { "dx overlaps x" }, unpool_arguments { [1] = same(4) })
+wrong("norm_relu_pool_backward", 9, { "scale is %-?nan", "finite" }, unpool_arguments { [9] = 0 / 0 })
+wrong("norm_relu_pool_backward", 10, { "dgamma is 5", "C with C = 6" }, unpool_arguments { [10] = sum { 5 } })
+wrong("norm_relu_pool_backward", 11, { "dbeta is missing", "together with dgamma" }, unpool_arguments { [11] = "nil" })
+wrong("norm_relu_pool_backward", 12, { "dx_deferred is 3x7", "3,C with C = 6" },
+  unpool_arguments { [12] = output { 3, 7 } })
 
 wrong("deferred_update", 1, { "deferred is 2x6", "expected 3,C" },
   { output { 2, 6 }, input { 2, 6 }, input { 4, 6 }, 8, false })
@@ -374,17 +429,11 @@ local function new(...) return core.tensor_new("cpu", "double", { ... }) end
 -- A batch norm over x: its tables, and its way back.
 local function norm_of(x_, gamma, beta, tables)
   local n, c, h, w = table.unpack(x_:size())
-  tables.n_values = n * h * w
   tables.stats, tables.norm, tables.dnorm = tables.stats or new(2, c), tables.norm or new(4,
     c), tables.dnorm or new(2, c)
   core.channel_stats(tables.stats, x_)
-  core.norm_table(tables.norm, nil, nil, tables.stats, gamma, beta, tables.n_values, 0, EPSILON)
+  core.norm_table(tables.norm, nil, nil, tables.stats, gamma, beta, n * h * w, 0, EPSILON)
   return tables.norm
-end
-
-local function store_norm_gradient(tables, dgamma, dbeta)
-  core.copy(dbeta, tables.dnorm:select(1, 1))
-  core.copy(dgamma, tables.dnorm:select(1, 2))
 end
 
 for _, side in ipairs { 1, 3 } do
@@ -400,10 +449,9 @@ for _, side in ipairs { 1, 3 } do
     end,
     backward = function(d, dy, t)
       local tables, deferred = t.tables, new(3, 3)
-      core.norm_relu_conv_backward(d.x, tables.dnorm, d.weight, dy, nil, nil, t.x, tables.norm, t.weight, false, 1)
-      core.deferred_update(deferred, tables.dnorm, tables.norm, tables.n_values, false)
+      core.norm_relu_conv_backward(d.x, tables.dnorm, d.weight, dy, nil, nil, t.x, tables.norm, t.weight, false, 1,
+        d.gamma, d.beta, deferred)
       core.deferred_apply(d.x, t.x, deferred)
-      store_norm_gradient(tables, d.gamma, d.beta)
     end,
   }
 end
@@ -421,16 +469,19 @@ for _, p in ipairs { { 4, 5, 2, 2 }, { 3, 3, 3, 3 }, { 3, 4, 1, 1 }, { 5, 4, 2, 
     end,
     backward = function(d, dy, t)
       local tables, deferred = t.tables, new(3, 3)
-      core.norm_relu_pool_backward(d.x, tables.dnorm, dy, t.x, tables.norm, wh, ww, false)
-      core.deferred_update(deferred, tables.dnorm, tables.norm, tables.n_values, false)
+      core.norm_relu_pool_backward(d.x, tables.dnorm, dy, t.x, tables.norm, wh, ww, false, 1, d.gamma, d.beta, deferred)
       core.deferred_apply(d.x, t.x, deferred)
-      store_norm_gradient(tables, d.gamma, d.beta)
     end,
   }
 end
 
+local function store_norm_gradient(dnorm, dgamma, dbeta)
+  core.copy(dbeta, dnorm:select(1, 1))
+  core.copy(dgamma, dnorm:select(1, 2))
+end
+
 -- A whole dense layer in one buffer, and the transition's pooling over it: every deferred term is
--- gathered in one table, and each statistic is taken once.
+-- gathered in one table, and each statistic is taken once. Here what is made of dnorm takes operations of its own.
 local C, U, K = 3, 4, 2
 lists.gradient {
   name = "a dense layer and a transition",
@@ -463,7 +514,7 @@ lists.gradient {
     local g, deferred = new(3, C + K, 4, 4), new(3, C + K)
     local dnorm1, dnorm2, dnorm3 = new(2, C), new(2, U), new(2, C + K)
     local du, udeferred = new(3, U, 4, 4), new(3, U)
-    core.norm_relu_pool_backward(g, dnorm3, dy, b.buffer, b.norm3, 2, 2, false)
+    core.norm_relu_pool_backward(g, dnorm3, dy, b.buffer, b.norm3, 2, 2, false, 0)
     core.deferred_update(deferred, dnorm3, b.norm3, n, false)
     core.norm_relu_conv_backward(du, dnorm2, d.weight2, g:narrow(2, C + 1, K), b.buffer:narrow(2, C + 1, K),
       deferred:narrow(2, C + 1, K), b.u, b.norm2, t.weight2, false, 1)
@@ -474,9 +525,9 @@ lists.gradient {
     core.deferred_update(deferred:narrow(2, 1, C), dnorm1, b.norm1, n, true)
     core.deferred_apply(g:narrow(2, 1, C), known, deferred:narrow(2, 1, C))
     core.copy(d.x, g:narrow(2, 1, C))
-    store_norm_gradient({ dnorm = dnorm1 }, d.gamma1, d.beta1)
-    store_norm_gradient({ dnorm = dnorm2 }, d.gamma2, d.beta2)
-    store_norm_gradient({ dnorm = dnorm3 }, d.gamma3, d.beta3)
+    store_norm_gradient(dnorm1, d.gamma1, d.beta1)
+    store_norm_gradient(dnorm2, d.gamma2, d.beta2)
+    store_norm_gradient(dnorm3, d.gamma3, d.beta3)
   end,
 }
 

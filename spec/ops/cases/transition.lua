@@ -46,6 +46,8 @@ for _, sizes in ipairs {
         image(accumulate and sum or output, c, h, w), output { 2, c, layout = rows },
         accumulate and sum { k, c, 1, 1 } or "nil", image(input, k, h // 2, w // 2), image(input, c, h, w),
         input { 4, c, layout = rows }, input { k, c, 1, 1 }, accumulate, -0.5,
+        accumulate and sum { c } or "nil", accumulate and sum { c } or "nil",
+        rows and (accumulate and sum or output) { 3, c, layout = rows } or "nil",
       })
     end
   end
@@ -82,6 +84,10 @@ wrong("transition_backward", 7, { "weight is 5x6x2x2", "1x1" },
 wrong("transition_backward", 1, { "dx overlaps x" }, backward_arguments { [1] = same(5) })
 wrong("transition_backward", 2, { "dnorm is 3x6", "expected 2,C" }, backward_arguments { [2] = output { 3, 6 } })
 wrong("transition_backward", 9, { "scale is inf", "finite" }, backward_arguments { [9] = math.huge })
+wrong("transition_backward", 11, { "dbeta is missing", "together with dgamma" },
+  backward_arguments { [10] = sum { 6 }, [11] = "nil", [12] = "nil" })
+wrong("transition_backward", 12, { "dx_deferred is 3x5", "3,C with C = 6" },
+  backward_arguments { [10] = "nil", [11] = "nil", [12] = output { 3, 5 } })
 
 -- Gradients: with the batch's statistics, as a transition has them -----------------------------------
 
@@ -104,11 +110,8 @@ for _, p in ipairs { { 4, 4 }, { 3, 5 } } do
     end,
     backward = function(d, dy_, t)
       local dnorm, deferred = new(2, 3), new(3, 3)
-      core.transition_backward(d.x, dnorm, d.weight, dy_, t.x, t.norm, t.weight, false, 1)
-      core.deferred_update(deferred, dnorm, t.norm, n_values, false)
+      core.transition_backward(d.x, dnorm, d.weight, dy_, t.x, t.norm, t.weight, false, 1, d.gamma, d.beta, deferred)
       core.deferred_apply(d.x, t.x, deferred)
-      core.copy(d.beta, dnorm:select(1, 1))
-      core.copy(d.gamma, dnorm:select(1, 2))
     end,
   }
 end

@@ -1,6 +1,7 @@
 /* Dispatch of norm_relu_conv: the convolution engine (conv/cpu_conv_engine.h) for 1x1 and 3x3, reference loops otherwise. */
 #include "../cpu_backend.h"
 #include "../conv/cpu_conv_engine.h"
+#include "cpu_norm_gradient.h"
 #include "cpu_norm_relu_conv_reference.h"
 #include "../cpu_scratch.h"
 
@@ -33,11 +34,11 @@ dn_status cpu_norm_relu_conv_forward(dn_tensor *y, dn_tensor *stats, const dn_te
   return stats ? cpu_channel_stats(stats, y) : DN_OK;
 }
 
-dn_status cpu_norm_relu_conv_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
-                                      const dn_tensor *dy, const dn_tensor *y,
-                                      const dn_tensor *deferred, const dn_tensor *x,
-                                      const dn_tensor *norm, const dn_tensor *weight,
-                                      bool accumulate, double scale) {
+/* All but what is made of dnorm. */
+static dn_status backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight, const dn_tensor *dy,
+                          const dn_tensor *y, const dn_tensor *deferred, const dn_tensor *x,
+                          const dn_tensor *norm, const dn_tensor *weight, bool accumulate,
+                          double scale) {
   if (is_fast(x, weight)) {
     const cpu_conv_backward call = {.dx = dx,
                                     .dnorm = dnorm,
@@ -57,4 +58,14 @@ dn_status cpu_norm_relu_conv_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor
   cpu_norm_relu_conv_backward_reference(dx, dnorm, dweight, dy, y, deferred, x, norm, weight,
                                         accumulate, scale);
   return DN_OK;
+}
+
+dn_status cpu_norm_relu_conv_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
+                                      const dn_tensor *dy, const dn_tensor *y,
+                                      const dn_tensor *deferred, const dn_tensor *x,
+                                      const dn_tensor *norm, const dn_tensor *weight,
+                                      bool accumulate, double scale, dn_tensor *dgamma,
+                                      dn_tensor *dbeta, dn_tensor *dx_deferred) {
+  DN_TRY(backward(dx, dnorm, dweight, dy, y, deferred, x, norm, weight, accumulate, scale));
+  return cpu_norm_gradient(dgamma, dbeta, dx_deferred, dnorm, x, norm, accumulate, scale);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../cpu_backend.h"
+#include "cpu_norm_gradient.h"
 #include "cpu_norm_relu_pool_fast.h"
 #include "cpu_norm_table.h"
 #include "../cpu_parallel.h"
@@ -91,12 +92,15 @@ static void backward_reference(dn_tensor *dx, dn_tensor *dnorm, const dn_tensor 
 
 dn_status cpu_norm_relu_pool_backward(dn_tensor *dx, dn_tensor *dnorm, const dn_tensor *dy,
                                       const dn_tensor *x, const dn_tensor *norm, int64_t window_h,
-                                      int64_t window_w, bool accumulate) {
+                                      int64_t window_w, bool accumulate, double scale,
+                                      dn_tensor *dgamma, dn_tensor *dbeta, dn_tensor *dx_deferred) {
   const cpu_windows w = cpu_windows_of(dy, x, window_h, window_w);
-  if (cpu_is_real(x->dtype) && !dn_reference())
-    return CPU_REAL_OF(x->dtype, cpu_norm_relu_pool_backward_fast)(dx, dnorm, dy, x, norm, w,
-                                                                   accumulate);
-  DN_TRY(cpu_scratch_none());
-  backward_reference(dx, dnorm, dy, x, norm, w, accumulate);
-  return DN_OK;
+  if (cpu_is_real(x->dtype) && !dn_reference()) {
+    DN_TRY(CPU_REAL_OF(x->dtype, cpu_norm_relu_pool_backward_fast)(dx, dnorm, dy, x, norm, w,
+                                                                   accumulate));
+  } else {
+    DN_TRY(cpu_scratch_none());
+    backward_reference(dx, dnorm, dy, x, norm, w, accumulate);
+  }
+  return cpu_norm_gradient(dgamma, dbeta, dx_deferred, dnorm, x, norm, accumulate, scale);
 }

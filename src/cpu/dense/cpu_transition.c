@@ -3,6 +3,7 @@
 ** pooling and the convolution one after the other are the fast way (dn_takes_transition).
 */
 #include "../cpu_backend.h"
+#include "cpu_norm_gradient.h"
 #include "cpu_norm_table.h"
 #include "../cpu_parallel.h"
 
@@ -63,7 +64,9 @@ static double gradient_at(const dn_tensor *dy, const dn_tensor *weight, int64_t 
 
 dn_status cpu_transition_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,
                                   const dn_tensor *dy, const dn_tensor *x, const dn_tensor *norm,
-                                  const dn_tensor *weight, bool accumulate, double scale) {
+                                  const dn_tensor *weight, bool accumulate, double scale,
+                                  dn_tensor *dgamma_sum, dn_tensor *dbeta_sum,
+                                  dn_tensor *dx_deferred) {
   const int64_t width = x->size[3];
   const int n_threads = cpu_team(dn_tensor_count(dy) * weight->size[1]);
 #pragma omp parallel for schedule(static) num_threads(n_threads)
@@ -84,5 +87,5 @@ dn_status cpu_transition_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dw
     cpu_table_store(dnorm, DN_DNORM_BETA, c, dbeta);
     cpu_table_store(dnorm, DN_DNORM_GAMMA, c, dgamma);
   }
-  return DN_OK;
+  return cpu_norm_gradient(dgamma_sum, dbeta_sum, dx_deferred, dnorm, x, norm, accumulate, scale);
 }
