@@ -5,12 +5,13 @@
 ** Sums are of distances from a centre, a value of the channel itself, so that little is lost where the
 ** mean is large against the deviation. Each block leaves a part for each channel; the last block of a
 ** group of CUDA_MOMENTS_GROUP adds its parts up, in their order, and the last group's last block adds up
-** the groups. Who is last, tickets tell: counters of the device that are 0 between launches.
+** the groups. Who is last, tickets tell: counters of the device that are 0 between launches. That block may go
+** on and make the table of the norm that reads the channels next.
 */
 #ifndef CUDA_MOMENTS_H
 #define CUDA_MOMENTS_H
 
-#include "cuda_norm.h"
+#include "cuda_norm_table.h"
 #include "cuda_vector.h"
 
 static const int CUDA_MOMENTS_GROUP = 32;
@@ -24,6 +25,8 @@ typedef struct cuda_moments_parts {
   unsigned *tickets;   /* 1 + n_groups for each slice of channels (blockIdx.y) */
   int n_channels, n_blocks, n_groups;
   cuda_table<float> stats; /* data NULL: nobody asks */
+  cuda_norm_making<float> next; /* a table to make when they are there */
+  bool next_is_own;             /* of these very statistics, so that each slice makes its part */
 } cuda_moments_parts;
 
 static inline int cuda_moments_groups(int64_t n_blocks) {
@@ -43,8 +46,24 @@ static inline cuda_moments_parts cuda_moments_parts_of(dn_tensor *stats, int64_t
                                     (int)n_channels,
                                     (int)n_blocks,
                                     cuda_moments_groups(n_blocks),
-                                    stats ? cuda_table_of<float>(stats) : none};
+                                    stats ? cuda_table_of<float>(stats) : none,
+                                    {},
+                                    false};
   return parts;
+}
+
+/*
+** Whether the last block makes what `next` asks for: not where its channels lie in several slices, none of
+** which knows when the others have theirs.
+*/
+static inline bool cuda_moments_take(cuda_moments_parts *parts, const cuda_norm_request &next,
+                                     const dn_tensor *stats, int64_t n_slices) {
+  if (!next.norm || !stats) return false;
+  parts->next_is_own = dn_tensor_data(next.stats) == dn_tensor_data(stats) &&
+                       next.stats->size[1] == stats->size[1];
+  if (n_slices > 1 && !parts->next_is_own) return false;
+  parts->next = cuda_norm_making_of<float>(next);
+  return true;
 }
 
 /* n sums about their own centres as one about the first's. */
@@ -115,11 +134,18 @@ __device__ static inline void cuda_moments_finish(const cuda_moments_parts &m,
     cuda_publish(groups + (int64_t)group * m.n_channels,
                  cuda_moments_of(cuda_moments_join(m.parts + (int64_t)begin * m.n_channels + c,
                                                    m.n_channels, n)));
-  if (!cuda_is_last(tickets, (unsigned)m.n_groups, shared) || !is_own) return;
-  const cuda_moments_sum all = cuda_moments_join(groups, m.n_channels, m.n_groups);
-  const dn_moments moments = dn_moments_of(all.center, all.sum, all.squares, all.count);
-  m.stats.data[DN_STATS_MEAN * m.stats.row + c] = (float)moments.mean;
-  m.stats.data[DN_STATS_VAR * m.stats.row + c] = (float)moments.variance;
+  if (!cuda_is_last(tickets, (unsigned)m.n_groups, shared)) return;
+  if (is_own) {
+    const cuda_moments_sum all = cuda_moments_join(groups, m.n_channels, m.n_groups);
+    const dn_moments moments = dn_moments_of(all.center, all.sum, all.squares, all.count);
+    m.stats.data[DN_STATS_MEAN * m.stats.row + c] = (float)moments.mean;
+    m.stats.data[DN_STATS_VAR * m.stats.row + c] = (float)moments.variance;
+  }
+  if (m.next.n_channels == 0) return;
+  __syncthreads(); /* the block sees its own statistics; those of other channels were there before */
+  const int from = m.next_is_own ? first : 0;
+  const int end = m.next_is_own ? first + n_own : (int)m.next.n_channels;
+  for (int i = from + (int)threadIdx.x; i < end; i += (int)blockDim.x) cuda_norm_make(m.next, i);
 }
 
 #endif

@@ -3,6 +3,7 @@
 ** norms, and the deferred terms of a gradient.
 */
 #include "cuda_norm_gradient.h"
+#include "cuda_norm_table.h"
 
 /* Channels are few: kernels over them have a thread for each, and compute in double. */
 #define LAUNCH_CHANNELS(kernel, n_channels, ...) \
@@ -115,36 +116,24 @@ dn_status cuda_channel_stats(dn_tensor *stats, const dn_tensor *x) {
 /* ---- Tables ---- */
 
 template <typename T>
-__global__ void norm_table_kernel(cuda_table<T> norm, T *running_mean, T *running_var,
-                                  cuda_table<T> stats, const T *gamma, const T *beta,
-                                  int64_t n_channels, int64_t n_values, double momentum,
-                                  double epsilon) {
-  CUDA_FOR(c, n_channels) {
-    const double mean = stats.data[DN_STATS_MEAN * stats.row + c];
-    const double var = stats.data[DN_STATS_VAR * stats.row + c];
-    const dn_norm_vectors own = dn_norm_of_stats(mean, var, gamma[c], beta[c], epsilon);
-    cuda_round(&norm.data[DN_NORM_MEAN * norm.row + c], own.mean);
-    cuda_round(&norm.data[DN_NORM_INV_STD * norm.row + c], own.inv_std);
-    cuda_round(&norm.data[DN_NORM_SCALE * norm.row + c], own.scale);
-    cuda_round(&norm.data[DN_NORM_SHIFT * norm.row + c], own.shift);
-    if (!running_mean) continue;
-    cuda_round(&running_mean[c], dn_running_mean(running_mean[c], mean, momentum));
-    cuda_round(&running_var[c], dn_running_var(running_var[c], var, (double)n_values, momentum));
-  }
+__global__ void norm_table_kernel(const cuda_norm_making<T> making) {
+  CUDA_FOR(c, making.n_channels) cuda_norm_make(making, c);
+}
+
+dn_status cuda_norm_table_make(const cuda_norm_request &request) {
+  if (!request.norm) return DN_OK;
+  CUDA_FOR_COMPUTE(request.norm->dtype, T,
+                   LAUNCH_CHANNELS((norm_table_kernel<T>), request.norm->size[1],
+                                   cuda_norm_making_of<T>(request)));
+  return DN_OK;
 }
 
 dn_status cuda_norm_table(dn_tensor *norm, dn_tensor *running_mean, dn_tensor *running_var,
                           const dn_tensor *stats, const dn_tensor *gamma, const dn_tensor *beta,
                           int64_t n_values, double momentum, double epsilon) {
-  const int64_t n_channels = norm->size[1];
-  CUDA_FOR_COMPUTE(
-      norm->dtype, T,
-      LAUNCH_CHANNELS((norm_table_kernel<T>), n_channels, cuda_table_of<T>(norm),
-                      running_mean ? (T *)dn_tensor_data(running_mean) : NULL,
-                      running_var ? (T *)dn_tensor_data(running_var) : NULL,
-                      cuda_table_of<T>(stats), (const T *)dn_tensor_data(gamma),
-                      (const T *)dn_tensor_data(beta), n_channels, n_values, momentum, epsilon));
-  return DN_OK;
+  const cuda_norm_request request = {norm, running_mean, running_var, stats,  gamma,
+                                     beta, n_values,     momentum,    epsilon};
+  return cuda_norm_table_make(request);
 }
 
 template <typename T>

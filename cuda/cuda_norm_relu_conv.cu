@@ -127,17 +127,10 @@ static dn_status take(int64_t n_bytes, void **block) {
   return n_bytes > 0 ? cuda_scratch(n_bytes, block) : cuda_scratch_none();
 }
 
-dn_status cuda_norm_relu_conv_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x,
-                                      const dn_tensor *norm, const dn_tensor *weight) {
+/* By way of z. */
+static dn_status plain_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x,
+                               const dn_tensor *norm, const dn_tensor *weight) {
   void *block;
-  if (cuda_norm_relu_conv_1x1_fits(y, x, weight)) {
-    DN_TRY(take(cuda_norm_relu_conv_1x1_scratch(y, stats), &block));
-    return cuda_norm_relu_conv_1x1_forward(y, stats, x, norm, weight, block);
-  }
-  if (cuda_norm_relu_conv_3x3_fits(y, x, weight)) {
-    DN_TRY(take(cuda_norm_relu_conv_3x3_scratch(y, stats), &block));
-    return cuda_norm_relu_conv_3x3_forward(y, stats, x, norm, weight, block);
-  }
   const cuda_conv2d conv = conv_of(weight);
   layout l;
   DN_TRY(forward_layout(y, stats, x, weight, &conv, &l));
@@ -155,6 +148,29 @@ dn_status cuda_norm_relu_conv_forward(dn_tensor *y, dn_tensor *stats, const dn_t
     DN_TRY(cuda_conv2d_images_forward(&out, &in, dn_tensor_data(weight), &conv, scratch + l.conv));
   }
   return stats ? cuda_channel_stats_in(stats, y, (double *)(scratch + l.sums)) : DN_OK;
+}
+
+dn_status cuda_norm_relu_conv_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x,
+                                      const dn_tensor *norm, const dn_tensor *weight,
+                                      dn_tensor *next_norm, dn_tensor *next_running_mean,
+                                      dn_tensor *next_running_var, const dn_tensor *next_stats,
+                                      const dn_tensor *next_gamma, const dn_tensor *next_beta,
+                                      double momentum, double epsilon) {
+  const cuda_norm_request next = {
+      next_norm,  next_running_mean, next_running_var,
+      next_stats, next_gamma,        next_beta,
+      x->size[0] * x->size[2] * x->size[3], momentum, epsilon};
+  void *block;
+  if (cuda_norm_relu_conv_1x1_fits(y, x, weight)) {
+    DN_TRY(take(cuda_norm_relu_conv_1x1_scratch(y, stats), &block));
+    return cuda_norm_relu_conv_1x1_forward(y, stats, x, norm, weight, next, block);
+  }
+  if (cuda_norm_relu_conv_3x3_fits(y, x, weight)) {
+    DN_TRY(take(cuda_norm_relu_conv_3x3_scratch(y, stats), &block));
+    return cuda_norm_relu_conv_3x3_forward(y, stats, x, norm, weight, next, block);
+  }
+  DN_TRY(plain_forward(y, stats, x, norm, weight));
+  return cuda_norm_table_make(next);
 }
 
 static int64_t segments_of(const dn_tensor *x, int64_t first, int64_t count) {

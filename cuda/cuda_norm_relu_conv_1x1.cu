@@ -64,19 +64,21 @@ static dn_status launch_tile(const forward_1x1<T, WHOLE> &f) {
 
 template <typename T, bool WHOLE>
 static dn_status run(dn_tensor *y, dn_tensor *stats, const dn_tensor *x, const dn_tensor *norm,
-                     const dn_tensor *weight, void *scratch) {
+                     const dn_tensor *weight, const cuda_norm_request &next, void *scratch) {
   const cuda_strip strip = cuda_strip_of(y);
-  const forward_1x1<T, WHOLE> f =
+  forward_1x1<T, WHOLE> f =
       forward_1x1_of<T, WHOLE>(y, stats, x, norm, weight, strip, blocks_of(strip), scratch);
-  return outputs_of(f.n_outputs) == 64 ? launch_tile<T, 64, WHOLE>(f)
-                                       : launch_tile<T, 48, WHOLE>(f);
+  const int outputs = outputs_of(f.n_outputs), n_slices = (f.n_outputs + outputs - 1) / outputs;
+  const bool is_made = cuda_moments_take(&f.moments, next, stats, n_slices);
+  DN_TRY((outputs == 64 ? launch_tile<T, 64, WHOLE>(f) : launch_tile<T, 48, WHOLE>(f)));
+  return is_made ? DN_OK : cuda_norm_table_make(next);
 }
 
 dn_status cuda_norm_relu_conv_1x1_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x,
                                           const dn_tensor *norm, const dn_tensor *weight,
-                                          void *scratch) {
+                                          const cuda_norm_request &next, void *scratch) {
   const bool is_whole = cuda_fused_is_whole(y) && cuda_fused_is_whole(x);
   CUDA_FOR_FUSED(x->dtype, T,
-                 return is_whole ? run<T, true>(y, stats, x, norm, weight, scratch)
-                                 : run<T, false>(y, stats, x, norm, weight, scratch));
+                 return is_whole ? run<T, true>(y, stats, x, norm, weight, next, scratch)
+                                 : run<T, false>(y, stats, x, norm, weight, next, scratch));
 }

@@ -8,6 +8,7 @@
 #define CUDA_NORM_RELU_CONV_1X1_H
 
 #include "cuda_norm_gradient.h"
+#include "cuda_norm_table.h"
 
 bool cuda_norm_relu_conv_1x1_fits(const dn_tensor *y, const dn_tensor *x, const dn_tensor *weight);
 
@@ -15,7 +16,7 @@ bool cuda_norm_relu_conv_1x1_fits(const dn_tensor *y, const dn_tensor *x, const 
 int64_t cuda_norm_relu_conv_1x1_scratch(const dn_tensor *y, const dn_tensor *stats);
 dn_status cuda_norm_relu_conv_1x1_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x,
                                           const dn_tensor *norm, const dn_tensor *weight,
-                                          void *scratch);
+                                          const cuda_norm_request &next, void *scratch);
 
 bool cuda_norm_relu_conv_1x1_backward_fits(const dn_tensor *dy, const dn_tensor *x,
                                            const dn_tensor *weight);

@@ -267,7 +267,8 @@ static dn_status launch_tiles(const forward_3x3<T, WHOLE> &f) {
 
 template <typename T, bool WHOLE>
 static dn_status run(dn_tensor *y, dn_tensor *stats, const dn_tensor *x, const dn_tensor *norm,
-                     const dn_tensor *weight, bool is_turned, void *scratch) {
+                     const dn_tensor *weight, bool is_turned, const cuda_norm_request &next,
+                     void *scratch) {
   const cuda_table<float> none = {NULL, 0};
   forward_3x3<T, WHOLE> f;
   f.y = (T *)dn_tensor_data(y);
@@ -281,30 +282,37 @@ static dn_status run(dn_tensor *y, dn_tensor *stats, const dn_tensor *x, const d
   f.n_channels = (int)x->size[1];
   f.n_outputs = (int)y->size[1];
   f.is_turned = is_turned;
-  return launch_tiles<T, WHOLE>(f);
+  const int outputs = 16 * tiles_of<T>(f.lines, f.n_outputs);
+  const bool is_made =
+      cuda_moments_take(&f.moments, next, stats, (f.n_outputs + outputs - 1) / outputs);
+  DN_TRY((launch_tiles<T, WHOLE>(f)));
+  return is_made ? DN_OK : cuda_norm_table_make(next);
 }
 
 static dn_status forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x, const dn_tensor *norm,
-                         const dn_tensor *weight, bool is_turned, void *scratch) {
+                         const dn_tensor *weight, bool is_turned, const cuda_norm_request &next,
+                         void *scratch) {
   const bool is_whole =
       cuda_fused_is_whole(y) && cuda_fused_is_whole(x) && cuda_lines_begin_even(x);
   CUDA_FOR_FUSED(x->dtype, T,
                  return is_whole
-                            ? run<T, true>(y, stats, x, norm, weight, is_turned, scratch)
-                            : run<T, false>(y, stats, x, norm, weight, is_turned, scratch));
+                            ? run<T, true>(y, stats, x, norm, weight, is_turned, next, scratch)
+                            : run<T, false>(y, stats, x, norm, weight, is_turned, next, scratch));
 }
 
 dn_status cuda_norm_relu_conv_3x3_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x,
                                           const dn_tensor *norm, const dn_tensor *weight,
-                                          void *scratch) {
-  return forward(y, stats, x, norm, weight, false, scratch);
+                                          const cuda_norm_request &next, void *scratch) {
+  return forward(y, stats, x, norm, weight, false, next, scratch);
 }
 
+static const cuda_norm_request NO_NORM = {};
+
 dn_status cuda_conv2d_3x3_forward(dn_tensor *y, const dn_tensor *x, const dn_tensor *weight) {
-  return forward(y, NULL, x, NULL, weight, false, NULL);
+  return forward(y, NULL, x, NULL, weight, false, NO_NORM, NULL);
 }
 
 dn_status cuda_conv2d_3x3_backward_data(dn_tensor *dx, const dn_tensor *dy,
                                         const dn_tensor *weight) {
-  return forward(dx, NULL, dy, NULL, weight, true, NULL);
+  return forward(dx, NULL, dy, NULL, weight, true, NO_NORM, NULL);
 }

@@ -186,7 +186,8 @@ dn_status dn_check_overlap(const dn_arg *output, const dn_arg *other) {
 static dn_status check_output(const dn_arg *output, int n_args, const dn_arg *args) {
   DN_TRY(check_elements_apart(output));
   for (int i = 0; i < n_args; i++)
-    if (&args[i] != output && args[i].tensor) DN_TRY(dn_check_overlap(output, &args[i]));
+    if (&args[i] != output && args[i].tensor && !(args[i].traits & DN_AFTERWARDS))
+      DN_TRY(dn_check_overlap(output, &args[i]));
   return DN_OK;
 }
 

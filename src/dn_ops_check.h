@@ -28,7 +28,8 @@ enum {
   DN_ROWS = 1 << 9,      /* each row of the last dimension is contiguous */
   /* goes with the first row, an activation: double where that is double, else float */
   DN_PARAMETER = 1 << 10,
-  DN_ANY_DEVICE = 1 << 11 /* may be elsewhere than the others */
+  DN_ANY_DEVICE = 1 << 11, /* may be elsewhere than the others */
+  DN_AFTERWARDS = 1 << 12  /* read when the outputs are there, and may hold some of them */
 };
 
 /* Which dtype the rows without a dtype of their own may share. */

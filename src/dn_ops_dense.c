@@ -56,12 +56,36 @@ static dn_status check_kernel(int number, const dn_tensor *weight) {
 }
 
 dn_status dn_norm_relu_conv_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x,
-                                    const dn_tensor *norm, const dn_tensor *weight) {
+                                    const dn_tensor *norm, const dn_tensor *weight,
+                                    dn_tensor *next_norm, dn_tensor *next_running_mean,
+                                    dn_tensor *next_running_var, const dn_tensor *next_stats,
+                                    const dn_tensor *next_gamma, const dn_tensor *next_beta,
+                                    double momentum, double epsilon) {
+  const dn_arg next = {6, "next_norm", next_norm, "4M", DN_OUT | TABLE | DN_OPTIONAL},
+               mean_row = {7, "next_running_mean", next_running_mean, "M",
+                           DN_OUT | VECTOR | DN_OPTIONAL},
+               var_row = {8, "next_running_var", next_running_var, "M",
+                          DN_OUT | VECTOR | DN_OPTIONAL},
+               stats_row = {9, "next_stats", next_stats, "2M", TABLE | DN_OPTIONAL | DN_AFTERWARDS},
+               gamma_row = {10, "next_gamma", next_gamma, "M", VECTOR | DN_OPTIONAL},
+               beta_row = {11, "next_beta", next_beta, "M", VECTOR | DN_OPTIONAL};
   DN_TRY(DN_CHECK(DN_CLASS_REAL, {3, "x", x, "NCHW", SOURCE}, {4, "norm", norm, "4C", TABLE},
                   {5, "weight", weight, "KCRS", WEIGHT}, {1, "y", y, "NKHW", DN_OUT | IMAGES},
-                  {2, "stats", stats, "2K", DN_OUT | TABLE | DN_OPTIONAL}));
+                  {2, "stats", stats, "2K", DN_OUT | TABLE | DN_OPTIONAL}, stats_row, gamma_row,
+                  beta_row, next, mean_row, var_row));
   DN_TRY(check_kernel(5, weight));
-  return DN_RUN(norm_relu_conv_forward, y, stats, x, norm, weight);
+  DN_TRY(dn_check_together(&next, &stats_row));
+  DN_TRY(dn_check_together(&next, &gamma_row));
+  DN_TRY(dn_check_together(&next, &beta_row));
+  DN_TRY(dn_check_together(&mean_row, &var_row));
+  if (next_running_mean) DN_TRY(dn_check_together(&mean_row, &next));
+  DN_TRY(dn_check_finite(12, "momentum", momentum, 0));
+  DN_TRY(dn_check_finite(13, "epsilon", epsilon, 0));
+  const int64_t n_values = x->size[0] * x->size[2] * x->size[3];
+  if (next_norm)
+    DN_TRY(check_count(3, "number of values a channel of x", n_values, next_running_mean ? 2 : 1));
+  return DN_RUN(norm_relu_conv_forward, y, stats, x, norm, weight, next_norm, next_running_mean,
+                next_running_var, next_stats, next_gamma, next_beta, momentum, epsilon);
 }
 
 dn_status dn_norm_relu_conv_backward(dn_tensor *dx, dn_tensor *dnorm, dn_tensor *dweight,

@@ -49,7 +49,7 @@ cudaFuncSetAttribute                                             15      -     1
 cudaStreamSynchronize                                             2      1      2      1
 cudnnBackendCreateDescriptor                                      -     15      -     19
 cudnnBackendExecute                                               -     15      -     19
-launch                                                          116     89     67    101
+launch                                                          116     89     61    101
 launch avg_pool2d_backward_kernel                                 1      1      -      -
 launch avg_pool2d_forward_kernel                                  1      1      -      -
 launch batchnorm_backward_kernel                                 10     10      -      -
@@ -82,7 +82,7 @@ launch norm_relu_conv_3x3_forward_kernel                         10      -      
 launch norm_relu_forward_kernel                                   -      -      -     20
 launch norm_relu_pool_pairs_kernel                                -      -      -      1
 launch norm_relu_pool_planes_kernel                               -      -      1      1
-launch norm_table_kernel                                          -      -     10     10
+launch norm_table_kernel                                          -      -      4     10
 launch parts_add_kernel                                           5      5      -      1
 launch reduce_fold_kernel                                         1      -      1      -
 launch reduce_join_kernel                                         1      -      1      -

@@ -2,7 +2,7 @@
 -- layer, fused_cases.transition, and fused_cases.plain of plain convolutions; cases as spec/support/operation.lua has them.
 
 local operation = require "spec.support.operation"
-local input, output, sum = operation.input, operation.output, operation.sum
+local input, output, sum, state, same = operation.input, operation.output, operation.sum, operation.state, operation.same
 
 local fused_cases = {}
 
@@ -50,6 +50,24 @@ local forward = {
   forward_case(1, 24, 12, 14, 14, 3, nil, true),
   forward_case(1, 24, 12, 5, 6, 3, nil, true, ODD),
 }
+
+-- Where the last block makes the table of the norm that reads next: of its own statistics, whose slices of outputs each
+-- make their part; of a table that holds them, with one slice; and where it cannot, with several.
+local function next_norm_case(k, side, n_next)
+  local case = forward_case(2, 20, k, 8, 8, side, "channels", true)
+  case.name = ("%s, the next norm of %d"):format(case.name, n_next)
+  local stats = n_next == k and same(2) or { 2, n_next, role = "input", values = "positive" }
+  for i, argument in ipairs { output { 4, n_next }, state { n_next }, state { n_next }, stats, input { n_next },
+    input { n_next }, 0.1, 1e-5 } do
+    case.arguments[5 + i] = argument
+  end
+  return case
+end
+for _, side in ipairs { 1, 3 } do
+  for _, sizes in ipairs { { 12, 12 }, { 12, 300 }, { 160, 160 }, { 160, 170 } } do
+    forward[#forward + 1] = next_norm_case(sizes[1], side, sizes[2])
+  end
+end
 
 -- dx is added to where terms are deferred, and written elsewhere; there the norm is frozen.
 local function backward_case(n, c, k, h, w, side, layout, options)

@@ -117,13 +117,17 @@ function DenseBlock:forwardBatch(input)
     core.channel_stats(own, front)
     syncNorm.join(self.modules[1]:get("norm1"), self.scratch, own)
   end
+  local isMade = false -- is the table of the layer's first norm, by the layer before?
   for l = 1, #self.modules do
     local before, own = channelsOf(self, l, x)
-    local statsBefore, statsOwn
+    local statsBefore, statsOwn, nextNorm, nextStats
     if stats then
       statsBefore, statsOwn = channelsOf(self, l, stats)
     end
-    self:callChild(l, "grow", before, statsBefore, own, statsOwn, self.scratch)
+    if stats and l < #self.modules then
+      nextNorm, nextStats = self.modules[l + 1]:get("norm1"), (channelsOf(self, l + 1, stats))
+    end
+    isMade = self:callChild(l, "grow", before, statsBefore, own, statsOwn, self.scratch, isMade, nextNorm, nextStats)
   end
   return x
 end

@@ -69,29 +69,36 @@ end
 -- @tparam tensor y N,k,H,W [out]
 -- @tparam ?tensor yStats 2,k [out]
 -- @tparam table scratch the block's buffers, which its layers share
-function DenseLayer:grow(x, xStats, y, yStats, scratch)
+-- @tparam ?boolean isMade has the layer before made norm1's table?
+-- @param[opt] nextNorm the norm1 of the next layer
+-- @tparam ?tensor nextStats 2,C + k of what it reads
+-- @treturn boolean has its table been made?
+function DenseLayer:grow(x, xStats, y, yStats, scratch, isMade, nextNorm, nextStats)
   check(self)
   local first, second = step(self, 1), step(self, 2)
   if folding.isOn() then
-    if not self.nBottleneck then return folding.conv(y, x, first.norm, first.conv) end
-    local u = bottleneck(self, scratch, "bottleneck", x)
-    folding.conv(u, x, first.norm, first.conv, second.norm)
-    return folding.conv(y, u, nil, second.conv)
+    if self.nBottleneck then
+      local u = bottleneck(self, scratch, "bottleneck", x)
+      folding.conv(u, x, first.norm, first.conv, second.norm)
+      folding.conv(y, u, nil, second.conv)
+    else
+      folding.conv(y, x, first.norm, first.conv)
+    end
+    return false
   end
   if not self.nBottleneck then
-    normReluConv.forward(first, y, yStats, x, xStats)
-    return
+    return normReluConv.forward(first, y, yStats, x, xStats, isMade, nextNorm, nextStats)
   end
   self.isKeeping = self.train and self.memory ~= "minimal" and not self.isIdle
   self.isKeepingActivation = self.isKeeping and self.memory == "shared" and not second.conv.frozen
   local u = bottleneck(self, self.isKeeping and self.scratch or scratch, "bottleneck", x)
   local uStats = second.norm:usesBatch() and buffer.besides(scratch, "bottleneckStats", x, 2, self.nBottleneck) or nil
-  normReluConv.forward(first, u, uStats, x, xStats)
+  local isSecondMade = normReluConv.forward(first, u, uStats, x, xStats, isMade, second.norm, uStats)
   if self.isKeepingActivation then
-    normReluConv.forwardKept(second, y, yStats, u, uStats, buffer.like(self.scratch, "activation", u))
-  else
-    normReluConv.forward(second, y, yStats, u, uStats)
+    normReluConv.forwardKept(second, y, yStats, u, uStats, isSecondMade, buffer.like(self.scratch, "activation", u))
+    return false
   end
+  return normReluConv.forward(second, y, yStats, u, uStats, isSecondMade, nextNorm, nextStats)
 end
 
 --- Adds the layer's gradient to that of x, and the terms that its first norm's statistics make to

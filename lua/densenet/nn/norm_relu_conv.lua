@@ -33,18 +33,33 @@ local function joinStats(step, stats)
   end
 end
 
+-- The norm's table: made by whoever made the last of x's statistics, or now.
+local function tableOf(step, x, xStats, isMade)
+  return isMade and step.norm.scratch.normTable or step.norm:normTable(xStats, normReluConv.valuesPerChannel(x))
+end
+
 --- Writes y and its statistics; in training, moves the norm's running statistics.
 -- @tparam table step
 -- @tparam tensor y [out]
 -- @tparam ?tensor stats 2,K [out] mean and biased variance of y; nil where nobody needs them
 -- @tparam tensor x
 -- @tparam ?tensor xStats 2,C of x; the norm reads them in training
-function normReluConv.forward(step, y, stats, x, xStats)
-  local norm = step.norm:normTable(xStats, normReluConv.valuesPerChannel(x))
+-- @tparam ?boolean isMade has the step before made the norm's table?
+-- @param[opt] nextNorm nn.SpatialBatchNormalization whose table may be made, of nextStats
+-- @tparam ?tensor nextStats 2,S: stats, or a table that holds them
+-- @treturn boolean has it been made?
+function normReluConv.forward(step, y, stats, x, xStats, isMade, nextNorm, nextStats)
+  local norm = tableOf(step, x, xStats, isMade)
   if not isDropping(step) then
-    core.norm_relu_conv_forward(y, stats, x, norm, step.conv.weight)
-    joinStats(step, stats)
-    return
+    local nextTable
+    if nextNorm and stats and not syncNorm.isOn(step.norm) then
+      nextTable = table.pack(nextNorm:tableArguments(nextStats))
+      core.norm_relu_conv_forward(y, stats, x, norm, step.conv.weight, table.unpack(nextTable, 1, nextTable.n))
+    else
+      core.norm_relu_conv_forward(y, stats, x, norm, step.conv.weight)
+      joinStats(step, stats)
+    end
+    return nextTable ~= nil and nextTable.n > 0
   end
   core.norm_relu_conv_forward(y, nil, x, norm, step.conv.weight)
   step.drop:forwardInPlace(y)
@@ -52,6 +67,7 @@ function normReluConv.forward(step, y, stats, x, xStats)
     core.channel_stats(stats, y)
     joinStats(step, stats)
   end
+  return false
 end
 
 --- y of the last forward once more: no statistics are taken, none move.
@@ -68,10 +84,11 @@ end
 -- @tparam tensor stats [out] as in `forward`
 -- @tparam tensor x as in `forward`
 -- @tparam tensor xStats as in `forward`
+-- @tparam ?boolean isMade as in `forward`
 -- @tparam tensor z [out] the normalized and rectified x
-function normReluConv.forwardKept(step, y, stats, x, xStats, z)
+function normReluConv.forwardKept(step, y, stats, x, xStats, isMade, z)
   local conv = step.conv
-  core.norm_relu_pool_forward(z, x, step.norm:normTable(xStats, normReluConv.valuesPerChannel(x)), 1, 1)
+  core.norm_relu_pool_forward(z, x, tableOf(step, x, xStats, isMade), 1, 1)
   core.conv2d_forward(y, z, conv.weight, nil, conv.dH, conv.dW, conv.padH, conv.padW, conv.groups)
   if isDropping(step) then
     step.drop:forwardInPlace(y)

@@ -135,6 +135,18 @@ function SpatialBatchNormalization:normTable(stats, nValues)
   return result
 end
 
+--- The same for an operation to make, which makes the last of the statistics: the arguments that it takes for that
+-- (src/dn_ops.def, norm_relu_conv_forward). The norm then has its table, as if normTable had been called.
+-- @tparam ?tensor stats as in normTable
+-- @return the arguments; nothing where the table is made of something else
+function SpatialBatchNormalization:tableArguments(stats)
+  if not stats or not self:usesBatch() or syncNorm.isOn(self) then
+    return
+  end
+  return buffer.shaped(self.scratch, "normTable", self.weight, 4, self.nChannels), self.running_mean, self.running_var,
+    stats, self.weight, self.bias, syncNorm.momentum(self), self.eps
+end
+
 --- Where an operation's backward writes its sums for this norm: 2,C, dbeta and dgamma.
 function SpatialBatchNormalization:sums()
   return buffer.shaped(self.scratch, "sums", self.weight, 2, self.nChannels)

@@ -49,6 +49,17 @@ local raw1 = {
 case("norm_relu_conv_forward", "1x1, by hand",
   { output { 2, 3, 2, 2 }, output { 2, 3 }, literal(x), literal(norm), literal(w1) },
   { y1, { { 0.625, 4.3125, -1.625 }, { 25.234375, 10.30859375, 15.859375 } } })
+case("norm_relu_conv_forward", "1x1, the next norm of the same statistics, by hand", {
+  output { 2, 3, 2, 2 }, output { 2, 3 }, literal(x), literal(norm), literal(w1), output { 4, 3 },
+  state { 3, values = { 1, 2, 3 } }, state { 3, values = { 1, 4, 2 } }, same(2), literal { 1.5, -0.5, 2 },
+  literal { 0.25, 1, -1 }, 0.1, 1e-3,
+}, {
+  y1, { { 0.625, 4.3125, -1.625 }, { 25.234375, 10.30859375, 15.859375 } },
+  { { 0.625, 4.3125, -1.625 }, { 0.19906509643255973, 0.31144346597261763, 0.2510980119639993 },
+    { 0.2985976446488396, -0.15572173298630881, 0.5021960239279986 },
+    { 0.06337647209447525, 1.6715499735034567, -0.18393146111700232 } },
+  { 0.9625, 2.23125, 2.5375 }, { 3.7839285714285715, 4.778125, 3.6125 },
+})
 case("norm_relu_conv_backward", "1x1, by hand", {
   output { 2, 2, 2, 2 }, output { 2, 2 }, sum { 3, 2, 1, 1,
     values = { { { { 1 } }, { { 1 } } }, { { { 1 } }, { { 1 } } }, { { { 1 } }, { { 1 } } } } },
@@ -163,6 +174,13 @@ end
 
 local function table_of(make, rows, c, layout) return make { rows, c, layout = layout } end
 
+-- The last arguments of norm_relu_conv_forward: the table of n channels, of these statistics; of a lone value nothing
+-- is running.
+local function next_norm(stats, n, rows, is_lone)
+  return output { 4, n, layout = rows }, is_lone and "nil" or state { n }, is_lone and "nil" or state { n }, stats,
+    input { n }, input { n }, 0.1, 1e-5
+end
+
 -- As dense layers use them: x and y are slices of channels, tables the first columns of their block's.
 local function norm_relu_conv(n, c, k, h, w, side, options)
   options = options or {}
@@ -172,6 +190,11 @@ local function norm_relu_conv(n, c, k, h, w, side, options)
   case("norm_relu_conv_forward", name, {
     image(output, n, k, h, w, layout), table_of(output, 2, k, rows), image(input, n, c, h, w, layout),
     table_of(input, 4, c, rows), input { k, c, side, side },
+  })
+  case("norm_relu_conv_forward", name .. ", the next norm", {
+    image(output, n, k, h, w, layout), table_of(output, 2, k, rows), image(input, n, c, h, w, layout),
+    table_of(input, 4, c, rows), input { k, c, side, side },
+    next_norm({ 2, k + 5, layout = rows, role = "input", values = "positive" }, k + 5, rows, n * h * w == 1),
   })
   for _, deferred in ipairs { true, false } do
     -- Without deferred terms dx is written, with them it is added to: each kind in two of four ways. The norm is
@@ -215,6 +238,10 @@ norm_relu_conv(1, 64, 2, 56, 56, 3) -- bands of lines
 norm_relu_conv(1, 24, 2, 3, 2000, 3) -- a line a band
 case("norm_relu_conv_forward", "no statistics, 1x1",
   { output { 3, 12, 7, 9 }, "nil", input { 3, 5, 7, 9 }, input { 4, 5 }, input { 12, 5, 1, 1 } })
+case("norm_relu_conv_forward", "no next norm", {
+  output { 3, 12, 7, 9 }, output { 2, 12 }, input { 3, 5, 7, 9 }, input { 4, 5 }, input { 12, 5, 1, 1 }, "nil", "nil", "nil",
+  "nil", "nil", "nil", 0, 0,
+})
 case("norm_relu_conv_forward", "no statistics, 3x3",
   { output { 3, 12, 7, 9 }, "nil", input { 3, 5, 7, 9 }, input { 4, 5 }, input { 12, 5, 3, 3 } })
 for _, side in ipairs { 1, 3 } do
@@ -340,6 +367,22 @@ wrong("norm_relu_conv_forward", 2, { "stats is 2x6", "2,K with K = 5" }, forward
 wrong("norm_relu_conv_forward", 4, { "norm is 2x6", "expected 4,C" }, forward_arguments { [4] = input { 2, 6 } })
 wrong("norm_relu_conv_forward", 3, { "x is 4x6x0x3", "at least one element" },
   forward_arguments { [1] = output { 4, 5, 0, 3 }, [3] = input { 4, 6, 0, 3 } })
+local function next_arguments(changes)
+  return forward_arguments(changed({
+    [6] = output { 4, 7 }, [7] = state { 7 }, [8] = state { 7 }, [9] = input { 2, 7, values = "positive" }, [10] = input { 7 },
+    [11] = input { 7 }, [12] = 0.1, [13] = 1e-5,
+  }, changes))
+end
+wrong("norm_relu_conv_forward", 9, { "next_stats is missing", "together with next_norm" }, next_arguments { [9] = "nil" })
+wrong("norm_relu_conv_forward", 11, { "next_beta is missing", "together with next_norm" }, next_arguments { [11] = "nil" })
+wrong("norm_relu_conv_forward", 8, { "next_running_var is missing", "together with next_running_mean" },
+  next_arguments { [8] = "nil" })
+wrong("norm_relu_conv_forward", 6, { "next_norm is missing", "together with next_running_mean" },
+  next_arguments { [6] = "nil", [9] = "nil", [10] = "nil", [11] = "nil" })
+wrong("norm_relu_conv_forward", 10, { "next_gamma is 6", "M with M = 7" }, next_arguments { [10] = input { 6 } })
+wrong("norm_relu_conv_forward", 6, { "next_norm is 4x6", "4,M with M = 7" }, next_arguments { [6] = output { 4, 6 } })
+wrong("norm_relu_conv_forward", 12, { "momentum is %-1", "0 or more" }, next_arguments { [12] = -1 })
+wrong("norm_relu_conv_forward", 13, { "epsilon is inf", "finite" }, next_arguments { [13] = math.huge })
 wrong("norm_relu_conv_forward", 1, { "y overlaps x" },
   forward_arguments { [1] = same(3), [5] = input { 6, 6, 1, 1 }, [2] = "nil" })
 

@@ -18,8 +18,9 @@ static dn_conv2d options_of(const dn_tensor *weight) {
   return (dn_conv2d){.stride_h = 1, .stride_w = 1, .pad_h = pad, .pad_w = pad, .groups = 1};
 }
 
-dn_status cpu_norm_relu_conv_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x,
-                                     const dn_tensor *norm, const dn_tensor *weight) {
+/* All but the next norm's table. */
+static dn_status forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x, const dn_tensor *norm,
+                         const dn_tensor *weight) {
   if (is_fast(x, weight)) {
     const cpu_conv_forward call = {.y = y,
                                    .stats = stats,
@@ -32,6 +33,18 @@ dn_status cpu_norm_relu_conv_forward(dn_tensor *y, dn_tensor *stats, const dn_te
   DN_TRY(cpu_scratch_none());
   cpu_norm_relu_conv_forward_reference(y, x, norm, weight);
   return stats ? cpu_channel_stats(stats, y) : DN_OK;
+}
+
+dn_status cpu_norm_relu_conv_forward(dn_tensor *y, dn_tensor *stats, const dn_tensor *x,
+                                     const dn_tensor *norm, const dn_tensor *weight,
+                                     dn_tensor *next_norm, dn_tensor *next_running_mean,
+                                     dn_tensor *next_running_var, const dn_tensor *next_stats,
+                                     const dn_tensor *next_gamma, const dn_tensor *next_beta,
+                                     double momentum, double epsilon) {
+  DN_TRY(forward(y, stats, x, norm, weight));
+  if (!next_norm) return DN_OK;
+  return cpu_norm_table(next_norm, next_running_mean, next_running_var, next_stats, next_gamma,
+                        next_beta, x->size[0] * x->size[2] * x->size[3], momentum, epsilon);
 }
 
 /* All but what is made of dnorm. */
