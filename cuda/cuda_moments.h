@@ -24,7 +24,7 @@ typedef struct cuda_moments_parts {
   cuda_moments *parts; /* n_blocks + n_groups rows of n_channels */
   unsigned *tickets;   /* 1 + n_groups for each slice of channels (blockIdx.y) */
   int n_channels, n_blocks, n_groups;
-  cuda_table<float> stats; /* data NULL: nobody asks */
+  cuda_table<float> stats;      /* data NULL: nobody asks */
   cuda_norm_making<float> next; /* a table to make when they are there */
   bool next_is_own;             /* of these very statistics, so that each slice makes its part */
 } cuda_moments_parts;
@@ -59,8 +59,8 @@ static inline cuda_moments_parts cuda_moments_parts_of(dn_tensor *stats, int64_t
 static inline bool cuda_moments_take(cuda_moments_parts *parts, const cuda_norm_request &next,
                                      const dn_tensor *stats, int64_t n_slices) {
   if (!next.norm || !stats) return false;
-  parts->next_is_own = dn_tensor_data(next.stats) == dn_tensor_data(stats) &&
-                       next.stats->size[1] == stats->size[1];
+  parts->next_is_own =
+      dn_tensor_data(next.stats) == dn_tensor_data(stats) && next.stats->size[1] == stats->size[1];
   if (n_slices > 1 && !parts->next_is_own) return false;
   parts->next = cuda_norm_making_of<float>(next);
   return true;

@@ -156,10 +156,15 @@ dn_status cuda_norm_relu_conv_forward(dn_tensor *y, dn_tensor *stats, const dn_t
                                       dn_tensor *next_running_var, const dn_tensor *next_stats,
                                       const dn_tensor *next_gamma, const dn_tensor *next_beta,
                                       double momentum, double epsilon) {
-  const cuda_norm_request next = {
-      next_norm,  next_running_mean, next_running_var,
-      next_stats, next_gamma,        next_beta,
-      x->size[0] * x->size[2] * x->size[3], momentum, epsilon};
+  const cuda_norm_request next = {next_norm,
+                                  next_running_mean,
+                                  next_running_var,
+                                  next_stats,
+                                  next_gamma,
+                                  next_beta,
+                                  x->size[0] * x->size[2] * x->size[3],
+                                  momentum,
+                                  epsilon};
   void *block;
   if (cuda_norm_relu_conv_1x1_fits(y, x, weight)) {
     DN_TRY(take(cuda_norm_relu_conv_1x1_scratch(y, stats), &block));

@@ -38,8 +38,8 @@ static dn_status run(const backward_1x1_layout &l, dn_tensor *dx, bool has_dweig
                      const dn_tensor *dy, const dn_tensor *y, const dn_tensor *deferred,
                      const dn_tensor *x, const dn_tensor *norm, const dn_tensor *weight,
                      bool accumulate, char *scratch) {
-  const backward_1x1<T, WHOLE> f = backward_1x1_of<T, WHOLE>(
-      l, dx, has_dweight, dy, y, deferred, x, norm, weight, accumulate, scratch);
+  const backward_1x1<T, WHOLE> f = backward_1x1_of<T, WHOLE>(l, dx, has_dweight, dy, y, deferred, x,
+                                                             norm, weight, accumulate, scratch);
   CUDA_FOR_ROWS_DW(f.n_outputs, ROWS_DW, return launch<T, ROWS_DW, WHOLE>(f, l));
 }
 

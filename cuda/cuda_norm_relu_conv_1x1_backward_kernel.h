@@ -361,7 +361,8 @@ typedef struct backward_1x1_layout {
   int n_blocks, n_slices, n_tiles; /* blocks of a slice of channels */
 } backward_1x1_layout;
 
-static inline backward_1x1_layout backward_1x1_layout_of(const dn_tensor *dy, const dn_tensor *x, bool has_dweight) {
+static inline backward_1x1_layout backward_1x1_layout_of(const dn_tensor *dy, const dn_tensor *x,
+                                                         bool has_dweight) {
   backward_1x1_layout l;
   memset(&l, 0, sizeof l);
   l.n_slices = (int)((x->size[1] + CHANNELS - 1) / CHANNELS);

@@ -84,7 +84,8 @@ struct pooled_pixels {
     CUDA_UNROLL
     for (int h = 0; h < 2; h++) {
       const int at = spot.at + h * HALF, width = f.width / 2, line = at / width;
-      own[h] = f.x + spot.image * f.x_planes.stride_n + 2 * line * f.width + 2 * (at - line * width);
+      own[h] =
+          f.x + spot.image * f.x_planes.stride_n + 2 * line * f.width + 2 * (at - line * width);
       is_there[h] = spot.there > h * HALF;
     }
   }
@@ -245,8 +246,7 @@ __device__ static inline void forward_tile(uint32_t *shared, unsigned *ticket,
                                            const forward_1x1<T, WHOLE> &f) {
   typedef sizes_1x1<T, OUTPUTS, TILE> S;
   const int tile_first = (int)blockIdx.x * TILE;
-  const Pixels pixels(
-      f, tile_first + (int)threadIdx.x % S::ROW_VECTORS * cuda_packed<T>::VECTOR);
+  const Pixels pixels(f, tile_first + (int)threadIdx.x % S::ROW_VECTORS * cuda_packed<T>::VECTOR);
   float sums[S::TILES_M][S::TILES_N][4];
   CUDA_UNROLL
   for (int m = 0; m < S::TILES_M; m++) {

@@ -22,7 +22,7 @@ template <typename T, bool WHOLE>
 struct forward_3x3 {
   T *y;
   const T *x;
-  const float *weight; /* n_outputs, n_channels, 3, 3; turned: n_channels, n_outputs, 3, 3 */
+  const float *weight;    /* n_outputs, n_channels, 3, 3; turned: n_channels, n_outputs, 3, 3 */
   cuda_table<float> norm; /* data NULL: none */
   cuda_planes y_planes, x_planes;
   cuda_lines lines;

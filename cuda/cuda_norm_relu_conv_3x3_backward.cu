@@ -24,7 +24,7 @@ template <typename T, bool WHOLE>
 struct backward_3x3 {
   T *dx; /* NULL: only dW */
   const T *dy, *y, *x;
-  const float *weight; /* n_outputs, n_channels, 3, 3 */
+  const float *weight;              /* n_outputs, n_channels, 3, 3 */
   cuda_table<float> norm, deferred; /* norm's data NULL: none */
   cuda_planes dx_planes, dy_planes, y_planes, x_planes;
   cuda_lines lines;
@@ -266,8 +266,8 @@ __device__ static inline void multiply_dw(float (*dw)[OUTPUTS / 16][4], const ui
     cuda_load_a(a, raw + 16 * (warp % 3) * S::X_PITCH, S::X_PITCH, k / per_word);
     CUDA_UNROLL
     for (int i = 0; i < 4; i++)
-      a[i] = activated<T>(a[i], channels[i % 2], k + (t + i / 2 * 4) * per_word, n_pixels,
-                          is_plain);
+      a[i] =
+          activated<T>(a[i], channels[i % 2], k + (t + i / 2 * 4) * per_word, n_pixels, is_plain);
     const int rows[2] = {places[k + cuda_depth_of(0, T())].x, places[k + cuda_depth_of(1, T())].x};
     CUDA_UNROLL
     for (int tap = 0; tap < TAPS; tap++) {
@@ -379,8 +379,7 @@ static layout layout_of(const dn_tensor *dy, const dn_tensor *x, bool has_dweigh
   const int64_t size = (int64_t)sizeof(float);
   if (has_dweight)
     l.weights = cuda_scratch_place(&l.n_bytes, l.n_blocks * dy->size[1] * x->size[1] * TAPS, size);
-  if (has_sums)
-    l.sums = cuda_scratch_place(&l.n_bytes, 2 * l.n_blocks * 2 * x->size[1], size);
+  if (has_sums) l.sums = cuda_scratch_place(&l.n_bytes, 2 * l.n_blocks * 2 * x->size[1], size);
   return l;
 }
 

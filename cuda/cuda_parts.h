@@ -12,7 +12,7 @@ typedef struct cuda_parts {
   const float *weights; /* n_weight_parts rows of n_weights; NULL: the weight is frozen */
   const float *sums;    /* n_sum_parts rows of 2 n_channels: of dz, then of dz (x - mean) */
   int n_weights, n_weight_parts, n_channels, n_sum_parts;
-  float *dweight; /* += norm.scale * their sum */
+  float *dweight;                /* += norm.scale * their sum */
   cuda_norm_outputs<float> norm; /* of the scale alone, where there are no channels */
 } cuda_parts;
 

@@ -122,8 +122,8 @@ static dn_status plain_backward(dn_tensor *dx, const cuda_norm_gradient &gradien
   dn_storage lent;
   const dn_tensor dpooled = pooled_at(&lent, scratch + l.dpooled, x);
   const cuda_images in = cuda_images_of(&dpooled);
-  DN_TRY(cuda_conv2d_images_backward_data(&in, &out, dn_tensor_data(weight), &CONV,
-                                          scratch + l.conv));
+  DN_TRY(
+      cuda_conv2d_images_backward_data(&in, &out, dn_tensor_data(weight), &CONV, scratch + l.conv));
   double *const sums = (double *)(scratch + l.sums);
   DN_TRY(cuda_norm_relu_backward(dx, sums, 0, n_pairs, &dpooled, x, gradient.norm, 2, 2,
                                  gradient.accumulate));

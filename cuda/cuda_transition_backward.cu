@@ -10,9 +10,9 @@ __global__ void __launch_bounds__(THREADS, backward_1x1_blocks(ROWS_DW))
 
 bool cuda_transition_backward_fits(const dn_tensor *dx, const dn_tensor *dy, const dn_tensor *x) {
   const int64_t vector = 16 / (int64_t)dn_dtype_size(x->dtype), n_outputs = dy->size[1];
-  if (n_outputs > BACKWARD_1X1_OUTPUTS || !cuda_fused_computes(x->dtype) ||
-      !cuda_fused_counts(x) || x->size[3] % vector != 0 || !cuda_fused_is_whole(dx) ||
-      !cuda_fused_is_whole(dy) || !cuda_fused_is_whole(x))
+  if (n_outputs > BACKWARD_1X1_OUTPUTS || !cuda_fused_computes(x->dtype) || !cuda_fused_counts(x) ||
+      x->size[3] % vector != 0 || !cuda_fused_is_whole(dx) || !cuda_fused_is_whole(dy) ||
+      !cuda_fused_is_whole(x))
     return false;
   CUDA_FOR_FUSED(x->dtype, T, return cuda_fused_has_room(shared_bytes<T>((int)n_outputs)));
 }
@@ -45,11 +45,11 @@ dn_status cuda_transition_fused_backward(dn_tensor *dx, const cuda_norm_gradient
   const backward_1x1_layout l = backward_1x1_layout_of(dy, x, dweight != NULL);
   char *const bytes = (char *)scratch;
   dn_status status;
-  CUDA_FOR_FUSED(x->dtype, T,
-                 status = run<T>(backward_1x1_of<T, true>(l, dx, dweight != NULL, dy, NULL, NULL, x,
-                                                          gradient.norm, weight,
-                                                          gradient.accumulate, bytes),
-                                 l));
+  CUDA_FOR_FUSED(
+      x->dtype, T,
+      status = run<T>(backward_1x1_of<T, true>(l, dx, dweight != NULL, dy, NULL, NULL, x,
+                                               gradient.norm, weight, gradient.accumulate, bytes),
+                      l));
   DN_TRY(status);
   return backward_1x1_add_parts(l, bytes, gradient, dweight);
 }

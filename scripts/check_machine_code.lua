@@ -100,7 +100,8 @@ local HOT = {
       divides = true },
     { "^norm_relu_conv_3x3_backward_kernel<", registers = 224, loads = 16, products = true, divides = true } } },
   { "cuda_transition_forward.cu", {
-    { "^transition_forward_kernel<[%w_]+, 64", registers = 168, shared = 16, loads = 16, products = true, divides = true },
+    { "^transition_forward_kernel<[%w_]+, 64", registers = 168, shared = 16, loads = 16, products = true,
+      divides = true },
     -- Sums of 128 outputs, and four times 16 bytes of x on their way.
     { "^transition_forward_kernel<", registers = 255, shared = 16, loads = 16, products = true, divides = true } } },
   { "cuda_transition_backward.cu", {

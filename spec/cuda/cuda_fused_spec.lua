@@ -85,7 +85,8 @@ describe("kernels are fused", function()
 
   it("in plain 3x3 convolutions of up to 48 channels, stride 1 and padding 1", function()
     local function call(k, c, options)
-      return planned({ op = "conv2d_forward", arguments = { operation.output { 2, k, 8, 8 }, operation.input { 2, c, 8, 8 },
+      return planned({ op = "conv2d_forward", arguments = {
+        operation.output { 2, k, 8, 8 }, operation.input { 2, c, 8, 8 },
         operation.input { k, c // (options and options[5] or 1), 3, 3 }, "nil",
         table.unpack(options or { 1, 1, 1, 1, 1 }) } }, "half")
     end
@@ -98,7 +99,8 @@ describe("kernels are fused", function()
 
   it("in transitions whose lines are whole vectors of 16 bytes, both ways or not at all", function()
     local function takes(dtype, c, k, h, w)
-      return core.takes_transition(core.tensor_new(PLAN, dtype, { 2, c, h, w }), core.tensor_new(PLAN, "float", { k, c, 1, 1 }))
+      return core.takes_transition(core.tensor_new(PLAN, dtype, { 2, c, h, w }),
+        core.tensor_new(PLAN, "float", { k, c, 1, 1 }))
     end
     assert.is_true(takes("half", 20, 10, 8, 8))
     assert.is_true(takes("bfloat16", 300, 192, 16, 16))
@@ -108,7 +110,8 @@ describe("kernels are fused", function()
     assert.is_false(takes("float", 20, 10, 8, 8))
     core.tf32(PLAN, true)
     assert.is_true(takes("float", 20, 10, 8, 12))
-    assert.is_false(core.takes_transition(core.tensor_new("cpu", "float", { 2, 20, 8, 8 }), core.tensor_new("cpu", "float", { 10, 20, 1, 1 })))
+    assert.is_false(core.takes_transition(core.tensor_new("cpu", "float", { 2, 20, 8, 8 }),
+      core.tensor_new("cpu", "float", { 10, 20, 1, 1 })))
   end)
 
   it("unless DENSENET_CUDA_FUSED is 0", function()

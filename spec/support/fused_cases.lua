@@ -1,8 +1,10 @@
 --- Calls of operations for spec/cuda/cuda_fused_spec.lua: fused_cases.forward and fused_cases.backward of the dense
--- layer, fused_cases.transition, and fused_cases.plain of plain convolutions; cases as spec/support/operation.lua has them.
+-- layer, fused_cases.transition, and fused_cases.plain of plain convolutions; cases as spec/support/operation.lua has
+-- them.
 
 local operation = require "spec.support.operation"
-local input, output, sum, state, same = operation.input, operation.output, operation.sum, operation.state, operation.same
+local input, output, sum = operation.input, operation.output, operation.sum
+local state, same = operation.state, operation.same
 
 local fused_cases = {}
 
@@ -122,7 +124,8 @@ end
 -- Plain 3x3 convolutions of few channels, each way.
 local plain = {}
 local function add_plain(n, c, k, h, w, layout, margin)
-  local name = ("%dx%dx%dx%d to %d%s%s"):format(n, c, h, w, k, layout and ", " .. layout or "", margin and ", odd" or "")
+  local name = ("%dx%dx%dx%d to %d%s%s"):format(n, c, h, w, k, layout and ", " .. layout or "",
+    margin and ", odd" or "")
   local function add(op, arguments)
     plain[#plain + 1] = { op = op, name = name, margin = margin or ALIGNED, arguments = arguments }
   end
@@ -148,8 +151,8 @@ local function add_transition(n, c, k, h, w, layout, is_frozen)
   local name = ("transition %dx%dx%dx%d to %d%s%s"):format(n, c, h, w, k, layout and ", " .. layout or "",
     is_frozen and ", a frozen weight" or "")
   transition[#transition + 1] = { op = "transition_forward", name = name, margin = ALIGNED, arguments = {
-    image(output, n, k, h // 2, w // 2, layout), is_frozen and "nil" or output { 2, k }, image(input, n, c, h, w, layout),
-    input { 4, c }, input { k, c, 1, 1 } } }
+    image(output, n, k, h // 2, w // 2, layout), is_frozen and "nil" or output { 2, k },
+    image(input, n, c, h, w, layout), input { 4, c }, input { k, c, 1, 1 } } }
   transition[#transition + 1] = { op = "transition_backward", name = name, margin = ALIGNED, arguments = {
     image(is_frozen and output or sum, n, c, h, w, layout), output { 2, c }, is_frozen and "nil" or sum { k, c, 1, 1 },
     image(input, n, k, h // 2, w // 2, layout), image(input, n, c, h, w, layout), input { 4, c }, input { k, c, 1, 1 },

@@ -239,8 +239,8 @@ norm_relu_conv(1, 24, 2, 3, 2000, 3) -- a line a band
 case("norm_relu_conv_forward", "no statistics, 1x1",
   { output { 3, 12, 7, 9 }, "nil", input { 3, 5, 7, 9 }, input { 4, 5 }, input { 12, 5, 1, 1 } })
 case("norm_relu_conv_forward", "no next norm", {
-  output { 3, 12, 7, 9 }, output { 2, 12 }, input { 3, 5, 7, 9 }, input { 4, 5 }, input { 12, 5, 1, 1 }, "nil", "nil", "nil",
-  "nil", "nil", "nil", 0, 0,
+  output { 3, 12, 7, 9 }, output { 2, 12 }, input { 3, 5, 7, 9 }, input { 4, 5 }, input { 12, 5, 1, 1 }, "nil", "nil",
+  "nil", "nil", "nil", "nil", 0, 0,
 })
 case("norm_relu_conv_forward", "no statistics, 3x3",
   { output { 3, 12, 7, 9 }, "nil", input { 3, 5, 7, 9 }, input { 4, 5 }, input { 12, 5, 3, 3 } })
@@ -369,12 +369,14 @@ wrong("norm_relu_conv_forward", 3, { "x is 4x6x0x3", "at least one element" },
   forward_arguments { [1] = output { 4, 5, 0, 3 }, [3] = input { 4, 6, 0, 3 } })
 local function next_arguments(changes)
   return forward_arguments(changed({
-    [6] = output { 4, 7 }, [7] = state { 7 }, [8] = state { 7 }, [9] = input { 2, 7, values = "positive" }, [10] = input { 7 },
-    [11] = input { 7 }, [12] = 0.1, [13] = 1e-5,
+    [6] = output { 4, 7 }, [7] = state { 7 }, [8] = state { 7 }, [9] = input { 2, 7, values = "positive" },
+    [10] = input { 7 }, [11] = input { 7 }, [12] = 0.1, [13] = 1e-5,
   }, changes))
 end
-wrong("norm_relu_conv_forward", 9, { "next_stats is missing", "together with next_norm" }, next_arguments { [9] = "nil" })
-wrong("norm_relu_conv_forward", 11, { "next_beta is missing", "together with next_norm" }, next_arguments { [11] = "nil" })
+wrong("norm_relu_conv_forward", 9, { "next_stats is missing", "together with next_norm" },
+  next_arguments { [9] = "nil" })
+wrong("norm_relu_conv_forward", 11, { "next_beta is missing", "together with next_norm" },
+  next_arguments { [11] = "nil" })
 wrong("norm_relu_conv_forward", 8, { "next_running_var is missing", "together with next_running_mean" },
   next_arguments { [8] = "nil" })
 wrong("norm_relu_conv_forward", 6, { "next_norm is missing", "together with next_running_mean" },

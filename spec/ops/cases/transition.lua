@@ -14,7 +14,9 @@ local norm = { { 1, -1 }, { 0.5, 2 }, { 2, -1 }, { -1, 0.5 } }
 local weight = { { { { 1 } }, { { -2 } } }, { { { 0.5 } }, { { 3 } } }, { { { -1 } }, { { 1 } } } }
 local dy = { { { { -2 } }, { { 2 } }, { { 1 } } }, { { { 0 } }, { { -1 } }, { { 4 } } } }
 
-case("transition_forward", "by hand", { output { 2, 3, 1, 1 }, output { 2, 3 }, literal(x), literal(norm), literal(weight) }, {
+case("transition_forward", "by hand", {
+  output { 2, 3, 1, 1 }, output { 2, 3 }, literal(x), literal(norm), literal(weight),
+}, {
   { { { { -0.5 } }, { { 3.75 } }, { { -0.5 } } }, { { { 1.75 } }, { { 4.875 } }, { { -2.75 } } } },
   { { 0.625, 4.3125, -1.625 }, { 1.265625, 0.31640625, 1.265625 } },
 })
@@ -30,7 +32,8 @@ case("transition_backward", "by hand", {
 })
 
 for _, sizes in ipairs {
-  { 1, 1, 1, 2, 2 }, { 2, 5, 3, 3, 9 }, { 3, 12, 13, 7, 8 }, { 2, 24, 12, 16, 16 }, { 1, 50, 25, 7, 7 }, { 4, 3, 2, 2, 31 },
+  { 1, 1, 1, 2, 2 }, { 2, 5, 3, 3, 9 }, { 3, 12, 13, 7, 8 }, { 2, 24, 12, 16, 16 }, { 1, 50, 25, 7, 7 },
+  { 4, 3, 2, 2, 31 },
 } do
   local n, c, k, h, w = table.unpack(sizes)
   for _, layout in ipairs { "contiguous", "channels" } do
@@ -74,8 +77,8 @@ wrong("transition_forward", 4, { "norm is 2x6", "expected 4,C" }, forward_argume
 
 local function backward_arguments(changes)
   return changed({
-    output { 4, 6, 7, 5 }, output { 2, 6 }, sum { 5, 6, 1, 1 }, input { 4, 5, 3, 2 }, input { 4, 6, 7, 5 }, input { 4, 6 },
-    input { 5, 6, 1, 1 }, false, 1,
+    output { 4, 6, 7, 5 }, output { 2, 6 }, sum { 5, 6, 1, 1 }, input { 4, 5, 3, 2 }, input { 4, 6, 7, 5 },
+    input { 4, 6 }, input { 5, 6, 1, 1 }, false, 1,
   }, changes)
 end
 wrong("transition_backward", 4, { "dy is 4x5x3x3", "planes of 3x2" }, backward_arguments { [4] = input { 4, 5, 3, 3 } })
