@@ -176,8 +176,8 @@ local function table_of(make, rows, c, layout) return make { rows, c, layout = l
 
 -- The last arguments of norm_relu_conv_forward: the table of n channels, of these statistics; of a lone value nothing
 -- is running.
-local function next_norm(stats, n, rows, is_lone)
-  return output { 4, n, layout = rows }, is_lone and "nil" or state { n }, is_lone and "nil" or state { n }, stats,
+local function next_norm(statistics, n, rows, is_lone)
+  return output { 4, n, layout = rows }, is_lone and "nil" or state { n }, is_lone and "nil" or state { n }, statistics,
     input { n }, input { n }, 0.1, 1e-5
 end
 
