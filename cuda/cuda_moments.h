@@ -148,4 +148,21 @@ __device__ static inline void cuda_moments_finish(const cuda_moments_parts &m,
   for (int i = from + (int)threadIdx.x; i < end; i += (int)blockDim.x) cuda_norm_make(m.next, i);
 }
 
+/*
+** The same of what the block's warps left in shared memory, warps[output][warp], of n_own outputs a slice and n_all
+** in all; nothing where nobody asks.
+*/
+__device__ static inline void cuda_moments_finish_warps(const cuda_moments_parts &m,
+                                                        const cuda_moments *warps, int n_warps,
+                                                        int n_own, int n_all, unsigned *shared) {
+  if (!m.stats.data) return;
+  __syncthreads();
+  cuda_moments_sum all = {0, 0, 0, 0};
+  if ((int)threadIdx.x < n_own)
+    for (int warp = 0; warp < n_warps; warp++)
+      cuda_moments_add(&all, warps[(int)threadIdx.x * n_warps + warp]);
+  const int first = (int)blockIdx.y * n_own, rest = n_all - first;
+  cuda_moments_finish(m, cuda_moments_of(all), first, rest < n_own ? rest : n_own, shared);
+}
+
 #endif

@@ -19,28 +19,27 @@ bool cuda_norm_relu_conv_1x1_backward_fits(const dn_tensor *dy, const dn_tensor 
 
 int64_t cuda_norm_relu_conv_1x1_backward_scratch(const dn_tensor *dweight, const dn_tensor *dy,
                                                  const dn_tensor *x) {
-  return backward_1x1_layout_of(dy, x, dweight != NULL).n_bytes;
+  return backward_1x1_parts(dy, x, dweight != NULL).n_bytes;
 }
 
 template <typename T, int ROWS_DW, bool WHOLE>
-static dn_status launch(const backward_1x1<T, WHOLE> &f, const backward_1x1_layout &l) {
+static dn_status launch(const backward_1x1<T, WHOLE> &f, const cuda_parts &parts) {
   const int64_t n_shared = shared_bytes<T>(f.n_outputs);
   CUDA_TRY(cudaFuncSetAttribute(norm_relu_conv_1x1_backward_kernel<T, ROWS_DW, WHOLE>,
                                 cudaFuncAttributeMaxDynamicSharedMemorySize, (int)n_shared));
   CUDA_LAUNCH((norm_relu_conv_1x1_backward_kernel<T, ROWS_DW, WHOLE>),
-              dim3((unsigned)l.n_blocks, (unsigned)l.n_slices), THREADS, (size_t)n_shared,
+              dim3((unsigned)parts.n_blocks, (unsigned)parts.n_slices), THREADS, (size_t)n_shared,
               cuda_stream(), f);
   return DN_OK;
 }
 
 template <typename T, bool WHOLE>
-static dn_status run(const backward_1x1_layout &l, dn_tensor *dx, bool has_dweight,
-                     const dn_tensor *dy, const dn_tensor *y, const dn_tensor *deferred,
-                     const dn_tensor *x, const dn_tensor *norm, const dn_tensor *weight,
-                     bool accumulate, char *scratch) {
-  const backward_1x1<T, WHOLE> f = backward_1x1_of<T, WHOLE>(l, dx, has_dweight, dy, y, deferred, x,
-                                                             norm, weight, accumulate, scratch);
-  CUDA_FOR_ROWS_DW(f.n_outputs, ROWS_DW, return launch<T, ROWS_DW, WHOLE>(f, l));
+static dn_status run(const cuda_parts &parts, dn_tensor *dx, const dn_tensor *dy,
+                     const dn_tensor *y, const dn_tensor *deferred, const dn_tensor *x,
+                     const dn_tensor *weight, const cuda_norm_gradient &gradient, void *scratch) {
+  const backward_1x1<T, WHOLE> f =
+      backward_1x1_of<T, WHOLE>(parts, dx, dy, y, deferred, x, weight, gradient, scratch);
+  CUDA_FOR_ROWS_DW(f.n_outputs, ROWS_DW, return launch<T, ROWS_DW, WHOLE>(f, parts));
 }
 
 dn_status cuda_norm_relu_conv_1x1_backward(dn_tensor *dx, const cuda_norm_gradient &gradient,
@@ -48,17 +47,14 @@ dn_status cuda_norm_relu_conv_1x1_backward(dn_tensor *dx, const cuda_norm_gradie
                                            const dn_tensor *y, const dn_tensor *deferred,
                                            const dn_tensor *x, const dn_tensor *weight,
                                            void *scratch) {
-  const backward_1x1_layout l = backward_1x1_layout_of(dy, x, dweight != NULL);
-  char *const bytes = (char *)scratch;
+  const cuda_parts parts = backward_1x1_parts(dy, x, dweight != NULL);
   const bool is_whole = cuda_fused_is_whole(dx) && cuda_fused_is_whole(dy) &&
                         cuda_fused_is_whole(x) && (!y || cuda_fused_is_whole(y));
   dn_status status;
-  CUDA_FOR_FUSED(x->dtype, T,
-                 status = is_whole
-                              ? run<T, true>(l, dx, dweight != NULL, dy, y, deferred, x,
-                                             gradient.norm, weight, gradient.accumulate, bytes)
-                              : run<T, false>(l, dx, dweight != NULL, dy, y, deferred, x,
-                                              gradient.norm, weight, gradient.accumulate, bytes));
+  CUDA_FOR_FUSED(
+      x->dtype, T,
+      status = is_whole ? run<T, true>(parts, dx, dy, y, deferred, x, weight, gradient, scratch)
+                        : run<T, false>(parts, dx, dy, y, deferred, x, weight, gradient, scratch));
   DN_TRY(status);
-  return backward_1x1_add_parts(l, bytes, gradient, dweight);
+  return cuda_parts_add(parts, scratch, dweight, gradient.scale, &gradient);
 }

@@ -355,61 +355,30 @@ enum { BACKWARD_1X1_OUTPUTS = 192 };
     } break;                                      \
   }
 
-/* What lies where in the scratch. */
-typedef struct backward_1x1_layout {
-  int64_t n_bytes, weights, sums;
-  int n_blocks, n_slices, n_tiles; /* blocks of a slice of channels */
-} backward_1x1_layout;
-
-static inline backward_1x1_layout backward_1x1_layout_of(const dn_tensor *dy, const dn_tensor *x,
-                                                         bool has_dweight) {
-  backward_1x1_layout l;
-  memset(&l, 0, sizeof l);
-  l.n_slices = (int)((x->size[1] + CHANNELS - 1) / CHANNELS);
-  l.n_tiles = (cuda_strip_of(x).n + TILE - 1) / TILE;
-  const int most = l.n_slices < CUDA_FUSED_BLOCKS ? CUDA_FUSED_BLOCKS / l.n_slices : 1;
-  l.n_blocks = l.n_tiles < most ? l.n_tiles : most;
-  const int64_t size = (int64_t)sizeof(float);
-  if (has_dweight)
-    l.weights = cuda_scratch_place(&l.n_bytes, l.n_blocks * dy->size[1] * x->size[1], size);
-  l.sums = cuda_scratch_place(&l.n_bytes, 2 * l.n_blocks * 2 * x->size[1], size);
-  return l;
+static inline int64_t backward_1x1_tiles(const dn_tensor *x) {
+  return (cuda_strip_of(x).n + TILE - 1) / TILE;
 }
 
-/* Adds up what the blocks left. */
-static inline dn_status backward_1x1_add_parts(const backward_1x1_layout &l, const char *scratch,
-                                               const cuda_norm_gradient &gradient,
-                                               dn_tensor *dweight) {
-  cuda_parts parts;
-  memset((void *)&parts, 0, sizeof parts);
-  if (dweight) {
-    parts.weights = (const float *)(scratch + l.weights);
-    parts.n_weights = (int)dn_tensor_count(dweight);
-    parts.n_weight_parts = l.n_blocks;
-    parts.dweight = (float *)dn_tensor_data(dweight);
-  }
-  parts.sums = (const float *)(scratch + l.sums);
-  parts.n_channels = (int)gradient.norm->size[1];
-  parts.n_sum_parts = 2 * l.n_blocks;
-  parts.norm = cuda_norm_outputs_of<float>(gradient);
-  return cuda_parts_add(&parts);
+static inline cuda_parts backward_1x1_parts(const dn_tensor *dy, const dn_tensor *x,
+                                            bool has_dweight) {
+  return cuda_parts_of(x, CHANNELS, backward_1x1_tiles(x),
+                       has_dweight ? dy->size[1] * x->size[1] : 0, true);
 }
 
 /* What the kernel reads and writes; y and deferred NULL together. */
 template <typename T, bool WHOLE>
-static backward_1x1<T, WHOLE> backward_1x1_of(const backward_1x1_layout &l, dn_tensor *dx,
-                                              bool has_dweight, const dn_tensor *dy,
-                                              const dn_tensor *y, const dn_tensor *deferred,
-                                              const dn_tensor *x, const dn_tensor *norm,
-                                              const dn_tensor *weight, bool accumulate,
-                                              char *scratch) {
+static backward_1x1<T, WHOLE> backward_1x1_of(const cuda_parts &parts, dn_tensor *dx,
+                                              const dn_tensor *dy, const dn_tensor *y,
+                                              const dn_tensor *deferred, const dn_tensor *x,
+                                              const dn_tensor *weight,
+                                              const cuda_norm_gradient &gradient, void *scratch) {
   backward_1x1<T, WHOLE> f;
   memset((void *)&f, 0, sizeof f);
   f.dx = (T *)dn_tensor_data(dx);
   f.dy = (const T *)dn_tensor_data(dy);
   f.x = (const T *)dn_tensor_data(x);
   f.weight = (const float *)dn_tensor_data(weight);
-  f.norm = cuda_table_of<float>(norm);
+  f.norm = cuda_table_of<float>(gradient.norm);
   f.dx_planes = cuda_planes_of(dx);
   f.dy_planes = cuda_planes_of(dy);
   f.x_planes = cuda_planes_of(x);
@@ -419,14 +388,14 @@ static backward_1x1<T, WHOLE> backward_1x1_of(const backward_1x1_layout &l, dn_t
     f.deferred = cuda_table_of<float>(deferred);
   }
   f.strip = cuda_strip_of(x);
-  f.weight_parts = has_dweight ? (float *)(scratch + l.weights) : NULL;
-  f.sum_parts = (float *)(scratch + l.sums);
+  f.weight_parts = cuda_parts_weights(parts, scratch);
+  f.sum_parts = cuda_parts_sums(parts, scratch);
   f.n_channels = (int)x->size[1];
   f.n_outputs = (int)dy->size[1];
-  f.n_tiles = l.n_tiles;
+  f.n_tiles = (int)backward_1x1_tiles(x);
   f.height = (int)x->size[2];
   f.width = (int)x->size[3];
-  f.accumulate = accumulate;
+  f.accumulate = gradient.accumulate;
   return f;
 }
 

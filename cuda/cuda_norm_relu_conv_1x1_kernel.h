@@ -272,15 +272,7 @@ __device__ static inline void forward_tile(uint32_t *shared, unsigned *ticket,
 
   cuda_moments *const warps = (cuda_moments *)shared;
   store_results<T, S>(warps, f, sums, tile_first);
-  if (!f.moments.stats.data) return;
-  __syncthreads();
-  cuda_moments_sum all = {0, 0, 0, 0};
-  if (threadIdx.x < OUTPUTS)
-    for (int warp = 0; warp < WARPS; warp++)
-      cuda_moments_add(&all, warps[threadIdx.x * WARPS + warp]);
-  const int first = (int)blockIdx.y * OUTPUTS, rest = f.n_outputs - first;
-  cuda_moments_finish(f.moments, cuda_moments_of(all), first, rest < OUTPUTS ? rest : OUTPUTS,
-                      ticket);
+  cuda_moments_finish_warps(f.moments, warps, WARPS, OUTPUTS, f.n_outputs, ticket);
 }
 
 /* ---- For its launch ---- */

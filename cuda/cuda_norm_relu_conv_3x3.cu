@@ -197,15 +197,7 @@ __global__ void __launch_bounds__(THREADS, 3)
 
   cuda_moments *const warps = (cuda_moments *)z;
   store_results<T, TILES_M>(warps, f, own, sums);
-  if (!f.moments.stats.data) return;
-  __syncthreads();
-  cuda_moments_sum all = {0, 0, 0, 0};
-  if (threadIdx.x < 16 * TILES_M)
-    for (int warp = 0; warp < WARPS; warp++)
-      cuda_moments_add(&all, warps[threadIdx.x * WARPS + warp]);
-  const int first = (int)blockIdx.y * 16 * TILES_M, rest = f.n_outputs - first;
-  cuda_moments_finish(f.moments, cuda_moments_of(all), first,
-                      rest < 16 * TILES_M ? rest : 16 * TILES_M, ticket);
+  cuda_moments_finish_warps(f.moments, warps, WARPS, 16 * TILES_M, f.n_outputs, ticket);
 }
 
 /* ---- Its launch ---- */

@@ -363,24 +363,10 @@ __global__ void __launch_bounds__(THREADS)
 
 /* ---- Its launch ---- */
 
-/* What lies where in the scratch. */
-typedef struct layout {
-  int64_t n_bytes, weights, sums;
-  int n_blocks, n_slices; /* blocks of a slice of channels */
-} layout;
-
-static layout layout_of(const dn_tensor *dy, const dn_tensor *x, bool has_dweight, bool has_sums) {
-  layout l;
-  memset(&l, 0, sizeof l);
-  l.n_slices = (int)((x->size[1] + CHANNELS - 1) / CHANNELS);
-  const int n_tiles = cuda_lines_of(x).n_tiles;
-  const int most = l.n_slices < CUDA_FUSED_BLOCKS ? CUDA_FUSED_BLOCKS / l.n_slices : 1;
-  l.n_blocks = n_tiles < most ? n_tiles : most;
-  const int64_t size = (int64_t)sizeof(float);
-  if (has_dweight)
-    l.weights = cuda_scratch_place(&l.n_bytes, l.n_blocks * dy->size[1] * x->size[1] * TAPS, size);
-  if (has_sums) l.sums = cuda_scratch_place(&l.n_bytes, 2 * l.n_blocks * 2 * x->size[1], size);
-  return l;
+static cuda_parts parts_of(const dn_tensor *dy, const dn_tensor *x, bool has_dweight,
+                           bool has_sums) {
+  return cuda_parts_of(x, CHANNELS, cuda_lines_of(x).n_tiles,
+                       has_dweight ? dy->size[1] * x->size[1] * TAPS : 0, has_sums);
 }
 
 /* CUDA_FOR_OUTPUTS(n, OUTPUTS, statements): n rounded up to 16, 32 or 48. */
@@ -420,7 +406,7 @@ bool cuda_norm_relu_conv_3x3_backward_fits(const dn_tensor *dy, const dn_tensor 
 
 int64_t cuda_norm_relu_conv_3x3_backward_scratch(const dn_tensor *dweight, const dn_tensor *dy,
                                                  const dn_tensor *x) {
-  return layout_of(dy, x, dweight != NULL, true).n_bytes;
+  return parts_of(dy, x, dweight != NULL, true).n_bytes;
 }
 
 bool cuda_conv2d_3x3_backward_weight_fits(const dn_tensor *dy, const dn_tensor *x,
@@ -429,25 +415,24 @@ bool cuda_conv2d_3x3_backward_weight_fits(const dn_tensor *dy, const dn_tensor *
 }
 
 int64_t cuda_conv2d_3x3_backward_weight_scratch(const dn_tensor *dy, const dn_tensor *x) {
-  return layout_of(dy, x, true, false).n_bytes;
+  return parts_of(dy, x, true, false).n_bytes;
 }
 
 template <typename T, int OUTPUTS, bool WHOLE>
-static dn_status launch(const backward_3x3<T, WHOLE> &f, const layout &l) {
+static dn_status launch(const backward_3x3<T, WHOLE> &f, const cuda_parts &parts) {
   const int64_t n_shared = shared_bytes<T, OUTPUTS>(f.lines);
   CUDA_TRY(cudaFuncSetAttribute(norm_relu_conv_3x3_backward_kernel<T, OUTPUTS, WHOLE>,
                                 cudaFuncAttributeMaxDynamicSharedMemorySize, (int)n_shared));
   CUDA_LAUNCH((norm_relu_conv_3x3_backward_kernel<T, OUTPUTS, WHOLE>),
-              dim3((unsigned)l.n_blocks, (unsigned)l.n_slices), THREADS, (size_t)n_shared,
+              dim3((unsigned)parts.n_blocks, (unsigned)parts.n_slices), THREADS, (size_t)n_shared,
               cuda_stream(), f);
   return DN_OK;
 }
 
 template <typename T, bool WHOLE>
-static dn_status run(const layout &l, dn_tensor *dx, bool has_dweight, const dn_tensor *dy,
+static dn_status run(const cuda_parts &parts, dn_tensor *dx, const dn_tensor *dy,
                      const dn_tensor *y, const dn_tensor *deferred, const dn_tensor *x,
-                     const dn_tensor *norm, const dn_tensor *weight, bool accumulate,
-                     char *scratch) {
+                     const dn_tensor *weight, const cuda_norm_gradient *gradient, void *scratch) {
   backward_3x3<T, WHOLE> f;
   memset((void *)&f, 0, sizeof f);
   f.dy = (const T *)dn_tensor_data(dy);
@@ -455,8 +440,9 @@ static dn_status run(const layout &l, dn_tensor *dx, bool has_dweight, const dn_
   if (dx) {
     f.dx = (T *)dn_tensor_data(dx);
     f.weight = (const float *)dn_tensor_data(weight);
-    f.norm = cuda_table_of<float>(norm);
+    f.norm = cuda_table_of<float>(gradient->norm);
     f.dx_planes = cuda_planes_of(dx);
+    f.accumulate = gradient->accumulate;
   }
   f.dy_planes = cuda_planes_of(dy);
   f.x_planes = cuda_planes_of(x);
@@ -466,47 +452,29 @@ static dn_status run(const layout &l, dn_tensor *dx, bool has_dweight, const dn_
     f.deferred = cuda_table_of<float>(deferred);
   }
   f.lines = cuda_lines_of(x);
-  f.weight_parts = has_dweight ? (float *)(scratch + l.weights) : NULL;
-  f.sum_parts = (float *)(scratch + l.sums);
+  f.weight_parts = cuda_parts_weights(parts, scratch);
+  f.sum_parts = cuda_parts_sums(parts, scratch);
   f.n_channels = (int)x->size[1];
   f.n_outputs = (int)dy->size[1];
-  f.accumulate = accumulate;
-  CUDA_FOR_OUTPUTS(f.n_outputs, OUTPUTS, return launch<T, OUTPUTS, WHOLE>(f, l));
+  CUDA_FOR_OUTPUTS(f.n_outputs, OUTPUTS, return launch<T, OUTPUTS, WHOLE>(f, parts));
 }
 
 /* dx, gradient and weight NULL together: only dweight, of a plain convolution. */
-static dn_status backward(const layout &l, dn_tensor *dx, const cuda_norm_gradient *gradient,
-                          dn_tensor *dweight, const dn_tensor *dy, const dn_tensor *y,
-                          const dn_tensor *deferred, const dn_tensor *x, const dn_tensor *weight,
-                          double scale, char *scratch) {
+static dn_status backward(const cuda_parts &parts, dn_tensor *dx,
+                          const cuda_norm_gradient *gradient, dn_tensor *dweight,
+                          const dn_tensor *dy, const dn_tensor *y, const dn_tensor *deferred,
+                          const dn_tensor *x, const dn_tensor *weight, double scale,
+                          void *scratch) {
   const bool is_whole = (!dx || cuda_fused_is_whole(dx)) && cuda_fused_is_whole(dy) &&
                         cuda_fused_is_whole(x) && (!y || cuda_fused_is_whole(y)) &&
                         cuda_lines_begin_even(x);
-  const dn_tensor *const norm = gradient ? gradient->norm : NULL;
-  const bool accumulate = gradient && gradient->accumulate;
   dn_status status;
-  CUDA_FOR_FUSED(x->dtype, T,
-                 status = is_whole ? run<T, true>(l, dx, dweight != NULL, dy, y, deferred, x, norm,
-                                                  weight, accumulate, scratch)
-                                   : run<T, false>(l, dx, dweight != NULL, dy, y, deferred, x, norm,
-                                                   weight, accumulate, scratch));
+  CUDA_FOR_FUSED(
+      x->dtype, T,
+      status = is_whole ? run<T, true>(parts, dx, dy, y, deferred, x, weight, gradient, scratch)
+                        : run<T, false>(parts, dx, dy, y, deferred, x, weight, gradient, scratch));
   DN_TRY(status);
-  cuda_parts parts;
-  memset((void *)&parts, 0, sizeof parts);
-  if (gradient) {
-    parts.sums = (const float *)(scratch + l.sums);
-    parts.n_channels = (int)x->size[1];
-    parts.n_sum_parts = 2 * l.n_blocks;
-    parts.norm = cuda_norm_outputs_of<float>(*gradient);
-  }
-  if (dweight) {
-    parts.weights = (const float *)(scratch + l.weights);
-    parts.n_weights = (int)(dy->size[1] * x->size[1] * TAPS);
-    parts.n_weight_parts = l.n_blocks;
-    parts.dweight = (float *)dn_tensor_data(dweight);
-    parts.norm.scale = (float)scale;
-  }
-  return cuda_parts_add(&parts);
+  return cuda_parts_add(parts, scratch, dweight, scale, gradient);
 }
 
 dn_status cuda_norm_relu_conv_3x3_backward(dn_tensor *dx, const cuda_norm_gradient &gradient,
@@ -514,12 +482,12 @@ dn_status cuda_norm_relu_conv_3x3_backward(dn_tensor *dx, const cuda_norm_gradie
                                            const dn_tensor *y, const dn_tensor *deferred,
                                            const dn_tensor *x, const dn_tensor *weight,
                                            void *scratch) {
-  return backward(layout_of(dy, x, dweight != NULL, true), dx, &gradient, dweight, dy, y, deferred,
-                  x, weight, gradient.scale, (char *)scratch);
+  return backward(parts_of(dy, x, dweight != NULL, true), dx, &gradient, dweight, dy, y, deferred,
+                  x, weight, gradient.scale, scratch);
 }
 
 dn_status cuda_conv2d_3x3_backward_weight(dn_tensor *dweight, const dn_tensor *dy,
                                           const dn_tensor *x, double scale, void *scratch) {
-  return backward(layout_of(dy, x, true, false), NULL, NULL, dweight, dy, NULL, NULL, x, NULL,
-                  scale, (char *)scratch);
+  return backward(parts_of(dy, x, true, false), NULL, NULL, dweight, dy, NULL, NULL, x, NULL, scale,
+                  scratch);
 }

@@ -8,14 +8,29 @@
 
 #include "cuda_norm_gradient.h"
 
+/* Where they lie in the scratch. Channels come in slices; the blocks of each share out the tiles. */
 typedef struct cuda_parts {
-  const float *weights; /* n_weight_parts rows of n_weights; NULL: the weight is frozen */
-  const float *sums;    /* n_sum_parts rows of 2 n_channels: of dz, then of dz (x - mean) */
-  int n_weights, n_weight_parts, n_channels, n_sum_parts;
-  float *dweight;                /* += norm.scale * their sum */
-  cuda_norm_outputs<float> norm; /* of the scale alone, where there are no channels */
+  int64_t n_bytes;
+  int64_t weights, sums; /* n_blocks rows of n_weights; 2 n_blocks rows of 2 n_channels, of dz and
+                            then of dz (x - mean) */
+  int n_weights, n_channels; /* 0: none */
+  int n_blocks, n_slices;
 } cuda_parts;
 
-dn_status cuda_parts_add(const cuda_parts *parts);
+/* n_weights 0: the weight is frozen. has_sums: of each of x's channels. */
+cuda_parts cuda_parts_of(const dn_tensor *x, int64_t channels_of_slice, int64_t n_tiles,
+                         int64_t n_weights, bool has_sums);
+
+static inline float *cuda_parts_weights(const cuda_parts &parts, void *scratch) {
+  return parts.n_weights > 0 ? (float *)((char *)scratch + parts.weights) : NULL;
+}
+
+static inline float *cuda_parts_sums(const cuda_parts &parts, void *scratch) {
+  return (float *)((char *)scratch + parts.sums);
+}
+
+/* dweight += scale * the parts' sum, where there are weights, and what the gradient asks for, where there are sums. */
+dn_status cuda_parts_add(const cuda_parts &parts, void *scratch, dn_tensor *dweight, double scale,
+                         const cuda_norm_gradient *gradient);
 
 #endif

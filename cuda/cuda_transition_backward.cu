@@ -19,37 +19,35 @@ bool cuda_transition_backward_fits(const dn_tensor *dx, const dn_tensor *dy, con
 
 int64_t cuda_transition_fused_backward_scratch(const dn_tensor *dweight, const dn_tensor *dy,
                                                const dn_tensor *x) {
-  return backward_1x1_layout_of(dy, x, dweight != NULL).n_bytes;
+  return backward_1x1_parts(dy, x, dweight != NULL).n_bytes;
 }
 
 template <typename T, int ROWS_DW>
-static dn_status launch(const backward_1x1<T, true> &f, const backward_1x1_layout &l) {
+static dn_status launch(const backward_1x1<T, true> &f, const cuda_parts &parts) {
   const int64_t n_shared = shared_bytes<T>(f.n_outputs);
   CUDA_TRY(cudaFuncSetAttribute(transition_backward_kernel<T, ROWS_DW>,
                                 cudaFuncAttributeMaxDynamicSharedMemorySize, (int)n_shared));
   CUDA_LAUNCH((transition_backward_kernel<T, ROWS_DW>),
-              dim3((unsigned)l.n_blocks, (unsigned)l.n_slices), THREADS, (size_t)n_shared,
+              dim3((unsigned)parts.n_blocks, (unsigned)parts.n_slices), THREADS, (size_t)n_shared,
               cuda_stream(), f);
   return DN_OK;
 }
 
 template <typename T>
-static dn_status run(const backward_1x1<T, true> &f, const backward_1x1_layout &l) {
-  CUDA_FOR_ROWS_DW(f.n_outputs, ROWS_DW, return launch<T, ROWS_DW>(f, l));
+static dn_status run(const backward_1x1<T, true> &f, const cuda_parts &parts) {
+  CUDA_FOR_ROWS_DW(f.n_outputs, ROWS_DW, return launch<T, ROWS_DW>(f, parts));
 }
 
 dn_status cuda_transition_fused_backward(dn_tensor *dx, const cuda_norm_gradient &gradient,
                                          dn_tensor *dweight, const dn_tensor *dy,
                                          const dn_tensor *x, const dn_tensor *weight,
                                          void *scratch) {
-  const backward_1x1_layout l = backward_1x1_layout_of(dy, x, dweight != NULL);
-  char *const bytes = (char *)scratch;
+  const cuda_parts parts = backward_1x1_parts(dy, x, dweight != NULL);
   dn_status status;
-  CUDA_FOR_FUSED(
-      x->dtype, T,
-      status = run<T>(backward_1x1_of<T, true>(l, dx, dweight != NULL, dy, NULL, NULL, x,
-                                               gradient.norm, weight, gradient.accumulate, bytes),
-                      l));
+  CUDA_FOR_FUSED(x->dtype, T,
+                 status = run<T>(backward_1x1_of<T, true>(parts, dx, dy, NULL, NULL, x, weight,
+                                                          gradient, scratch),
+                                 parts));
   DN_TRY(status);
-  return backward_1x1_add_parts(l, bytes, gradient, dweight);
+  return cuda_parts_add(parts, scratch, dweight, gradient.scale, &gradient);
 }

@@ -80,11 +80,9 @@ part_device() {
 }
 
 part_convolutions() {
-  if [ -n "$TINY" ]; then
-    try "$LUA" scripts/gpu_shapes.lua -device "$DEVICE" -batchSize 1 -repeats 1 -tiny
-  else
-    try "$LUA" scripts/gpu_shapes.lua -device "$DEVICE"
-  fi
+  if [ -n "$TINY" ]; then shapes="-batchSize 1 -repeats 1 -tiny"; else shapes=""; fi
+  DENSENET_CUDA_FUSED=0 try "$LUA" scripts/gpu_shapes.lua -device "$DEVICE" $shapes
+  try "$LUA" scripts/gpu_shapes.lua -device "$DEVICE" $shapes -onlyFused
 }
 
 # The files that say most come first; those of several processes, and of this script, are left to `make test-cuda`.

@@ -145,7 +145,7 @@ local function addConvolutions(page, all)
   if #found == 0 then return end
   page:heading "Convolutions"
   for _, one in ipairs(found) do
-    local names = kernels[keyOf(one)]
+    local names = one.status ~= "fused" and kernels[keyOf(one)] -- those are of the library
     rows[#rows + 1] = { one.precision, ("%dx%d, %d to %d, %dx%d"):format(one.side, one.side, one.channels, one.outputs,
       one.size, one.size), (one.direction:gsub("_", ", ")),
       one.status == "refused" and "**refused**" or one.images ~= one.batch and one.images

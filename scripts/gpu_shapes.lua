@@ -2,7 +2,8 @@
 -- 1x1 at each, and the first layer, in every direction and precision. With -device plan:cuda:0 it needs no GPU: cuDNN
 -- is asked about one that is only described, and nothing is measured. Prints a line of JSON for each:
 --   status              what cuDNN says: "done"; "too large": of so many images, it took fewer; "refused", so slow
---                       kernels of our own computed it; "product": a 1x1, which cuBLAS computes
+--                       kernels of our own computed it; "product": a 1x1, which cuBLAS computes; "fused": it was not
+--                       asked, as a kernel of ours on tensor cores computed it (DENSENET_CUDA_FUSED=0 asks it)
 --   engine images       of cuDNN, by its number, and how many images it takes at a time
 --   workspace_bytes     of that engine
 --   question_us         microseconds of the host for all questions to cuDNN, which are put once for a shape
@@ -27,6 +28,7 @@ local commandLine = CommandLine.new {
       pattern = "^[plan:]*cuda:%d+$", help = "the GPU, or one that is described" },
     { name = "batchSize", type = "integer", default = 64, min = 1, help = "images" },
     { name = "repeats", type = "integer", default = 20, min = 1, help = "of each" },
+    { name = "onlyFused", type = "flag", help = "leave out what no fused kernel computes" },
     { name = "tiny", type = "flag", help = "images of an eighth of the size" },
   },
 }
@@ -89,6 +91,10 @@ local function addOutcome(result, plans)
     result.status = "product"
     return
   end
+  if #plans == 0 then
+    result.status = "fused"
+    return
+  end
   local isRefused = false
   result.status, result.question_us = "refused", 0
   for _, plan in ipairs(plans) do
@@ -147,6 +153,7 @@ local function main()
     local before = #gpu.list(device, "convolution plan")
     call()
     addOutcome(result, result.side > 1 and plansOf(device, before, dtypes, result))
+    if opt.onlyFused and result.status ~= "fused" then return end
     if not isPlanned then
       result.host_us, result.device_us = measure(call, opt.repeats, device)
       result.gflop_s = 2 * result.batch * result.channels * result.outputs * (result.size * result.side) ^ 2
@@ -154,7 +161,7 @@ local function main()
     end
     show("convolution", result)
   end)
-  if isPlanned then return end
+  if isPlanned or opt.onlyFused then return end
   -- Behind all measurements: CUPTI takes time of the host.
   forEach(opt, function(result, call)
     call()
