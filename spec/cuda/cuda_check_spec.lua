@@ -45,12 +45,13 @@ describe("gpu_check.sh", function()
     has(page, "| DenseNet-BC(10,4), batch 4 | bfloat16 | 4 | plain | ")
     has(page, "| norm_relu_conv_backward | 6 | ")
     has(page, "| tf32 | 3x3, 48 to 12, 4x4 | backward, weight | done | ")
+    has(page, "| tf32 | 3x3, 48 to 12, 4x4 | backward, weight | fused | ")
     has(page, "| tf32 | 1x1, 120 to 48, 4x4 | forward | product |")
     has(page, "| a node of a graph of 10 | ")
     if is_emulated then
       has(page, "| 12 of 12 |") -- bfloat16
       has(page, "| 0 of 12 |")
-      has(page, "| norm_relu_conv_3x3_backward_kernel<T, OUTPUTS, WHOLE> | 3 | ")
+      has(page, "| norm_relu_conv_3x3_backward_kernel<T, OUTPUTS, WHOLE> | 4 | ") -- of three layers and the stem
     end
     assert.not_matches("**", page, 1, true) -- nothing is as it has not to be
     assert.not_matches("failed with status", read "steps.txt", 1, true)
