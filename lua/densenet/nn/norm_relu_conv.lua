@@ -38,6 +38,19 @@ local function tableOf(step, x, xStats, isMade)
   return isMade and step.norm.scratch.normTable or step.norm:normTable(xStats, normReluConv.valuesPerChannel(x))
 end
 
+-- What the operation takes to make the next norm's table; nothing where the statistics are not complete with it.
+local function nextTable(step, stats, nextNorm, nextStats)
+  if nextNorm and stats and not syncNorm.isOn(step.norm) then
+    return nextNorm:tableArguments(nextStats)
+  end
+end
+
+-- The operation; true where the arguments behind the weight ask for a table.
+local function compute(y, stats, x, norm, weight, ...)
+  core.norm_relu_conv_forward(y, stats, x, norm, weight, ...)
+  return ... ~= nil
+end
+
 --- Writes y and its statistics; in training, moves the norm's running statistics.
 -- @tparam table step
 -- @tparam tensor y [out]
@@ -46,20 +59,14 @@ end
 -- @tparam ?tensor xStats 2,C of x; the norm reads them in training
 -- @tparam ?boolean isMade has the step before made the norm's table?
 -- @param[opt] nextNorm nn.SpatialBatchNormalization whose table may be made, of nextStats
--- @tparam ?tensor nextStats 2,S: stats, or a table that holds them
+-- @tparam ?tensor nextStats 2,M: stats, or a table that holds them
 -- @treturn boolean has it been made?
 function normReluConv.forward(step, y, stats, x, xStats, isMade, nextNorm, nextStats)
   local norm = tableOf(step, x, xStats, isMade)
   if not isDropping(step) then
-    local nextTable
-    if nextNorm and stats and not syncNorm.isOn(step.norm) then
-      nextTable = table.pack(nextNorm:tableArguments(nextStats))
-      core.norm_relu_conv_forward(y, stats, x, norm, step.conv.weight, table.unpack(nextTable, 1, nextTable.n))
-    else
-      core.norm_relu_conv_forward(y, stats, x, norm, step.conv.weight)
-      joinStats(step, stats)
-    end
-    return nextTable ~= nil and nextTable.n > 0
+    local isNextMade = compute(y, stats, x, norm, step.conv.weight, nextTable(step, stats, nextNorm, nextStats))
+    joinStats(step, stats)
+    return isNextMade
   end
   core.norm_relu_conv_forward(y, nil, x, norm, step.conv.weight)
   step.drop:forwardInPlace(y)
