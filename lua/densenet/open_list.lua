@@ -3,6 +3,7 @@
 --
 -- A name is letters, digits, "_", "-" and dots, so one that stands in a file leads to modules that are
 -- installed, and to no other path.
+local attempt = require "densenet.attempt"
 local nearest = require "densenet.nearest"
 local sortedNames = require "densenet.sorted_names"
 
@@ -39,7 +40,7 @@ local function load(self, name)
       return unknown(self, name, "there is no module of that name: no " .. table.concat(places, ", no "))
     end
   end
-  local loaded, module = pcall(require, name)
+  local loaded, module = attempt.call(require, name)
   if not loaded then
     return nil, ("module %s, which should define a %s, cannot be loaded: %s"):format(name, self.what,
       tostring(module)), "argument"

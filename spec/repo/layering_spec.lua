@@ -53,8 +53,8 @@ end
 
 -- Lua: path prefixes under lua/densenet, one list per layer, lowest first.
 local lua_layers = {
-  { "argument", "capture", "random", "tensor", "constructors", "functions", "device", "dtype_bytes", "nearest",
-    "open_list", "one_thread", "row_major", "shallow_copy", "sorted_names" },
+  { "argument", "attempt", "capture", "random", "tensor", "constructors", "functions", "device", "dtype_bytes",
+    "nearest", "open_list", "one_thread", "row_major", "shallow_copy", "sorted_names" },
   { "io/" },
   { "nn/" },
   { "models/", "optim/", "mlg/", "data/", "image", "dist/" },

@@ -7,6 +7,7 @@
 --
 -- An index has, read only: root; names (byte), offsets (long), bounds (long), as dn_folder.h says; classes, a
 -- list of names; notes, sentences on how it came about.
+local attempt = require "densenet.attempt"
 local core = require "densenet.core"
 local json = require "densenet.io.json"
 local safetensors = require "densenet.io.safetensors"
@@ -93,7 +94,7 @@ local function stored(path, root)
     return nil, path .. ": is no index of a folder"
   end
   if about.version ~= VERSION or about.extensions ~= EXTENSIONS or about.root ~= root then return nil end
-  local fine, wrong = pcall(complaint, tensors)
+  local fine, wrong = attempt.call(complaint, tensors)
   if not fine or wrong then return nil, ("%s: damaged: %s"):format(path, fine and wrong or "its texts do not end") end
   return isUnchanged(root, tensors, about.began) and tensors or nil
 end

@@ -12,6 +12,7 @@
 -- is allocated in the long run. Whoever keeps one clones it.
 
 local argument = require "densenet.argument"
+local attempt = require "densenet.attempt"
 local batchShare = require "densenet.nn.batch_share"
 local core = require "densenet.core"
 local failure = require "densenet.data.failure"
@@ -139,7 +140,7 @@ local function new(_, options)
   self.prefetch = options.prefetch or BATCHES_AHEAD * self.nThreads
   self.spare = {} -- buffers {input, target} that nobody uses
   if self.nThreads > 0 and self.transform then
-    local isDescribed, description = pcall(transforms.describe, self.transform)
+    local isDescribed, description = attempt.call(transforms.describe, self.transform)
     if not isDescribed then error("Loader: " .. description, 2) end
     self.description = description
   end

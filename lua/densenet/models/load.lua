@@ -2,6 +2,7 @@
 -- @module densenet.models.load
 
 local argument = require "densenet.argument"
+local attempt = require "densenet.attempt"
 local classNames = require "densenet.models.class_names"
 local formats = require "densenet.models.formats"
 local inputChannels = require "densenet.models.input_channels"
@@ -83,7 +84,9 @@ end
 -- The network, with the file's weights.
 local function build(models, config, content, options)
   local misfit
-  local done, message = pcall(function() misfit = stateDict.mismatch(models.withoutMemory(config), content.tensors) end)
+  local done, message = attempt.call(function()
+    misfit = stateDict.mismatch(models.withoutMemory(config), content.tensors)
+  end)
   if not done then misfit = argument.sentence(tostring(message)) end
   if misfit then return nil, ("%s: %s"):format(content.file, misfit), "format" end
   local state = random.state() -- new weights are drawn, and then replaced
@@ -91,7 +94,7 @@ local function build(models, config, content, options)
   random.setState(state)
   model:loadStateDict(content.tensors)
   if options.device then
-    done, message = pcall(model.to, model, options.device)
+    done, message = attempt.call(model.to, model, options.device)
     if not done then return nil, (argument.sentence(tostring(message))), "argument" end
   end
   return model:evaluate()

@@ -2,6 +2,7 @@
 -- @module densenet.models.pictures
 
 local argument = require "densenet.argument"
+local attempt = require "densenet.attempt"
 local core = require "densenet.core"
 local preprocessing = require "densenet.models.preprocessing"
 local recipes = require "densenet.data.recipe"
@@ -41,7 +42,7 @@ function pictures.preparer(model, tenCrop)
   if not model.recipe then argument.raise("%s", preprocessing.missing(model.file)) end
   local prepare = recipes.transform(model.recipe, { tenCrop = tenCrop or false })
   return function(picture)
-    local done, input, message, code = pcall(prepare, picture)
+    local done, input, message, code = attempt.call(prepare, picture)
     if not done then return nil, (argument.sentence(tostring(input))), "argument" end
     return input, message, code
   end

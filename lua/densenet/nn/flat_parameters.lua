@@ -11,6 +11,7 @@
 -- @module densenet.nn.flat_parameters
 
 local argument = require "densenet.argument"
+local attempt = require "densenet.attempt"
 local core = require "densenet.core"
 local buffer = require "densenet.nn.buffer"
 local trained = require "densenet.nn.trained"
@@ -72,7 +73,7 @@ end
 
 -- What is trained; nil where that cannot become vectors. Whoever needs it says why.
 local function joinable(module)
-  local isFine, parameters = pcall(trained.of, module)
+  local isFine, parameters = attempt.call(trained.of, module)
   if not isFine or #parameters == 0 then return nil end
   for _, parameter in ipairs(parameters) do
     for _, one in ipairs { parameter, table.unpack(parameter.others) } do

@@ -12,6 +12,7 @@
 -- @module densenet.nn.freezing
 
 local argument = require "densenet.argument"
+local attempt = require "densenet.attempt"
 local core = require "densenet.core"
 local stateDict = require "densenet.nn.state_dict"
 local ownMethods = require "densenet.nn.own_methods"
@@ -63,7 +64,7 @@ local function checkPattern(pattern, verb)
     argument.raise("bad argument #1 to '%s' (a Lua pattern for the names in stateDict expected, got a %s)", verb,
       type(pattern))
   end
-  local isPattern, message = pcall(string.find, "", pattern)
+  local isPattern, message = attempt.call(string.find, "", pattern)
   if not isPattern then
     argument.raise("bad argument #1 to '%s' ('%s' is not a Lua pattern: %s)", verb, pattern, message)
   end

@@ -15,6 +15,7 @@
 -- @classmod densenet.optim.Optimizer
 
 local argument = require "densenet.argument"
+local attempt = require "densenet.attempt"
 local capture = require "densenet.capture"
 local core = require "densenet.core"
 local sortedNames = require "densenet.sorted_names"
@@ -110,7 +111,7 @@ end
 local OF_GROUPS = { match = true, learningRate = true, weightDecay = true }
 
 local function isMatch(self, i, pattern, name)
-  local isPattern, found = pcall(string.find, name, pattern)
+  local isPattern, found = attempt.call(string.find, name, pattern)
   if not isPattern then
     argument.raise("%s: match of group %d is no pattern of Lua's: %s", self.__typename, i,
       (tostring(found):gsub("^[^:]*:%d+: ", "")))

@@ -2,6 +2,7 @@
 -- @module densenet.report
 
 local argument = require "densenet.argument"
+local attempt = require "densenet.attempt"
 local confusion = require "densenet.report.confusion"
 local device = require "densenet.train.device"
 local html = require "densenet.report.html"
@@ -22,7 +23,7 @@ local function planOf(path)
   local chosen
   chosen, message = device.choose(values, given)
   if not chosen then return nil, message end
-  local isPlanned, plan, why = pcall(memory.plan, values, found)
+  local isPlanned, plan, why = attempt.call(memory.plan, values, found)
   if not isPlanned then return nil, tostring(plan) end
   return plan, why
 end

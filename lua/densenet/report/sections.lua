@@ -1,6 +1,7 @@
 --- The parts of a report: each a function of the runs that gives HTML, or nil where there is nothing to show.
 -- @module densenet.report.sections
 
+local attempt = require "densenet.attempt"
 local core = require "densenet.core"
 local curves = require "densenet.report.curves"
 local featureReuse = require "densenet.models.feature_reuse"
@@ -39,7 +40,7 @@ function sections.summary(runs)
   local rows = {}
   for i, run in ipairs(runs) do
     local one = seeds.outcome(run)
-    local described, network = pcall(models.describe, run.state.network)
+    local described, network = attempt.call(models.describe, run.state.network)
     rows[i] = { html.swatch(i) .. html.escape(run.label), html.escape(described and network or "?"),
       html.escape(run.state.dataset or ""), tostring(one.epochs), number("%.2f", one.best), number("%.2f", one.last),
       number("%.3f", one.step), duration(one.hours) }

@@ -1,6 +1,7 @@
 --- The network of a run: built from the options, or as the file it starts from describes it, and
 -- filled with that file's weights.
 local argument = require "densenet.argument"
+local attempt = require "densenet.attempt"
 local generation = require "densenet.train.generation"
 local models = require "densenet.models"
 local options = require "densenet.train.options"
@@ -62,7 +63,7 @@ local function frozen(model, values)
     patterns = {}
     for pattern in values.freeze:gmatch("[^,]+") do patterns[#patterns + 1] = pattern end
   end
-  local done, message = pcall(model.freeze, model, patterns)
+  local done, message = attempt.call(model.freeze, model, patterns)
   if not done then return nil, ("-freeze %s: %s"):format(values.freeze, (argument.sentence(message))), "usage" end
   if model:parameterCount() == 0 then
     return nil, ("-freeze %s: nothing is left to train"):format(values.freeze), "usage"
@@ -83,7 +84,7 @@ end
 
 -- Fills `into` with a file's tensors. Returns it; or nil, message, code when they do not fit.
 local function filled(method, into, tensors, file)
-  local done, message = pcall(method, into, tensors)
+  local done, message = attempt.call(method, into, tensors)
   if done then return into end
   message = argument.sentence(tostring(message))
   return nil, message:sub(1, #file) == file and message or ("%s: %s"):format(file, message), "format"
@@ -92,7 +93,7 @@ end
 -- Are a file's tensors those of a configuration's network? Asked without memory, so that no metadata makes
 -- a network of another size than the file's. Returns true; or nil, message, code.
 local function holds(tensors, config, file)
-  local done, message = pcall(function() return stateDict.mismatch(models.withoutMemory(config), tensors) end)
+  local done, message = attempt.call(function() return stateDict.mismatch(models.withoutMemory(config), tensors) end)
   if not done then message = tostring(message) end
   if message then return nil, ("%s: %s"):format(file, message), "format" end
   return true

@@ -3,6 +3,7 @@
 -- an interrupt is 128 + the signal's number, also before there is anything to save; a bug keeps its
 -- traceback. Library code returns `nil, message, code`; a script wraps such a call in program.check and
 -- reads on as if it could not fail.
+local attempt = require "densenet.attempt"
 local failure = require "densenet.data.failure"
 local liveLine = require "densenet.train.live_line"
 
@@ -22,18 +23,13 @@ function program.refuse(message)
   error(setmetatable({ status = 2, message = message, isUsage = true }, Stop), 0)
 end
 
--- Lua's own answer to Ctrl-C, until a program takes the signal over: an error, wherever it is then.
-local function isInterrupt(text)
-  return text:gsub("\nstack traceback:.*", ""):find("interrupted!$") ~= nil
-end
-
+-- After Ctrl-C, until a program takes the signal over.
 local function interrupted() return setmetatable({ status = 130, message = "interrupted" }, Stop) end
 
 --- Passes a call's results through; ends the program when they are `nil, message, code, status`:
 -- with that status, or with 2 for the code "usage", or with 1.
 function program.check(value, message, code, status, ...)
   if not value and message then
-    if isInterrupt(tostring(message)) then error(interrupted(), 0) end
     if code == "agreed" then program.stop(status) end -- rank 0 tells it
     if code == "usage" then program.refuse(message) end
     program.stop(status or 1, tostring(message))
@@ -50,7 +46,7 @@ local function explain(err)
   if getmetatable(err) == Stop then return err end
   if failure.is(err) then return setmetatable({ status = 1, message = tostring(err) }, Stop) end
   local text = tostring(err)
-  if isInterrupt(text) then return interrupted() end
+  if attempt.isInterrupt(text) then return interrupted() end
   if text:find(RANKS) then return setmetatable({ status = 1, message = text:match(RANKS) }, Stop) end
   if text:find("out of memory", 1, true) or text:find("not enough memory", 1, true)
     or text:find("no thread can be started", 1, true) then

@@ -3,6 +3,7 @@
 -- Other evaluations go without a plan until training has made one.
 -- @module densenet.nn.plan.prepare
 
+local attempt = require "densenet.attempt"
 local core = require "densenet.core"
 local evaluation = require "densenet.nn.evaluation"
 local inForce = require "densenet.nn.plan.in_force"
@@ -30,7 +31,7 @@ local function describe(module, input)
 end
 
 local function newPlan(module, input, mode, isOfEvaluation)
-  local isPlanned, plan = pcall(MemoryPlan, module, input:size(),
+  local isPlanned, plan = attempt.call(MemoryPlan, module, input:size(),
     { optMemory = mode, type = input:dtype(), evaluate = isOfEvaluation })
   if isPlanned then plan.record = nil end -- it is as large as all rows
   return isPlanned and plan, plan
