@@ -32,8 +32,7 @@ static cuda_images widened(const cuda_images *x, void *data) {
 /* Images that lie on one another, which cuDNN refuses, get the workspace of others: a plan has their sizes. */
 static cuda_images apart(const cuda_images *x) {
   cuda_images images = *x;
-  if (x->channel_stride >= x->h * x->w && x->image_stride >= x->c * x->channel_stride)
-    return images;
+  if (cuda_images_lie_apart(x)) return images;
   images.channel_stride = x->h * x->w;
   images.image_stride = x->c * images.channel_stride;
   return images;

@@ -84,17 +84,13 @@ static void set_key(cuda_cudnn_key *key, const cuda_cudnn_call *call, int64_t mo
   key->beta = adds ? 1 : 0;
 }
 
-/* Images and channels that lie on one another have no descriptor. */
-static bool lie_apart(const cuda_images *x) {
-  return x->channel_stride >= x->h * x->w && x->image_stride >= x->c * x->channel_stride;
-}
-
 static bool fits_int(const cuda_images *x) { return x->n * x->image_stride <= INT32_MAX; }
 
 static cuda_cudnn_outcome judge(const cuda_cudnn_call *call) {
   const cuda_images *x = call->x, *y = call->y;
   const dn_conv2d *options = &call->conv->options;
-  if (!lie_apart(x) || !lie_apart(y)) return CUDA_CUDNN_REFUSED;
+  if (!cuda_images_lie_apart(x) || !cuda_images_lie_apart(y))
+    return CUDA_CUDNN_REFUSED; /* they have no descriptor */
   if (options->pad_h > INT16_MAX || options->pad_w > INT16_MAX || options->stride_h > INT16_MAX ||
       options->stride_w > INT16_MAX || y->c * x->c * call->conv->r * call->conv->s > INT32_MAX)
     return CUDA_CUDNN_REFUSED;

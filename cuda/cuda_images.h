@@ -23,6 +23,11 @@ static inline cuda_images cuda_images_of(const dn_tensor *x) {
   return images;
 }
 
+/* Does no channel or image lie on another? */
+static inline bool cuda_images_lie_apart(const cuda_images *x) {
+  return x->channel_stride >= x->h * x->w && x->image_stride >= x->c * x->channel_stride;
+}
+
 /* Images first..first+count-1. */
 static inline cuda_images cuda_images_part(const cuda_images *all, int64_t first, int64_t count) {
   cuda_images part = *all;

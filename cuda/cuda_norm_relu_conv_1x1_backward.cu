@@ -1,5 +1,6 @@
 #include "cuda_norm_relu_conv_1x1.h"
 #include "cuda_norm_relu_conv_1x1_backward_kernel.h"
+#include "cuda_shared_memory.h"
 
 template <typename T, int ROWS_DW, bool WHOLE>
 __global__ void __launch_bounds__(THREADS, backward_1x1_blocks(ROWS_DW))
@@ -25,11 +26,9 @@ int64_t cuda_norm_relu_conv_1x1_backward_scratch(const dn_tensor *dweight, const
 template <typename T, int ROWS_DW, bool WHOLE>
 static dn_status launch(const backward_1x1<T, WHOLE> &f, const cuda_parts &parts) {
   const int64_t n_shared = shared_bytes<T>(f.n_outputs);
-  CUDA_TRY(cudaFuncSetAttribute(norm_relu_conv_1x1_backward_kernel<T, ROWS_DW, WHOLE>,
-                                cudaFuncAttributeMaxDynamicSharedMemorySize, (int)n_shared));
-  CUDA_LAUNCH((norm_relu_conv_1x1_backward_kernel<T, ROWS_DW, WHOLE>),
-              dim3((unsigned)parts.n_blocks, (unsigned)parts.n_slices), THREADS, (size_t)n_shared,
-              cuda_stream(), f);
+  CUDA_LAUNCH_SHARED((norm_relu_conv_1x1_backward_kernel<T, ROWS_DW, WHOLE>),
+                     dim3((unsigned)parts.n_blocks, (unsigned)parts.n_slices), THREADS, n_shared,
+                     cuda_stream(), f);
   return DN_OK;
 }
 

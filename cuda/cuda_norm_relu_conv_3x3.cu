@@ -15,6 +15,7 @@
 #include "cuda_lines.h"
 #include "cuda_mma.h"
 #include "cuda_moments.h"
+#include "cuda_shared_memory.h"
 
 enum { THREADS = 128, WARPS = 4, CHUNK = 48, TAPS = 9, TILES_N = 4 };
 
@@ -238,10 +239,8 @@ static dn_status launch(const forward_3x3<T, WHOLE> &f) {
   const int64_t n_shared = shared_bytes<T>(f.lines, TILES_M);
   const dim3 blocks((unsigned)f.lines.n_tiles,
                     (unsigned)((f.n_outputs + 16 * TILES_M - 1) / (16 * TILES_M)));
-  CUDA_TRY(cudaFuncSetAttribute(norm_relu_conv_3x3_forward_kernel<T, TILES_M, WHOLE>,
-                                cudaFuncAttributeMaxDynamicSharedMemorySize, CUDA_FUSED_SHARED));
-  CUDA_LAUNCH((norm_relu_conv_3x3_forward_kernel<T, TILES_M, WHOLE>), blocks, THREADS,
-              (size_t)n_shared, cuda_stream(), f);
+  CUDA_LAUNCH_SHARED((norm_relu_conv_3x3_forward_kernel<T, TILES_M, WHOLE>), blocks, THREADS,
+                     n_shared, cuda_stream(), f);
   return DN_OK;
 }
 

@@ -17,6 +17,7 @@
 #include "cuda_lines.h"
 #include "cuda_norm_relu_conv_3x3.h"
 #include "cuda_parts.h"
+#include "cuda_shared_memory.h"
 
 enum { THREADS = 192, CHANNELS = 48, TAPS = 9, PIXELS = 128, TILES_N = 8 };
 
@@ -421,11 +422,9 @@ int64_t cuda_conv2d_3x3_backward_weight_scratch(const dn_tensor *dy, const dn_te
 template <typename T, int OUTPUTS, bool WHOLE>
 static dn_status launch(const backward_3x3<T, WHOLE> &f, const cuda_parts &parts) {
   const int64_t n_shared = shared_bytes<T, OUTPUTS>(f.lines);
-  CUDA_TRY(cudaFuncSetAttribute(norm_relu_conv_3x3_backward_kernel<T, OUTPUTS, WHOLE>,
-                                cudaFuncAttributeMaxDynamicSharedMemorySize, (int)n_shared));
-  CUDA_LAUNCH((norm_relu_conv_3x3_backward_kernel<T, OUTPUTS, WHOLE>),
-              dim3((unsigned)parts.n_blocks, (unsigned)parts.n_slices), THREADS, (size_t)n_shared,
-              cuda_stream(), f);
+  CUDA_LAUNCH_SHARED((norm_relu_conv_3x3_backward_kernel<T, OUTPUTS, WHOLE>),
+                     dim3((unsigned)parts.n_blocks, (unsigned)parts.n_slices), THREADS, n_shared,
+                     cuda_stream(), f);
   return DN_OK;
 }
 

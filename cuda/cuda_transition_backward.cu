@@ -1,4 +1,5 @@
 #include "cuda_norm_relu_conv_1x1_backward_kernel.h"
+#include "cuda_shared_memory.h"
 #include "cuda_transition_fused.h"
 
 template <typename T, int ROWS_DW>
@@ -25,11 +26,9 @@ int64_t cuda_transition_fused_backward_scratch(const dn_tensor *dweight, const d
 template <typename T, int ROWS_DW>
 static dn_status launch(const backward_1x1<T, true> &f, const cuda_parts &parts) {
   const int64_t n_shared = shared_bytes<T>(f.n_outputs);
-  CUDA_TRY(cudaFuncSetAttribute(transition_backward_kernel<T, ROWS_DW>,
-                                cudaFuncAttributeMaxDynamicSharedMemorySize, (int)n_shared));
-  CUDA_LAUNCH((transition_backward_kernel<T, ROWS_DW>),
-              dim3((unsigned)parts.n_blocks, (unsigned)parts.n_slices), THREADS, (size_t)n_shared,
-              cuda_stream(), f);
+  CUDA_LAUNCH_SHARED((transition_backward_kernel<T, ROWS_DW>),
+                     dim3((unsigned)parts.n_blocks, (unsigned)parts.n_slices), THREADS, n_shared,
+                     cuda_stream(), f);
   return DN_OK;
 }
 

@@ -45,7 +45,6 @@ blocking copy                                                     2      1      
 cublasGemmEx_64                                                   3      3      3     15
 cublasGemmStridedBatchedEx_64                                    15     15      -      7
 cublasSetWorkspace                                               18     18      3     22
-cudaFuncSetAttribute                                             15      -     16      -
 cudaStreamSynchronize                                             2      1      2      1
 cudnnBackendCreateDescriptor                                      -     15      -     19
 cudnnBackendExecute                                               -     15      -     19

@@ -205,6 +205,11 @@ typedef enum cudaFuncAttribute {
 /* Good for the current device alone. */
 cudaError_t emulation_set_attribute(const void *kernel, cudaFuncAttribute attribute, int value);
 
+static inline cudaError_t cudaFuncSetAttribute(const void *kernel, cudaFuncAttribute attribute,
+                                               int value) {
+  return emulation_set_attribute(kernel, attribute, value);
+}
+
 template <typename... Parameters>
 static inline cudaError_t cudaFuncSetAttribute(void (*kernel)(Parameters...),
                                                cudaFuncAttribute attribute, int value) {

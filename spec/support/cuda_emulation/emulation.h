@@ -122,7 +122,7 @@ void emulation_uncount(void);
 /* From inside a kernel: the launch fails, with its name, the block and this. */
 void emulation_fail_block(const char *what, cudaError_t error = cudaErrorLaunchFailure);
 
-/* Bytes of shared memory, declared and dynamic, that this kernel may have on this device. */
+/* Bytes of dynamic shared memory that this kernel may have on this device. */
 size_t emulation_most_shared(const void *kernel, int device);
 
 /* Runs a launch, now. */

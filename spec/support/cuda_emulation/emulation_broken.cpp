@@ -167,7 +167,7 @@ bool emulation_break(int64_t n) {
   if (n == LARGE_TOO_MUCH) n_shared = EMULATION_MOST_SHARED_BYTES;
   if ((n == LARGE || n == LARGE_TOO_MUCH) &&
       cudaFuncSetAttribute(large_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                           EMULATION_MOST_SHARED_BYTES) != cudaSuccess)
+                           (int)n_shared) != cudaSuccess)
     return false;
   emulation_launch("a broken kernel", n_blocks, n_threads, n_shared, stream, kernels[n], y);
   if (n == LARGE_UNASKED) {

@@ -89,7 +89,8 @@ struct running {
   std::vector<char> lanes; /* [warp][parity][lane] */
   std::map<const void *, shared_block> shared;
   shared_block dynamic;
-  size_t n_shared, most_shared; /* bytes of the block so far, declared and dynamic */
+  size_t n_declared, n_shared,
+      most_shared; /* bytes of the block; so far, dynamic, dynamic at most */
 } run;
 
 /* Never destroyed, so that at the exit the fibers are still known to somebody. */
@@ -365,12 +366,15 @@ const char *emulation_exchange(unsigned mask, const void *value, size_t n_bytes)
   return &run.lanes[first * EMULATION_LANE_BYTES];
 }
 
-/* What a launch of the real kernel would be refused for. */
-static void fail_too_much() {
+/* What CUDA refuses of the real kernel: its launch, or to allow it so much beside what it declares. */
+static void check_declared() {
+  const bool is_asked = run.most_shared > (size_t)EMULATION_SHARED_BYTES;
+  const size_t all = run.n_declared + (is_asked ? run.most_shared : run.n_shared);
+  const size_t most = is_asked ? EMULATION_MOST_SHARED_BYTES : EMULATION_SHARED_BYTES;
+  if (all <= most) return;
   char what[160];
   snprintf(what, sizeof what,
-           "%zu bytes of shared memory, declared and dynamic, where %zu are allowed", run.n_shared,
-           run.most_shared);
+           "%zu bytes of shared memory, declared and dynamic, where %zu are allowed", all, most);
   emulation_fail_block(what);
 }
 
@@ -378,8 +382,8 @@ void *emulation_shared(const void *key, size_t n_bytes) {
   auto found = run.shared.find(key);
   if (found == run.shared.end()) {
     found = run.shared.emplace(key, make_shared(n_bytes)).first;
-    run.n_shared += n_bytes;
-    if (run.n_shared > run.most_shared) fail_too_much();
+    run.n_declared += n_bytes;
+    check_declared();
   }
   return found->second.bytes.get() + FENCE;
 }
@@ -408,6 +412,7 @@ void emulation_run(const char *name, dim3 grid, dim3 block, size_t n_shared, siz
     emulation_now.block = {(unsigned)(b % grid.x), (unsigned)(b / grid.x % grid.y),
                            (unsigned)(b / grid.x / grid.y)};
     run.dynamic = make_shared(n_shared);
+    run.n_declared = 0;
     run.n_shared = n_shared;
     run_block();
   }

@@ -328,6 +328,9 @@ static void product_norm_relu_backward(real *dx, int64_t dx_stride, int64_t n_ro
 #endif
 #define FIRST(l, d) ((l) & (d) ? LANES + (l) - (d) : (l))
 #define SECOND(l, d) ((l) & (d) ? LANES + (l) : (l) + (d))
+/* Of two vectors every second value, from d = 0 or 1 on; and values in turn, from d = 0 or LANES / 2 on. */
+#define UNZIP(l, d) (2 * (l) + (d))
+#define ZIP(l, d) (((l)&1 ? LANES : 0) + (l) / 2 + (d))
 #define OF_4(f, d, l) f(l, d), f(l + 1, d), f(l + 2, d), f(l + 3, d)
 #if defined(CPU_TILES_AVX512)
 #define HAS_BYTES 64

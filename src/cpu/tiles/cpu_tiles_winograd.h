@@ -65,9 +65,6 @@ static void winograd_stage(real *staged, const cpu_winograd_unit *unit, int64_t 
   }
 }
 
-#define UNZIP(l, d) (2 * (l) + (d))
-#define ZIP(l, d) (((l)&1 ? LANES : 0) + (l) / 2 + (d))
-
 /* SIDE vectors of pixels become one for each pixel of SIDE neighbours. */
 INLINE void winograd_unzip(vec v[SIDE]) {
   const vec even_0 = SHUFFLE(v[0], v[1], OF_ALL(UNZIP, 0));

@@ -7,11 +7,6 @@
 #ifndef CPU_TILES_WINOGRAD2_H
 #define CPU_TILES_WINOGRAD2_H
 
-#define EVEN_LANE(l, d) (2 * (l))
-#define ODD_LANE(l, d) (2 * (l) + 1)
-#define LOW_LANE(l, d) ((l) / 2 + (l) % 2 * LANES)
-#define HIGH_LANE(l, d) (LANES / 2 + (l) / 2 + (l) % 2 * LANES)
-
 /* Every second value of two short vectors, from `first` on. */
 #ifdef CPU_REAL_DOUBLE
 #define FEW_OF(a, b, first) FEW_SHUFFLE(a, b, first, 2 + (first))
@@ -43,8 +38,8 @@ INLINE void split_line(real *even, real *odd, const real *line, int64_t width, i
       a = norm_relu_of(a, scale, shift);
       b = norm_relu_of(b, scale, shift);
     }
-    store(even + i, SHUFFLE(a, b, OF_ALL(EVEN_LANE, 0)));
-    store(odd + i, SHUFFLE(a, b, OF_ALL(ODD_LANE, 0)));
+    store(even + i, SHUFFLE(a, b, OF_ALL(UNZIP, 0)));
+    store(odd + i, SHUFFLE(a, b, OF_ALL(UNZIP, 1)));
   }
   for (; i + FEW <= n && 2 * (i + FEW) - 1 <= width; i += FEW) {
     few a = *(const few *)(line + 2 * i - 1), b = *(const few *)(line + 2 * i - 1 + FEW);
@@ -102,7 +97,7 @@ static void winograd2_input(real *v, int64_t v_stride, const real *const even[4]
 
 /* n values of two vectors, lane by lane in turn. */
 INLINE void store_pairs(real *to, vec a, vec b, int64_t n) {
-  const vec low = SHUFFLE(a, b, OF_ALL(LOW_LANE, 0)), high = SHUFFLE(a, b, OF_ALL(HIGH_LANE, 0));
+  const vec low = SHUFFLE(a, b, OF_ALL(ZIP, 0)), high = SHUFFLE(a, b, OF_ALL(ZIP, LANES / 2));
   if (n >= WIDTH) {
     store(to, low);
     store(to + LANES, high);
