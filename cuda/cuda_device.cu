@@ -108,9 +108,8 @@ static dn_status open_state(cuda_device *state) {
   CUDA_TRY(cudaEventCreateWithFlags(&state->reached, cudaEventDisableTiming));
   CUDA_TRY(cudaEventCreateWithFlags(&state->side_done, cudaEventDisableTiming));
   CUDA_TRY(cudaHostAlloc((void **)&state->fault, sizeof *state->fault, cudaHostAllocMapped));
-  memset(state->fault, 0, sizeof *state->fault);
-  CUDA_TRY(cudaMalloc((void **)&state->fault_lock, sizeof *state->fault_lock));
-  CUDA_TRY(cudaMemsetAsync(state->fault_lock, 0, sizeof *state->fault_lock, state->stream));
+  CUDA_TRY(cudaMalloc((void **)&state->fault_turn, sizeof *state->fault_turn));
+  DN_TRY(cuda_fault_reset(state));
   const size_t n_tickets = CUDA_TICKETS * sizeof *state->tickets;
   CUDA_TRY(cudaMalloc((void **)&state->tickets, n_tickets));
   CUDA_TRY(cudaMemsetAsync(state->tickets, 0, n_tickets, state->stream));
@@ -119,7 +118,7 @@ static dn_status open_state(cuda_device *state) {
 
 static void close_state(cuda_device *state) {
   if (state->tickets) (void)cudaFree(state->tickets);
-  if (state->fault_lock) (void)cudaFree(state->fault_lock);
+  if (state->fault_turn) (void)cudaFree(state->fault_turn);
   if (state->fault) (void)cudaFreeHost(state->fault);
   if (state->side_done) (void)cudaEventDestroy(state->side_done);
   if (state->reached) (void)cudaEventDestroy(state->reached);

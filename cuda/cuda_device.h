@@ -13,6 +13,7 @@
 #include "cuda_memory.h"
 
 struct cuda_fault;
+struct cuda_fault_turn;
 struct cublasContext;
 struct cuda_graph;
 struct cuda_cudnn;
@@ -36,15 +37,15 @@ typedef struct cuda_device {
   bool is_failed;
   char reason[400];
   cuda_pool memory, pinned;
-  dn_storage *scratch;          /* NULL until something asks for it */
-  struct cuda_fault *fault;     /* host memory that kernels see */
-  unsigned *fault_lock;         /* the device's */
-  unsigned *tickets;            /* CUDA_TICKETS counters of the device, 0 between kernels */
-  uint64_t sequence;            /* operations so far */
-  struct cublasContext *cublas; /* NULL until the first product */
-  struct cuda_cudnn *cudnn;     /* its plans; NULL until the first convolution */
-  int64_t n_refused, n_direct;  /* plans and calls that cuDNN refused; convolutions without it */
-  struct cuda_narrow *narrow;   /* vectors with 16-bit weights beside them (cuda_narrow.h) */
+  dn_storage *scratch;                /* NULL until something asks for it */
+  struct cuda_fault *fault;           /* host memory that kernels see */
+  struct cuda_fault_turn *fault_turn; /* the device's */
+  unsigned *tickets;                  /* CUDA_TICKETS counters of the device, 0 between kernels */
+  uint64_t sequence;                  /* operations so far */
+  struct cublasContext *cublas;       /* NULL until the first product */
+  struct cuda_cudnn *cudnn;           /* its plans; NULL until the first convolution */
+  int64_t n_refused, n_direct; /* plans and calls that cuDNN refused; convolutions without it */
+  struct cuda_narrow *narrow;  /* vectors with 16-bit weights beside them (cuda_narrow.h) */
   int n_narrow;
   pthread_mutex_t narrow_lock;
   bool uses_tf32;               /* products and convolutions of float may round factors to TF32 */

@@ -3,7 +3,8 @@
 ** kernels see. Kernels write it only when something is wrong, under a lock in the device's own memory,
 ** where atomic operations are sure and fast; the host reads it when it has waited for the device
 ** anyway. The earliest operation counts, and in it the smallest place, so the sentence is the same at
-** every run.
+** every run. Of millions of wrong elements few come to the lock: a place that is larger than one that was told
+** cannot count.
 */
 #ifndef CUDA_FAULT_H
 #define CUDA_FAULT_H
@@ -31,10 +32,17 @@ typedef struct cuda_fault {
   long long value, limit;
 } cuda_fault;
 
+/* In the device's memory. */
+typedef struct cuda_fault_turn {
+  unsigned long long
+      least; /* place that somebody tells of, since the host took a fault; at first the largest number */
+  unsigned lock; /* 0: free */
+} cuda_fault_turn;
+
 /* What a kernel is given, by value, to report with. */
 typedef struct cuda_reporter {
   cuda_fault *fault;
-  unsigned *lock; /* 0: free */
+  cuda_fault_turn *turn;
   unsigned kind, op, argument;
   unsigned long long sequence;
   long long limit;
@@ -42,6 +50,9 @@ typedef struct cuda_reporter {
 
 /* For the current device: op's argument (from 1) holds wrong values of this kind. */
 cuda_reporter cuda_fault_reporter(cuda_fault_kind kind, dn_op op, int argument, int64_t limit);
+
+/* For a device's state: nobody has told of anything. In the order of its stream. */
+dn_status cuda_fault_reset(struct cuda_device *state);
 
 /* With the device waited for and entered: DN_EARG for what was reported, which is then forgotten. */
 dn_status cuda_fault_take(void);
@@ -63,17 +74,19 @@ __device__ static inline void cuda_fault_note(const cuda_reporter &reporter, int
 }
 
 /*
-** From a kernel: element `place` is `value`, which is wrong. The lock is taken and given back in one
-** turn of the loop: a lane that left the loop with it could be made to wait for those still inside.
+** From a kernel: element `place` is `value`, which is wrong. Lanes of a warp may wait here for one another, which
+** compute capability 7.0 and later let get on by themselves.
 */
 __device__ static inline void cuda_fault_report(const cuda_reporter reporter, int64_t place,
                                                 int64_t value) {
+  const unsigned long long own = (unsigned long long)place;
+  if (atomicMin(&reporter.turn->least, own) <= own) return;
   for (bool is_told = false; !is_told;) {
-    if (atomicCAS(reporter.lock, 0u, 1u) != 0u) continue;
+    if (atomicCAS(&reporter.turn->lock, 0u, 1u) != 0u) continue;
     __threadfence_system(); /* what the one before wrote is seen */
     cuda_fault_note(reporter, place, value);
     __threadfence_system();
-    atomicExch(reporter.lock, 0u);
+    atomicExch(&reporter.turn->lock, 0u);
     is_told = true;
   }
 }

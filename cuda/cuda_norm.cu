@@ -52,7 +52,7 @@ template <typename T, int N, bool in_one>
 __global__ void channel_sums_kernel(double *sums, const T *x, const cuda_planes planes,
                                     const cuda_channel_walk walk) {
   CUDA_SHARED(double, shared, CUDA_MOST_WARPS);
-  if (cuda_counts_near(walk.n_packets))
+  if (cuda_counts_near(walk.n_packets * N))
     sum_segment<T, N, in_one, uint32_t>(sums, x, planes, walk, shared);
   else
     sum_segment<T, N, in_one, int64_t>(sums, x, planes, walk, shared);

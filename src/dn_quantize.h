@@ -82,7 +82,7 @@ DN_SHARED_INLINE double dn_quantize_double_rint(double x) { return rint(x); }
   DN_SHARED_INLINE real dn_quantize_##name##_slope(real dvalue, real t, real scale) {  \
     if (scale == 0) return dvalue;                                                     \
     const real reach = 2 * scale * dvalue;                                             \
-    if (reach - reach != 0) return reach; /* an overflow has to show */                \
+    if (!isfinite(reach)) return reach; /* an overflow has to show */                  \
     const real held = reach > 1 ? 1 : reach < -1 ? -1 : reach;                         \
     return held / (2 * scale) * dn_quantize_##name##_sum(-t, t, 1);                    \
   }

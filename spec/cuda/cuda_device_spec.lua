@@ -287,6 +287,17 @@ describe("failures", function()
     dn.synchronize(DEVICE)
     assert.same({ 1, 0, 3, 0 }, q:totable())
   end)
+
+  it("of many values at once are told by the first one, again and again", function()
+    local n = 1 << 16
+    for _, first in ipairs { 2, n - 63, 40 } do
+      local a, b = dn.ones { n, dtype = "long", device = DEVICE }, dn.ones { n, dtype = "long", device = DEVICE }
+      b:narrow(1, first, n - first + 1):zero()
+      local q = a / b
+      assert.error_matches(function() q:totable() end, ("at element %d; long division"):format(first))
+    end
+    dn.synchronize(DEVICE)
+  end)
 end)
 
 describe("the plan of a GPU", function()

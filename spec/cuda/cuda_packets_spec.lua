@@ -200,7 +200,10 @@ local SIZES = {
 -- Ours are sums of up to thousands of terms; and 16-bit ones may be rounded twice on their way.
 local function toleranceOf(dtype) return 8 * compare.tolerance[dtype] end
 
-local function check(run, dtype, sizes)
+-- Whose sums may have another order in another layout: those of libraries, which choose by alignment and strides.
+local OF_LIBRARIES = { convolution = true }
+
+local function check(name, run, dtype, sizes)
   local function results(device, own, layout)
     seed = 0
     return run(makerOf(device, own, dtype, layout), sizes)
@@ -213,7 +216,12 @@ local function check(run, dtype, sizes)
   end
   for _, layout in ipairs { "shifted", "channels" } do
     for i, tensor in ipairs(results(DEVICE, dtype, layout)) do
-      compare.identical(tensor, found[i], ("result %d, %s"):format(i, layout))
+      local what = ("result %d, %s"):format(i, layout)
+      if OF_LIBRARIES[name] then
+        compare.near(tensor, right[i], toleranceOf(dtype), what)
+      else
+        compare.identical(tensor, found[i], what)
+      end
     end
   end
 end
@@ -229,7 +237,7 @@ describe("packets on a GPU:", function()
       for _, dtype in ipairs(dtypes) do
         it(("%s (%s)"):format(name, dtype), function()
           for _, sizes in ipairs(SIZES) do
-            local ok, message = pcall(check, run, dtype, sizes)
+            local ok, message = pcall(check, name, run, dtype, sizes)
             if not ok then error(("%s: %s"):format(table.concat(sizes, "x"), message), 0) end
           end
         end)
