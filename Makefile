@@ -136,7 +136,7 @@ PURE_OBJECTS := $(patsubst %,$(PURE_BUILD)/obj/src/%.o,dn_dtype dn_shape dn_tens
 CUDA_OBJECTS := $(CUDA_SOURCES:%.cu=$(B)/obj/%.o)
 NCCL_OBJECTS := $(NCCL_SOURCES:%.cu=$(B)/obj/%.o)
 CXX := $(if $(filter default,$(origin CXX)),g++,$(CXX))
-COMPILE_CUDA_nvcc = $(NVCC_FOUND) -std=c++17 -O3 -lineinfo $(CUDA_CODE) \
+COMPILE_CUDA_nvcc = $(NVCC_FOUND) -std=c++17 -O3 -lineinfo -Xfatbin=-compress-all $(CUDA_CODE) \
   -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra $(CUDA_EXTRA_FLAGS) -c
 # Small chunks: the specs' few images are cut as large batches are. Small workspaces: each is filled anew. Few
 # numbers are counted in 32 bits, so that those of large tensors are tried as well.

@@ -143,10 +143,15 @@ static dn_status find(void) {
                "cuptiActivityRegisterCallbacks");
 }
 
+dn_status cuda_kernel_times_flush(void) {
+  DN_TRY(find());
+  return check(cupti.flush(1), "cuptiActivityFlushAll");
+}
+
 dn_status cuda_kernel_times_take(bool on) {
   DN_TRY(find());
   if (on) DN_TRY(check(cupti.enable(CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL), "cuptiActivityEnable"));
-  DN_TRY(check(cupti.flush(1), "cuptiActivityFlushAll"));
+  DN_TRY(cuda_kernel_times_flush());
   if (!on)
     return check(cupti.disable(CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL), "cuptiActivityDisable");
   pthread_mutex_lock(&lock);
@@ -176,6 +181,8 @@ dn_status cuda_kernel_times_take(bool) {
                   "the backend was built without CUPTI, which tells the times of kernels: "
                   "there was no cupti.h");
 }
+
+dn_status cuda_kernel_times_flush(void) { return cuda_kernel_times_take(false); }
 
 bool cuda_kernel_times_get(int64_t, char[CUDA_KERNEL_NAME], int64_t *, int64_t *) { return false; }
 

@@ -12,9 +12,13 @@ enum { CUDA_KERNEL_NAME = 200 };
 
 /*
 ** For the current device: takes the times of kernels that begin from now on, of nothing before, or ends that. What is
-** under way has to be over. Of a graph that is older than the first call CUPTI may not tell its kernels. Returns DN_EDEVICE, with what is missing where there is no CUPTI.
+** under way has to be over. Of a graph that is older than the first call CUPTI may not tell its kernels. Returns
+** DN_EDEVICE, with what is missing where there is no CUPTI.
 */
 dn_status cuda_kernel_times_take(bool on);
+
+/* Between the two: has the times of all that is over told. */
+dn_status cuda_kernel_times_flush(void);
 
 /*
 ** The n-th kernel, from 0, by the order in which they were first met: its name in C++, without parameters, how often

@@ -119,8 +119,9 @@ __device__ static inline cuda_lines_span cuda_lines_span_of(const cuda_lines &l,
 /*
 ** Fills the rows of a tile's pixels and border: words of channels first.., n_words of them, in pixels that
 ** are in the image; the others are left alone. A thread takes 16 bytes of a plane, of two channels in 16
-** bits, which become a word in as many rows. source.load(v, image, c, at) gives channel c of the batch's
-** image: 16 bytes of its plane from element `at` on, as numbers to round to factors.
+** bits, which become a word in as many rows. source.load(&raw, image, c, at) reads channel c of the batch's
+** image, 16 bytes of its plane from element `at` on; source.numbers(v, raw) makes of what was read the numbers to
+** round to factors. All of a word is read before any of it is made: what is on its way is waited for once.
 */
 template <typename T, typename Source>
 __device__ static inline void cuda_lines_fill(uint32_t *rows, int pitch, int n_words,
@@ -134,10 +135,13 @@ __device__ static inline void cuda_lines_fill(uint32_t *rows, int pitch, int n_w
     const int among = i / NEAR, word = among / n_vectors * NEAR + i % NEAR;
     const int vector = among % n_vectors, image = vector / span.vectors;
     const int at = aligned + (vector - image * span.vectors) * VECTOR;
-    float v[PER_WORD][VECTOR];
+    typename Source::loaded raw[PER_WORD];
     CUDA_UNROLL
     for (int j = 0; j < PER_WORD; j++)
-      source.load(v[j], own.image + image, first + word * PER_WORD + j, at);
+      source.load(&raw[j], own.image + image, first + word * PER_WORD + j, at);
+    float v[PER_WORD][VECTOR];
+    CUDA_UNROLL
+    for (int j = 0; j < PER_WORD; j++) source.numbers(v[j], raw[j]);
     int line = at / l.width, column = at - line * l.width;
     CUDA_UNROLL
     for (int e = 0; e < VECTOR; e++) {

@@ -69,7 +69,9 @@ __device__ static inline void cuda_load_turned(uint32_t *r, const void *row) {
 
 __device__ static inline int cuda_lane(void) { return (int)threadIdx.x % CUDA_WARP; }
 #else
-static inline uint32_t cuda_tf32(float x) { return (cuda_bits_of(x) + 0x1000u) & 0xFFFFE000u; }
+static inline uint32_t cuda_tf32(float x) {
+  return x != x ? cuda_bits_of(x) : (cuda_bits_of(x) + 0x1000u) & 0xFFFFE000u;
+}
 
 static inline int cuda_lane(void) { return emulation_lane(); }
 

@@ -107,11 +107,11 @@ __device__ static inline bool cuda_is_last(unsigned *ticket, unsigned n, unsigne
   __syncthreads();
   if (threadIdx.x == 0) *shared = atomicAdd(ticket, 1u);
   __syncthreads();
-  const bool is_last = *shared == n - 1;
-  if (is_last && threadIdx.x == 0) atomicExch(ticket, 0u); /* for the next launch */
+  if (*shared != n - 1) return false;
+  if (threadIdx.x == 0) atomicExch(ticket, 0u); /* for the next launch */
   __threadfence();
   __syncthreads();
-  return is_last;
+  return true;
 }
 
 /*

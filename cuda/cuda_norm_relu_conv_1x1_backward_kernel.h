@@ -91,14 +91,20 @@ __device__ static inline void load_terms(float4 *terms, const backward_1x1<T, WH
   }
 }
 
-/* Half a vector, which begins at a multiple of 8 bytes, each number twice. */
+/* Half a vector, which begins at a multiple of 8 bytes. */
 template <typename T>
-__device__ static inline void load_doubled(float *v, const T *from) {
-  enum { VECTOR = cuda_packed<T>::VECTOR };
+__device__ static inline uint4 load_half(const T *from) {
   const uint2 half = *(const uint2 *)from;
   const uint4 words = {half.x, half.y, 0, 0};
+  return words;
+}
+
+/* Its numbers, each twice. */
+template <typename T>
+__device__ static inline void unpack_doubled(float *v, const uint4 &half) {
+  enum { VECTOR = cuda_packed<T>::VECTOR };
   float single[VECTOR];
-  cuda_unpack<T>(single, words);
+  cuda_unpack<T>(single, half);
   CUDA_UNROLL
   for (int j = 0; j < VECTOR; j++) v[j] = single[j / 2];
 }
@@ -113,44 +119,66 @@ __device__ static inline cuda_spot windows_at(const backward_1x1<T, WHOLE> &f,
   return windows;
 }
 
-/* du as products take it, 0 where no pixel is, and raw x. */
+/* du as products take it, 0 where no pixel is, and raw x; AHEAD rows are on their way at a time. */
 template <typename T, bool WHOLE, bool POOLED>
 __device__ static inline void load_tile(uint32_t *du, uint32_t *raw, const float4 *terms,
                                         const backward_1x1<T, WHOLE> &f, int first, int tile) {
   typedef sizes_back_1x1<T> S;
-  enum { VECTOR = cuda_packed<T>::VECTOR, PER_WORD = cuda_packed<T>::PER_WORD };
+  enum { VECTOR = cuda_packed<T>::VECTOR, PER_WORD = cuda_packed<T>::PER_WORD, AHEAD = 2 };
   const int vector = (int)threadIdx.x % S::ROW_VECTORS;
   const cuda_spot spot = cuda_spot_of(f.strip, tile * TILE + vector * VECTOR);
   const cuda_spot above = POOLED ? windows_at(f, spot) : spot;
   const T *const dy = f.dy + cuda_spot_offset(f.dy_planes, above);
-  const T *const y = f.y ? f.y + cuda_spot_offset(f.y_planes, spot) : NULL;
+  const T *const y = !POOLED && f.y ? f.y + cuda_spot_offset(f.y_planes, spot) : NULL;
   const T *const x = f.x + cuda_spot_offset(f.x_planes, spot);
-  const int own_row = (int)threadIdx.x / S::ROW_VECTORS;
-  for (int k = own_row; k < rows_of(f.n_outputs); k += S::ROWS) {
-    const int there = k < f.n_outputs ? above.there : 0;
-    float v[VECTOR] = {}, u[VECTOR];
-    if (!POOLED)
-      cuda_unpack<T>(v, cuda_load16_part<WHOLE>(dy + k * f.dy_planes.stride_c, there));
-    else if (there > 0)
-      load_doubled(v, dy + k * f.dy_planes.stride_c);
-    if (!POOLED && y) {
-      cuda_unpack<T>(u, cuda_load16_part<WHOLE>(y + k * f.y_planes.stride_c, there));
-      const float4 own = terms[k];
-      CUDA_UNROLL
-      for (int j = 0; j < VECTOR; j++)
-        v[j] = j < there ? cuda_deferred_add(v[j], u[j], own.x, own.y, own.z) : 0.f;
+  const int own_row = (int)threadIdx.x / S::ROW_VECTORS, n_rows = rows_of(f.n_outputs);
+  for (int k = own_row; k < n_rows; k += AHEAD * S::ROWS) {
+    uint4 own_dy[AHEAD] = {}, own_y[AHEAD] = {};
+    CUDA_UNROLL
+    for (int i = 0; i < AHEAD; i++) {
+      const int own = k + i * S::ROWS, there = own < f.n_outputs ? above.there : 0;
+      const T *const from = dy + own * f.dy_planes.stride_c;
+      if (!POOLED)
+        own_dy[i] = cuda_load16_part<WHOLE>(from, there);
+      else if (there > 0)
+        own_dy[i] = load_half(from);
+      if (y) own_y[i] = cuda_load16_part<WHOLE>(y + own * f.y_planes.stride_c, there);
     }
-    const uint4 words = {cuda_factor_word(v, T()), cuda_factor_word(v + PER_WORD, T()),
-                         cuda_factor_word(v + 2 * PER_WORD, T()),
-                         cuda_factor_word(v + 3 * PER_WORD, T())};
-    cuda_store16(du + k * S::PITCH + 4 * vector, words);
+    CUDA_UNROLL
+    for (int i = 0; i < AHEAD; i++) {
+      const int own = k + i * S::ROWS, there = own < f.n_outputs ? above.there : 0;
+      if (own >= n_rows) continue;
+      float v[VECTOR], u[VECTOR];
+      if (POOLED)
+        unpack_doubled<T>(v, own_dy[i]);
+      else
+        cuda_unpack<T>(v, own_dy[i]);
+      if (y) {
+        cuda_unpack<T>(u, own_y[i]);
+        const float4 own_terms = terms[own];
+        CUDA_UNROLL
+        for (int j = 0; j < VECTOR; j++)
+          v[j] = j < there ? cuda_deferred_add(v[j], u[j], own_terms.x, own_terms.y, own_terms.z)
+                           : 0.f;
+      }
+      const uint4 words = {cuda_factor_word(v, T()), cuda_factor_word(v + PER_WORD, T()),
+                           cuda_factor_word(v + 2 * PER_WORD, T()),
+                           cuda_factor_word(v + 3 * PER_WORD, T())};
+      cuda_store16(du + own * S::PITCH + 4 * vector, words);
+    }
   }
   CUDA_UNROLL
-  for (int i = 0; i < CHANNELS / S::ROWS; i++) {
-    const int c = own_row + i * S::ROWS;
-    cuda_store16(raw + c * S::PITCH + 4 * vector,
-                 cuda_load16_part<WHOLE>(x + (first + c) * f.x_planes.stride_c,
-                                         first + c < f.n_channels ? spot.there : 0));
+  for (int i = 0; i < CHANNELS; i += AHEAD * S::ROWS) {
+    uint4 own_x[AHEAD];
+    CUDA_UNROLL
+    for (int j = 0; j < AHEAD; j++) {
+      const int c = first + own_row + i + j * S::ROWS;
+      own_x[j] =
+          cuda_load16_part<WHOLE>(x + c * f.x_planes.stride_c, c < f.n_channels ? spot.there : 0);
+    }
+    CUDA_UNROLL
+    for (int j = 0; j < AHEAD; j++)
+      cuda_store16(raw + (own_row + i + j * S::ROWS) * S::PITCH + 4 * vector, own_x[j]);
   }
 }
 
@@ -169,15 +197,39 @@ __device__ static inline void begin_channel(channel_1x1 *channel, const backward
   channel->sum = channel->product = 0;
 }
 
-/* dz of the warp's 16 channels and 32 pixels, its sums, and dx. */
+/* dx of N times 8 pixels from a spot on, of channels c and c + 8, as it was; 0 where nothing is added to it. */
+template <typename T, bool WHOLE, int N>
+__device__ static inline void load_dx(typename cuda_two<T>::loaded (*before)[2],
+                                      const backward_1x1<T, WHOLE> &f, cuda_spot spot, int c) {
+  CUDA_UNROLL
+  for (int n = 0; n < N; n++) {
+    const T *const from = f.dx + cuda_spot_offset(f.dx_planes, spot) + c * f.dx_planes.stride_c;
+    CUDA_UNROLL
+    for (int h = 0; h < 2; h++) {
+      const T *const pair = from + 8 * h * f.dx_planes.stride_c;
+      const bool is_there = f.accumulate && c + 8 * h < f.n_channels;
+      before[n][h] = cuda_load_two<WHOLE>(pair, pair + 1, is_there ? spot.there : 0);
+    }
+    cuda_spot_move(&spot, f.strip, 8);
+  }
+}
+
+/*
+** dz of the warp's 16 channels and 32 pixels, its sums, and dx, which is on its way while products are made: all of
+** it, or half where registers are short.
+*/
 template <typename T, bool WHOLE, bool POOLED>
 __device__ static inline void multiply_dz(channel_1x1 *channels, const uint32_t *du,
                                           const uint32_t *raw, const uint32_t *weights,
                                           const backward_1x1<T, WHOLE> &f, int first, int tile) {
   typedef sizes_back_1x1<T> S;
+  enum { AHEAD = WHOLE && !POOLED ? 2 * cuda_packed<T>::PER_WORD : 2 };
   const int warp = (int)threadIdx.x / CUDA_WARP, g = cuda_lane() / 4, t = cuda_lane() % 4;
   const int row = 16 * (warp % 3), column = 32 * (warp / 3);
   const int pitch = weight_pitch_of<T>(f.n_outputs);
+  cuda_spot spot = cuda_spot_of(f.strip, tile * TILE + column + 2 * t);
+  typename cuda_two<T>::loaded before[AHEAD][2];
+  load_dx<T, WHOLE, AHEAD>(before, f, spot, first + row + g);
   float dz[TILES_N][4];
   CUDA_UNROLL
   for (int i = 0; i < 4 * TILES_N; i++) dz[i / 4][i % 4] = 0;
@@ -195,28 +247,28 @@ __device__ static inline void multiply_dz(channel_1x1 *channels, const uint32_t 
     CUDA_UNROLL
     for (int i = 0; i < 4 * TILES_N; i++) dz[i / 4][i % 4] /= 4;
   }
-  cuda_spot spot = cuda_spot_of(f.strip, tile * TILE + column + 2 * t);
   CUDA_UNROLL
   for (int n = 0; n < TILES_N; n++) {
+    if (n > 0 && n % AHEAD == 0) load_dx<T, WHOLE, AHEAD>(before, f, spot, first + row + g);
     T *const to = f.dx + cuda_spot_offset(f.dx_planes, spot);
     CUDA_UNROLL
     for (int h = 0; h < 2; h++) {
       channel_1x1 *const own = &channels[h];
       const int within = row + 8 * h + g;
-      T *const pair = to + (first + within) * f.dx_planes.stride_c;
-      const int there = first + within < f.n_channels ? spot.there : 0;
-      float low, high, before_low = 0, before_high = 0;
+      float low, high, dx_low, dx_high;
       const T *const x = (const T *)(raw + within * S::PITCH) + column + 8 * n + 2 * t;
-      cuda_load_two<true>(x, x + 1, &low, &high, 2);
+      cuda_unpack_two(cuda_load_two<true>(x, x + 1, 2), &low, &high, T());
       const float dz_low = cuda_norm_apply(own->scale, low, own->shift) > 0 ? dz[n][2 * h] : 0.f;
       const float dz_high =
           cuda_norm_apply(own->scale, high, own->shift) > 0 ? dz[n][2 * h + 1] : 0.f;
       own->sum += dz_low + dz_high;
       own->product += dz_low * (low - own->mean) + dz_high * (high - own->mean);
-      if (f.accumulate) cuda_load_two<WHOLE>(pair, pair + 1, &before_low, &before_high, there);
-      before_low += own->scale * dz_low;
-      before_high += own->scale * dz_high;
-      cuda_store_two<WHOLE>(pair, pair + 1, &before_low, &before_high, there);
+      cuda_unpack_two(before[n % AHEAD][h], &dx_low, &dx_high, T());
+      dx_low += own->scale * dz_low;
+      dx_high += own->scale * dz_high;
+      T *const pair = to + (first + within) * f.dx_planes.stride_c;
+      cuda_store_two<WHOLE>(pair, pair + 1, &dx_low, &dx_high,
+                            first + within < f.n_channels ? spot.there : 0);
     }
     cuda_spot_move(&spot, f.strip, 8);
   }

@@ -34,7 +34,8 @@ struct forward_1x1 {
 template <typename T, int OUTPUTS, int TILE>
 struct sizes_1x1 {
   enum {
-    STEP = STEP_WORDS * cuda_packed<T>::PER_WORD,                                   /* channels */
+    PER_WORD = cuda_packed<T>::PER_WORD,
+    STEP = STEP_WORDS * PER_WORD,                                                   /* channels */
     Z_PITCH = TILE / cuda_packed<T>::PER_WORD + 4 * (3 - cuda_packed<T>::PER_WORD), /* words */
     HALF_WORDS = STEP * Z_PITCH + OUTPUTS * WEIGHT_PITCH,
     ROW_VECTORS = TILE / cuda_packed<T>::VECTOR,
@@ -117,11 +118,16 @@ struct pooled_pixels {
 
 /* ---- One step of channels ---- */
 
-/* What a thread has on its way: raw x of its vectors, words of W. */
+/*
+** What a thread has on its way: raw x of its vectors, and of its words of W the numbers, so that nobody waits for
+** them before the products. Where windows take the registers W comes as words.
+*/
 template <typename S, int LOADS>
 struct step_1x1 {
+  enum { IS_RAW = LOADS == 1 };
   uint4 x[S::VECTORS][LOADS];
-  uint32_t weight[S::WORDS];
+  float numbers[IS_RAW ? S::WORDS : 1][S::PER_WORD];
+  uint32_t words[IS_RAW ? 1 : S::WORDS];
 };
 
 template <typename T, typename S, bool WHOLE, typename Pixels>
@@ -135,16 +141,16 @@ __device__ static inline void load_step(step_1x1<S, Pixels::LOADS> *step,
   }
   CUDA_UNROLL
   for (int i = 0; i < S::WORDS; i++) {
-    const int at = (int)threadIdx.x + i * THREADS, per_word = cuda_packed<T>::PER_WORD;
+    const int at = (int)threadIdx.x + i * THREADS;
     const int m = (int)blockIdx.y * S::TILES_M * 16 + at / STEP_WORDS;
-    const int c = first + at % STEP_WORDS * per_word;
-    float pair[2];
+    const int c = first + at % STEP_WORDS * S::PER_WORD;
+    float *const numbers = step->numbers[step->IS_RAW ? i : 0];
     CUDA_UNROLL
-    for (int j = 0; j < per_word; j++)
-      pair[j] = m < f.n_outputs && c + j < f.n_channels
-                    ? f.weight[(int64_t)m * f.n_channels + c + j]
-                    : 0.f;
-    step->weight[i] = cuda_factor_word(pair, T());
+    for (int j = 0; j < S::PER_WORD; j++)
+      numbers[j] = m < f.n_outputs && c + j < f.n_channels
+                       ? f.weight[(int64_t)m * f.n_channels + c + j]
+                       : 0.f;
+    if (!step->IS_RAW) step->words[step->IS_RAW ? 0 : i] = cuda_factor_word(numbers, T());
   }
 }
 
@@ -170,7 +176,9 @@ __device__ static inline void store_step(uint32_t *z, const step_1x1<S, Pixels::
   CUDA_UNROLL
   for (int i = 0; i < S::WORDS; i++) {
     const int at = (int)threadIdx.x + i * THREADS;
-    weight[at / STEP_WORDS * WEIGHT_PITCH + at % STEP_WORDS] = step.weight[i];
+    weight[at / STEP_WORDS * WEIGHT_PITCH + at % STEP_WORDS] =
+        step.IS_RAW ? cuda_factor_word(step.numbers[step.IS_RAW ? i : 0], T())
+                    : step.words[step.IS_RAW ? 0 : i];
   }
 }
 

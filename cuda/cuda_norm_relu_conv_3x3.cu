@@ -47,44 +47,58 @@ static int64_t shared_bytes(const cuda_lines &lines, int tiles_m) {
   return 4 * ((int64_t)cuda_lines_rows(lines) * S::PITCH + 16 * tiles_m * S::WEIGHT_PITCH);
 }
 
-/* The element of W that takes channel c to output k under a tap. */
-template <typename T, bool WHOLE>
-__device__ static inline float weight_at(const forward_3x3<T, WHOLE> &f, int k, int c, int tap) {
-  if (f.is_turned) return f.weight[((int64_t)c * f.n_outputs + k) * TAPS + TAPS - 1 - tap];
-  return f.weight[((int64_t)k * f.n_channels + c) * TAPS + tap];
-}
-
-/* W of the block's outputs and of n_words words of the chunk's channels, 0 beyond W. */
+/*
+** W of the block's outputs and of n_words words of the chunk's channels, 0 beyond W. A thread takes a word under
+** all taps, which lie side by side in W, in the other order where it is turned.
+*/
 template <typename T, bool WHOLE>
 __device__ static inline void load_weight(uint32_t *weights, const forward_3x3<T, WHOLE> &f,
                                           int n_rows, int first, int n_words) {
   typedef sizes_3x3<T> S;
-  const int per_word = cuda_packed<T>::PER_WORD;
-  for (int i = (int)threadIdx.x; i < n_rows * n_words * TAPS; i += THREADS) {
-    const int tap = i % TAPS, word = i / TAPS % n_words, row = i / (TAPS * n_words);
+  const int per_word = cuda_packed<T>::PER_WORD, step = f.is_turned ? -1 : 1;
+  for (int i = (int)threadIdx.x; i < n_rows * n_words; i += THREADS) {
+    const int row = i / n_words, word = i - row * n_words;
     const int k = (int)blockIdx.y * n_rows + row, c = first + word * per_word;
-    float pair[2];
+    float taps[2][TAPS];
     CUDA_UNROLL
-    for (int j = 0; j < per_word; j++)
-      pair[j] = k < f.n_outputs && c + j < f.n_channels ? weight_at(f, k, c + j, tap) : 0.f;
-    weights[row * S::WEIGHT_PITCH + tap * S::WORDS + word] = cuda_factor_word(pair, T());
+    for (int j = 0; j < per_word; j++) {
+      const int64_t at = f.is_turned ? ((int64_t)(c + j) * f.n_outputs + k) * TAPS + TAPS - 1
+                                     : ((int64_t)k * f.n_channels + c + j) * TAPS;
+      const bool is_there = k < f.n_outputs && c + j < f.n_channels;
+      CUDA_UNROLL
+      for (int tap = 0; tap < TAPS; tap++)
+        taps[j][tap] = is_there ? f.weight[at + tap * step] : 0.f;
+    }
+    CUDA_UNROLL
+    for (int tap = 0; tap < TAPS; tap++) {
+      const float pair[2] = {taps[0][tap], taps[per_word - 1][tap]};
+      weights[row * S::WEIGHT_PITCH + tap * S::WORDS + word] = cuda_factor_word(pair, T());
+    }
   }
 }
 
 /* z, of channels that x has; 0 of others. */
 template <typename T, bool WHOLE>
 struct source_3x3 {
+  struct loaded {
+    uint4 words;
+    float scale, shift;
+  };
   const forward_3x3<T, WHOLE> &f;
-  __device__ void load(float *v, int image, int c, int at) const {
+  __device__ void load(loaded *raw, int image, int c, int at) const {
     const bool is_own = c < f.n_channels;
     const T *const from = f.x + image * f.x_planes.stride_n + c * f.x_planes.stride_c + at;
-    cuda_unpack<T>(v, cuda_load16_part<WHOLE>(from, is_own ? (int)f.x_planes.size - at : 0));
+    raw->words = cuda_load16_part<WHOLE>(from, is_own ? (int)f.x_planes.size - at : 0);
+    const bool has_norm = is_own && f.norm.data;
+    raw->scale = has_norm ? f.norm.data[DN_NORM_SCALE * f.norm.row + c] : 0.f;
+    raw->shift = has_norm ? f.norm.data[DN_NORM_SHIFT * f.norm.row + c] : 0.f;
+  }
+  __device__ void numbers(float *v, const loaded &raw) const {
+    cuda_unpack<T>(v, raw.words);
     if (!f.norm.data) return;
-    const float scale = is_own ? f.norm.data[DN_NORM_SCALE * f.norm.row + c] : 0.f;
-    const float shift = is_own ? f.norm.data[DN_NORM_SHIFT * f.norm.row + c] : 0.f;
     CUDA_UNROLL
     for (int e = 0; e < cuda_packed<T>::VECTOR; e++)
-      v[e] = cuda_norm_rectify(cuda_norm_apply(scale, v[e], shift));
+      v[e] = cuda_norm_rectify(cuda_norm_apply(raw.scale, v[e], raw.shift));
   }
 };
 

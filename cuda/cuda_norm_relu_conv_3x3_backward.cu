@@ -92,51 +92,74 @@ __device__ static inline void load_terms(float4 *terms, const backward_3x3<T, WH
 /* du, of outputs that there are; 0 of others. */
 template <typename T, bool WHOLE>
 struct source_back_3x3 {
+  struct loaded {
+    uint4 dy, y;
+    int k;
+  };
   const backward_3x3<T, WHOLE> &f;
   const float4 *terms;
-  __device__ void load(float *v, int image, int k, int at) const {
+  __device__ void load(loaded *raw, int image, int k, int at) const {
     const int there = k < f.n_outputs ? (int)f.x_planes.size - at : 0;
-    const T *const dy = f.dy + image * f.dy_planes.stride_n + k * f.dy_planes.stride_c + at;
-    cuda_unpack<T>(v, cuda_load16_part<WHOLE>(dy, there));
+    const uint4 zeros = {0, 0, 0, 0};
+    raw->k = k;
+    raw->dy = cuda_load16_part<WHOLE>(
+        f.dy + image * f.dy_planes.stride_n + k * f.dy_planes.stride_c + at, there);
+    raw->y = f.y ? cuda_load16_part<WHOLE>(
+                       f.y + image * f.y_planes.stride_n + k * f.y_planes.stride_c + at, there)
+                 : zeros;
+  }
+  __device__ void numbers(float *v, const loaded &raw) const {
+    cuda_unpack<T>(v, raw.dy);
     if (!f.y) return;
-    const T *const y = f.y + image * f.y_planes.stride_n + k * f.y_planes.stride_c + at;
-    float raw[cuda_packed<T>::VECTOR];
-    cuda_unpack<T>(raw, cuda_load16_part<WHOLE>(y, there));
-    const float4 own = terms[k];
+    float y[cuda_packed<T>::VECTOR];
+    cuda_unpack<T>(y, raw.y);
+    const float4 own = terms[raw.k];
     CUDA_UNROLL
     for (int e = 0; e < cuda_packed<T>::VECTOR; e++)
-      v[e] = cuda_deferred_add(v[e], raw[e], own.x, own.y, own.z);
+      v[e] = cuda_deferred_add(v[e], y[e], own.x, own.y, own.z);
   }
 };
 
 /*
 ** Raw x of the tile's pixels, 0 of channels that there are not. Where the tile's lines begin at whole
-** vectors, they are stored as such, and element by element elsewhere.
+** vectors, they are stored as such, and element by element elsewhere. A thread has AHEAD vectors on their way.
 */
 template <typename T, bool WHOLE>
 __device__ static inline void load_x(T *to, int pitch, const backward_3x3<T, WHOLE> &f,
                                      const cuda_lines_tile &own, int first) {
-  enum { VECTOR = cuda_packed<T>::VECTOR };
+  enum { VECTOR = cuda_packed<T>::VECTOR, AHEAD = WHOLE ? 4 : 1 };
   const cuda_lines_span span = cuda_lines_span_of(f.lines, own, 0, VECTOR);
   const int plane = f.lines.lines * f.lines.width, begin = span.first / VECTOR * VECTOR;
   const bool is_whole = span.first == begin && (f.lines.images == 1 || plane % VECTOR == 0);
-  const int n_vectors = own.images * span.vectors;
-  for (int i = (int)threadIdx.x; i < n_vectors * CHANNELS; i += THREADS) {
-    const int vector = i % n_vectors, within = i / n_vectors, image = vector / span.vectors;
-    const int at = begin + (vector - image * span.vectors) * VECTOR, c = first + within;
-    const T *const from = f.x + (own.image + image) * f.x_planes.stride_n + at;
-    const uint4 words = cuda_load16_part<WHOLE>(from + c * f.x_planes.stride_c,
-                                                c < f.n_channels ? (int)f.x_planes.size - at : 0);
-    T *const row = to + within * pitch + image * plane + at - span.first;
-    if (is_whole) {
-      cuda_store16(row, words);
-      continue;
-    }
-    float v[VECTOR];
-    cuda_unpack<T>(v, words);
+  const int n_vectors = own.images * span.vectors, n = n_vectors * CHANNELS;
+  for (int i = (int)threadIdx.x; i < n; i += AHEAD * THREADS) {
+    uint4 words[AHEAD];
+    int row[AHEAD], at[AHEAD]; /* where the vector goes, and its element of the plane */
     CUDA_UNROLL
-    for (int e = 0; e < VECTOR; e++)
-      if (at + e >= span.first && at + e < span.end) cuda_store(&row[e], v[e]);
+    for (int j = 0; j < AHEAD; j++) {
+      const int index = i + j * THREADS;
+      const int within = index / n_vectors, vector = index - within * n_vectors;
+      const int image = vector / span.vectors, c = first + within;
+      at[j] = begin + (vector - image * span.vectors) * VECTOR;
+      row[j] = within * pitch + image * plane + at[j] - span.first;
+      const T *const from = f.x + (own.image + image) * f.x_planes.stride_n + at[j];
+      words[j] =
+          cuda_load16_part<WHOLE>(from + c * f.x_planes.stride_c,
+                                  index < n && c < f.n_channels ? (int)f.x_planes.size - at[j] : 0);
+    }
+    CUDA_UNROLL
+    for (int j = 0; j < AHEAD; j++) {
+      if (i + j * THREADS >= n) continue;
+      if (is_whole) {
+        cuda_store16(to + row[j], words[j]);
+        continue;
+      }
+      float v[VECTOR];
+      cuda_unpack<T>(v, words[j]);
+      CUDA_UNROLL
+      for (int e = 0; e < VECTOR; e++)
+        if (at[j] + e >= span.first && at[j] + e < span.end) cuda_store(&to[row[j] + e], v[e]);
+    }
   }
 }
 
@@ -175,13 +198,18 @@ __device__ static inline int shift_of(const cuda_lines &l, int tap) {
 /* The tile's pixels: x their row, y their image of the tile. */
 typedef int2 place_3x3;
 
-/* dz of the warp's 16 channels and 64 pixels, its sums, and dx. */
+/* dz of the warp's 16 channels and 64 pixels, its sums, and dx, of which AHEAD times 8 pixels are on their way. */
 template <typename T, int OUTPUTS, bool WHOLE>
 __device__ static inline void multiply_dz(channel_3x3 *channels, const uint32_t *du, const T *raw,
                                           const uint32_t *weights, const place_3x3 *places,
                                           const backward_3x3<T, WHOLE> &f,
                                           const cuda_lines_tile &own, int first) {
   typedef sizes_back_3x3<T, OUTPUTS> S;
+  enum {
+    AHEAD = !WHOLE          ? 1
+            : OUTPUTS == 32 ? 2
+                            : 4
+  }; /* what leaves room for two blocks a multiprocessor */
   const int warp = (int)threadIdx.x / CUDA_WARP, g = cuda_lane() / 4, t = cuda_lane() % 4;
   const int row = 16 * (warp % 3), pixel = 64 * (warp / 3);
   const int x_pitch = S::X_PITCH * cuda_packed<T>::PER_WORD;
@@ -208,33 +236,46 @@ __device__ static inline void multiply_dz(channel_3x3 *channels, const uint32_t 
     }
   }
   const int n_pixels = cuda_lines_pixels(f.lines, own), plane = f.lines.lines * f.lines.width;
-  T *const begin = f.dx + own.image * f.dx_planes.stride_n + own.top * f.lines.width;
+  T *const begin = f.dx + own.image * f.dx_planes.stride_n + own.top * f.lines.width +
+                   (first + row + g) * f.dx_planes.stride_c;
   CUDA_UNROLL
-  for (int n = 0; n < TILES_N; n++) {
-    const int p = pixel + 8 * n + 2 * t;
-    const int image = places[p].y;
-    T *const to = begin + image * f.dx_planes.stride_n + p - image * plane;
-    const int64_t gap = places[p + 1].y == image ? 1 : f.dx_planes.stride_n - plane + 1;
+  for (int n = 0; n < TILES_N; n += AHEAD) {
+    typename cuda_two<T>::loaded before[AHEAD][2] = {};
+    T *to[AHEAD],
+        *next
+            [AHEAD]; /* a lane's two pixels, which seldom lie apart, in channel `first` + row + g */
     CUDA_UNROLL
-    for (int h = 0; h < 2; h++) {
+    for (int a = 0; a < AHEAD; a++) {
+      const int p = pixel + 8 * (n + a) + 2 * t, image = places[p].y;
+      to[a] = begin + image * f.dx_planes.stride_n + p - image * plane;
+      next[a] = to[a] + (places[p + 1].y == image ? 1 : f.dx_planes.stride_n - plane + 1);
+      CUDA_UNROLL
+      for (int h = 0; h < 2 && f.accumulate; h++)
+        before[a][h] = cuda_load_two<WHOLE>(to[a] + 8 * h * f.dx_planes.stride_c,
+                                            next[a] + 8 * h * f.dx_planes.stride_c,
+                                            channels[h].is_own ? n_pixels - p : 0);
+    }
+    CUDA_UNROLL
+    for (int i = 0; i < 2 * AHEAD; i++) {
+      const int a = i / 2, h = i % 2, p = pixel + 8 * (n + a) + 2 * t;
       channel_3x3 *const channel = &channels[h];
-      const int within = row + 8 * h + g, rest = channel->is_own ? n_pixels - p : 0;
-      const int64_t plane_at = (first + within) * f.dx_planes.stride_c;
-      const T *const x = raw + within * x_pitch + p;
-      float low = 0, high = 0, before_low = 0, before_high = 0;
-      if (rest > 0) cuda_load_two<true>(x, x + 1, &low, &high, 2);
-      const float dz_low =
-          rest > 0 && cuda_norm_apply(channel->scale, low, channel->shift) > 0 ? dz[n][2 * h] : 0.f;
+      const int rest = channel->is_own ? n_pixels - p : 0;
+      const T *const x = raw + (row + 8 * h + g) * x_pitch + p;
+      float low = 0, high = 0, dx_low, dx_high;
+      if (rest > 0) cuda_unpack_two(cuda_load_two<true>(x, x + 1, 2), &low, &high, T());
+      const float dz_low = rest > 0 && cuda_norm_apply(channel->scale, low, channel->shift) > 0
+                               ? dz[n + a][2 * h]
+                               : 0.f;
       const float dz_high = rest > 1 && cuda_norm_apply(channel->scale, high, channel->shift) > 0
-                                ? dz[n][2 * h + 1]
+                                ? dz[n + a][2 * h + 1]
                                 : 0.f;
       channel->sum += dz_low + dz_high;
       channel->product += dz_low * (low - channel->mean) + dz_high * (high - channel->mean);
-      if (f.accumulate)
-        cuda_load_two<WHOLE>(to + plane_at, to + plane_at + gap, &before_low, &before_high, rest);
-      before_low += channel->scale * dz_low;
-      before_high += channel->scale * dz_high;
-      cuda_store_two<WHOLE>(to + plane_at, to + plane_at + gap, &before_low, &before_high, rest);
+      cuda_unpack_two(before[a][h], &dx_low, &dx_high, T());
+      dx_low += channel->scale * dz_low;
+      dx_high += channel->scale * dz_high;
+      cuda_store_two<WHOLE>(to[a] + 8 * h * f.dx_planes.stride_c,
+                            next[a] + 8 * h * f.dx_planes.stride_c, &dx_low, &dx_high, rest);
     }
   }
 }

@@ -45,7 +45,9 @@ static dn_status launched(int64_t n, char *text) {
   return DN_OK;
 }
 
-static dn_status time_kernels(int64_t on, char *) { return cuda_kernel_times_take(on != 0); }
+static dn_status time_kernels(int64_t n, char *) {
+  return n == 2 ? cuda_kernel_times_flush() : cuda_kernel_times_take(n != 0);
+}
 
 static dn_status one_kernel_time(int64_t n, char *text) {
   char name[CUDA_KERNEL_NAME];

@@ -9,7 +9,7 @@
 **   milliseconds                          between the two
 **   count launches    1, or 0: no more    counts from nothing (cuda_launched.h)
 **   launched          n-th, from 0        NAME COUNT
-**   time kernels      1, or 0: no more    takes times (cuda_kernel_times.h), waits for nothing
+**   time kernels      1, or 0: no more    takes times (cuda_kernel_times.h), waits for nothing; 2: tells those so far
 **   kernel time       n-th, from 0        COUNT NANOSECONDS NAME
 **   convolution plan  n-th, from 0        direction, dtype ("tf32": float that is rounded to it), n, c, h, w, k,
 **                                         r, s, "done" or "refused", engine, bytes of the workspace, microseconds

@@ -85,6 +85,11 @@ __device__ static inline uint32_t cuda_bits_of(float x) {
 #endif
 }
 
+template <typename T>
+__device__ static inline uint32_t cuda_bits_of(T x) {
+  return x.bits;
+}
+
 __device__ static inline void cuda_unpair(uint32_t word, float *low, float *high, cuda_bfloat16) {
   *low = cuda_float_of(word << 16);
   *high = cuda_float_of(word & 0xFFFF0000u);
@@ -128,8 +133,7 @@ __device__ static inline uint4 cuda_load16_part(const T *from, int n) {
   uint32_t bits[4] = {0, 0, 0, 0};
   CUDA_UNROLL
   for (int i = 0; i < VECTOR; i++) {
-    uint32_t element = 0;
-    if (i < n) memcpy(&element, &from[i], sizeof(T));
+    const uint32_t element = i < n ? cuda_bits_of(from[i]) : 0;
     bits[i / PER_WORD] |= element << (8 * sizeof(T) * (i % PER_WORD));
   }
   const uint4 words = {bits[0], bits[1], bits[2], bits[3]};
@@ -169,29 +173,39 @@ __device__ static inline void cuda_store_two(float *first, float *second, float 
   if (!WHOLE && n >= 2) *second = *high;
 }
 
-/* The two, of which n are there; the others are 0. */
+/* The two as they are read, of which n are there; the others are 0. */
+template <typename T>
+struct cuda_two {
+  typedef uint32_t loaded;
+};
+template <>
+struct cuda_two<float> {
+  typedef float2 loaded;
+};
+
 template <bool WHOLE, typename T>
-__device__ static inline void cuda_load_two(const T *first, const T *second, float *low,
-                                            float *high, int n) {
+__device__ static inline uint32_t cuda_load_two(const T *first, const T *second, int n) {
+  if (n >= 2 && cuda_is_pair<WHOLE>(first, second)) return *(const uint32_t *)first;
   uint32_t word = 0;
-  if (n >= 2 && cuda_is_pair<WHOLE>(first, second)) {
-    word = *(const uint32_t *)first;
-  } else {
-    if (!WHOLE && n >= 1) word = first->bits;
-    if (!WHOLE && n >= 2) word |= (uint32_t)second->bits << 16;
-  }
-  cuda_unpair(word, low, high, T());
+  if (!WHOLE && n >= 1) word = first->bits;
+  if (!WHOLE && n >= 2) word |= (uint32_t)second->bits << 16;
+  return word;
 }
 template <bool WHOLE>
-__device__ static inline void cuda_load_two(const float *first, const float *second, float *low,
-                                            float *high, int n) {
+__device__ static inline float2 cuda_load_two(const float *first, const float *second, int n) {
   float2 pair = {0, 0};
-  if (n >= 2 && cuda_is_pair<WHOLE>(first, second)) {
-    pair = *(const float2 *)first;
-  } else {
-    if (!WHOLE && n >= 1) pair.x = *first;
-    if (!WHOLE && n >= 2) pair.y = *second;
-  }
+  if (n >= 2 && cuda_is_pair<WHOLE>(first, second)) return *(const float2 *)first;
+  if (!WHOLE && n >= 1) pair.x = *first;
+  if (!WHOLE && n >= 2) pair.y = *second;
+  return pair;
+}
+
+/* As numbers. */
+template <typename T>
+__device__ static inline void cuda_unpack_two(uint32_t word, float *low, float *high, T like) {
+  cuda_unpair(word, low, high, like);
+}
+__device__ static inline void cuda_unpack_two(float2 pair, float *low, float *high, float) {
   *low = pair.x;
   *high = pair.y;
 }

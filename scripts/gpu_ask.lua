@@ -54,14 +54,15 @@ end
 --- What every kernel takes of the GPU meanwhile, those of libraries included.
 -- @param device its name
 -- @param call a function
+-- @param goesOn (optional) others follow at once: what takes the times stays on until gpu.endKernelTimes
 -- @return list of { name =, count =, seconds = }, the longest first; or nil and why there is none
-function gpu.kernelTimes(device, call)
+function gpu.kernelTimes(device, call, goesOn)
   core.synchronize(device)
   local isThere, why = core.testing.device_ask(device, "time kernels", 1)
   if not isThere then return nil, why end
   call()
   core.synchronize(device)
-  isThere, why = core.testing.device_ask(device, "time kernels", 0)
+  isThere, why = core.testing.device_ask(device, "time kernels", goesOn and 2 or 0)
   if not isThere then return nil, why end
   local list = {}
   for _, line in ipairs(gpu.list(device, "kernel time")) do
@@ -71,5 +72,8 @@ function gpu.kernelTimes(device, call)
   table.sort(list, function(a, b) return a.seconds > b.seconds end)
   return list
 end
+
+--- No more times of kernels.
+function gpu.endKernelTimes(device) core.testing.device_ask(device, "time kernels", 0) end
 
 return gpu

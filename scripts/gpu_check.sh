@@ -31,9 +31,10 @@ leave_out() {
 
 there() { command -v "$1" > /dev/null 2>&1; }
 
-# One measurement; a failed one says so and the next one follows.
+# One measurement; a failed one says so and the next one follows. It ends with the part that it belongs to (foreground),
+# and does not go on beside the next one.
 try() {
-  timeout -k 2 "$STEP_SECONDS" "$@" || echo "failed with status $?: $*"
+  timeout --foreground -k 2 "$STEP_SECONDS" "$@" || echo "failed with status $?: $*"
 }
 
 is_built_with() { grep -q "$1" "$module"; }
@@ -111,7 +112,7 @@ part_sanitizer() {
     for way in "" -captured; do
       if [ -n "$way" ] && ! has_graphs; then continue; fi
       echo "== $tool${way:+, captured}"
-      try compute-sanitizer --tool "$tool" --error-exitcode 9 "$LUA" scripts/gpu_step.lua -device "$DEVICE" \
+      try compute-sanitizer --tool "$tool" --report-api-errors no --error-exitcode 9 "$LUA" scripts/gpu_step.lua -device "$DEVICE" \
         $two_layers $way
     done
   done

@@ -102,7 +102,7 @@ local function addKernelTimes(device, step, found)
     local arguments, result = table.pack(...), nil
     local kernels = gpu.kernelTimes(device, function()
       result = table.pack(operation(table.unpack(arguments, 1, arguments.n)))
-    end)
+    end, true)
     isTold = kernels ~= nil
     if not isTold then return operation(...) end
     local one = found[name]
@@ -110,6 +110,7 @@ local function addKernelTimes(device, step, found)
     for _, kernel in ipairs(kernels) do one.kernel_s = one.kernel_s + kernel.seconds end
     return table.unpack(result, 1, result.n)
   end)
+  gpu.endKernelTimes(device)
 end
 
 --- Times every operation of a step by itself, several times in a row, so that the wait for it does not count.
