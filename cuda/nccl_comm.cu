@@ -183,10 +183,11 @@ static void leave(nccl_comm *self) {
   const double patience = self->head.timeout_seconds < LONGEST_END_SECONDS
                               ? self->head.timeout_seconds
                               : LONGEST_END_SECONDS;
-  if (nccl_wait_quietly(self, ncclCommFinalize(self->comm), patience) &&
-      ncclCommDestroy(self->comm) == ncclSuccess)
-    return;
-  (void)ncclCommAbort(self->comm);
+  if (nccl_wait_quietly(self, ncclCommFinalize(self->comm), patience))
+    (void)ncclCommDestroy(
+        self->comm); /* where it fails the communicator may be gone all the same */
+  else
+    (void)ncclCommAbort(self->comm);
 }
 
 void nccl_comm_free(nccl_comm *self, bool waits) {
