@@ -88,6 +88,7 @@ local HOT = {
       products = true, divides = true } } },
   { "cuda_norm_relu_conv_1x1_backward.cu", {
     -- Four slices of 48 outputs: their sums fill the registers of the one block that a multiprocessor has.
+    { "^norm_relu_conv_1x1_backward_kernel<[%w_]+, 1,", registers = 96, loads = 16, products = true, divides = true },
     { "^norm_relu_conv_1x1_backward_kernel<[%w_]+, 4,", registers = 176, loads = 16, products = true, divides = true },
     { "^norm_relu_conv_1x1_backward_kernel<float", registers = 152, loads = 16, stores = 8, products = true,
       divides = true },
@@ -96,7 +97,8 @@ local HOT = {
     stores = 16, products = true, divides = true } } },
   { "cuda_norm_relu_conv_3x3_backward.cu", {
     { "^norm_relu_conv_3x3_backward_kernel<[%w_]+, 48", registers = 252, loads = 16, products = true, divides = true },
-    { "^norm_relu_conv_3x3_backward_kernel<float", registers = 224, loads = 16, stores = 8, products = true,
+    { "^norm_relu_conv_3x3_backward_kernel<[%w_]+, 16", registers = 168, loads = 16, products = true, divides = true },
+    { "^norm_relu_conv_3x3_backward_kernel<float, %d+, true", registers = 224, loads = 16, stores = 8, products = true,
       divides = true },
     { "^norm_relu_conv_3x3_backward_kernel<", registers = 224, loads = 16, products = true, divides = true } } },
   { "cuda_transition_forward.cu", {
@@ -105,6 +107,7 @@ local HOT = {
     -- Sums of 128 outputs, and four times 16 bytes of x on their way.
     { "^transition_forward_kernel<", registers = 255, shared = 16, loads = 16, products = true, divides = true } } },
   { "cuda_transition_backward.cu", {
+    { "^transition_backward_kernel<[%w_]+, 4", registers = 168, loads = 16, products = true, divides = true },
     { "^transition_backward_kernel<", registers = 152, loads = 16, products = true, divides = true } } },
   { "cuda_parts.cu", { { "^fused_parts_kernel", registers = 48, shared = 2048 } } },
 }

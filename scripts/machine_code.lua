@@ -39,12 +39,13 @@ end
 local COUNTED = {
   loads16 = "%f[%w]LDG[%w%.]*%.128", stores16 = "%f[%w]STG[%w%.]*%.128", loads8 = "%f[%w]LDG[%w%.]*%.64",
   stores8 = "%f[%w]STG[%w%.]*%.64", products = "%f[%w]HMMA%.", divisions = "%f[%w]I2F[%w%.]*%.RP",
-  localAccesses = "%f[%w][LS][DT]L[%s%.]", sharedLoads = "%f[%w]LDS[%s%.]", matrixLoads = "%f[%w]LDSM%.",
+  localAccesses = "%f[%w][LS][DT]L[%s%.]", byteLoads = "%f[%w]LDG[%w%.]*%.[US]8%f[%W]",
+  sharedLoads = "%f[%w]LDS[%s%.]", matrixLoads = "%f[%w]LDSM%.",
 }
 
 --- The instructions of every kernel in `cuobjdump -sass`'s output.
 -- @return by mangled name { loads16 =, stores16 =, loads8 =, stores8 =, products =, divisions =, localAccesses =,
---   sharedLoads =, matrixLoads = }: how many there are
+--   byteLoads =, sharedLoads =, matrixLoads = }: how many there are
 function machineCode.instructions(text)
   local found, current = {}, nil
   for line in text:gmatch("[^\n]+") do
@@ -85,6 +86,7 @@ function machineCode.faults(rule, report, instructions)
     check(not bytes or instructions[kind .. bytes] > 0, "has no %s of %s bytes", kind, bytes)
   end
   check(not rule.products or instructions.products > 0, "has no products by tensor cores (HMMA)")
+  check(not rule.products or instructions.byteLoads == 0, "reads %d single bytes", instructions.byteLoads)
   check(rule.divides or instructions.divisions == 0, "has %d quotients of integers", instructions.divisions)
   return faults
 end

@@ -30,6 +30,7 @@ local INSTRUCTIONS = [[
         /*0090*/                   MUFU.RCP R3, R3 ;
 		Function : _Z3badPf
         /*0060*/                   LDG.E R12, desc[UR6][R12.64] ;
+        /*0064*/                   LDG.E.U8 R12, desc[UR6][R12.64+0x1] ;
         /*0070*/                   I2F.U32.RP R3, R2 ;
         /*0080*/                   STL [R1], R4 ;
         /*0090*/                   LDL.64 R4, [R1+0x8] ;
@@ -44,7 +45,7 @@ describe("a kernel's machine code", function()
     assert.same({ registers = 30, stack = 0, spills = 0, shared = 256 }, reports._Z4goodPf)
     assert.same({ registers = 200, stack = 48, spills = 20, shared = 0 }, reports._Z3badPf)
     assert.same({ loads16 = 1, stores16 = 1, loads8 = 0, stores8 = 0, products = 1, divisions = 0, localAccesses = 0,
-      sharedLoads = 1, matrixLoads = 1 }, instructions._Z4goodPf)
+      byteLoads = 0, sharedLoads = 1, matrixLoads = 1 }, instructions._Z4goodPf)
     assert.equal("good: 30 registers, 256 bytes shared, 0 spilled; LDG.128 1, LDG.64 0, STG.128 1, STG.64 0, LDS 1, "
       .. "LDSM 1, HMMA 1, local 0, quotients 0", machineCode.line("good", reports._Z4goodPf, instructions._Z4goodPf))
     assert.equal("bad: 200 registers, 0 bytes shared, 20 spilled", machineCode.line("bad", reports._Z3badPf))
@@ -58,7 +59,7 @@ describe("a kernel's machine code", function()
     assert.same({
       "spills 20 bytes", "has 48 bytes of local arrays", "takes 200 registers; 64 at most",
       "has 2 accesses of local memory", "has no loads of 16 bytes", "has no stores of 16 bytes",
-      "has no products by tensor cores (HMMA)", "has 1 quotients of integers",
+      "has no products by tensor cores (HMMA)", "reads 1 single bytes", "has 1 quotients of integers",
     }, machineCode.faults(rule, reports._Z3badPf, instructions._Z3badPf))
     assert.same({ "takes 256 bytes of shared memory; 128 at most" },
       machineCode.faults({ registers = 30, shared = 128 }, reports._Z4goodPf, instructions._Z4goodPf))
