@@ -12,6 +12,7 @@
 #define CUDA_MOMENTS_H
 
 #include "cuda_norm_table.h"
+#include "cuda_slices.h"
 #include "cuda_vector.h"
 
 static const int CUDA_MOMENTS_GROUP = 32;
@@ -19,10 +20,10 @@ static const int CUDA_MOMENTS_GROUP = 32;
 /* Of `count` values: x their centre, y the sum of distances from it, z of their squares, w the count. */
 typedef float4 cuda_moments;
 
-/* Where a launch leaves them: `n_blocks` blocks, in blockIdx.x, each with a part for every channel. */
+/* Where a launch leaves them: `n_blocks` tiles, each with a part for every channel. */
 typedef struct cuda_moments_parts {
   cuda_moments *parts; /* n_blocks + n_groups rows of n_channels */
-  unsigned *tickets;   /* 1 + n_groups for each slice of channels (blockIdx.y) */
+  unsigned *tickets;   /* 1 + n_groups for each slice of channels */
   int n_channels, n_blocks, n_groups;
   cuda_table<float> stats;      /* data NULL: nobody asks */
   cuda_norm_making<float> next; /* a table to make when they are there */
@@ -119,12 +120,12 @@ __device__ static inline bool cuda_is_last(unsigned *ticket, unsigned n, unsigne
 ** n_own channels; the last block writes their rows of stats. `shared` is one number of the block's.
 */
 __device__ static inline void cuda_moments_finish(const cuda_moments_parts &m,
+                                                  const cuda_slice_place &place,
                                                   const cuda_moments &part, int first, int n_own,
                                                   unsigned *shared) {
-  const int block = (int)blockIdx.x, group = block / CUDA_MOMENTS_GROUP,
-            c = first + (int)threadIdx.x;
+  const int block = place.tile, group = block / CUDA_MOMENTS_GROUP, c = first + (int)threadIdx.x;
   const bool is_own = (int)threadIdx.x < n_own;
-  unsigned *const tickets = m.tickets + (int64_t)blockIdx.y * (1 + m.n_groups);
+  unsigned *const tickets = m.tickets + (int64_t)place.slice * (1 + m.n_groups);
   if (is_own) cuda_publish(m.parts + (int64_t)block * m.n_channels + c, part);
   const int begin = group * CUDA_MOMENTS_GROUP, rest = m.n_blocks - begin;
   const int n = rest < CUDA_MOMENTS_GROUP ? rest : CUDA_MOMENTS_GROUP;
@@ -153,6 +154,7 @@ __device__ static inline void cuda_moments_finish(const cuda_moments_parts &m,
 ** in all; nothing where nobody asks.
 */
 __device__ static inline void cuda_moments_finish_warps(const cuda_moments_parts &m,
+                                                        const cuda_slice_place &place,
                                                         const cuda_moments *warps, int n_warps,
                                                         int n_own, int n_all, unsigned *shared) {
   if (!m.stats.data) return;
@@ -161,8 +163,8 @@ __device__ static inline void cuda_moments_finish_warps(const cuda_moments_parts
   if ((int)threadIdx.x < n_own)
     for (int warp = 0; warp < n_warps; warp++)
       cuda_moments_add(&all, warps[(int)threadIdx.x * n_warps + warp]);
-  const int first = (int)blockIdx.y * n_own, rest = n_all - first;
-  cuda_moments_finish(m, cuda_moments_of(all), first, rest < n_own ? rest : n_own, shared);
+  const int first = place.slice * n_own, rest = n_all - first;
+  cuda_moments_finish(m, place, cuda_moments_of(all), first, rest < n_own ? rest : n_own, shared);
 }
 
 #endif

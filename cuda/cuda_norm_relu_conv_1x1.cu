@@ -43,10 +43,9 @@ int64_t cuda_norm_relu_conv_1x1_scratch(const dn_tensor *y, const dn_tensor *sta
 template <typename T, int OUTPUTS, int TILE, bool WHOLE>
 static dn_status launch(const forward_1x1<T, WHOLE> &f) {
   typedef sizes_1x1<T, OUTPUTS, TILE> S;
-  const dim3 blocks((unsigned)f.moments.n_blocks,
-                    (unsigned)((f.n_outputs + OUTPUTS - 1) / OUTPUTS));
-  CUDA_LAUNCH((norm_relu_conv_1x1_forward_kernel<T, OUTPUTS, TILE, WHOLE>), blocks, THREADS,
-              S::SHARED_BYTES, cuda_stream(), f);
+  const int64_t n_blocks = (int64_t)f.moments.n_blocks * cuda_slices(f.n_outputs, OUTPUTS);
+  CUDA_LAUNCH((norm_relu_conv_1x1_forward_kernel<T, OUTPUTS, TILE, WHOLE>), (unsigned)n_blocks,
+              THREADS, S::SHARED_BYTES, cuda_stream(), f);
   return DN_OK;
 }
 
@@ -68,8 +67,9 @@ static dn_status run(dn_tensor *y, dn_tensor *stats, const dn_tensor *x, const d
   const cuda_strip strip = cuda_strip_of(y);
   forward_1x1<T, WHOLE> f =
       forward_1x1_of<T, WHOLE>(y, stats, x, norm, weight, strip, blocks_of(strip), scratch);
-  const int outputs = outputs_of(f.n_outputs), n_slices = (f.n_outputs + outputs - 1) / outputs;
-  const bool is_made = cuda_moments_take(&f.moments, next, stats, n_slices);
+  const int outputs = outputs_of(f.n_outputs);
+  const bool is_made =
+      cuda_moments_take(&f.moments, next, stats, cuda_slices(f.n_outputs, outputs));
   DN_TRY((outputs == 64 ? launch_tile<T, 64, WHOLE>(f) : launch_tile<T, 48, WHOLE>(f)));
   return is_made ? DN_OK : cuda_norm_table_make(next);
 }

@@ -2,7 +2,7 @@
 ** The kernel of y = W z, and mean and variance of y, where z is made of x as it is read: of relu(scale x +
 ** shift) itself, or its means over windows of 2x2 (what a transition multiplies).
 **
-** A block makes OUTPUTS (in blockIdx.y) x TILE results of a strip of pixels (blockIdx.x), its 4 warps TILE/4
+** A block makes OUTPUTS x TILE results of a strip of pixels (cuda_slices.h), its 4 warps TILE/4
 ** pixels each, for all outputs: OUTPUTS/16 x TILE/32 products of 16x8. Channels go by in steps of
 ** 64 bytes, two products deep. While a step is multiplied, the next is on its way into registers; there
 ** x becomes z, rounded as factors are, and goes into the other of two halves of shared memory:
@@ -133,7 +133,7 @@ struct step_1x1 {
 template <typename T, typename S, bool WHOLE, typename Pixels>
 __device__ static inline void load_step(step_1x1<S, Pixels::LOADS> *step,
                                         const forward_1x1<T, WHOLE> &f, const Pixels &pixels,
-                                        int first) {
+                                        int slice, int first) {
   CUDA_UNROLL
   for (int i = 0; i < S::VECTORS; i++) {
     const int c = first + (int)threadIdx.x / S::ROW_VECTORS + i * S::ROWS;
@@ -142,7 +142,7 @@ __device__ static inline void load_step(step_1x1<S, Pixels::LOADS> *step,
   CUDA_UNROLL
   for (int i = 0; i < S::WORDS; i++) {
     const int at = (int)threadIdx.x + i * THREADS;
-    const int m = (int)blockIdx.y * S::TILES_M * 16 + at / STEP_WORDS;
+    const int m = slice * S::TILES_M * 16 + at / STEP_WORDS;
     const int c = first + at % STEP_WORDS * S::PER_WORD;
     float *const numbers = step->numbers[step->IS_RAW ? i : 0];
     CUDA_UNROLL
@@ -209,7 +209,8 @@ __device__ static inline void multiply_step(float (*sums)[S::TILES_N][4], const 
 */
 template <typename T, typename S, bool WHOLE>
 __device__ static inline void store_results(cuda_moments *shared, const forward_1x1<T, WHOLE> &f,
-                                            float (*sums)[S::TILES_N][4], int tile_first) {
+                                            float (*sums)[S::TILES_N][4], int slice,
+                                            int tile_first) {
   const int warp = (int)threadIdx.x / CUDA_WARP, g = cuda_lane() / 4, t = cuda_lane() % 4;
   T *to[S::TILES_N];
   int there[S::TILES_N];
@@ -225,7 +226,7 @@ __device__ static inline void store_results(cuda_moments *shared, const forward_
   CUDA_UNROLL
   for (int half = 0; half < 2 * S::TILES_M; half++) { /* 8 outputs */
     const int m = half / 2, h = half % 2, output = 8 * half + g,
-              k = (int)blockIdx.y * S::TILES_M * 16 + output;
+              k = slice * S::TILES_M * 16 + output;
     const bool is_own = k < f.n_outputs;
     float center = 0, sum = 0, squares = 0;
     CUDA_UNROLL
@@ -253,7 +254,8 @@ template <typename T, int OUTPUTS, int TILE, bool WHOLE, typename Pixels>
 __device__ static inline void forward_tile(uint32_t *shared, unsigned *ticket,
                                            const forward_1x1<T, WHOLE> &f) {
   typedef sizes_1x1<T, OUTPUTS, TILE> S;
-  const int tile_first = (int)blockIdx.x * TILE;
+  const cuda_slice_place place = cuda_slice_place_of(f.n_outputs, OUTPUTS);
+  const int tile_first = place.tile * TILE;
   const Pixels pixels(f, tile_first + (int)threadIdx.x % S::ROW_VECTORS * cuda_packed<T>::VECTOR);
   float sums[S::TILES_M][S::TILES_N][4];
   CUDA_UNROLL
@@ -263,13 +265,13 @@ __device__ static inline void forward_tile(uint32_t *shared, unsigned *ticket,
   }
 
   step_1x1<S, Pixels::LOADS> step;
-  load_step(&step, f, pixels, 0);
+  load_step(&step, f, pixels, place.slice, 0);
   store_step(shared, step, f, pixels, 0);
   __syncthreads();
   uint32_t *now = shared, *next = shared + S::HALF_WORDS;
   for (int first = 0; first < f.n_channels; first += S::STEP) {
     const bool has_next = first + S::STEP < f.n_channels;
-    if (has_next) load_step(&step, f, pixels, first + S::STEP);
+    if (has_next) load_step(&step, f, pixels, place.slice, first + S::STEP);
     multiply_step<T, S>(sums, now);
     if (has_next) store_step(next, step, f, pixels, first + S::STEP);
     __syncthreads();
@@ -279,8 +281,8 @@ __device__ static inline void forward_tile(uint32_t *shared, unsigned *ticket,
   }
 
   cuda_moments *const warps = (cuda_moments *)shared;
-  store_results<T, S>(warps, f, sums, tile_first);
-  cuda_moments_finish_warps(f.moments, warps, WARPS, OUTPUTS, f.n_outputs, ticket);
+  store_results<T, S>(warps, f, sums, place.slice, tile_first);
+  cuda_moments_finish_warps(f.moments, place, warps, WARPS, OUTPUTS, f.n_outputs, ticket);
 }
 
 /* ---- For its launch ---- */

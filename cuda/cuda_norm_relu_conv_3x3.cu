@@ -2,7 +2,7 @@
 ** y = W * z, 3x3 with a border of zeros around z = relu(scale x + shift), and mean and variance of y; without
 ** a norm z = x, which makes it a plain convolution, and with W turned the way back of one.
 **
-** A block makes 16 to 48 outputs (blockIdx.y) of a tile of lines (cuda_lines.h, blockIdx.x), its 4 warps 32
+** A block makes 16 to 48 outputs of a tile of lines (cuda_slices.h, cuda_lines.h), its 4 warps 32
 ** pixels each. z lies in shared memory pixel by pixel, a row of channels each, with its border: so the
 ** pixels under one tap of the kernel are a fixed number of rows away, and the 3x3 is nine products of
 ** W's tap and shifted rows. Channels go by in chunks of 48, their weights beside them as
@@ -53,12 +53,12 @@ static int64_t shared_bytes(const cuda_lines &lines, int tiles_m) {
 */
 template <typename T, bool WHOLE>
 __device__ static inline void load_weight(uint32_t *weights, const forward_3x3<T, WHOLE> &f,
-                                          int n_rows, int first, int n_words) {
+                                          int slice, int n_rows, int first, int n_words) {
   typedef sizes_3x3<T> S;
   const int per_word = cuda_packed<T>::PER_WORD, step = f.is_turned ? -1 : 1;
   for (int i = (int)threadIdx.x; i < n_rows * n_words; i += THREADS) {
     const int row = i / n_words, word = i - row * n_words;
-    const int k = (int)blockIdx.y * n_rows + row, c = first + word * per_word;
+    const int k = slice * n_rows + row, c = first + word * per_word;
     float taps[2][TAPS];
     CUDA_UNROLL
     for (int j = 0; j < per_word; j++) {
@@ -136,7 +136,8 @@ __device__ static inline void multiply_chunk(float (*sums)[TILES_N][4], const ui
 /* As of the 1x1: stores a warp's results and leaves their moments in shared[output][warp]. */
 template <typename T, int TILES_M, bool WHOLE>
 __device__ static inline void store_results(cuda_moments *shared, const forward_3x3<T, WHOLE> &f,
-                                            const cuda_lines_tile &own, float (*sums)[TILES_N][4]) {
+                                            const cuda_lines_tile &own, int slice,
+                                            float (*sums)[TILES_N][4]) {
   const int warp = (int)threadIdx.x / CUDA_WARP, g = cuda_lane() / 4, t = cuda_lane() % 4;
   const int n_pixels = cuda_lines_pixels(f.lines, own);
   T *to[TILES_N], *next[TILES_N]; /* of a lane's two pixels, which seldom lie apart */
@@ -155,7 +156,7 @@ __device__ static inline void store_results(cuda_moments *shared, const forward_
   CUDA_UNROLL
   for (int half = 0; half < 2 * TILES_M; half++) { /* 8 outputs */
     const int m = half / 2, h = half % 2, output = 8 * half + g;
-    const int k = (int)blockIdx.y * TILES_M * 16 + output;
+    const int k = slice * TILES_M * 16 + output;
     const int64_t channel = k * f.y_planes.stride_c;
     float center = 0, sum = 0, squares = 0;
     CUDA_UNROLL
@@ -185,7 +186,8 @@ __global__ void __launch_bounds__(THREADS, 3)
   CUDA_SHARED_DYNAMIC(uint32_t, z);
   CUDA_SHARED(unsigned, ticket, 1);
   uint32_t *const weights = z + cuda_lines_rows(f.lines) * S::PITCH;
-  const cuda_lines_tile own = cuda_lines_tile_of(f.lines, (int)blockIdx.x);
+  const cuda_slice_place place = cuda_slice_place_of(f.n_outputs, 16 * TILES_M);
+  const cuda_lines_tile own = cuda_lines_tile_of(f.lines, place.tile);
   const source_3x3<T, WHOLE> source = {f};
   cuda_lines_clear(z, S::PITCH, f.lines);
   float sums[TILES_M][TILES_N][4];
@@ -203,7 +205,7 @@ __global__ void __launch_bounds__(THREADS, 3)
   for (int first = 0; first < f.n_channels; first += CHUNK) {
     const int n_steps = steps_of<T>(f.n_channels - first);
     __syncthreads(); /* the zeros are there; the chunk before has been read */
-    load_weight(weights, f, 16 * TILES_M, first, 8 * n_steps);
+    load_weight(weights, f, place.slice, 16 * TILES_M, first, 8 * n_steps);
     cuda_lines_fill<T>(z, S::PITCH, 8 * n_steps, f.lines, own, first, source);
     __syncthreads();
     multiply_chunk<T, TILES_M>(sums, z, weights, rows, f.lines.row_of_line, n_steps);
@@ -211,8 +213,8 @@ __global__ void __launch_bounds__(THREADS, 3)
   __syncthreads();
 
   cuda_moments *const warps = (cuda_moments *)z;
-  store_results<T, TILES_M>(warps, f, own, sums);
-  cuda_moments_finish_warps(f.moments, warps, WARPS, 16 * TILES_M, f.n_outputs, ticket);
+  store_results<T, TILES_M>(warps, f, own, place.slice, sums);
+  cuda_moments_finish_warps(f.moments, place, warps, WARPS, 16 * TILES_M, f.n_outputs, ticket);
 }
 
 /* ---- Its launch ---- */
@@ -251,10 +253,9 @@ int64_t cuda_norm_relu_conv_3x3_scratch(const dn_tensor *y, const dn_tensor *sta
 template <typename T, int TILES_M, bool WHOLE>
 static dn_status launch(const forward_3x3<T, WHOLE> &f) {
   const int64_t n_shared = shared_bytes<T>(f.lines, TILES_M);
-  const dim3 blocks((unsigned)f.lines.n_tiles,
-                    (unsigned)((f.n_outputs + 16 * TILES_M - 1) / (16 * TILES_M)));
-  CUDA_LAUNCH_SHARED((norm_relu_conv_3x3_forward_kernel<T, TILES_M, WHOLE>), blocks, THREADS,
-                     n_shared, cuda_stream(), f);
+  const int64_t n_blocks = (int64_t)f.lines.n_tiles * cuda_slices(f.n_outputs, 16 * TILES_M);
+  CUDA_LAUNCH_SHARED((norm_relu_conv_3x3_forward_kernel<T, TILES_M, WHOLE>), (unsigned)n_blocks,
+                     THREADS, n_shared, cuda_stream(), f);
   return DN_OK;
 }
 
@@ -289,7 +290,7 @@ static dn_status run(dn_tensor *y, dn_tensor *stats, const dn_tensor *x, const d
   f.is_turned = is_turned;
   const int outputs = 16 * tiles_of<T>(f.lines, f.n_outputs);
   const bool is_made =
-      cuda_moments_take(&f.moments, next, stats, (f.n_outputs + outputs - 1) / outputs);
+      cuda_moments_take(&f.moments, next, stats, cuda_slices(f.n_outputs, outputs));
   DN_TRY((launch_tiles<T, WHOLE>(f)));
   return is_made ? DN_OK : cuda_norm_table_make(next);
 }

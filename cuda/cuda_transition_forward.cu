@@ -35,9 +35,8 @@ int64_t cuda_transition_fused_forward_scratch(const dn_tensor *y, const dn_tenso
 
 template <typename T, int OUTPUTS, int TILE>
 static dn_status launch(const forward_1x1<T, true> &f) {
-  const dim3 blocks((unsigned)f.moments.n_blocks,
-                    (unsigned)((f.n_outputs + OUTPUTS - 1) / OUTPUTS));
-  CUDA_LAUNCH((transition_forward_kernel<T, OUTPUTS, TILE>), blocks, THREADS,
+  const int64_t n_blocks = (int64_t)f.moments.n_blocks * cuda_slices(f.n_outputs, OUTPUTS);
+  CUDA_LAUNCH((transition_forward_kernel<T, OUTPUTS, TILE>), (unsigned)n_blocks, THREADS,
               (sizes_1x1<T, OUTPUTS, TILE>::SHARED_BYTES), cuda_stream(), f);
   return DN_OK;
 }
