@@ -166,8 +166,8 @@ static forward forward_of(const cpu_conv_forward *call) {
   f.depth = f.cut.r * f.cut.s * f.n_in;
   f.flat_stride = cpu_whole_lines(f.cut.lines * f.cut.line) + 16;
   f.n_rows = cpu_whole_lines(f.n_in * f.cut.stride + CPU_TILE_SLACK);
-  f.n_own = f.n_rows + cpu_whole_lines(f.n_out * f.flat_stride);
   f.n_threads = cpu_team(f.out.planes.n * f.out.planes.size * f.n_in);
+  f.n_own = cpu_scratch_apart(f.n_rows + f.n_out * f.flat_stride, f.n_threads);
   f.n_shares = cpu_shares(f.n_threads);
   return f;
 }
@@ -295,10 +295,11 @@ static backward backward_of(const cpu_conv_backward *call) {
   b.n_z = cut->bordered * b.n_columns;
   b.n_bordered = b.has_dx ? cpu_whole_lines(b.n_out * cut->stride + CPU_TILE_SLACK) : 0;
   b.n_d = (b.n_out + CPU_OUTER_ROWS - 1) / CPU_OUTER_ROWS * CPU_OUTER_ROWS * b.d_layout.row;
-  b.n_own = b.n_z + b.n_bordered + b.n_d + (b.has_dx ? cpu_whole_lines(b.n_in * b.flat_stride) : 0);
   b.n_dw = b.n_taps * b.n_out * b.n_columns;
   b.n_share = b.n_dw + (b.has_dx ? 2 * CPU_SUM_LANES * b.n_in : 0);
   b.n_threads = cpu_team(b.in.planes.n * b.in.planes.size * b.n_in);
+  b.n_own = cpu_scratch_apart(
+      b.n_z + b.n_bordered + b.n_d + (b.has_dx ? b.n_in * b.flat_stride : 0), b.n_threads);
   b.n_shares = b.has_dx ? cpu_shares(b.n_threads) : cpu_shares_of_sums(b.n_threads, b.n_dw);
   return b;
 }

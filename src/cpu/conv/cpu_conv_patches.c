@@ -51,7 +51,7 @@ static way_back way_back_of(const dn_tensor *dx, const dn_tensor *dy, const dn_t
   w.layout = (cpu_layout){.row = CPU_BLOCK, .block = CPU_BLOCK * w.n_out};
   w.n_d = w.piece * w.n_out + CPU_TILE_SLACK;
   w.stride = w.piece + CPU_LINE;
-  w.n_own = cpu_whole_lines(w.n_d + w.block * w.n_taps * w.stride);
+  w.n_own = cpu_scratch_apart(w.n_d + w.block * w.n_taps * w.stride, w.n_threads);
   w.n_panels = cpu_panels_count(w.tiles, w.block * w.n_taps, w.n_out);
   return w;
 }

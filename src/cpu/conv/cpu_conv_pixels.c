@@ -145,8 +145,8 @@ static forward forward_of(const cpu_conv_forward *call) {
   f.layout = (cpu_layout){.row = CPU_BLOCK, .block = CPU_BLOCK * f.n_in};
   f.n_z = cpu_whole_lines(f.n_in * cpu_whole_blocks(f.cut.piece) + CPU_TILE_SLACK);
   f.stride = cpu_whole_blocks(f.cut.piece) + ROW_GAP;
-  f.n_own = f.n_z + cpu_whole_lines(f.n_out * f.stride);
   f.n_threads = cpu_team(f.out.planes.n * f.out.planes.size * f.n_in);
+  f.n_own = cpu_scratch_apart(f.n_z + f.n_out * f.stride, f.n_threads);
   f.n_shares = cpu_shares(f.n_threads);
   return f;
 }
@@ -267,10 +267,10 @@ static backward backward_of(const cpu_conv_backward *call) {
   b.d_layout = (cpu_layout){.row = CPU_BLOCK, .block = CPU_BLOCK * b.n_out};
   b.n_z = b.n_blocks * b.z_layout.block + CPU_OUTER_ROWS * CPU_BLOCK;
   b.n_d = b.n_blocks * b.d_layout.block;
-  b.n_own = b.n_z + b.n_d + b.n_blocks * CPU_BLOCK * b.n_columns;
   b.n_dw = b.n_in * b.n_columns;
   b.n_share = b.n_dw + (b.has_dx ? 2 * CPU_SUM_LANES * b.n_in : 0);
   b.n_threads = cpu_team(planes.n * planes.size * b.n_in);
+  b.n_own = cpu_scratch_apart(b.n_z + b.n_d + b.n_blocks * CPU_BLOCK * b.n_columns, b.n_threads);
   b.n_shares = b.has_dx ? cpu_shares(b.n_threads) : cpu_shares_of_sums(b.n_threads, b.n_dw);
   return b;
 }

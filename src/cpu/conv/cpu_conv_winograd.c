@@ -145,7 +145,7 @@ static forward forward_of(const cpu_conv_forward *call) {
   f.n_panels = cpu_panels_count(f.tiles, f.n_out, f.n_in) + GAP;
   f.n_room = room_count(&f.cut);
   f.n_v = cpu_whole_lines(PRODUCTS * f.v_stride + CPU_TILE_SLACK);
-  f.n_own = f.n_room + f.n_v + PRODUCTS * ROWS * f.cut.row;
+  f.n_own = cpu_scratch_apart(f.n_room + f.n_v + PRODUCTS * ROWS * f.cut.row, f.n_threads);
   return f;
 }
 
@@ -273,7 +273,8 @@ static backward backward_of(const cpu_conv_backward *call) {
   b.n_d = cpu_whole_lines(PRODUCTS * b.d_stride + CPU_OUTER_ROWS * CPU_BLOCK + CPU_TILE_SLACK);
   b.n_products = b.has_dweight ? PRODUCTS * b.n_out * b.n_columns : 0;
   b.n_row = cpu_whole_blocks((SIDE * b.cut.down + 2) * b.cut.width) + CPU_BLOCK;
-  b.n_own = b.n_room + b.n_z + b.n_transformed + b.n_d + b.n_products + b.n_row;
+  b.n_own = cpu_scratch_apart(b.n_room + b.n_z + b.n_transformed + b.n_d + b.n_products + b.n_row,
+                              b.n_threads);
   b.n_dw = b.has_dweight ? 9 * b.n_out * b.n_columns : 0;
   b.n_share = b.n_dw + (b.has_dx ? 2 * CPU_SUM_LANES * b.n_in : 0);
   b.n_shares = b.has_dx ? cpu_shares(b.n_threads) : cpu_shares_of_sums(b.n_threads, b.n_dw);

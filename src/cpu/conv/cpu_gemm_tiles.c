@@ -60,7 +60,7 @@ static job job_of(const dn_tensor *c, const dn_tensor *a, const dn_tensor *b, do
   if (j.unit < CPU_BLOCK) j.unit = CPU_BLOCK;
   j.n_units = (j.c.columns + j.unit - 1) / j.unit;
   j.n_b = cpu_whole_lines(j.depth * j.unit + CPU_TILE_SLACK);
-  j.n_own = j.n_b + cpu_whole_lines(SOME_ROWS * j.unit);
+  j.n_own = cpu_scratch_apart(j.n_b + SOME_ROWS * j.unit, j.n_threads);
   return j;
 }
 
