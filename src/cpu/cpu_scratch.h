@@ -44,8 +44,8 @@ static inline int64_t cpu_whole_lines(int64_t n) { return (n + 15) / 16 * 16; }
 
 /*
 ** From one thread's own scratch of n values to the next thread's. They lie 2^15 values apart: where they touch, what
-** the processor fetches ahead of one thread's rows takes lines away from the other. A 1x1 convolution forward, of 60
-** to 216 channels on two cores, is 1.3 to 1.09 times as fast so (docs/design.md).
+** the processor fetches ahead of one thread's rows takes lines away from the other. Measured for training's
+** convolutions (docs/design.md); those of an evaluation gain nothing.
 */
 static inline int64_t cpu_scratch_apart(int64_t n, int n_threads) {
   return cpu_whole_lines(n) + (n_threads > 1 ? 1 << 15 : 0);

@@ -54,8 +54,8 @@ static pixels pixels_of(const cpu_folded_call *call) {
   }
   if (p.n_parts > n_panels) p.n_parts = n_panels;
   p.n_units = p.in.planes.n * p.n_runs * p.n_parts;
-  p.n_own = cpu_scratch_apart(
-      (p.n_blocks + p.n_runs - 1) / p.n_runs * CPU_BLOCK * p.n_in + CPU_TILE_SLACK, p.n_threads);
+  p.n_own = cpu_whole_lines(((p.n_blocks + p.n_runs - 1) / p.n_runs) * CPU_BLOCK * p.n_in +
+                            CPU_TILE_SLACK);
   return p;
 }
 

@@ -58,7 +58,7 @@ static taps taps_of(const cpu_folded_call *call) {
   t.stride = (t.held * t.line + CPU_TILE_SLACK + 31) / 32 * 32 + 16;
   t.flat_stride = cpu_whole_lines(t.lines * t.line) + 16;
   t.n_rows = cpu_whole_lines(t.n_phases * t.stride + CPU_TILE_SLACK);
-  t.n_own = cpu_scratch_apart(t.n_rows + t.n_out * t.flat_stride, t.n_threads);
+  t.n_own = t.n_rows + cpu_whole_lines(t.n_out * t.flat_stride);
   return t;
 }
 

@@ -66,8 +66,8 @@ static winograd winograd_of(const cpu_folded_call *call) {
   w.m_line = w.most * CPU_BLOCK + CPU_SUM_LANES;
   w.n_m = (w.n_out | 1) * w.m_line;
   w.n_panel = cpu_panels_count(w.tiles, w.n_out, w.n_in);
-  w.n_own = cpu_scratch_apart(
-      DN_FOLDED_PRODUCTS * (w.n_v + w.n_m) + CPU_TILE_SLACK + 2 * SIDE * w.half, w.n_threads);
+  w.n_own =
+      cpu_whole_lines(DN_FOLDED_PRODUCTS * (w.n_v + w.n_m) + CPU_TILE_SLACK + 2 * SIDE * w.half);
   return w;
 }
 
