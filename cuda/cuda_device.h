@@ -53,9 +53,8 @@ typedef struct cuda_device {
   struct cuda_graph *freed;     /* graphs whose last launch may not be over */
   int capability[2];            /* compute capability */
   int n_multiprocessors;
-  int n_shared_bytes; /* of a block at most */
-  struct cuda_shared_memory
-      *shared_memory; /* kernels that were allowed more (cuda_shared_memory.h) */
+  int n_shared_bytes;                       /* of a block at most */
+  struct cuda_shared_memory *shared_memory; /* what kernels were allowed */
   int n_shared_memory;
   cudaEvent_t marks[2]; /* on `stream`, to take time between; NULL until then (cuda_probe.h) */
   struct cuda_launched *launched; /* launches by name; NULL while nobody counts (cuda_launched.h) */

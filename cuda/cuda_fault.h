@@ -32,11 +32,10 @@ typedef struct cuda_fault {
   long long value, limit;
 } cuda_fault;
 
-/* In the device's memory. */
+/* In the device's memory. `least` is the smallest place that was told since the host last took a fault. */
 typedef struct cuda_fault_turn {
-  unsigned long long
-      least; /* place that somebody tells of, since the host took a fault; at first the largest number */
-  unsigned lock; /* 0: free */
+  unsigned long long least; /* at first the largest number there is */
+  unsigned lock;            /* 0: free */
 } cuda_fault_turn;
 
 /* What a kernel is given, by value, to report with. */

@@ -130,7 +130,7 @@ __device__ static inline void cuda_lines_fill(uint32_t *rows, int pitch, int n_w
   enum { VECTOR = cuda_packed<T>::VECTOR, PER_WORD = cuda_packed<T>::PER_WORD, NEAR = 8 };
   const cuda_lines_span span = cuda_lines_span_of(l, own, 1, VECTOR);
   const int n_vectors = own.images * span.vectors, aligned = span.first / VECTOR * VECTOR;
-  /* Neighbours in a warp are 8 words and 4 vectors: few of them meet in a bank. */
+  /* Neighbours in a warp are 8 words and 4 vectors: in 16 bits four of them, in float two, meet in a bank. */
   for (int i = (int)threadIdx.x; i < n_vectors * n_words; i += (int)blockDim.x) {
     const int among = i / NEAR, word = among / n_vectors * NEAR + i % NEAR;
     const int vector = among % n_vectors, image = vector / span.vectors;
