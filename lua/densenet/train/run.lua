@@ -144,6 +144,9 @@ local function saveStart(self, stays)
   return #changes == 0 or self.store:amend(resumed, pending, settings)
 end
 
+-- For the sentence about a rank that fails.
+local function tellCheckpoint(self) progress.checkpoint(self.store:path(self.store:latest())) end
+
 -- Does the run go on in the directory that it was resumed from?
 local function staysIn(directory, resumed)
   local real = resumed and core.directory_real(resumed.directory)
@@ -215,7 +218,9 @@ local function openFiles(self)
       resumed and resumed.settings.events)
     if not self.events then return nil, message, code end
   end
-  return saveStart(self, stays)
+  done, message, code = saveStart(self, stays)
+  if done then tellCheckpoint(self) end
+  return done, message, code
 end
 
 --- Claims the places the run writes to, so that one that cannot be written, or where another run is at work,
@@ -239,7 +244,7 @@ local function saveFiles(self, finished)
   local name = finite.exception(snapshot.model) or finite.exception(snapshot.optimizer)
   if not name then
     local done, message, code = self.store:save(snapshot)
-    if done then progress.checkpoint(self.store:path(self.store:latest())) end
+    if done then tellCheckpoint(self) end
     return done, message, code
   end
   return nil, self:divergence(("%s is not all finite numbers after batch %d of epoch %d: training diverged"):format(
