@@ -6,7 +6,7 @@ local temporary = require "spec.support.temporary"
 -- Kilobytes of address space, most of which are libraries, and those by which memory may grow. The address
 -- sanitizer takes terabytes of the one and keeps what is freed for a while.
 local isSanitized = (os.getenv("DENSENET_BUILD") or ""):find("asan")
-local ADDRESS_SPACE, MOST_GROWTH = isSanitized and "unlimited" or "1500000", isSanitized and 400000 or 16000
+local ADDRESS_SPACE, MOST_GROWTH = isSanitized and "unlimited" or "1500000", isSanitized and 600000 or 16000
 
 describe("a damaged file", function()
   local names = {}
