@@ -14,11 +14,11 @@ describe("main.lua", function()
 
   local function run(line, before) return mainProcess.run(directory, line, before) end
 
-  -- In bash, whose background processes keep SIGINT where job control is on; and with SIGHUP heard, which whoever
-  -- runs this under nohup does not hear.
+  -- In bash, whose background processes keep SIGINT where job control is on; and with SIGINT and SIGHUP heard, which
+  -- whoever runs this in the background or under nohup may not hear.
   local function script(text)
     temporary.write(directory .. "/script", ("cd '%s'\nset -m\n%s"):format(directory, text))
-    local _, _, status = os.execute(("env --default-signal=HUP bash '%s/script' 2>/dev/null"):format(directory))
+    local _, _, status = os.execute(("env --default-signal=HUP,INT bash '%s/script' 2>/dev/null"):format(directory))
     return status, temporary.read(directory .. "/stdout"), temporary.read(directory .. "/stderr")
   end
 
@@ -73,7 +73,7 @@ describe("main.lua", function()
 
   it("ends with 130 on Ctrl-C in its first instants", function()
     for _, hundredths in ipairs { 1, 2, 3, 4, 6, 8, 12, 16, 24 } do
-      -- What bash gets before it has become the program is lost.
+      -- Before bash has become the program there are no files to read.
       local status, stdout, stderr = script(("%s &\nwhile read -r name </proc/$!/comm && [ $name = bash ]; do :; done\n"
         .. "sleep 0.%02d; kill -INT $!; wait $!"):format(
         mainProcess.command(tiny .. "-nEpochs 1000 -save run"), hundredths))
