@@ -88,9 +88,8 @@ describe("main.lua -nProcesses", function()
     local child = launched.start(directory, "main.lua", withMore("-save", "run", "-nProcesses", "2", "-nEpochs", "1",
       "-trainSize", "60000", "-testSize", "16", "-batchSize", "16", "-saveEvery", "0", "-commTimeout", "3"))
     launched.lines(directory .. "/out", 12)
-    local pid
-    for one in temporary.read(("/proc/%d/task/%d/children"):format(child:pid(), child:pid())):gmatch "%d+" do pid = one end
-    os.execute("kill -9 " .. pid)
+    local children = temporary.read(("/proc/%d/task/%d/children"):format(child:pid(), child:pid()))
+    os.execute("kill -9 " .. children:match "(%d+)%s*$")
     local status, _, err = launched.finish(child, directory)
     assert.equal(137, status)
     assert.matches("all others were ended. The last checkpoint is run/model_1_0.safetensors\n$", err)
