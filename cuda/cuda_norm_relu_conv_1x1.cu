@@ -7,7 +7,8 @@ __global__ void __launch_bounds__(THREADS, OUTPUTS == 48 ? 3 : 2)
     norm_relu_conv_1x1_forward_kernel(const forward_1x1<T, WHOLE> f) {
   CUDA_SHARED_DYNAMIC(uint32_t, shared);
   CUDA_SHARED(unsigned, ticket, 1);
-  forward_tile<T, OUTPUTS, TILE, WHOLE, plain_pixels<T, WHOLE>>(shared, ticket, f);
+  forward_tile<T, OUTPUTS, TILE, WHOLE, plain_pixels<T, WHOLE>>(
+      shared, ticket, f, cuda_slice_place_of(f.n_outputs, OUTPUTS));
 }
 
 /* Slices of 48 outputs, or of 64 where these leave fewer rows unused, or as many with fewer slices. */

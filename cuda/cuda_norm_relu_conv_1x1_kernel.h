@@ -252,9 +252,9 @@ __device__ static inline void store_results(cuda_moments *shared, const forward_
 /* What a block does; Pixels is plain_pixels or pooled_pixels. */
 template <typename T, int OUTPUTS, int TILE, bool WHOLE, typename Pixels>
 __device__ static inline void forward_tile(uint32_t *shared, unsigned *ticket,
-                                           const forward_1x1<T, WHOLE> &f) {
+                                           const forward_1x1<T, WHOLE> &f,
+                                           const cuda_slice_place &place) {
   typedef sizes_1x1<T, OUTPUTS, TILE> S;
-  const cuda_slice_place place = cuda_slice_place_of(f.n_outputs, OUTPUTS);
   const int tile_first = place.tile * TILE;
   const Pixels pixels(f, tile_first + (int)threadIdx.x % S::ROW_VECTORS * cuda_packed<T>::VECTOR);
   float sums[S::TILES_M][S::TILES_N][4];

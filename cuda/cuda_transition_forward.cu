@@ -1,13 +1,15 @@
 #include "cuda_norm_relu_conv_1x1_kernel.h"
 #include "cuda_transition_fused.h"
 
-/* One slice of outputs where 128 will do, as x is the most of what is read, and read for each slice. */
+/* One slice of outputs where 128 will do, as x is the most of what is read, and read for each slice; so slices need
+   not be neighbours, which would take the registers that a second block needs. */
 template <typename T, int OUTPUTS, int TILE>
 __global__ void __launch_bounds__(THREADS, 2)
     transition_forward_kernel(const forward_1x1<T, true> f) {
   CUDA_SHARED_DYNAMIC(uint32_t, shared);
   CUDA_SHARED(unsigned, ticket, 1);
-  forward_tile<T, OUTPUTS, TILE, true, pooled_pixels<T, true>>(shared, ticket, f);
+  const cuda_slice_place place = {(int)blockIdx.x, (int)blockIdx.y};
+  forward_tile<T, OUTPUTS, TILE, true, pooled_pixels<T, true>>(shared, ticket, f, place);
 }
 
 static int outputs_of(int64_t n_outputs) { return n_outputs > 64 ? 128 : 64; }
@@ -35,8 +37,8 @@ int64_t cuda_transition_fused_forward_scratch(const dn_tensor *y, const dn_tenso
 
 template <typename T, int OUTPUTS, int TILE>
 static dn_status launch(const forward_1x1<T, true> &f) {
-  const int64_t n_blocks = (int64_t)f.moments.n_blocks * cuda_slices(f.n_outputs, OUTPUTS);
-  CUDA_LAUNCH((transition_forward_kernel<T, OUTPUTS, TILE>), (unsigned)n_blocks, THREADS,
+  const dim3 blocks((unsigned)f.moments.n_blocks, (unsigned)cuda_slices(f.n_outputs, OUTPUTS));
+  CUDA_LAUNCH((transition_forward_kernel<T, OUTPUTS, TILE>), blocks, THREADS,
               (sizes_1x1<T, OUTPUTS, TILE>::SHARED_BYTES), cuda_stream(), f);
   return DN_OK;
 }
