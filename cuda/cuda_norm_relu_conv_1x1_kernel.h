@@ -126,8 +126,8 @@ template <typename S, int LOADS>
 struct step_1x1 {
   enum { IS_RAW = LOADS == 1 };
   uint4 x[S::VECTORS][LOADS];
-  float numbers[IS_RAW ? S::WORDS : 1][S::PER_WORD];
-  uint32_t words[IS_RAW ? 1 : S::WORDS];
+  float numbers[S::WORDS][S::PER_WORD];
+  uint32_t words[S::WORDS]; /* where IS_RAW nobody uses them, and they take no registers */
 };
 
 template <typename T, typename S, bool WHOLE, typename Pixels>
@@ -144,13 +144,13 @@ __device__ static inline void load_step(step_1x1<S, Pixels::LOADS> *step,
     const int at = (int)threadIdx.x + i * THREADS;
     const int m = slice * S::TILES_M * 16 + at / STEP_WORDS;
     const int c = first + at % STEP_WORDS * S::PER_WORD;
-    float *const numbers = step->numbers[step->IS_RAW ? i : 0];
+    float *const numbers = step->numbers[i];
     CUDA_UNROLL
     for (int j = 0; j < S::PER_WORD; j++)
       numbers[j] = m < f.n_outputs && c + j < f.n_channels
                        ? f.weight[(int64_t)m * f.n_channels + c + j]
                        : 0.f;
-    if (!step->IS_RAW) step->words[step->IS_RAW ? 0 : i] = cuda_factor_word(numbers, T());
+    if (!step->IS_RAW) step->words[i] = cuda_factor_word(numbers, T());
   }
 }
 
@@ -177,8 +177,7 @@ __device__ static inline void store_step(uint32_t *z, const step_1x1<S, Pixels::
   for (int i = 0; i < S::WORDS; i++) {
     const int at = (int)threadIdx.x + i * THREADS;
     weight[at / STEP_WORDS * WEIGHT_PITCH + at % STEP_WORDS] =
-        step.IS_RAW ? cuda_factor_word(step.numbers[step.IS_RAW ? i : 0], T())
-                    : step.words[step.IS_RAW ? 0 : i];
+        step.IS_RAW ? cuda_factor_word(step.numbers[i], T()) : step.words[i];
   }
 }
 

@@ -59,7 +59,7 @@ __device__ static inline void load_weight(uint32_t *weights, const forward_3x3<T
   for (int i = (int)threadIdx.x; i < n_rows * n_words; i += THREADS) {
     const int row = i / n_words, word = i - row * n_words;
     const int k = slice * n_rows + row, c = first + word * per_word;
-    float taps[2][TAPS];
+    float taps[TAPS][2];
     CUDA_UNROLL
     for (int j = 0; j < per_word; j++) {
       const int64_t at = f.is_turned ? ((int64_t)(c + j) * f.n_outputs + k) * TAPS + TAPS - 1
@@ -67,13 +67,11 @@ __device__ static inline void load_weight(uint32_t *weights, const forward_3x3<T
       const bool is_there = k < f.n_outputs && c + j < f.n_channels;
       CUDA_UNROLL
       for (int tap = 0; tap < TAPS; tap++)
-        taps[j][tap] = is_there ? f.weight[at + tap * step] : 0.f;
+        taps[tap][j] = is_there ? f.weight[at + tap * step] : 0.f;
     }
     CUDA_UNROLL
-    for (int tap = 0; tap < TAPS; tap++) {
-      const float pair[2] = {taps[0][tap], taps[per_word - 1][tap]};
-      weights[row * S::WEIGHT_PITCH + tap * S::WORDS + word] = cuda_factor_word(pair, T());
-    }
+    for (int tap = 0; tap < TAPS; tap++)
+      weights[row * S::WEIGHT_PITCH + tap * S::WORDS + word] = cuda_factor_word(taps[tap], T());
   }
 }
 

@@ -198,18 +198,17 @@ __device__ static inline int shift_of(const cuda_lines &l, int tap) {
 /* The tile's pixels: x their row, y their image of the tile. */
 typedef int2 place_3x3;
 
-/* dz of the warp's 16 channels and 64 pixels, its sums, and dx, of which AHEAD times 8 pixels are on their way. */
+/*
+** dz of the warp's 16 channels and 64 pixels, its sums, and dx, of which AHEAD times 8 pixels are on their way: as many
+** as leave room for two blocks a multiprocessor.
+*/
 template <typename T, int OUTPUTS, bool WHOLE>
 __device__ static inline void multiply_dz(channel_3x3 *channels, const uint32_t *du, const T *raw,
                                           const uint32_t *weights, const place_3x3 *places,
                                           const backward_3x3<T, WHOLE> &f,
                                           const cuda_lines_tile &own, int first) {
   typedef sizes_back_3x3<T, OUTPUTS> S;
-  enum {
-    AHEAD = !WHOLE          ? 1
-            : OUTPUTS == 32 ? 2
-                            : 4
-  }; /* what leaves room for two blocks a multiprocessor */
+  enum { MOST = OUTPUTS == 32 ? 2 : 4, AHEAD = WHOLE ? MOST : 1 };
   const int warp = (int)threadIdx.x / CUDA_WARP, g = cuda_lane() / 4, t = cuda_lane() % 4;
   const int row = 16 * (warp % 3), pixel = 64 * (warp / 3);
   const int x_pitch = S::X_PITCH * cuda_packed<T>::PER_WORD;
@@ -236,14 +235,14 @@ __device__ static inline void multiply_dz(channel_3x3 *channels, const uint32_t 
     }
   }
   const int n_pixels = cuda_lines_pixels(f.lines, own), plane = f.lines.lines * f.lines.width;
+  /* In the first of a lane's two channels; the other one is `further` on. */
   T *const begin = f.dx + own.image * f.dx_planes.stride_n + own.top * f.lines.width +
                    (first + row + g) * f.dx_planes.stride_c;
+  const int64_t further = 8 * f.dx_planes.stride_c;
   CUDA_UNROLL
   for (int n = 0; n < TILES_N; n += AHEAD) {
     typename cuda_two<T>::loaded before[AHEAD][2] = {};
-    T *to[AHEAD],
-        *next
-            [AHEAD]; /* a lane's two pixels, which seldom lie apart, in channel `first` + row + g */
+    T *to[AHEAD], *next[AHEAD]; /* a lane's two pixels, which seldom lie apart */
     CUDA_UNROLL
     for (int a = 0; a < AHEAD; a++) {
       const int p = pixel + 8 * (n + a) + 2 * t, image = places[p].y;
@@ -251,8 +250,7 @@ __device__ static inline void multiply_dz(channel_3x3 *channels, const uint32_t 
       next[a] = to[a] + (places[p + 1].y == image ? 1 : f.dx_planes.stride_n - plane + 1);
       CUDA_UNROLL
       for (int h = 0; h < 2 && f.accumulate; h++)
-        before[a][h] = cuda_load_two<WHOLE>(to[a] + 8 * h * f.dx_planes.stride_c,
-                                            next[a] + 8 * h * f.dx_planes.stride_c,
+        before[a][h] = cuda_load_two<WHOLE>(to[a] + h * further, next[a] + h * further,
                                             channels[h].is_own ? n_pixels - p : 0);
     }
     CUDA_UNROLL
@@ -274,8 +272,7 @@ __device__ static inline void multiply_dz(channel_3x3 *channels, const uint32_t 
       cuda_unpack_two(before[a][h], &dx_low, &dx_high, T());
       dx_low += channel->scale * dz_low;
       dx_high += channel->scale * dz_high;
-      cuda_store_two<WHOLE>(to[a] + 8 * h * f.dx_planes.stride_c,
-                            next[a] + 8 * h * f.dx_planes.stride_c, &dx_low, &dx_high, rest);
+      cuda_store_two<WHOLE>(to[a] + h * further, next[a] + h * further, &dx_low, &dx_high, rest);
     }
   }
 }

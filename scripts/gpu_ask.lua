@@ -51,6 +51,13 @@ function gpu.launches(device, call)
   return counts
 end
 
+--- Times of kernels from now on, of nothing before.
+-- @return true; or nil and why there are none
+function gpu.beginKernelTimes(device) return core.testing.device_ask(device, "time kernels", 1) end
+
+--- No more of them.
+function gpu.endKernelTimes(device) return core.testing.device_ask(device, "time kernels", 0) end
+
 --- What every kernel takes of the GPU meanwhile, those of libraries included.
 -- @param device its name
 -- @param call a function
@@ -58,7 +65,7 @@ end
 -- @return list of { name =, count =, seconds = }, the longest first; or nil and why there is none
 function gpu.kernelTimes(device, call, goesOn)
   core.synchronize(device)
-  local isThere, why = core.testing.device_ask(device, "time kernels", 1)
+  local isThere, why = gpu.beginKernelTimes(device)
   if not isThere then return nil, why end
   call()
   core.synchronize(device)
@@ -72,8 +79,5 @@ function gpu.kernelTimes(device, call, goesOn)
   table.sort(list, function(a, b) return a.seconds > b.seconds end)
   return list
 end
-
---- No more times of kernels.
-function gpu.endKernelTimes(device) core.testing.device_ask(device, "time kernels", 0) end
 
 return gpu

@@ -185,7 +185,7 @@ local function main()
     result.operations = dn.json.array(operations.time(opt.device, withoutLoss, opt.repeats))
   end
   if opt.kernels then -- last: under CUPTI all takes longer; and it may not tell of a graph that is older
-    core.testing.device_ask(opt.device, "time kernels", 1)
+    gpu.beginKernelTimes(opt.device)
     if opt.captured then
       apart:free()
       apart = captured(withoutLoss, uses)

@@ -200,8 +200,12 @@ local SIZES = {
 -- Ours are sums of up to thousands of terms; and 16-bit ones may be rounded twice on their way.
 local function toleranceOf(dtype) return 8 * compare.tolerance[dtype] end
 
--- Whose sums may have another order in another layout: those of libraries, which choose by alignment and strides.
-local OF_LIBRARIES = { convolution = true }
+-- Whose sums may have another order in another layout: a GPU's library chooses by alignment and strides. In 16 bits
+-- these convolutions are kernels of ours.
+local isEmulated = core.testing.cuda_emulation("reverse", 0)
+local function isOfLibrary(name, dtype)
+  return not isEmulated and name == "convolution" and (dtype == "float" or dtype == "double")
+end
 
 local function check(name, run, dtype, sizes)
   local function results(device, own, layout)
@@ -217,7 +221,7 @@ local function check(name, run, dtype, sizes)
   for _, layout in ipairs { "shifted", "channels" } do
     for i, tensor in ipairs(results(DEVICE, dtype, layout)) do
       local what = ("result %d, %s"):format(i, layout)
-      if OF_LIBRARIES[name] then
+      if isOfLibrary(name, dtype) then
         compare.near(tensor, right[i], toleranceOf(dtype), what)
       else
         compare.identical(tensor, found[i], what)

@@ -89,8 +89,8 @@ struct running {
   std::vector<char> lanes; /* [warp][parity][lane] */
   std::map<const void *, shared_block> shared;
   shared_block dynamic;
-  size_t n_declared, n_shared,
-      most_shared; /* bytes of the block; so far, dynamic, dynamic at most */
+  /* Bytes of shared memory of the block: declared so far, dynamic, dynamic at most. */
+  size_t n_declared, n_shared, most_shared;
 } run;
 
 /* Never destroyed, so that at the exit the fibers are still known to somebody. */
